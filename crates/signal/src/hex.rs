@@ -1,0 +1,59 @@
+//! Reads and writes lower-case hexadecimal of a known length, the text form of every hash here.
+
+use thiserror::Error;
+
+/// Why a text is not the lower-case hexadecimal of so many bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum HexError {
+    /// The text has another length than the value needs.
+    #[error("expected {expected} characters, found {found}")]
+    Length {
+        /// Characters that the value needs.
+        expected: usize,
+        /// Characters that the text has.
+        found: usize,
+    },
+    /// A character is neither a digit nor `a` to `f`.
+    #[error("character {position} is not a digit or a lower-case letter from a to f")]
+    Character {
+        /// Place of the character in bytes, from zero.
+        position: usize,
+    },
+}
+
+/// Decodes exactly `N` bytes; upper case is refused, as the field's own tools do.
+///
+/// # Errors
+/// [`HexError`] when the length differs or a character is outside `0-9a-f`.
+pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
+    let bytes = text.as_bytes();
+    if bytes.len() != N * 2 {
+        return Err(HexError::Length { expected: N * 2, found: bytes.len() });
+    }
+    let mut value = [0; N];
+    for (place, pair) in value.iter_mut().zip(bytes.chunks_exact(2)).enumerate() {
+        let (byte, pair) = pair;
+        *byte = nibble(pair[0], place * 2)? << 4 | nibble(pair[1], place * 2 + 1)?;
+    }
+    Ok(value)
+}
+
+/// Writes the bytes as lower-case hexadecimal.
+#[must_use]
+pub fn encode(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
+}
+
+fn nibble(character: u8, position: usize) -> Result<u8, HexError> {
+    match character {
+        b'0'..=b'9' => Ok(character - b'0'),
+        b'a'..=b'f' => Ok(character - b'a' + 10),
+        _ => Err(HexError::Character { position }),
+    }
+}

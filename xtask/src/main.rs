@@ -1,0 +1,3 @@
+//! Runs the project's own chores.
+
+fn main() {}
