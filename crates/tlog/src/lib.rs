@@ -1,0 +1,28 @@
+//! A signed append-only log as mathematics: leaves, tiles, checkpoints, proofs, and where one can be read.
+//!
+//! A **log** is a growing list of leaves (opaque bytes) under a Merkle tree (RFC 6962), whose size and root its
+//! author signs in **checkpoints** (C2SP tlog-checkpoint, a signed note). Beside a leaf may lie its **record**;
+//! the tree covers the leaf only. A log can be read from any [`Source`]: a store, a peer, a file.
+//! What a source says is believed when [`extend::Verified::extend`] or [`audit::audit`] has checked it.
+//!
+//! **Invariant:** nothing here knows what a leaf or a record says.
+//! **Invariant:** no clock, no randomness, no disk and no network: the same input gives the same answer.
+//! **Invariant:** no input of a peer leads to a panic; a bad input is an error value.
+
+pub mod checkpoint;
+pub mod entry;
+pub mod extend;
+pub mod hash;
+mod hex;
+pub mod key;
+pub mod note;
+pub mod origin;
+pub mod source;
+
+pub use checkpoint::{Checkpoint, CheckpointError, SignedCheckpoint};
+pub use entry::{Entry, MAX_LEAF_BYTES};
+pub use extend::Extension;
+pub use hash::{EMPTY_ROOT, Hash, leaf_hash, node_hash};
+pub use key::{OwnKey, PeerKey, Signature};
+pub use origin::Origin;
+pub use source::{Source, SourceError};
