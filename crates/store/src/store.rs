@@ -1,0 +1,142 @@
+//! The contract between a node and the place where its data lives.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use thiserror::Error;
+use watchfire_tlog::{Entry, Origin, SignedCheckpoint, Source};
+
+use crate::{Batch, Effect, SeenItem, Settlement, Table};
+
+/// The head of one log in the store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The log.
+    pub log: Origin,
+    /// Entries that the store holds.
+    pub size: u64,
+    /// The signed head at that size.
+    pub checkpoint: SignedCheckpoint,
+}
+
+/// An entry with what only its holder knows.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// Its place in the log.
+    pub index: u64,
+    /// Leaf and record.
+    pub entry: Entry,
+    /// When this node had verified it, in milliseconds since 1970 by its own clock.
+    pub verified_ms: u64,
+}
+
+/// Why a batch was not committed; nothing of it was.
+#[derive(Debug, Error)]
+pub enum CommitError {
+    /// Another writer grew the log; read its head and decide again.
+    #[error("log {log} has size {actual}, not {expected}")]
+    Conflict {
+        /// The log.
+        log: Origin,
+        /// The size that the writer knew.
+        expected: u64,
+        /// The size in the store.
+        actual: u64,
+    },
+    /// The store failed; whether the batch is there is known after reading the head.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why the store could not answer.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The disk, the database or the connection failed.
+    #[error("store failed: {0}")]
+    Failed(String),
+    /// The data breaks an invariant of the store's own: stop and call a person.
+    #[error("store is corrupt: {0}")]
+    Corrupt(String),
+    /// The store is shutting down.
+    #[error("store is closed")]
+    Closed,
+}
+
+/// Where logs, views, ledgers and blobs live.
+///
+/// Verbs that write are durable when they return `Ok`, except [`Store::seen_add`], which says so.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// One log as a [`Source`]; a log that the store does not know is an empty one.
+    /// Its `follow` wakes at every commit to the log.
+    fn read(&self, log: &Origin) -> Arc<dyn Source>;
+
+    /// The heads of all logs that have entries, in order of name.
+    async fn logs(&self) -> Result<Vec<Head>, StoreError>;
+
+    /// Up to `limit` entries of a log from index `from` on, with the times of their verification.
+    async fn held(&self, log: &Origin, from: u64, limit: usize) -> Result<Vec<Held>, StoreError>;
+
+    /// Carries out a batch as one transaction; the append is compare-and-swap on the log's size.
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError>;
+
+    /// Yields `(log, size)` after commits. It may skip sizes, never the last one of a log; the
+    /// first items are all logs as they are.
+    fn watch(&self) -> BoxStream<'static, (Origin, u64)>;
+
+    /// Puts a record into a hole. The caller has checked it against the leaf.
+    async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<(), StoreError>;
+
+    /// Drops a record and leaves a hole; the leaf stays.
+    async fn erase(&self, log: &Origin, index: u64) -> Result<(), StoreError>;
+
+    /// The value at a key of a table.
+    async fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError>;
+
+    /// Up to `limit` rows of a table with keys above `after`, in byte order of the key.
+    async fn rows(
+        &self,
+        table: Table,
+        after: &[u8],
+        limit: usize,
+    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError>;
+
+    /// Drops all views.
+    async fn drop_views(&self) -> Result<(), StoreError>;
+
+    /// Keeps bytes under their SHA-256 and returns it.
+    async fn put_blob(&self, bytes: Bytes) -> Result<[u8; 32], StoreError>;
+
+    /// The bytes with this SHA-256.
+    async fn blob(&self, sha256: [u8; 32]) -> Result<Option<Bytes>, StoreError>;
+
+    /// Up to `limit` pending effects that are due, in order of priority, then of age.
+    async fn effects_due(&self, now_ms: u64, limit: usize) -> Result<Vec<Effect>, StoreError>;
+
+    /// When the next pending effect is due, in milliseconds since 1970.
+    async fn next_effect_due(&self) -> Result<Option<u64>, StoreError>;
+
+    /// All effects that a case caused, oldest first.
+    async fn effects_of_case(&self, subject: [u8; 32]) -> Result<Vec<Effect>, StoreError>;
+
+    /// All effects on an item, oldest first.
+    async fn effects_of_item(&self, item: &str) -> Result<Vec<Effect>, StoreError>;
+
+    /// Subjects of all cases that have effects, in byte order.
+    async fn cases_with_effects(&self) -> Result<Vec<[u8; 32]>, StoreError>;
+
+    /// Writes down what became of attempts, in one transaction.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
+
+    /// Adds or replaces items of the seen table, in one transaction. The items are durable when it
+    /// returns; callers on the hot path do not wait for it, so a crash can lose the last group.
+    async fn seen_add(&self, items: Vec<SeenItem>) -> Result<(), StoreError>;
+
+    /// Forgets an item; `false` if it was not there.
+    async fn seen_remove(&self, item: &str) -> Result<bool, StoreError>;
+
+    /// Up to `limit` items with their row numbers above `after`, in order of the row.
+    async fn seen(&self, after: u64, limit: usize) -> Result<Vec<(u64, SeenItem)>, StoreError>;
+}
