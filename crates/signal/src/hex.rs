@@ -1,5 +1,6 @@
 //! Reads and writes lower-case hexadecimal of a known length, the text form of every hash here.
 
+use serde::{Deserialize, Deserializer, Serializer};
 use thiserror::Error;
 
 /// Why a text is not the lower-case hexadecimal of so many bytes.
@@ -31,8 +32,7 @@ pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
         return Err(HexError::Length { expected: N * 2, found: bytes.len() });
     }
     let mut value = [0; N];
-    for (place, pair) in value.iter_mut().zip(bytes.chunks_exact(2)).enumerate() {
-        let (byte, pair) = pair;
+    for (place, (byte, pair)) in value.iter_mut().zip(bytes.chunks_exact(2)).enumerate() {
         *byte = nibble(pair[0], place * 2)? << 4 | nibble(pair[1], place * 2 + 1)?;
     }
     Ok(value)
@@ -48,6 +48,19 @@ pub fn encode(bytes: &[u8]) -> String {
         text.push(char::from(DIGITS[usize::from(byte & 15)]));
     }
     text
+}
+
+/// Serialises bytes as hexadecimal; for `#[serde(serialize_with)]`.
+pub(crate) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&encode(bytes))
+}
+
+/// Deserialises hexadecimal of a known length; for `#[serde(deserialize_with)]`.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>, const N: usize>(
+    deserializer: D,
+) -> Result<[u8; N], D::Error> {
+    let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+    decode(&text).map_err(serde::de::Error::custom)
 }
 
 fn nibble(character: u8, position: usize) -> Result<u8, HexError> {

@@ -3,7 +3,25 @@
 //! **Invariant:** nothing here knows that logs, peers or networks exist.
 //! **Invariant:** a record has exactly one encoding; every other byte string is refused.
 
+pub mod alert;
+mod cbor;
+pub mod charter;
+pub mod code;
+pub mod commitment;
 pub mod digest;
+pub mod effect;
+pub mod header;
 pub mod hex;
+pub mod incident;
+pub mod label;
+pub mod name;
 pub mod pdq;
+pub mod reason;
+pub mod record;
+pub mod statement;
+pub mod text;
+pub mod value;
+pub mod verb;
 pub mod vpdq;
+
+pub use cbor::CborError;

@@ -1,0 +1,551 @@
+//! The charter: who the members of a coalition are, by which keys, quorums, quotas and limits.
+//!
+//! **Invariant:** a charter that was decoded is valid; every quorum counts organisations, not keys.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::{
+    cbor::{self, CborError, Item, Reader, Writer, map_item},
+    code::codes,
+    hex,
+    label::Label,
+    name::{CoalitionName, GroupName, LogName, MemberName, OrganisationName},
+    text::{self, MAX_LINE_BYTES},
+};
+
+/// The version of charters that this crate writes and understands.
+pub const CHARTER_VERSION: u32 = 1;
+
+/// The most members; each holds a copy of every other's log.
+pub const MAX_MEMBERS: usize = 1_024;
+
+/// The most sharing groups.
+pub const MAX_GROUPS: usize = 256;
+
+/// The most labels that act at severity 4.
+pub const MAX_SEVERITY4_LABELS: usize = 64;
+
+/// The longest charter in bytes: a full one of 1,024 members with addresses and all its groups.
+pub const MAX_CHARTER_BYTES: usize = 16 * 1_048_576;
+
+/// Keeps what an approval signs apart from everything else that a key signs.
+const APPROVAL_DOMAIN: &[u8] = b"watchfire/charter/v1\0";
+
+codes! {
+    /// What a member is for.
+    Role, "role";
+    /// Asserts, confirms and enforces.
+    Platform = 0 "platform",
+    /// Asserts and does not enforce, such as a hotline.
+    Contributor = 1 "contributor",
+    /// Declares and concludes incidents and does not assert.
+    Convenor = 2 "convenor",
+    /// Reads the logs.
+    Auditor = 3 "auditor",
+    /// Cosigns checkpoints.
+    Witness = 4 "witness",
+}
+
+/// One member.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Its name.
+    pub name: MemberName,
+    /// The organisation that controls it.
+    pub organisation: OrganisationName,
+    /// What it is for.
+    pub role: Role,
+    /// Its Ed25519 public key.
+    #[serde(serialize_with = "hex::serialize", deserialize_with = "hex::deserialize")]
+    pub key: [u8; 32],
+    /// The epoch of its log, from 1.
+    pub epoch: u32,
+    /// Where its peers reach it; absent for a member that opens all streams itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+}
+
+/// How many organisations decide.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quorums {
+    /// k: that assert or confirm a case before it is CONFIRMED, the asserter's included.
+    pub confirm: u32,
+    /// d: that dispute a CONFIRMED case before it is DISPUTED.
+    pub dispute: u32,
+    /// m: that approve the next charter; more than half of all.
+    pub charter: u32,
+    /// That halt a case or a member.
+    pub halt: u32,
+}
+
+/// How much one member may write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quotas {
+    /// Records a day.
+    pub records_a_day: u64,
+    /// Acts at severity 4 a day.
+    pub severity4_acts_a_day: u64,
+    /// Retractions of CONFIRMED cases an hour.
+    pub retractions_an_hour: u64,
+    /// Disputes a day.
+    pub disputes_a_day: u64,
+}
+
+/// A sharing group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its name, not `all`.
+    pub name: GroupName,
+    /// Its members, ascending.
+    pub members: Vec<MemberName>,
+}
+
+/// A charter (`docs/format.md`, section 8). Its serde form is the draft that people edit as TOML
+/// or JSON; [`Charter::sort`] puts a draft in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Charter {
+    /// The coalition.
+    pub coalition: CoalitionName,
+    /// Its number, from 1.
+    pub seq: u64,
+    /// Hash of the charter before; zero bytes for the first.
+    #[serde(default, serialize_with = "hex::serialize", deserialize_with = "hex::deserialize")]
+    pub previous: [u8; 32],
+    /// Version of the taxonomy in force.
+    pub taxonomy: u32,
+    /// Version of records in force.
+    pub record_version: u32,
+    /// The least matched time of a video, in ms, that an alert may ask for.
+    pub least_min_matched_ms: u32,
+    /// Labels that act at severity 4, ascending.
+    #[serde(default)]
+    pub severity4_labels: Vec<Label>,
+    /// How many organisations decide.
+    pub quorums: Quorums,
+    /// How much one member may write.
+    pub quotas: Quotas,
+    /// The members, ascending by name.
+    pub members: Vec<Member>,
+    /// The sharing groups, ascending by name.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+}
+
+/// What is wrong with a charter.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum CharterError {
+    /// The bytes are not the one encoding of a charter.
+    #[error(transparent)]
+    Cbor(#[from] CborError),
+    /// Longer than a charter may be.
+    #[error("a charter has at most 16 MiB, found {0} bytes")]
+    TooLong(usize),
+    /// Another version than this crate knows.
+    #[error("charter version {0} is not known here")]
+    Version(u32),
+    /// Numbered from 1; only the first has no charter before it.
+    #[error("the first charter has the number 1 and no charter before it, every other has one")]
+    Chain,
+    /// No member, too many, or not strictly ascending by name.
+    #[error("members: 1 to 1024, ascending by name, none twice")]
+    Members,
+    /// Two members with one key.
+    #[error("{0} has the key of another member")]
+    Key(MemberName),
+    /// An epoch of 0, or an address that is not a short text without spaces.
+    #[error("{0}: epochs count from 1, an address has at most 256 bytes and no space")]
+    Member(MemberName),
+    /// A quorum of nobody, or of more than half of the organisations not.
+    #[error("quorums are at least 1; that of the charter is more than half of {0} organisations")]
+    Quorums(usize),
+    /// A group out of order, twice, called `all`, or with a member that there is not.
+    #[error("group {0}: ascending by name, not `all`, of members of this charter, ascending")]
+    Group(GroupName),
+    /// Too many groups.
+    #[error("at most 256 groups")]
+    Groups,
+    /// Labels out of order, twice, or too many.
+    #[error("labels that act at severity 4: at most 64, ascending, none twice")]
+    Labels,
+    /// Approvals out of order, or one member's twice.
+    #[error("approvals ascend by member, none twice")]
+    Approvals,
+}
+
+impl Charter {
+    /// The one encoding. Only that of a valid charter is read again.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// Reads a charter and validates it.
+    ///
+    /// # Errors
+    /// [`CharterError`] for every byte string that is not the encoding of a valid charter.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CharterError> {
+        if bytes.len() > MAX_CHARTER_BYTES {
+            return Err(CharterError::TooLong(bytes.len()));
+        }
+        let version = Reader::new(bytes).map().and_then(|mut map| map.take::<u32>(0))?;
+        if version != CHARTER_VERSION {
+            return Err(CharterError::Version(version));
+        }
+        let charter: Self = cbor::decode(bytes)?;
+        charter.validate()?;
+        Ok(charter)
+    }
+
+    /// H(charter).
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(self.encode()).into()
+    }
+
+    /// Puts members, groups and labels of a draft in the order that the format needs.
+    pub fn sort(&mut self) {
+        self.members.sort_by(|a, b| a.name.cmp(&b.name));
+        self.groups.sort_by(|a, b| a.name.cmp(&b.name));
+        self.groups.iter_mut().for_each(|group| group.members.sort());
+        self.severity4_labels.sort();
+    }
+
+    /// Checks what the types leave open.
+    ///
+    /// # Errors
+    /// The first [`CharterError`].
+    pub fn validate(&self) -> Result<(), CharterError> {
+        if self.seq == 0 || (self.seq == 1) != (self.previous == [0; 32]) {
+            return Err(CharterError::Chain);
+        }
+        self.validate_members()?;
+        let organisations = self.organisations();
+        let Quorums { confirm, dispute, charter, halt } = self.quorums;
+        let charter = usize::try_from(charter).unwrap_or(usize::MAX);
+        if [confirm, dispute, halt].contains(&0)
+            || charter * 2 <= organisations
+            || charter > organisations
+        {
+            return Err(CharterError::Quorums(organisations));
+        }
+        self.validate_groups()?;
+        let labels = &self.severity4_labels;
+        if labels.len() > MAX_SEVERITY4_LABELS || !labels.is_sorted_by(|a, b| a < b) {
+            return Err(CharterError::Labels);
+        }
+        Ok(())
+    }
+
+    fn validate_members(&self) -> Result<(), CharterError> {
+        if !(1..=MAX_MEMBERS).contains(&self.members.len())
+            || !self.members.is_sorted_by(|a, b| a.name < b.name)
+        {
+            return Err(CharterError::Members);
+        }
+        let mut keys = BTreeSet::new();
+        for member in &self.members {
+            if !keys.insert(member.key) {
+                return Err(CharterError::Key(member.name.clone()));
+            }
+            let address = member.address.as_ref();
+            let fits = |address: &String| {
+                text::is_fit(address, MAX_LINE_BYTES) && !address.contains(char::is_whitespace)
+            };
+            if member.epoch == 0 || !address.is_none_or(fits) {
+                return Err(CharterError::Member(member.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    fn validate_groups(&self) -> Result<(), CharterError> {
+        if self.groups.len() > MAX_GROUPS {
+            return Err(CharterError::Groups);
+        }
+        for (place, group) in self.groups.iter().enumerate() {
+            let ascends = place == 0 || self.groups[place - 1].name < group.name;
+            let members = &group.members;
+            if !ascends
+                || group.name.is_all()
+                || !members.is_sorted_by(|a, b| a < b)
+                || !members.iter().all(|name| self.member(name).is_some())
+            {
+                return Err(CharterError::Group(group.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// The member of this name.
+    #[must_use]
+    pub fn member(&self, name: &MemberName) -> Option<&Member> {
+        let place = self.members.binary_search_by(|member| member.name.cmp(name)).ok()?;
+        self.members.get(place)
+    }
+
+    /// The member that writes this log now: coalition, name and epoch match.
+    #[must_use]
+    pub fn member_of_log(&self, log: &LogName) -> Option<&Member> {
+        let member = self.member(&log.member)?;
+        (log.coalition == self.coalition && log.epoch == member.epoch).then_some(member)
+    }
+
+    /// The log that the member writes now.
+    #[must_use]
+    pub fn log_of(&self, name: &MemberName) -> Option<LogName> {
+        let member = self.member(name)?;
+        Some(LogName::new(self.coalition.clone(), member.name.clone(), member.epoch))
+    }
+
+    /// The organisation that controls the member.
+    #[must_use]
+    pub fn organisation_of(&self, name: &MemberName) -> Option<&OrganisationName> {
+        self.member(name).map(|member| &member.organisation)
+    }
+
+    /// Whether the member receives the records of this group.
+    #[must_use]
+    pub fn is_in_group(&self, name: &MemberName, group: &GroupName) -> bool {
+        if group.is_all() {
+            return self.member(name).is_some();
+        }
+        let group = self.groups.iter().find(|known| known.name == *group);
+        group.is_some_and(|group| group.members.binary_search(name).is_ok())
+    }
+
+    /// How many organisations there are.
+    #[must_use]
+    pub fn organisations(&self) -> usize {
+        self.members.iter().map(|member| &member.organisation).collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many organisations confirm a case: min(k, organisations − 1), at least 1.
+    #[must_use]
+    pub fn quorum_confirm(&self) -> usize {
+        self.in_reach(self.quorums.confirm)
+    }
+
+    /// How many organisations dispute a confirmed case: min(d, organisations − 1), at least 1.
+    #[must_use]
+    pub fn quorum_dispute(&self) -> usize {
+        self.in_reach(self.quorums.dispute)
+    }
+
+    /// How many organisations halt a case or a member: min(halt, organisations − 1), at least 1.
+    #[must_use]
+    pub fn quorum_halt(&self) -> usize {
+        self.in_reach(self.quorums.halt)
+    }
+
+    /// A coalition must be able to act while one organisation is away.
+    fn in_reach(&self, quorum: u32) -> usize {
+        let reach = self.organisations().saturating_sub(1).max(1);
+        usize::try_from(quorum).unwrap_or(usize::MAX).min(reach)
+    }
+
+    /// Whether these members, whose signatures the caller has verified, suffice to put the next
+    /// charter in force: m organisations of this one.
+    #[must_use]
+    pub fn is_approved_by<'a>(&self, members: impl IntoIterator<Item = &'a MemberName>) -> bool {
+        let organisations: BTreeSet<_> =
+            members.into_iter().filter_map(|name| self.organisation_of(name)).collect();
+        organisations.len() >= usize::try_from(self.quorums.charter).unwrap_or(usize::MAX)
+    }
+}
+
+/// What a member signs to approve the charter with this hash:
+/// `"watchfire/charter/v1" ‖ 0x00 ‖ hash`.
+#[must_use]
+pub fn approval_message(hash: &[u8; 32]) -> Vec<u8> {
+    [APPROVAL_DOMAIN, hash].concat()
+}
+
+/// One member's approval of a charter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Approval {
+    /// The member.
+    pub member: MemberName,
+    /// Its Ed25519 signature over [`approval_message`]; not verified in this crate.
+    pub signature: [u8; 64],
+}
+
+/// A charter with its approvals. That their signatures are valid and enough is checked by the
+/// caller: this crate has no keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedCharter {
+    /// The charter as received.
+    pub bytes: Vec<u8>,
+    /// The charter.
+    pub charter: Charter,
+    /// The approvals, ascending by member.
+    pub approvals: Vec<Approval>,
+}
+
+impl SignedCharter {
+    /// Puts a charter and approvals together; the approvals are sorted.
+    ///
+    /// # Errors
+    /// [`CharterError`] of the charter, or [`CharterError::Approvals`] when a member approves twice.
+    pub fn new(charter: Charter, mut approvals: Vec<Approval>) -> Result<Self, CharterError> {
+        charter.validate()?;
+        approvals.sort_by(|a, b| a.member.cmp(&b.member));
+        let signed = Self { bytes: charter.encode(), charter, approvals };
+        signed.validate_approvals()?;
+        Ok(signed)
+    }
+
+    /// H(charter).
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        Sha256::digest(&self.bytes).into()
+    }
+
+    /// The one encoding.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        cbor::encode(&Outer { charter: self.bytes.clone(), approvals: self.approvals.clone() })
+    }
+
+    /// Reads a signed charter.
+    ///
+    /// # Errors
+    /// [`CharterError`] for every byte string that is not the one encoding of a valid charter with
+    /// its approvals.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CharterError> {
+        if bytes.len() > 2 * MAX_CHARTER_BYTES {
+            return Err(CharterError::TooLong(bytes.len()));
+        }
+        let Outer { charter: bytes, approvals } = cbor::decode(bytes)?;
+        let signed = Self { charter: Charter::decode(&bytes)?, bytes, approvals };
+        signed.validate_approvals()?;
+        Ok(signed)
+    }
+
+    fn validate_approvals(&self) -> Result<(), CharterError> {
+        let ascend = self.approvals.is_sorted_by(|a, b| a.member < b.member);
+        if ascend { Ok(()) } else { Err(CharterError::Approvals) }
+    }
+}
+
+struct Outer {
+    charter: Vec<u8>,
+    approvals: Vec<Approval>,
+}
+
+impl Item for Outer {
+    fn write(&self, writer: &mut Writer) {
+        writer.map(|map| {
+            map.bytes(0, &self.charter);
+            map.list(1, &self.approvals);
+        });
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut map = reader.map()?;
+        let charter = map.entry(0, |reader| reader.bytes(MAX_CHARTER_BYTES))?.to_vec();
+        let approvals = map.entry(1, |reader| reader.list(0, MAX_MEMBERS))?;
+        map.end()?;
+        Ok(Self { charter, approvals })
+    }
+}
+
+impl Item for Charter {
+    fn write(&self, writer: &mut Writer) {
+        writer.map(|map| {
+            map.put(0, &CHARTER_VERSION);
+            map.put(1, &self.coalition);
+            map.put(2, &self.seq);
+            map.put(3, &self.previous);
+            map.list(4, &self.members);
+            map.put(5, &self.quorums);
+            map.put(6, &self.taxonomy);
+            map.put(7, &self.record_version);
+            map.put(8, &self.quotas);
+            map.list(9, &self.groups);
+            map.list(10, &self.severity4_labels);
+            map.put(11, &self.least_min_matched_ms);
+        });
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut map = reader.map()?;
+        map.take::<u32>(0)?;
+        let charter = Self {
+            coalition: map.take(1)?,
+            seq: map.take(2)?,
+            previous: map.take(3)?,
+            members: map.entry(4, |reader| reader.list(1, MAX_MEMBERS))?,
+            quorums: map.take(5)?,
+            taxonomy: map.take(6)?,
+            record_version: map.take(7)?,
+            quotas: map.take(8)?,
+            groups: map.entry(9, |reader| reader.list(0, MAX_GROUPS))?,
+            severity4_labels: map.entry(10, |reader| reader.list(0, MAX_SEVERITY4_LABELS))?,
+            least_min_matched_ms: map.take(11)?,
+        };
+        map.end()?;
+        Ok(charter)
+    }
+}
+
+impl Item for Member {
+    fn write(&self, writer: &mut Writer) {
+        writer.map(|map| {
+            map.put(0, &self.name);
+            map.put(1, &self.organisation);
+            map.put(2, &self.role);
+            map.put(3, &self.key);
+            map.put(4, &self.epoch);
+            map.text(5, self.address.as_deref());
+        });
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut map = reader.map()?;
+        let member = Self {
+            name: map.take(0)?,
+            organisation: map.take(1)?,
+            role: map.take(2)?,
+            key: map.take(3)?,
+            epoch: map.take(4)?,
+            address: map.entry_if(5, |reader| reader.text(MAX_LINE_BYTES).map(str::to_owned))?,
+        };
+        map.end()?;
+        Ok(member)
+    }
+}
+
+impl Item for Group {
+    fn write(&self, writer: &mut Writer) {
+        writer.map(|map| {
+            map.put(0, &self.name);
+            map.list(1, &self.members);
+        });
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut map = reader.map()?;
+        let name = map.take(0)?;
+        let members = map.entry(1, |reader| reader.list(0, MAX_MEMBERS))?;
+        map.end()?;
+        Ok(Self { name, members })
+    }
+}
+
+map_item!(Approval { 0 member, 1 signature });
+map_item!(Quorums { 0 confirm, 1 dispute, 2 charter, 3 halt });
+map_item!(Quotas {
+    0 records_a_day,
+    1 severity4_acts_a_day,
+    2 retractions_an_hour,
+    3 disputes_a_day
+});

@@ -1,0 +1,421 @@
+//! Signals: typed fingerprints of content with their quality, harmful span and rule of matching.
+//!
+//! **Invariant:** a value of kind `Other` is of a reserved kind and matches nothing.
+
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
+use thiserror::Error;
+
+use crate::{
+    cbor::{CborError, Item, MapReader, Reader, Writer, map_item},
+    code::codes,
+    digest::{Md5Digest, Sha256Digest},
+    hex::{self, HexError},
+    pdq::Pdq,
+    vpdq::{FRAME_BYTES, Vpdq, VpdqError},
+};
+
+/// The most frames of one vPDQ signal: two minutes at 30 a second; only the harm is listed.
+pub const MAX_FRAMES: usize = 3_600;
+
+/// The longest value of a reserved kind, in bytes: the longest vPDQ. Longer ones are blobs.
+pub const MAX_VALUE_BYTES: usize = MAX_FRAMES * FRAME_BYTES;
+
+/// The greatest quality.
+const MAX_QUALITY: u8 = 100;
+
+codes! {
+    /// The kind of a signal.
+    Kind, "kind of signal";
+    /// SHA-256 of the file.
+    Sha256 = 0 "sha256",
+    /// MD5 of the file.
+    Md5 = 1 "md5",
+    /// PDQ of a picture.
+    Pdq = 2 "pdq",
+    /// PDQ of a video's frames.
+    Vpdq = 3 "vpdq",
+    /// Local features of a picture; reserved.
+    Features = 4 "features",
+    /// Fingerprint of sound; reserved.
+    Audio = 5 "audio",
+    /// Fingerprint of a text; reserved.
+    Text = 6 "text",
+    /// A link; reserved.
+    Url = 7 "url",
+}
+
+impl Kind {
+    /// Whether the values of this kind are not yet defined: such a signal is kept, never matched.
+    #[must_use]
+    pub fn is_reserved(self) -> bool {
+        matches!(self, Self::Features | Self::Audio | Self::Text | Self::Url)
+    }
+}
+
+/// The value of a signal.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Value {
+    /// SHA-256 of the file.
+    Sha256(Sha256Digest),
+    /// MD5 of the file.
+    Md5(Md5Digest),
+    /// PDQ of a picture.
+    Pdq(Pdq),
+    /// PDQ of a video's frames.
+    Vpdq(Vpdq),
+    /// Bytes of a reserved kind, kept as received.
+    Other {
+        /// One of the reserved kinds.
+        kind: Kind,
+        /// The bytes, at least one.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Why a text or a byte string is not a value of its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ValueError {
+    /// Not the hexadecimal text of a hash.
+    #[error("{kind}: {error}")]
+    Hex {
+        /// The kind asked for.
+        kind: Kind,
+        /// What is wrong with the text.
+        error: HexError,
+    },
+    /// Not a vPDQ signal.
+    #[error("vpdq: {0}")]
+    Vpdq(#[from] VpdqError),
+    /// Not so many bytes.
+    #[error("{kind}: {found} bytes cannot be a value")]
+    Length {
+        /// The kind asked for.
+        kind: Kind,
+        /// Bytes found.
+        found: usize,
+    },
+    /// The kind has no text form yet.
+    #[error("{0}: values of this kind are not defined yet")]
+    Reserved(Kind),
+}
+
+impl Value {
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Sha256(_) => Kind::Sha256,
+            Self::Md5(_) => Kind::Md5,
+            Self::Pdq(_) => Kind::Pdq,
+            Self::Vpdq(_) => Kind::Vpdq,
+            Self::Other { kind, .. } => *kind,
+        }
+    }
+
+    /// Reads the text form of a kind (`docs/format.md`, section 7); vPDQ in either of its forms.
+    ///
+    /// # Errors
+    /// [`ValueError`]; a reserved kind has no text form yet.
+    pub fn parse(kind: Kind, text: &str) -> Result<Self, ValueError> {
+        let hex = |error| ValueError::Hex { kind, error };
+        match kind {
+            Kind::Sha256 => text.parse().map(Self::Sha256).map_err(hex),
+            Kind::Md5 => text.parse().map(Self::Md5).map_err(hex),
+            Kind::Pdq => text.parse().map(Self::Pdq).map_err(hex),
+            Kind::Vpdq if text.starts_with('[') => Ok(Self::Vpdq(Vpdq::from_json(text)?)),
+            Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_lines(text)?)),
+            _ => Err(ValueError::Reserved(kind)),
+        }
+    }
+
+    /// Writes the text form: hexadecimal; vPDQ as lines. A reserved kind is shown as hexadecimal.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Sha256(digest) => digest.to_string(),
+            Self::Md5(digest) => digest.to_string(),
+            Self::Pdq(pdq) => pdq.to_string(),
+            Self::Vpdq(vpdq) => vpdq.to_lines(),
+            Self::Other { bytes, .. } => hex::encode(bytes),
+        }
+    }
+
+    /// Reads the bytes that stand in a record (`docs/format.md`, section 6).
+    ///
+    /// # Errors
+    /// [`ValueError`].
+    pub fn from_bytes(kind: Kind, bytes: &[u8]) -> Result<Self, ValueError> {
+        let length = |_| ValueError::Length { kind, found: bytes.len() };
+        match kind {
+            Kind::Sha256 => bytes.try_into().map(|b| Self::Sha256(Sha256Digest(b))).map_err(length),
+            Kind::Md5 => bytes.try_into().map(|b| Self::Md5(Md5Digest(b))).map_err(length),
+            Kind::Pdq => bytes.try_into().map(|b| Self::Pdq(Pdq(b))).map_err(length),
+            Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_bytes(bytes)?)),
+            _ if bytes.is_empty() => Err(ValueError::Length { kind, found: 0 }),
+            _ => Ok(Self::Other { kind, bytes: bytes.to_vec() }),
+        }
+    }
+
+    /// Writes the bytes that stand in a record.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Sha256(digest) => digest.0.to_vec(),
+            Self::Md5(digest) => digest.0.to_vec(),
+            Self::Pdq(pdq) => pdq.0.to_vec(),
+            Self::Vpdq(vpdq) => vpdq.to_bytes(),
+            Self::Other { bytes, .. } => bytes.clone(),
+        }
+    }
+}
+
+impl From<Sha256Digest> for Value {
+    fn from(digest: Sha256Digest) -> Self {
+        Self::Sha256(digest)
+    }
+}
+
+impl From<Md5Digest> for Value {
+    fn from(digest: Md5Digest) -> Self {
+        Self::Md5(digest)
+    }
+}
+
+impl From<Pdq> for Value {
+    fn from(pdq: Pdq) -> Self {
+        Self::Pdq(pdq)
+    }
+}
+
+impl From<Vpdq> for Value {
+    fn from(vpdq: Vpdq) -> Self {
+        Self::Vpdq(vpdq)
+    }
+}
+
+/// A value, or the name of a blob that holds it beside the record.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum ValueOrBlob {
+    /// The value itself.
+    Value(Value),
+    /// A value kept beside the record.
+    Blob {
+        /// The kind of the value in the blob.
+        kind: Kind,
+        /// SHA-256 of the blob, which is its name.
+        sha256: Sha256Digest,
+        /// Its size in bytes.
+        size: u64,
+    },
+}
+
+impl ValueOrBlob {
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Value(value) => value.kind(),
+            Self::Blob { kind, .. } => *kind,
+        }
+    }
+}
+
+impl From<Value> for ValueOrBlob {
+    fn from(value: Value) -> Self {
+        Self::Value(value)
+    }
+}
+
+/// The part of a video or sound that is harmful, in milliseconds from its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Span {
+    /// Where it begins.
+    pub start_ms: u32,
+    /// Where it ends; later than the start.
+    pub end_ms: u32,
+}
+
+/// What the author wants to count as a match; every receiver clamps it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MatchRule {
+    /// The greatest distance in bits; a receiver takes at most [`crate::pdq::MAX_DISTANCE`].
+    pub max_distance: u16,
+    /// The least time in milliseconds that must match; a receiver takes at least the charter's.
+    pub min_matched_ms: u32,
+    /// The greatest gap in milliseconds between two matched frames of one run.
+    pub max_gap_ms: u32,
+}
+
+/// One fingerprint in an alert.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Signal {
+    /// The value, or where it is.
+    pub value: ValueOrBlob,
+    /// Quality of a PDQ hash, 0 to 100.
+    pub quality: Option<u8>,
+    /// The harmful part; absent when all of it is.
+    pub span: Option<Span>,
+    /// What counts as a match; absent for the receiver's own rule.
+    pub rule: Option<MatchRule>,
+}
+
+impl Signal {
+    /// A signal with a value and nothing else.
+    #[must_use]
+    pub fn new(value: impl Into<Value>) -> Self {
+        Self { value: ValueOrBlob::Value(value.into()), quality: None, span: None, rule: None }
+    }
+
+    /// The kind.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.value.kind()
+    }
+
+    /// Checks what the types leave open.
+    ///
+    /// # Errors
+    /// The first [`SignalError`].
+    pub fn validate(&self) -> Result<(), SignalError> {
+        match &self.value {
+            ValueOrBlob::Value(Value::Vpdq(vpdq)) if vpdq.frames.len() > MAX_FRAMES => {
+                return Err(SignalError::TooManyFrames(vpdq.frames.len()));
+            }
+            ValueOrBlob::Value(Value::Vpdq(vpdq)) => vpdq.validate()?,
+            ValueOrBlob::Value(Value::Other { kind, bytes }) => {
+                let fits = (1..=MAX_VALUE_BYTES).contains(&bytes.len());
+                if !fits || !kind.is_reserved() {
+                    return Err(SignalError::Other { kind: *kind, bytes: bytes.len() });
+                }
+            }
+            ValueOrBlob::Blob { size: 0, .. } => return Err(SignalError::EmptyBlob),
+            _ => {}
+        }
+        if self.quality.is_some_and(|quality| quality > MAX_QUALITY) {
+            return Err(SignalError::Quality);
+        }
+        if self.span.is_some_and(|span| span.start_ms >= span.end_ms) {
+            return Err(SignalError::Span);
+        }
+        Ok(())
+    }
+}
+
+/// What is wrong with a signal.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SignalError {
+    /// More frames than an alert may list.
+    #[error("a vPDQ signal has at most 3600 frames, found {0}; list only the harmful span")]
+    TooManyFrames(usize),
+    /// Frames out of order, or none.
+    #[error(transparent)]
+    Vpdq(#[from] VpdqError),
+    /// Bytes of a kind that has a type of its own, or none or too many of them.
+    #[error("{bytes} bytes cannot stand for a value of the kind {kind}")]
+    Other {
+        /// The kind.
+        kind: Kind,
+        /// How many bytes.
+        bytes: usize,
+    },
+    /// A blob of no bytes.
+    #[error("a blob has at least one byte")]
+    EmptyBlob,
+    /// A quality above 100.
+    #[error("a quality is 0 to 100")]
+    Quality,
+    /// A span that ends before it begins.
+    #[error("a span ends after it starts")]
+    Span,
+}
+
+impl Item for Signal {
+    fn write(&self, writer: &mut Writer) {
+        writer.map(|map| {
+            map.put(0, &self.kind());
+            match &self.value {
+                ValueOrBlob::Value(value) => map.bytes(1, &value.to_bytes()),
+                ValueOrBlob::Blob { sha256, size, .. } => map.entry(2, |writer| {
+                    writer.map(|map| {
+                        map.put(0, &sha256.0);
+                        map.put(1, size);
+                    });
+                }),
+            }
+            map.put_some(3, self.quality.as_ref());
+            map.put_some(4, self.span.as_ref());
+            map.put_some(5, self.rule.as_ref());
+        });
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
+        let mut map = reader.map()?;
+        let kind = map.take(0)?;
+        let signal = Self {
+            value: read_value(&mut map, kind)?,
+            quality: map.take_if(3)?,
+            span: map.take_if(4)?,
+            rule: map.take_if(5)?,
+        };
+        map.end()?;
+        Ok(signal)
+    }
+}
+
+fn read_value(map: &mut MapReader<'_, '_>, kind: Kind) -> Result<ValueOrBlob, CborError> {
+    let value = map.entry_if(1, |reader| {
+        let bytes = reader.bytes(MAX_VALUE_BYTES)?;
+        Value::from_bytes(kind, bytes).map_err(|_| reader.not("a value of the signal's kind"))
+    })?;
+    if let Some(value) = value {
+        return Ok(ValueOrBlob::Value(value));
+    }
+    map.entry(2, |reader| {
+        let mut blob = reader.map()?;
+        let sha256 = Sha256Digest(blob.take(0)?);
+        let size = blob.take(1)?;
+        blob.end()?;
+        Ok(ValueOrBlob::Blob { kind, sha256, size })
+    })
+}
+
+map_item!(Span { 0 start_ms, 1 end_ms });
+map_item!(MatchRule { 0 max_distance, 1 min_matched_ms, 2 max_gap_ms });
+
+/// `{kind, value | blob, frames?, quality?, span?, match?}`; `value` is the text form.
+impl Serialize for Signal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_struct("Signal", 6)?;
+        map.serialize_field("kind", &self.kind())?;
+        match &self.value {
+            ValueOrBlob::Value(value) => {
+                map.serialize_field("value", &value.to_text())?;
+                if let Value::Vpdq(vpdq) = value {
+                    map.serialize_field("frames", &vpdq.frames.len())?;
+                }
+            }
+            ValueOrBlob::Blob { sha256, size, .. } => {
+                let blob = Blob { sha256: sha256.to_string(), size: *size };
+                map.serialize_field("blob", &blob)?;
+            }
+        }
+        if let Some(quality) = self.quality {
+            map.serialize_field("quality", &quality)?;
+        }
+        if let Some(span) = self.span {
+            map.serialize_field("span", &span)?;
+        }
+        if let Some(rule) = self.rule {
+            map.serialize_field("match", &rule)?;
+        }
+        map.end()
+    }
+}
+
+#[derive(Serialize)]
+struct Blob {
+    sha256: String,
+    size: u64,
+}
