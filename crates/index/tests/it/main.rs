@@ -1,0 +1,6 @@
+//! Tests what the index promises its users: recall, changes under readers, videos in time.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod concurrency;
+mod data;
+mod recall;

@@ -1,0 +1,155 @@
+//! Compares every answer of the index with a comparison against every hash.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+use watchfire_index::HashIndex;
+use watchfire_signal::pdq::Pdq;
+
+use crate::data::{Random, Shape, hashes};
+
+const SHAPES: [Shape; 3] = [Shape::Uniform, Shape::Clustered, Shape::LowEntropy];
+
+fn assert_equal(index: &HashIndex, stored: &BTreeSet<(u64, Pdq)>, query: &Pdq, max_distance: u32) {
+    let found = index.search(query, max_distance, usize::MAX);
+    assert!(!found.truncated);
+    assert!(found.hits.is_sorted_by_key(|&(_, bits)| bits));
+    let mut expected: Vec<_> = stored
+        .iter()
+        .map(|(id, hash)| (*id, hash.distance(query)))
+        .filter(|(_, bits)| *bits <= max_distance)
+        .collect();
+    let mut hits = found.hits;
+    expected.sort_unstable();
+    hits.sort_unstable();
+    assert_eq!(hits, expected);
+}
+
+fn queries(all: &[Pdq], count: usize, random: &mut Random) -> Vec<Pdq> {
+    (0..count)
+        .map(|turn| {
+            let near = all[random.below(all.len() as u64) as usize];
+            let bits = random.below(40) as u32;
+            if turn % 8 == 0 { random.hash() } else { random.near(&near, bits) }
+        })
+        .collect()
+}
+
+#[test]
+fn every_hash_within_the_distance_is_found_at_every_size() {
+    for shape in SHAPES {
+        let mut random = Random(11);
+        let index = HashIndex::new([7; 32]);
+        let mut stored = BTreeSet::new();
+        let all = hashes(shape, 60_000, &mut random);
+        for (id, hash) in all.iter().enumerate() {
+            index.insert(id as u64, hash);
+            stored.insert((id as u64, *hash));
+            if [1, 300, 32_767, 32_768, 32_769, 59_999].contains(&id) {
+                for query in queries(&all[..=id], 25, &mut random) {
+                    for max_distance in [0, 7, 15, 16, 23, 24, 31, 40] {
+                        assert_equal(&index, &stored, &query, max_distance);
+                    }
+                }
+            }
+        }
+        assert_eq!(index.len(), stored.len());
+    }
+}
+
+#[test]
+fn removed_hashes_are_not_found_and_their_room_is_used_again() {
+    for shape in SHAPES {
+        let mut random = Random(23);
+        let index = HashIndex::new([9; 32]);
+        let mut stored = BTreeSet::new();
+        let all = hashes(shape, 45_000, &mut random);
+        all.iter().enumerate().for_each(|(id, hash)| {
+            index.insert(id as u64, hash);
+            stored.insert((id as u64, *hash));
+        });
+        let full = index.memory_bytes();
+        for round in 0..3u64 {
+            let (keep, leave): (Vec<_>, Vec<_>) =
+                stored.iter().copied().partition(|_| random.below(2) == 0);
+            for (id, hash) in &leave {
+                assert!(index.remove(*id, hash));
+                assert!(!index.remove(*id, hash));
+            }
+            stored = keep.into_iter().collect();
+            let fresh = hashes(shape, leave.len(), &mut random);
+            for query in queries(&all, 40, &mut random) {
+                assert_equal(&index, &stored, &query, 31);
+            }
+            for (id, hash) in fresh.iter().enumerate() {
+                let id = round << 32 | id as u64 | 1 << 60;
+                index.insert(id, hash);
+                stored.insert((id, *hash));
+            }
+            for query in
+                queries(&all, 40, &mut random).into_iter().chain(queries(&fresh, 40, &mut random))
+            {
+                assert_equal(&index, &stored, &query, 31);
+            }
+        }
+        assert_eq!(index.len(), stored.len());
+        assert!(index.memory_bytes() < full * 5 / 4, "{} of {full}", index.memory_bytes());
+    }
+}
+
+#[test]
+fn one_hash_with_a_hundred_thousand_ids_is_stored_once_and_truncated() {
+    let index = HashIndex::new([1; 32]);
+    let mut random = Random(5);
+    let (flat, other) = (random.hash(), random.hash());
+    (0..100_000).for_each(|id| index.insert(id, &flat));
+    index.insert(7, &other);
+    assert_eq!(index.len(), 100_001);
+    let near = random.near(&flat, 20);
+    let found = index.search(&near, 31, 1_000);
+    assert!(found.truncated);
+    assert_eq!(found.hits.len(), 1_000);
+    assert!(found.hits.iter().all(|&(_, bits)| bits == 20));
+    let all = index.search(&near, 31, 100_000);
+    assert!(!all.truncated);
+    assert_eq!(all.hits.iter().map(|hit| hit.0).collect::<BTreeSet<_>>().len(), 100_000);
+    assert!(!index.search(&other, 31, 1).truncated);
+    assert!((0..100_000).all(|id| index.remove(id, &flat)));
+    assert!(index.search(&near, 31, 10).hits.is_empty());
+    assert_eq!(index.len(), 1);
+}
+
+#[test]
+fn an_empty_index_is_small_and_finds_nothing() {
+    let index = HashIndex::new([0; 32]);
+    assert!(index.is_empty());
+    assert!(index.memory_bytes() < 1 << 20);
+    assert!(index.search(&Pdq([0; 32]), 256, 10).hits.is_empty());
+    assert!(!index.remove(1, &Pdq([0; 32])));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_order_of_inserts_and_removes_leaves_what_a_set_would_hold(
+        steps in proptest::collection::vec((0u8..4, 0u64..5, 0usize..12), 0..300),
+        seed: [u8; 32], data: u64,
+    ) {
+        let mut random = Random(data);
+        let pool = hashes(Shape::LowEntropy, 12, &mut random);
+        let (index, mut stored) = (HashIndex::new(seed), BTreeSet::new());
+        for (step, id, hash) in steps {
+            let hash = pool[hash];
+            match step {
+                0 => prop_assert_eq!(index.remove(id, &hash), stored.remove(&(id, hash))),
+                1 => assert_equal(&index, &stored, &hash, 31),
+                _ => {
+                    index.insert(id, &hash);
+                    stored.insert((id, hash));
+                }
+            }
+            prop_assert_eq!(index.len(), stored.len());
+        }
+    }
+}
