@@ -1,0 +1,8 @@
+//! What goes over HTTP between people, programs and members: wire types, frames, signatures, clients, and the way out.
+//!
+//! **Invariant:** every connection that the workspace opens to another host is opened by [`outbound`].
+//! **Invariant:** what a peer sends is read here and believed nowhere here: [`watchfire_tlog`] verifies it.
+
+pub mod frame;
+
+pub mod signature;
