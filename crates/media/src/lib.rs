@@ -1,0 +1,6 @@
+//! Turns the bytes of a picture or a video into signals; the only decoder of foreign media.
+//!
+//! **Invariant:** input is hostile: every refusal is an error, nothing panics, hangs or grows without limit.
+//! **Invariant:** the bytes end here; nothing keeps them or sends them on.
+
+pub mod pdq;
