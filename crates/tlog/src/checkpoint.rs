@@ -2,8 +2,8 @@
 //!
 //! Source: C2SP `tlog-checkpoint`.
 //!
-//! **Invariant:** what was only received ([`SignedCheckpoint`]) and what was checked ([`Checkpoint`]) are
-//! different types.
+//! **Invariant:** what was only received ([`SignedCheckpoint`]) and what was checked
+//! ([`Checkpoint`]) are different types.
 
 use std::fmt;
 
@@ -15,10 +15,12 @@ use crate::key::{OwnKey, PeerKey};
 use crate::note::{Note, NoteError};
 use crate::origin::Origin;
 
-/// The largest size of a log: stores keep sizes as signed 64-bit integers, and no sum of sizes overflows.
+/// The largest size of a log: stores keep sizes as signed 64-bit integers, and no sum of sizes
+/// overflows.
 pub const MAX_SIZE: u64 = i64::MAX as u64;
 
-/// The size and root of a log. From [`SignedCheckpoint::verify`], it is what the log's author signed.
+/// The size and root of a log. From [`SignedCheckpoint::verify`], it is what the log's author
+/// signed.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Checkpoint {
     /// The log.
@@ -29,8 +31,8 @@ pub struct Checkpoint {
     pub root: Hash,
 }
 
-/// A checkpoint as received: a signed note, byte for byte, with whatever signatures witnesses added. Nothing in
-/// it is to be believed before [`SignedCheckpoint::verify`].
+/// A checkpoint as received: a signed note, byte for byte, with whatever signatures witnesses
+/// added. Nothing in it is to be believed before [`SignedCheckpoint::verify`].
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SignedCheckpoint {
     /// The note.
@@ -52,6 +54,9 @@ pub enum CheckpointError {
     /// Larger than [`MAX_SIZE`].
     #[error("the checkpoint's size is too large")]
     Size,
+    /// Of no leaves, with another root than [`EMPTY_ROOT`].
+    #[error("the checkpoint of an empty log has the wrong root")]
+    EmptyRoot,
 }
 
 impl Checkpoint {
@@ -60,7 +65,8 @@ impl Checkpoint {
         Checkpoint { origin, size: 0, root: EMPTY_ROOT }
     }
 
-    /// Reads the text of a note as a checkpoint. Extension lines are passed over: nothing here depends on them.
+    /// Reads the text of a note as a checkpoint. Extension lines are passed over: nothing here
+    /// depends on them.
     fn parse(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text.strip_suffix('\n').ok_or(CheckpointError::Text)?.split('\n');
         let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next())
@@ -73,7 +79,11 @@ impl Checkpoint {
         let origin = Origin::new(origin).map_err(|_| CheckpointError::Origin)?;
         let root = STANDARD.decode(root).map_err(|_| CheckpointError::Text)?;
         let root = Hash(root.try_into().map_err(|_| CheckpointError::Text)?);
-        Ok(Checkpoint { origin, size: parse_size(size)?, root })
+        let size = parse_size(size)?;
+        if size == 0 && root != EMPTY_ROOT {
+            return Err(CheckpointError::EmptyRoot);
+        }
+        Ok(Checkpoint { origin, size, root })
     }
 }
 
@@ -102,8 +112,9 @@ impl SignedCheckpoint {
         SignedCheckpoint { text: text.into() }
     }
 
-    /// Signs; the name of the key is the origin. The caller makes sure, before it signs, that the log at this
-    /// size extends everything it ever signed: a key that signs two roots for one size has forked its log.
+    /// Signs; the name of the key is the origin. The caller makes sure, before it signs, that the
+    /// log at this size extends everything it ever signed: a key that signs two roots for one size
+    /// has forked its log.
     pub fn sign(checkpoint: &Checkpoint, key: &OwnKey) -> Self {
         let note = Note::sign(checkpoint.to_string(), checkpoint.origin.as_str(), key);
         match note {

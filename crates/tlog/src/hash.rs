@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
-/// A SHA-256 value: the hash of a leaf, of a node, or the root of a tree. Its text is 64 lower-case hex digits.
+/// A SHA-256 value: the hash of a leaf, of a node, or the root of a tree. Its text is 64 lower-case
+/// hex digits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Hash(pub [u8; 32]);
 
@@ -16,6 +17,23 @@ pub const EMPTY_ROOT: Hash = Hash([
     0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
     0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
 ]);
+
+/// How many levels of the tree one tile spans (C2SP tlog-tiles).
+pub const TILE_HEIGHT: u8 = 8;
+/// How many hashes a full tile has.
+pub const TILE_WIDTH: u64 = 1 << TILE_HEIGHT;
+
+/// A hash at its place in the tiles: the root of the leaves `index·256^level ..
+/// (index+1)·256^level`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TileHash {
+    /// The level of the tile; 0 holds the leaf hashes.
+    pub level: u8,
+    /// The position within the level, over all its tiles.
+    pub index: u64,
+    /// The hash.
+    pub hash: Hash,
+}
 
 /// Hashes a leaf: SHA-256(0x00 ‖ leaf).
 pub fn leaf_hash(leaf: &[u8]) -> Hash {

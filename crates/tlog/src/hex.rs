@@ -10,7 +10,8 @@ pub(crate) fn write(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
     Ok(())
 }
 
-/// Reads exactly 32 bytes from 64 lower-case digits; anything else is `None`, so that one value has one text.
+/// Reads exactly 32 bytes from 64 lower-case digits; anything else is `None`, so that one value has
+/// one text.
 pub(crate) fn read(text: &str) -> Option<[u8; 32]> {
     let digits = text.as_bytes();
     if digits.len() != 64 {

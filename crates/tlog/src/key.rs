@@ -1,8 +1,8 @@
 //! Keeps the key that signs our logs apart, by type, from the keys that peers sign with.
 //!
 //! **Invariant:** a secret key is never printed and its memory is cleared when it is dropped.
-//! **Invariant:** a [`PeerKey`] is a canonical point that is not of small order, so one key has one form and no
-//! signature fits every message.
+//! **Invariant:** a [`PeerKey`] is a canonical point that is not of small order, so one key has one
+//! form and no signature fits every message.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -33,7 +33,8 @@ pub enum KeyError {
 }
 
 impl OwnKey {
-    /// Makes the key from its 32-byte seed (the "private key" of RFC 8032); the caller owns the seed's secrecy.
+    /// Makes the key from its 32-byte seed (the "private key" of RFC 8032); the caller owns the
+    /// seed's secrecy.
     pub fn from_seed(seed: &[u8; 32]) -> Self {
         OwnKey(SigningKey::from_bytes(seed))
     }
@@ -70,7 +71,8 @@ impl PeerKey {
         self.0.to_bytes()
     }
 
-    /// Whether `signature` is this key's over `message`, by the strict rules that leave no room for malleability.
+    /// Whether `signature` is this key's over `message`, by the strict rules that leave no room for
+    /// malleability.
     pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
         self.0.verify_strict(message, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
     }

@@ -1,7 +1,7 @@
 //! Reads, checks and writes C2SP signed notes, the envelope of checkpoints.
 //!
-//! Source: C2SP `signed-note`. Only Ed25519 (type `0x01`) is checked; every other signature, for example a
-//! witness's cosignature, is kept as it came.
+//! Source: C2SP `signed-note`. Only Ed25519 (type `0x01`) is checked; every other signature, for
+//! example a witness's cosignature, is kept as it came.
 //!
 //! **Invariant:** a note that parses prints as exactly the bytes it was parsed from.
 
@@ -14,7 +14,8 @@ use sha2::{Digest, Sha256};
 
 use crate::key::{OwnKey, PeerKey, Signature};
 
-/// The longest note. Sixteen post-quantum signatures of 5 kB, which the specification asks for, fit twice.
+/// The longest note. Sixteen post-quantum signatures of 5 kB, which the specification asks for, fit
+/// twice.
 pub const MAX_NOTE_BYTES: usize = 256 * 1024;
 /// The most signatures in a note; the specification asks for at least 16.
 pub const MAX_NOTE_SIGNATURES: usize = 64;
@@ -24,7 +25,8 @@ pub const MAX_KEY_NAME_BYTES: usize = 255;
 const ED25519: u8 = 0x01;
 const SIGNATURE_LINE: &str = "\u{2014} ";
 
-/// A signed text as received. Parsing checks the form only; [`Note::verify`] checks a key's signature.
+/// A signed text as received. Parsing checks the form only; [`Note::verify`] checks a key's
+/// signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     text: String,
@@ -38,12 +40,13 @@ pub struct NoteSignature {
     pub name: String,
     /// The key's short id; together with the name it says which key and which algorithm.
     pub key_id: u32,
-    /// The signature itself, without the key id: 64 bytes for Ed25519, else whatever the algorithm has.
+    /// The signature itself, without the key id: 64 bytes for Ed25519, else whatever the algorithm
+    /// has.
     pub bytes: Vec<u8>,
 }
 
-/// A key by the name under which it signs notes. Its text is the `vkey` that other tools of the C2SP family use:
-/// `name+key id in hex+base64(0x01 ‖ key)`.
+/// A key by the name under which it signs notes. Its text is the `vkey` that other tools of the
+/// C2SP family use: `name+key id in hex+base64(0x01 ‖ key)`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct NoteKey {
     name: String,
@@ -84,7 +87,8 @@ pub fn key_id(name: &str, key: &PeerKey) -> u32 {
 }
 
 impl Note {
-    /// Makes a note of `text` with one signature. `text` ends in a newline and has no other control characters.
+    /// Makes a note of `text` with one signature. `text` ends in a newline and has no other control
+    /// characters.
     pub fn sign(text: impl Into<String>, name: &str, key: &OwnKey) -> Result<Self, NoteError> {
         let mut note = Note { text: text.into(), signatures: Vec::new() };
         if !is_text(&note.text) {
@@ -139,8 +143,8 @@ impl Note {
         Ok(())
     }
 
-    /// Checks that `key`, under `name`, signed the text. Every signature that claims to be this key's must be
-    /// good; signatures of other keys are ignored, as the specification demands.
+    /// Checks that `key`, under `name`, signed the text. Every signature that claims to be this
+    /// key's must be good; signatures of other keys are ignored, as the specification demands.
     pub fn verify(&self, name: &str, key: &PeerKey) -> Result<(), NoteError> {
         let id = key_id(name, key);
         let mut checked: Option<&[u8]> = None;

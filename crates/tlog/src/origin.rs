@@ -1,7 +1,7 @@
 //! Names a log, the way the first line of its checkpoints does.
 //!
-//! **Invariant:** an origin is also a legal key name of a signed note, a legal URL path and a legal relative file
-//! path that cannot climb.
+//! **Invariant:** an origin is also a legal key name of a signed note, a legal URL path and a legal
+//! relative file path that cannot climb.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,7 +9,8 @@ use std::str::FromStr;
 /// The longest name of a log; names stand in every checkpoint, URL and metric.
 pub const MAX_ORIGIN_BYTES: usize = 200;
 
-/// The name of a log, for example `watchfire/demo/tiktok/1`: segments of `[a-z0-9._-]` joined by `/`.
+/// The name of a log, for example `watchfire/demo/tiktok/1`: segments of `[a-z0-9._-]` joined by
+/// `/`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Origin(String);
 

@@ -6,15 +6,15 @@ use futures_util::stream::BoxStream;
 
 use crate::checkpoint::SignedCheckpoint;
 use crate::entry::Entry;
-use crate::extend::Extension;
 use crate::hash::Hash;
 
 /// One log, read from somewhere. Nothing it says is verified: what comes from it goes through
-/// [`extend`](crate::extend), [`audit`](crate::audit) or [`proof`](crate::proof) before anyone acts on it.
+/// [`extend`](crate::extend), [`audit`](mod@crate::audit) or [`proof`](crate::proof) before anyone
+/// acts on it.
 ///
-/// Ranges are half open, `from..to`, in leaf indices (or in tile hashes of one level). A source may answer with
-/// less than asked, never with more, and always from the start of the range: an empty answer to a non-empty range
-/// says that it has nothing at `from` (yet, or any more).
+/// Ranges are half open, `from..to`, in leaf indices (or in tile hashes of one level). A source may
+/// answer with less than asked, never with more, and always from the start of the range: an empty
+/// answer to a non-empty range says that it has nothing at `from` (yet, or any more).
 #[async_trait]
 pub trait Source: Send + Sync {
     /// The newest checkpoint that the source has; `None` when the log is empty or unknown to it.
@@ -23,21 +23,36 @@ pub trait Source: Send + Sync {
     /// The entries `from..to`, or a prefix of them.
     async fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, SourceError>;
 
-    /// The tile hashes `from..to` of `level`, or a prefix of them. Hash `i` of level `l` is the root of the
-    /// leaves `i·256^l .. (i+1)·256^l`: level 0 are the leaf hashes, level 1 the roots of 256 leaves each.
+    /// The tile hashes `from..to` of `level`, or a prefix of them. Hash `i` of level `l` is the
+    /// root of the leaves `i·256^l .. (i+1)·256^l`: level 0 are the leaf hashes, level 1 the roots
+    /// of 256 leaves each.
     async fn hashes(&self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>, SourceError>;
 
-    /// Everything from `from` on, as it becomes durable at the source: each item is entries and the checkpoint
-    /// that covers them, without gaps between items. While the source is healthy the stream does not end; when
-    /// `from` is beyond the log's size it waits. After an error the caller follows again from where it stands.
+    /// Everything from `from` on, as it becomes durable at the source: each item is entries and the
+    /// checkpoint that covers them, without gaps between items. While the source is healthy the
+    /// stream does not end; when `from` is beyond the log's size it waits. After an error the
+    /// caller follows again from where it stands.
     async fn follow(
         &self,
         from: u64,
     ) -> Result<BoxStream<'static, Result<Extension, SourceError>>, SourceError>;
 
-    /// The records of these leaf indices, in this order; `None` where the source has none. May answer for a
-    /// prefix of `indices` only.
+    /// The records of these leaf indices, in this order; `None` where the source has none. May
+    /// answer for a prefix of `indices` only.
     async fn records(&self, indices: &[u64]) -> Result<Vec<Option<Bytes>>, SourceError>;
+}
+
+/// More of a log, as a source hands it out: entries and the checkpoint that covers them. Nothing in
+/// it is verified before [`Verified::extend`](crate::extend::Verified::extend).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Extension {
+    /// The index of the first entry.
+    pub from: u64,
+    /// The entries `from .. from + entries.len()`.
+    pub entries: Vec<Entry>,
+    /// A checkpoint of at least that size; of exactly that size unless the sender is catching us up
+    /// and keeps no checkpoint of this size.
+    pub checkpoint: SignedCheckpoint,
 }
 
 /// Why a source did not answer. The texts go to operators and logs, so they carry no secrets.
