@@ -4,8 +4,15 @@
 //! **Invariant:** a search finds every stored hash within its distance; speed never costs recall.
 //! **Invariant:** readers never wait for writers; what `insert` returned from is found by the next search.
 
+mod align;
 mod exact_index;
+mod frames;
 mod hash_index;
 
+pub use align::{
+    Aligned, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, MatchRule, Pair, SAME_FRAME_BITS, align,
+    align_pairs,
+};
 pub use exact_index::ExactIndex;
+pub use frames::{FoundVideos, FrameIndex, STOP_VIDEOS, VideoMatch};
 pub use hash_index::{Found, HashIndex};

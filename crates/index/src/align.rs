@@ -1,0 +1,199 @@
+//! Decides whether two videos show the same moments in the same order, from pairs of near frames.
+//!
+//! **Invariant:** the answer never depends on the share of either video that matches, nor on which of
+//! the two is called the query.
+//! **Invariant:** a picture that stands still counts as one frame, however long and however often.
+
+mod fit;
+mod vote;
+
+use watchfire_signal::{
+    pdq::{MAX_DISTANCE, MIN_QUALITY},
+    vpdq::Frame,
+};
+
+/// Fewer aligned distinct frames than this are no evidence: one logo or card is one frame, a cut
+/// between two of them is two, and neither shows that a moment was copied.
+pub const MIN_ALIGNED_FRAMES: u32 = 3;
+
+/// Two frames of one video within this many bits are one picture. Encoding moves the hash of a still
+/// picture by up to 8 bits, so two frames of it are up to twice that apart.
+pub const SAME_FRAME_BITS: u32 = 16;
+
+/// The slowest copy, in milliseconds of the reference for each millisecond of the query.
+pub const MIN_SPEED: f64 = 0.8;
+
+/// The fastest copy; beyond it a speed change is an edit for review.
+pub const MAX_SPEED: f64 = 1.25;
+
+/// Shorter gaps than one sampling period (2 frames a second) with its jitter cannot be asked for:
+/// sparse frames would never be near enough to each other.
+const LEAST_GAP_MS: u32 = 600;
+
+/// When a stretch of two videos counts as matched; the issuer of an alert says so in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MatchRule {
+    /// The largest distance of two frames in bits; more than 31 is taken as 31.
+    pub max_distance: u32,
+    /// How long the matched stretch must be at least, in milliseconds between its first and last
+    /// aligned frame (of the slower of the two videos, so that speeding a copy up does not help).
+    pub min_matched_ms: u32,
+    /// The longest time without an aligned frame inside a stretch, in milliseconds; less than one
+    /// sampling period (600) is taken as that.
+    pub max_gap_ms: u32,
+}
+
+impl Default for MatchRule {
+    fn default() -> Self {
+        Self { max_distance: MAX_DISTANCE, min_matched_ms: 1_000, max_gap_ms: 3_000 }
+    }
+}
+
+impl MatchRule {
+    fn max_distance(&self) -> u32 {
+        self.max_distance.min(MAX_DISTANCE)
+    }
+
+    fn max_gap_ms(&self) -> u32 {
+        self.max_gap_ms.max(LEAST_GAP_MS)
+    }
+}
+
+/// The stretch in which two videos show the same moments.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Aligned {
+    /// First and last aligned frame of the query, in milliseconds.
+    pub query_span_ms: (u32, u32),
+    /// First and last aligned frame of the reference, in milliseconds.
+    pub reference_span_ms: (u32, u32),
+    /// Milliseconds of the reference for each millisecond of the query: 1.25 is a copy sped up.
+    pub speed: f64,
+    /// Aligned frames that differ from each other on both sides; at most 256 are counted.
+    pub frames: u32,
+    /// Mean distance of the aligned pairs, in bits.
+    pub mean_distance: f64,
+}
+
+/// Two near frames, by their place in the slices of frames.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pair {
+    /// Place of the query's frame.
+    pub query: u32,
+    /// Place of the reference's frame.
+    pub reference: u32,
+}
+
+/// A pair with what alignment needs of it.
+#[derive(Debug, Clone, Copy)]
+struct Near {
+    query: u32,
+    reference: u32,
+    query_ms: f64,
+    reference_ms: f64,
+    bits: u32,
+}
+
+/// A line through pairs in time: `reference / √speed - query * √speed = offset`.
+///
+/// This form is the same line, with the offset's sign turned, when query and reference change places.
+#[derive(Debug, Clone, Copy)]
+struct Line {
+    speed: f64,
+    offset: f64,
+}
+
+impl Line {
+    /// How far a pair is from the line, in milliseconds.
+    fn residual(&self, near: &Near) -> f64 {
+        let root = self.speed.sqrt();
+        near.reference_ms / root - near.query_ms * root - self.offset
+    }
+
+    /// The reference's time that belongs to a time of the query, in milliseconds.
+    fn reference_ms(&self, query_ms: f64) -> f64 {
+        let root = self.speed.sqrt();
+        (self.offset + query_ms * root) * root
+    }
+}
+
+/// Aligns two videos after comparing every frame of one with every frame of the other.
+///
+/// Returns the best stretch, or `None` where the rule is not met. Frames of quality below 50 do not
+/// count; the frames need not be sampled at the same rate.
+#[must_use]
+pub fn align(query: &[Frame], reference: &[Frame], rule: &MatchRule) -> Option<Aligned> {
+    let limit = rule.max_distance();
+    let mut pairs = Vec::new();
+    for (place, frame) in query.iter().enumerate() {
+        let near =
+            reference.iter().enumerate().filter(|(_, of)| frame.pdq.distance(&of.pdq) <= limit);
+        pairs.extend(near.map(|(of, _)| Pair { query: place as u32, reference: of as u32 }));
+    }
+    align_pairs(query, reference, &pairs, rule)
+}
+
+/// Aligns two videos by the given pairs of frames, which an index found; pairs that are not near by the
+/// rule, or not there, are left out.
+#[must_use]
+pub fn align_pairs(
+    query: &[Frame],
+    reference: &[Frame],
+    pairs: &[Pair],
+    rule: &MatchRule,
+) -> Option<Aligned> {
+    // One of the two always takes the same place, so that the answer cannot depend on the direction.
+    let key = |frames: &[Frame]| (frames.len(), frames.iter().map(|frame| frame.pdq).min());
+    if key(query) > key(reference) {
+        let swapped = |pair: &Pair| Pair { query: pair.reference, reference: pair.query };
+        let pairs: Vec<Pair> = pairs.iter().map(swapped).collect();
+        return best(&Videos { query: reference, reference: query, rule }, &pairs)
+            .map(Aligned::swapped);
+    }
+    best(&Videos { query, reference, rule }, pairs)
+}
+
+/// The best stretch of two videos in the order given.
+fn best(videos: &Videos<'_>, pairs: &[Pair]) -> Option<Aligned> {
+    let near: Vec<Near> = pairs.iter().filter_map(|pair| weigh(videos, *pair)).collect();
+    let mut stretches: Vec<fit::Stretch> = Vec::new();
+    for seed in vote::seeds(videos, &near) {
+        // Most seeds are the same line seen at another place or with a neighbouring speed.
+        if !stretches.iter().any(|stretch| stretch.covers(&seed)) {
+            stretches.extend(fit::fit(videos, &near, seed.line));
+        }
+    }
+    stretches.into_iter().max_by(fit::Stretch::compare).map(|stretch| stretch.aligned)
+}
+
+impl Aligned {
+    /// The same stretch with query and reference in each other's place.
+    fn swapped(self) -> Self {
+        Self {
+            query_span_ms: self.reference_span_ms,
+            reference_span_ms: self.query_span_ms,
+            speed: 1.0 / self.speed,
+            ..self
+        }
+    }
+}
+
+/// The two videos that are compared.
+struct Videos<'a> {
+    query: &'a [Frame],
+    reference: &'a [Frame],
+    rule: &'a MatchRule,
+}
+
+fn weigh(videos: &Videos<'_>, pair: Pair) -> Option<Near> {
+    let frame = videos.query.get(pair.query as usize)?;
+    let of = videos.reference.get(pair.reference as usize)?;
+    let bits = frame.pdq.distance(&of.pdq);
+    let counts = bits <= videos.rule.max_distance() && frame.quality.min(of.quality) >= MIN_QUALITY;
+    counts.then_some(Near {
+        query: pair.query,
+        reference: pair.reference,
+        query_ms: f64::from(frame.at_ms),
+        reference_ms: f64::from(of.at_ms),
+        bits,
+    })
+}

@@ -1,0 +1,231 @@
+//! Finds the stored videos that show the same moments as a given one.
+//!
+//! **Invariant:** a frame of quality below 50 is neither stored nor searched.
+//! **Invariant:** every answer is decided by alignment of the frames themselves; the index only proposes.
+
+use std::{
+    collections::{HashMap as StdHashMap, HashSet},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use papaya::HashMap;
+use watchfire_signal::{
+    pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq},
+    vpdq::Frame,
+};
+
+use crate::{
+    HashIndex,
+    align::{Aligned, MIN_ALIGNED_FRAMES, MatchRule, Pair, align_pairs},
+};
+
+/// A frame that is near frames of more known videos than this says nothing about any of them: black,
+/// logos, cards. Above the 800 variants of one event that members once listed (Christchurch, 2019), so
+/// that a video that is reported again and again does not hide itself.
+pub const STOP_VIDEOS: usize = 1_000;
+
+/// The most near frames that one frame of a query is answered with, so that a search stays bounded.
+const HITS_PER_FRAME: usize = 1 << 16;
+
+/// A video that shows the same moments.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct VideoMatch {
+    /// The id under which the video was inserted.
+    pub video: u64,
+    /// Where and how it matches: its best stretch. The stored video is the reference.
+    pub aligned: Aligned,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FoundVideos {
+    /// The videos that match, the one with the most aligned frames first.
+    pub videos: Vec<VideoMatch>,
+    /// Whether a frame had more near frames than are looked at, so that videos may be missing.
+    pub truncated: bool,
+}
+
+/// A concurrent index of videos by the hashes of their frames, at any rate of frames.
+pub struct FrameIndex {
+    frames: HashIndex,
+    videos: HashMap<u32, Arc<Video>>,
+    writer: Mutex<Writer>,
+}
+
+/// A stored video: frames that count, in order of time.
+struct Video {
+    id: u64,
+    rule: MatchRule,
+    frames: Vec<Frame>,
+    /// Frames that have the hash of an earlier one, by the place of that one.
+    repeats: StdHashMap<u32, Vec<u32>>,
+}
+
+/// Which number each video has inside; numbers are used again.
+#[derive(Default)]
+struct Writer {
+    numbers: StdHashMap<u64, u32>,
+    free: Vec<u32>,
+}
+
+impl FrameIndex {
+    /// An empty index; for the seed see [`HashIndex::new`].
+    #[must_use]
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self { frames: HashIndex::new(seed), videos: HashMap::new(), writer: Mutex::default() }
+    }
+
+    /// Stores a video, in place of what was stored under that id. Give only the frames that shall be
+    /// found (of an alert: its harmful span). The rule is the alert's, for [`FrameIndex::search`].
+    pub fn insert(&self, video: u64, frames: &[Frame], rule: MatchRule) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut writer, video);
+        let stored = Arc::new(Video::new(video, frames, rule));
+        let number = writer.free.pop().unwrap_or(writer.numbers.len() as u32);
+        writer.numbers.insert(video, number);
+        self.videos.pin().insert(number, Arc::clone(&stored));
+        for (place, hash) in stored.distinct() {
+            self.frames.insert(u64::from(number) << 32 | u64::from(place), hash);
+        }
+    }
+
+    /// Takes a video out. False if it was not there.
+    pub fn remove(&self, video: u64) -> bool {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut writer, video)
+    }
+
+    fn take(&self, writer: &mut Writer, video: u64) -> bool {
+        let Some(number) = writer.numbers.remove(&video) else { return false };
+        if let Some(stored) = self.videos.pin().remove(&number) {
+            for (place, hash) in stored.distinct() {
+                self.frames.remove(u64::from(number) << 32 | u64::from(place), hash);
+            }
+        }
+        writer.free.push(number);
+        true
+    }
+
+    /// The stored videos that a video matches, each by the rule it was stored with. Frames that are near
+    /// more than [`STOP_VIDEOS`] stored videos are left out.
+    #[must_use]
+    pub fn search(&self, query: &[Frame]) -> FoundVideos {
+        self.find(query, None)
+    }
+
+    /// The stored videos that match a video by the given rule: for looking an alert up among videos that
+    /// were seen. No frame is left out, because a thousand uploads of one video are a thousand finds.
+    #[must_use]
+    pub fn search_with(&self, query: &[Frame], rule: &MatchRule) -> FoundVideos {
+        self.find(query, Some(rule))
+    }
+
+    fn find(&self, query: &[Frame], rule: Option<&MatchRule>) -> FoundVideos {
+        let query = in_time(query);
+        let stop = if rule.is_some() { usize::MAX } else { STOP_VIDEOS };
+        let mut found = FoundVideos::default();
+        let candidates = self.candidates(&query, stop, &mut found.truncated);
+        let videos = self.videos.pin();
+        for (number, pairs) in candidates {
+            let Some(video) = videos.get(&number) else { continue };
+            let pairs = video.with_repeats(&pairs);
+            let aligned = align_pairs(&query, &video.frames, &pairs, rule.unwrap_or(&video.rule));
+            found.videos.extend(aligned.map(|aligned| VideoMatch { video: video.id, aligned }));
+        }
+        found.videos.sort_by_key(|found| (std::cmp::Reverse(found.aligned.frames), found.video));
+        found
+    }
+
+    /// For each stored video that enough frames of the query are near to: the pairs.
+    fn candidates(
+        &self,
+        query: &[Frame],
+        stop: usize,
+        truncated: &mut bool,
+    ) -> StdHashMap<u32, Vec<Pair>> {
+        let mut pairs: StdHashMap<u32, Vec<Pair>> = StdHashMap::new();
+        let mut known: StdHashMap<Pdq, Vec<u64>> = StdHashMap::new();
+        for (place, frame) in query.iter().enumerate() {
+            let hits = known.entry(frame.pdq).or_insert_with(|| {
+                let found = self.frames.search(&frame.pdq, MAX_DISTANCE, HITS_PER_FRAME);
+                *truncated |= found.truncated;
+                let hits: Vec<u64> = found.hits.into_iter().map(|(id, _)| id).collect();
+                let videos: HashSet<u64> = hits.iter().map(|id| id >> 32).collect();
+                if videos.len() > stop { Vec::new() } else { hits }
+            });
+            for id in hits {
+                let pair = Pair { query: place as u32, reference: *id as u32 };
+                pairs.entry((*id >> 32) as u32).or_default().push(pair);
+            }
+        }
+        pairs.retain(|_, pairs| {
+            let frames: HashSet<u32> = pairs.iter().map(|pair| pair.query).collect();
+            frames.len() >= MIN_ALIGNED_FRAMES as usize
+        });
+        pairs
+    }
+
+    /// The number of videos stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.videos.len()
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.videos.is_empty()
+    }
+
+    /// Bytes of memory the index uses.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let videos = self.videos.pin();
+        let frames: usize = videos.values().map(|video| video.frames.capacity()).sum();
+        self.frames.memory_bytes()
+            + frames * size_of::<Frame>()
+            + videos.len() * (size_of::<Video>() + size_of::<(u64, u32)>())
+    }
+}
+
+impl Video {
+    fn new(id: u64, frames: &[Frame], rule: MatchRule) -> Self {
+        let frames = in_time(frames);
+        let mut first: StdHashMap<Pdq, u32> = StdHashMap::new();
+        let mut repeats: StdHashMap<u32, Vec<u32>> = StdHashMap::new();
+        for (place, frame) in frames.iter().enumerate() {
+            let of = *first.entry(frame.pdq).or_insert(place as u32);
+            if of != place as u32 {
+                repeats.entry(of).or_default().push(place as u32);
+            }
+        }
+        Self { id, rule, frames, repeats }
+    }
+
+    /// Each distinct hash with the place of the first frame that has it.
+    fn distinct(&self) -> impl Iterator<Item = (u32, &Pdq)> {
+        let repeats: HashSet<u32> = self.repeats.values().flatten().copied().collect();
+        let frames = self.frames.iter().zip(0u32..);
+        frames
+            .filter(move |(_, place)| !repeats.contains(place))
+            .map(|(frame, place)| (place, &frame.pdq))
+    }
+
+    /// The pairs with those of later frames that have the same hash.
+    fn with_repeats(&self, pairs: &[Pair]) -> Vec<Pair> {
+        let mut all = pairs.to_vec();
+        for pair in pairs {
+            let repeats = self.repeats.get(&pair.reference).into_iter().flatten();
+            all.extend(repeats.map(|&reference| Pair { reference, ..*pair }));
+        }
+        all
+    }
+}
+
+/// The frames that count, in order of time.
+fn in_time(frames: &[Frame]) -> Vec<Frame> {
+    let mut frames: Vec<Frame> =
+        frames.iter().copied().filter(|frame| frame.quality >= MIN_QUALITY).collect();
+    frames.sort_by_key(|frame| frame.at_ms);
+    frames
+}
