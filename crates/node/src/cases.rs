@@ -1,0 +1,411 @@
+//! The fold of all logs into cases: what every member holds of every alert.
+//!
+//! **Invariant:** the cases depend on the entries folded, not on the order in which the logs came;
+//! what speaks of a leaf that is not here yet waits for it.
+//! **Invariant:** time enters only through [`SignalSet::state`].
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use watchfire_signal::{
+    alert::Alert,
+    charter::{Charter, Role},
+    commitment::Commitment,
+    header::{Header, Target},
+    name::{LogName, MemberName},
+    record::{DecodeError, Leaf, open},
+    statement::{Basis, Statement},
+    verb::Verb,
+};
+use watchfire_store::Held;
+
+use crate::{
+    policy::{Facts, Policy},
+    standing::{Opinion, Renewal, Rules, Standing, Stance, State},
+};
+
+/// Entries that wait for the leaf they speak of, over all logs; more are dropped and counted.
+/// A member can make others wait only within its own quota of records.
+pub const MAX_WAITING: usize = 1_000_000;
+
+/// A place in a log.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Place {
+    /// The log.
+    pub log: LogName,
+    /// The index of the leaf.
+    pub index: u64,
+}
+
+/// One set of signals of a case with all opinions about it.
+#[derive(Debug, Clone)]
+pub struct SignalSet {
+    /// The commitment of the record that brought it.
+    pub name: Commitment,
+    /// The commitment of the founding assert.
+    pub subject: Commitment,
+    /// Where the record stands.
+    pub place: Place,
+    /// The record's header.
+    pub header: Header,
+    /// The record's body; `None` while it is a hole.
+    pub alert: Option<Alert>,
+    /// When this node had verified the record.
+    pub verified_ms: u64,
+    /// The latest opinion of each member.
+    pub opinions: BTreeMap<MemberName, Opinion>,
+    /// Renewals of the case.
+    pub renewals: Vec<Renewal>,
+    /// A record of a version unknown here speaks of it.
+    pub unreadable: bool,
+    /// What the opinions add up to.
+    pub standing: Standing,
+}
+
+impl SignalSet {
+    /// The member that brought it.
+    #[must_use]
+    pub fn author(&self) -> &MemberName {
+        &self.place.log.member
+    }
+
+    /// The state at a moment.
+    #[must_use]
+    pub fn state(&self, now_ms: u64) -> State {
+        self.standing.state(now_ms)
+    }
+
+    /// What policy needs to know about it.
+    #[must_use]
+    pub fn facts<'a>(&'a self, me: &MemberName, policy: &Policy, now_ms: u64) -> Facts<'a> {
+        let stands = |member: &MemberName| {
+            let stance = self.opinions.get(member).map(|opinion| opinion.stance);
+            stance == Some(Stance::Positive { human: true })
+        };
+        Facts {
+            state: self.state(now_ms),
+            was_confirmed: self.standing.was_confirmed(),
+            own: stands(me),
+            trusted: policy.trust.iter().any(stands),
+            drill: self.header.test,
+            unreadable: self.unreadable,
+            labels: self.alert.as_ref().map_or(&[], |alert| &alert.labels),
+            severity: self.header.severity.unwrap_or(0),
+        }
+    }
+}
+
+/// What a leaf turned out to be, for those that speak of it later.
+#[derive(Debug, Clone, Copy)]
+enum Meaning {
+    Set(Commitment),
+    OpinionOn(Commitment),
+}
+
+/// All cases.
+#[derive(Debug)]
+pub struct Cases {
+    charter: Arc<Charter>,
+    sets: HashMap<Commitment, SignalSet>,
+    meanings: HashMap<Place, Meaning>,
+    waiting: HashMap<Place, Vec<(LogName, Held)>>,
+    waiting_count: usize,
+}
+
+/// Why an entry says nothing here. It stays in its log; it is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ignored {
+    /// Its leaf is not what the format says.
+    Malformed,
+    /// It names another log, coalition or charter than it stands in.
+    Foreign,
+    /// Its author's role does not allow the verb.
+    NotAllowed,
+    /// It speaks of something that cannot be spoken of so.
+    Senseless,
+    /// Too much waits already.
+    Flood,
+}
+
+impl Ignored {
+    /// The name in metrics.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Malformed => "malformed",
+            Self::Foreign => "foreign",
+            Self::NotAllowed => "not_allowed",
+            Self::Senseless => "senseless",
+            Self::Flood => "flood",
+        }
+    }
+}
+
+impl Cases {
+    /// No cases yet, under a charter.
+    #[must_use]
+    pub fn new(charter: Arc<Charter>) -> Self {
+        Self {
+            charter,
+            sets: HashMap::new(),
+            meanings: HashMap::new(),
+            waiting: HashMap::new(),
+            waiting_count: 0,
+        }
+    }
+
+    /// A signal set by its name.
+    #[must_use]
+    pub fn set(&self, name: &Commitment) -> Option<&SignalSet> {
+        self.sets.get(name)
+    }
+
+    /// All signal sets.
+    pub fn sets(&self) -> impl Iterator<Item = &SignalSet> {
+        self.sets.values()
+    }
+
+    /// Folds one verified entry and whatever waited for it; answers the names of the sets touched.
+    pub fn fold(&mut self, log: &LogName, held: Held) -> (Vec<Commitment>, Option<Ignored>) {
+        let mut touched = Vec::new();
+        let mut ignored = None;
+        let mut todo = vec![(log.clone(), held)];
+        while let Some((log, held)) = todo.pop() {
+            let place = Place { log, index: held.index };
+            match self.fold_one(&place, held) {
+                Ok(Some(name)) => touched.push(name),
+                Ok(None) => {}
+                Err(why) => ignored = Some(why),
+            }
+            if let Some(waited) = self.waiting.remove(&place) {
+                self.waiting_count -= waited.len();
+                todo.extend(waited);
+            }
+        }
+        for name in &touched {
+            self.add_up(name);
+        }
+        touched.dedup();
+        (touched, ignored)
+    }
+
+    fn fold_one(&mut self, place: &Place, held: Held) -> Result<Option<Commitment>, Ignored> {
+        let leaf = match Leaf::decode(&held.entry.leaf) {
+            Ok(leaf) => leaf,
+            Err(DecodeError::UnknownVersion { target: Some(target), .. }) => {
+                return self.mark_unreadable(&target, place, held);
+            }
+            Err(_) => return Err(Ignored::Malformed),
+        };
+        self.check_author(place, &leaf.header)?;
+        // A record that is not the leaf's own was dropped when it came; what is here fits.
+        let record = held.entry.record.as_ref();
+        let statement = record.and_then(|record| open(&leaf, record).ok());
+        match leaf.header.verb {
+            Verb::Assert => Ok(Some(self.found(place, &leaf, statement, held.verified_ms))),
+            Verb::Amend | Verb::Variant | Verb::Confirm | Verb::Dispute | Verb::Retract
+            | Verb::Renew => {
+                let target = leaf.header.target.clone().ok_or(Ignored::Malformed)?;
+                let target = Place { log: target.log, index: target.index };
+                let Some(meaning) = self.meanings.get(&target).copied() else {
+                    return self.wait(target, place, held);
+                };
+                self.speak_of(place, &leaf, statement, meaning, held.verified_ms)
+            }
+            // These say nothing about the state of a case yet; they stay in the log.
+            _ => Ok(None),
+        }
+    }
+
+    fn check_author(&self, place: &Place, header: &Header) -> Result<(), Ignored> {
+        let charter = &self.charter;
+        let same_charter = header.charter.seq < charter.seq
+            || (header.charter.seq == charter.seq && header.charter.hash == charter.hash());
+        if header.author_log != place.log || header.coalition != charter.coalition || !same_charter
+        {
+            return Err(Ignored::Foreign);
+        }
+        let author = charter.member_of_log(&place.log).ok_or(Ignored::Foreign)?;
+        if may_say(author.role, header.verb) { Ok(()) } else { Err(Ignored::NotAllowed) }
+    }
+
+    fn found(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        statement: Option<Statement>,
+        verified_ms: u64,
+    ) -> Commitment {
+        let alert = match statement {
+            Some(Statement::Assert(alert)) => Some(alert),
+            _ => None,
+        };
+        self.insert_set(place, leaf, leaf.commitment, alert, verified_ms)
+    }
+
+    fn insert_set(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        subject: Commitment,
+        alert: Option<Alert>,
+        verified_ms: u64,
+    ) -> Commitment {
+        let name = leaf.commitment;
+        let human = leaf.header.review.is_some_and(|review| review.is_human());
+        let opinion =
+            Opinion { index: place.index, verified_ms, stance: Stance::Positive { human } };
+        let opinions = BTreeMap::from([(place.log.member.clone(), opinion)]);
+        let standing = self.standing(&opinions, &[], 0);
+        let set = SignalSet {
+            name,
+            subject,
+            place: place.clone(),
+            header: leaf.header.clone(),
+            alert,
+            verified_ms,
+            opinions,
+            renewals: Vec::new(),
+            unreadable: false,
+            standing,
+        };
+        // Two leaves with one commitment would need one salt twice: the first one stands.
+        self.sets.entry(name).or_insert(set);
+        self.meanings.insert(place.clone(), Meaning::Set(name));
+        name
+    }
+
+    fn speak_of(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        statement: Option<Statement>,
+        meaning: Meaning,
+        verified_ms: u64,
+    ) -> Result<Option<Commitment>, Ignored> {
+        let (name, is_set) = match meaning {
+            Meaning::Set(name) => (name, true),
+            Meaning::OpinionOn(name) => (name, false),
+        };
+        let set = self.sets.get_mut(&name).ok_or(Ignored::Senseless)?;
+        if leaf.header.test != set.header.test {
+            // A drill says nothing about the real thing, nor the other way round.
+            return Err(Ignored::Senseless);
+        }
+        let stance = match (leaf.header.verb, statement) {
+            (Verb::Amend | Verb::Variant, statement) if is_set => {
+                if leaf.header.verb == Verb::Amend && place.log.member != *set.author() {
+                    return Err(Ignored::NotAllowed);
+                }
+                let alert = match statement {
+                    Some(Statement::Amend(alert) | Statement::Variant(alert)) => Some(alert),
+                    _ => None,
+                };
+                let subject = set.subject;
+                return Ok(Some(self.insert_set(place, leaf, subject, alert, verified_ms)));
+            }
+            (Verb::Renew, Some(Statement::Renew { valid_until })) if is_set => {
+                let member = place.log.member.clone();
+                set.renewals.push(Renewal { member, verified_ms, valid_until });
+                set.renewals.sort_unstable();
+                return Ok(Some(name));
+            }
+            (Verb::Confirm, Some(Statement::Confirm { commitment, basis }))
+                if is_set && commitment == name =>
+            {
+                match basis {
+                    Basis::OwnCopySeenByHuman => Stance::Positive { human: true },
+                    // Nobody can honestly confirm what nobody there has seen: it counts as nothing.
+                    Basis::AutomaticMatch => return Ok(None),
+                }
+            }
+            (Verb::Dispute, Some(Statement::Dispute { commitment, .. }))
+                if is_set && commitment == name =>
+            {
+                Stance::Disputes
+            }
+            (Verb::Retract, _) => {
+                let target = leaf.header.target.as_ref();
+                if target.is_none_or(|target| target.log != place.log) {
+                    return Err(Ignored::NotAllowed);
+                }
+                Stance::Withdrawn
+            }
+            // The body is a hole or says something else than the header: no opinion.
+            _ => return Err(Ignored::Senseless),
+        };
+        let opinion = Opinion { index: place.index, verified_ms, stance };
+        let latest = set.opinions.entry(place.log.member.clone()).or_insert_with(|| opinion.clone());
+        if latest.index < place.index {
+            *latest = opinion;
+        }
+        self.meanings.insert(place.clone(), Meaning::OpinionOn(name));
+        Ok(Some(name))
+    }
+
+    fn wait(
+        &mut self,
+        target: Place,
+        place: &Place,
+        held: Held,
+    ) -> Result<Option<Commitment>, Ignored> {
+        if self.waiting_count >= MAX_WAITING {
+            return Err(Ignored::Flood);
+        }
+        self.waiting_count += 1;
+        self.waiting.entry(target).or_default().push((place.log.clone(), held));
+        Ok(None)
+    }
+
+    fn mark_unreadable(
+        &mut self,
+        target: &Target,
+        place: &Place,
+        held: Held,
+    ) -> Result<Option<Commitment>, Ignored> {
+        let target = Place { log: target.log.clone(), index: target.index };
+        match self.meanings.get(&target).copied() {
+            Some(Meaning::Set(name) | Meaning::OpinionOn(name)) => {
+                if let Some(set) = self.sets.get_mut(&name) {
+                    set.unreadable = true;
+                }
+                Ok(Some(name))
+            }
+            None => self.wait(target, place, held),
+        }
+    }
+
+    fn add_up(&mut self, name: &Commitment) {
+        let Some(set) = self.sets.get(name) else { return };
+        let valid_until = set.alert.as_ref().map_or(u64::MAX, |alert| alert.valid_until);
+        let standing = self.standing(&set.opinions, &set.renewals, valid_until);
+        if let Some(set) = self.sets.get_mut(name) {
+            set.standing = standing;
+        }
+    }
+
+    fn standing(
+        &self,
+        opinions: &BTreeMap<MemberName, Opinion>,
+        renewals: &[Renewal],
+        valid_until: u64,
+    ) -> Standing {
+        let rules = Rules {
+            organisation: &|member| self.charter.organisation_of(member).cloned(),
+            confirm_quorum: self.charter.quorum_confirm(),
+            dispute_quorum: self.charter.quorum_dispute(),
+        };
+        Standing::of(opinions, renewals, valid_until, &rules)
+    }
+}
+
+/// Which verbs about cases a role may say (`coalition.md`, membership and charter).
+fn may_say(role: Role, verb: Verb) -> bool {
+    match role {
+        Role::Platform | Role::Contributor => true,
+        Role::Convenor => !matches!(verb, Verb::Assert | Verb::Amend | Verb::Variant),
+        Role::Auditor | Role::Witness => false,
+    }
+}

@@ -1,0 +1,87 @@
+//! The signals that the coalition has spoken of, and which of them are near a query.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use watchfire_signal::{commitment::Commitment, value::Signal};
+
+use crate::{
+    cases::SignalSet,
+    near::{Hit, Near},
+};
+
+/// Known signals and their sets. One task writes, everybody reads, nobody waits.
+pub struct Known {
+    near: Near<Commitment>,
+    sets: papaya::HashMap<Commitment, Arc<SignalSet>>,
+}
+
+/// A signal set near a query, with the hit that speaks loudest.
+#[derive(Debug, Clone)]
+pub struct Match {
+    /// The set.
+    pub set: Arc<SignalSet>,
+    /// How it matches.
+    pub hit: Hit<Commitment>,
+}
+
+impl Known {
+    /// Nothing known yet. `seed` keeps others from aiming at a bucket of the index.
+    #[must_use]
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self { near: Near::new(seed), sets: papaya::HashMap::new() }
+    }
+
+    /// Publishes a set as it stands now. It is found by the next lookup exactly if somebody stands
+    /// by it; the state is judged at each lookup.
+    pub fn publish(&self, set: Arc<SignalSet>) {
+        let name = set.name;
+        let live = set.standing.level.is_some();
+        let sets = self.sets.pin();
+        let indexed = self.near.has(&name);
+        // The set must be there before a lookup can stumble on its signals.
+        sets.insert(name, set.clone());
+        match (&set.alert, live, indexed) {
+            (Some(alert), true, false) => {
+                alert.signals.iter().for_each(|signal| self.near.insert(name, signal));
+            }
+            (_, false, true) => self.near.remove(&name),
+            _ => {}
+        }
+    }
+
+    /// A set by its name.
+    #[must_use]
+    pub fn set(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
+        self.sets.pin().get(name).cloned()
+    }
+
+    /// All sets, in order of name.
+    #[must_use]
+    pub fn sets(&self) -> BTreeMap<Commitment, Arc<SignalSet>> {
+        self.sets.pin().iter().map(|(name, set)| (*name, set.clone())).collect()
+    }
+
+    /// Signals indexed.
+    #[must_use]
+    pub fn signals(&self) -> usize {
+        self.near.len()
+    }
+
+    /// The sets near any of the signals, each once.
+    #[must_use]
+    pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
+        let sets = self.sets.pin();
+        let mut best = BTreeMap::<Commitment, Hit<Commitment>>::new();
+        for hit in signals.iter().flat_map(|signal| self.near.search(signal)) {
+            match best.get(&hit.owner) {
+                Some(known) if known.strength() >= hit.strength() => {}
+                _ => {
+                    best.insert(hit.owner, hit);
+                }
+            }
+        }
+        best.into_iter()
+            .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?.clone(), hit }))
+            .collect()
+    }
+}

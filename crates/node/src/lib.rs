@@ -1,0 +1,32 @@
+//! What a member does: says things in its log, copies and folds those of others, judges uploads,
+//! takes down and restores.
+//!
+//! **Invariant:** nothing here knows HTTP; peers, platforms, clock and store come in as traits.
+//! **Invariant:** a verb does not call another verb; `follow` and `scan` are the compositions.
+
+pub mod access;
+pub mod cases;
+pub mod charter;
+pub mod clock;
+pub mod connector;
+pub mod deliver;
+pub mod enforce;
+pub mod events;
+pub mod follow;
+pub mod judge;
+pub mod known;
+pub mod near;
+pub mod node;
+pub mod peer;
+pub mod policy;
+pub mod publish;
+pub mod raise;
+pub mod receipts;
+pub mod recover;
+pub mod replicate;
+pub mod scan;
+pub mod seen;
+pub mod standing;
+pub mod upload;
+
+pub use node::{AlertView, Node, Readiness, Setup, StartError};

@@ -1,0 +1,194 @@
+//! Finds who owns a signal near a given one, whatever its kind: the one index behind known signals
+//! and seen items.
+//!
+//! **Invariant:** what [`Near::insert`] returned from is found by the next search; readers never wait.
+
+use std::{
+    hash::Hash,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use serde::Serialize;
+use watchfire_index::{ExactIndex, HashIndex};
+use watchfire_signal::{
+    digest::{Md5Digest, Sha256Digest},
+    pdq,
+    value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
+};
+
+/// Owners named in one answer and kind; more are cut off, the nearest stay.
+pub const MAX_HITS: usize = 1_024;
+
+/// How a signal matched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit<K> {
+    /// Who owns the matched signal.
+    pub owner: K,
+    /// The kind of both signals.
+    pub kind: Kind,
+    /// How they match.
+    pub method: Method,
+    /// Bits in which pictures or aligned frames differ, rounded; absent for exact hashes.
+    pub distance: Option<u32>,
+    /// How two videos line up.
+    pub aligned: Option<Aligned>,
+}
+
+/// A way of matching, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Frames of two videos line up in time.
+    Aligned,
+    /// Two picture hashes are within their distance.
+    Near,
+    /// The same bytes.
+    Exact,
+}
+
+/// How two videos line up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Aligned {
+    /// The matched part of the query.
+    pub query: Span,
+    /// The matched part of the reference.
+    pub reference: Span,
+    /// How much faster the query runs.
+    pub speed: f32,
+    /// Distinct frames that line up.
+    pub frames: u32,
+}
+
+impl<K> Hit<K> {
+    /// Orders hits: exact before near before aligned, then by distance.
+    #[must_use]
+    pub fn strength(&self) -> (Method, std::cmp::Reverse<u32>) {
+        (self.method, std::cmp::Reverse(self.distance.unwrap_or(0)))
+    }
+}
+
+/// An index over signals of all kinds by owner.
+pub struct Near<K> {
+    sha256: ExactIndex<Sha256Digest>,
+    md5: ExactIndex<Md5Digest>,
+    pictures: HashIndex,
+    slots: papaya::HashMap<u64, Slot<K>>,
+    owned: papaya::HashMap<K, Vec<u64>>,
+    next: AtomicU64,
+}
+
+#[derive(Debug, Clone)]
+struct Slot<K> {
+    owner: K,
+    value: Value,
+    rule: Option<MatchRule>,
+}
+
+impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
+    /// An empty index. `seed` keeps others from aiming at a bucket of it.
+    #[must_use]
+    pub fn new(seed: [u8; 32]) -> Self {
+        Self {
+            sha256: ExactIndex::new(),
+            md5: ExactIndex::new(),
+            pictures: HashIndex::new(seed),
+            slots: papaya::HashMap::new(),
+            owned: papaya::HashMap::new(),
+            next: AtomicU64::new(1),
+        }
+    }
+
+    /// Whether an owner has signals here.
+    #[must_use]
+    pub fn has(&self, owner: &K) -> bool {
+        self.owned.pin().contains_key(owner)
+    }
+
+    /// Signals held.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Adds a signal under an owner. One that cannot be matched (a kind reserved, a value in a
+    /// blob, a picture of too little quality) is left out.
+    pub fn insert(&self, owner: K, signal: &Signal) {
+        let Some(value) = matchable(signal) else { return };
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let slot = Slot { owner, value: value.clone(), rule: signal.rule };
+        self.slots.pin().insert(id, slot);
+        self.owned.pin().update_or_insert_with(
+            owner,
+            |ids| ids.iter().copied().chain([id]).collect(),
+            || vec![id],
+        );
+        match value {
+            Value::Sha256(digest) => self.sha256.insert(id, *digest),
+            Value::Md5(digest) => self.md5.insert(id, *digest),
+            Value::Pdq(pdq) => self.pictures.insert(id, pdq),
+            Value::Vpdq(_) | Value::Other { .. } => {}
+        }
+    }
+
+    /// Takes everything from an owner.
+    pub fn remove(&self, owner: &K) {
+        let Some(ids) = self.owned.pin().remove(owner).cloned() else { return };
+        for id in ids {
+            let Some(slot) = self.slots.pin().remove(&id).cloned() else { continue };
+            match slot.value {
+                Value::Sha256(digest) => self.sha256.remove(id, &digest),
+                Value::Md5(digest) => self.md5.remove(id, &digest),
+                Value::Pdq(pdq) => self.pictures.remove(id, &pdq),
+                Value::Vpdq(_) | Value::Other { .. } => false,
+            };
+        }
+    }
+
+    /// Owners of signals near this one.
+    #[must_use]
+    pub fn search(&self, signal: &Signal) -> Vec<Hit<K>> {
+        let Some(value) = matchable(signal) else { return Vec::new() };
+        let exact = |ids: Vec<(u64, u32)>| self.hits(ids, signal, Method::Exact);
+        match value {
+            Value::Sha256(digest) => exact(self.sha256.search(digest, MAX_HITS).hits),
+            Value::Md5(digest) => exact(self.md5.search(digest, MAX_HITS).hits),
+            Value::Pdq(pdq) => {
+                let found = self.pictures.search(pdq, pdq::MAX_DISTANCE, MAX_HITS);
+                self.hits(found.hits, signal, Method::Near)
+            }
+            Value::Vpdq(_) | Value::Other { .. } => Vec::new(),
+        }
+    }
+
+    fn hits(&self, found: Vec<(u64, u32)>, query: &Signal, method: Method) -> Vec<Hit<K>> {
+        let slots = self.slots.pin();
+        let hit = |(id, distance): (u64, u32)| {
+            let slot = slots.get(&id)?;
+            let limit = farthest(query.rule).min(farthest(slot.rule));
+            let distance = (method != Method::Exact).then_some(distance);
+            (distance.unwrap_or(0) <= limit).then_some(Hit {
+                owner: slot.owner,
+                kind: query.kind(),
+                method,
+                distance,
+                aligned: None,
+            })
+        };
+        found.into_iter().filter_map(hit).collect()
+    }
+}
+
+/// The distance that a rule allows, clamped: no member can widen its own match.
+fn farthest(rule: Option<MatchRule>) -> u32 {
+    rule.map_or(pdq::MAX_DISTANCE, |rule| u32::from(rule.max_distance).min(pdq::MAX_DISTANCE))
+}
+
+/// The value, if it can be matched.
+fn matchable(signal: &Signal) -> Option<&Value> {
+    let ValueOrBlob::Value(value) = &signal.value else { return None };
+    match value {
+        Value::Pdq(_) if signal.quality.is_some_and(|quality| quality < pdq::MIN_QUALITY) => None,
+        Value::Other { .. } => None,
+        value => Some(value),
+    }
+}

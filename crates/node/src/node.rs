@@ -1,0 +1,589 @@
+//! A member's node: its parts, how they start together, and the verbs that others call.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use watchfire_signal::{
+    charter::{Charter, SignedCharter},
+    commitment::Commitment,
+    header::CharterRef,
+    name::{ItemId, LogName, MemberName},
+    record::{Leaf, open},
+    statement::Statement,
+    value::Signal,
+};
+use watchfire_store::{Effect, Store, StoreError};
+use watchfire_tlog::{Extension, Origin, OwnKey, PeerKey, Source};
+
+use crate::{
+    access::{self, Caller},
+    cases::{Cases, SignalSet},
+    charter::{TrustError, check_founding},
+    clock::{Clock, Random},
+    connector::Connector,
+    deliver::Deliverer,
+    enforce::{Consequences, Enforcer},
+    events::Events,
+    follow::Follower,
+    judge::Judge,
+    known::{Known, Match},
+    peer::Peer,
+    policy::Policy,
+    publish::{ANSWERS, AnswerKey, Published, Publisher, Sequencer},
+    raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
+    receipts::Receipts,
+    recover::recover,
+    replicate::{LogCopy, TakeError, load_verified},
+    scan::{Scanned, Scanner},
+    seen::Seen,
+    standing::State,
+    upload::{OwnLog, upload},
+};
+
+/// How long a caller waits for its own statement to be folded, so that the answer can name the
+/// state it led to.
+const FOLD_WAIT: Duration = Duration::from_secs(2);
+/// How long stopping waits for what is under way.
+const STOP_WAIT: Duration = Duration::from_secs(5);
+
+/// All that a node is made of. Only the binary puts this together.
+pub struct Setup {
+    /// Who we are.
+    pub me: MemberName,
+    /// Our key, for log and requests.
+    pub key: OwnKey,
+    /// The coalition's constitution.
+    pub charter: SignedCharter,
+    /// Our rules.
+    pub policy: Policy,
+    /// Where data lives.
+    pub store: Arc<dyn Store>,
+    /// The members that can be reached.
+    pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
+    /// What carries out actions, by name.
+    pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+    /// Which of them removes and restores.
+    pub remover: Option<String>,
+    /// Sign without asking any peer what it holds of our log. Only for a coalition of one, or
+    /// when all peers are lost.
+    pub alone: bool,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The charter is not in force.
+    #[error("charter: {0}")]
+    Charter(#[from] TrustError),
+    /// We are not in it, or under another key.
+    #[error("the charter does not name member {0} with this node's key")]
+    NotAMember(MemberName),
+    /// A name cannot be the name of a log.
+    #[error("{0}")]
+    Name(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Whether a node may sign yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readiness {
+    /// Peers are being asked what they hold of our log.
+    Recovering,
+    /// Everything works.
+    Ready,
+    /// It must not sign; a person has to look.
+    Failed(String),
+}
+
+/// A running node.
+pub struct Node {
+    me: MemberName,
+    log: LogName,
+    charter: Arc<Charter>,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    copies: BTreeMap<LogName, Arc<LogCopy>>,
+    known: Arc<Known>,
+    seen: Arc<Seen>,
+    judge: Judge,
+    scanner: Scanner,
+    publisher: Publisher,
+    events: Events,
+    receipts: Receipts,
+    readiness: watch::Sender<Readiness>,
+    outbox: Arc<Notify>,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// An alert as this node knows it.
+#[derive(Debug, Clone)]
+pub struct AlertView {
+    /// The set.
+    pub set: Arc<SignalSet>,
+    /// Its state now.
+    pub state: State,
+    /// When each member told that it is effective there; us included.
+    pub effective_at_ms: BTreeMap<MemberName, Option<u64>>,
+}
+
+impl Node {
+    /// Checks the charter, folds what the store holds, and starts to work. Serving may begin when
+    /// it returns; signing begins when [`Node::readiness`] says so.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(setup: Setup) -> Result<Arc<Self>, StartError> {
+        check_founding(&setup.charter)?;
+        let charter = Arc::new(setup.charter.charter.clone());
+        let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
+        let own = own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))?.clone();
+        let log = charter
+            .log_of(&setup.me)
+            .ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
+        let events = Events::new(setup.clock.clone());
+        let copies = copies(&charter, &setup, &events)?;
+        let known = Arc::new(Known::new(seed(&*setup.random)));
+        let (seen, unwritten) = Seen::load(setup.store.clone(), seed(&*setup.random)).await?;
+        let seen = Arc::new(seen);
+        let judge = Judge { me: setup.me.clone(), policy: Arc::new(setup.policy.clone()) };
+        let scanner = Scanner {
+            known: known.clone(),
+            seen: seen.clone(),
+            judge: judge.clone(),
+            clock: setup.clock.clone(),
+        };
+        let (publisher, drafts) = Publisher::new();
+        let node = Arc::new(Self {
+            me: setup.me.clone(),
+            log,
+            charter: charter.clone(),
+            store: setup.store.clone(),
+            clock: setup.clock.clone(),
+            random: setup.random.clone(),
+            copies,
+            known,
+            seen,
+            judge,
+            scanner,
+            publisher,
+            events,
+            receipts: Receipts::default(),
+            readiness: watch::Sender::new(Readiness::Recovering),
+            outbox: Arc::new(Notify::new()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        let enforcer = Enforcer::default();
+        let mut follower = node.follower(enforcer.clone());
+        follower.catch_up().await?;
+        node.spawn(follower.run());
+        node.spawn(node.consequences(setup.remover.clone()).run(enforcer));
+        node.spawn(unwritten.run(node.store.clone()));
+        node.spawn(node.deliverer(setup.connectors.clone()).run());
+        node.spawn_peers(&setup.peers, own.address.is_none());
+        let sequencer = node.clone().sign_when_safe(setup, drafts);
+        node.spawn(sequencer);
+        Ok(node)
+    }
+
+    fn follower(&self, enforcer: Enforcer) -> Follower {
+        Follower {
+            cases: Cases::new(self.charter.clone()),
+            store: self.store.clone(),
+            known: self.known.clone(),
+            judge: self.judge.clone(),
+            enforcer,
+            events: self.events.clone(),
+            receipts: self.receipts.clone(),
+            clock: self.clock.clone(),
+            cursors: HashMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    fn consequences(&self, connector: Option<String>) -> Consequences {
+        Consequences {
+            known: self.known.clone(),
+            seen: self.seen.clone(),
+            judge: self.judge.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            connector,
+            outbox: self.outbox.clone(),
+        }
+    }
+
+    fn deliverer(&self, connectors: BTreeMap<String, Arc<dyn Connector>>) -> Deliverer {
+        Deliverer {
+            store: self.store.clone(),
+            connectors,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            events: self.events.clone(),
+            outbox: self.outbox.clone(),
+        }
+    }
+
+    fn spawn_peers(&self, peers: &BTreeMap<MemberName, Arc<dyn Peer>>, unreachable: bool) {
+        for (member, peer) in peers {
+            let Some(log) = self.charter.log_of(member) else { continue };
+            if let Some(copy) = self.copies.get(&log).cloned() {
+                let (source, random) = (peer.source(&log), self.random.clone());
+                self.spawn(async move { copy.run(source, random).await });
+            }
+            self.spawn(self.receipts.clone().run(peer.clone()));
+            if unreachable && let Some(own) = self.own_log() {
+                let ours = self.store.read(&own.origin);
+                self.spawn(upload(own, ours, peer.clone(), self.random.clone()));
+            }
+        }
+    }
+
+    fn own_log(&self) -> Option<OwnLog> {
+        let copy = self.copies.get(&self.log)?;
+        Some(OwnLog { log: self.log.clone(), origin: copy.origin().clone(), key: *copy.key() })
+    }
+
+    /// Recovers our own log from the peers, then lets the sequencer write.
+    async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: crate::publish::Drafts) {
+        let Some(own) = self.copies.get(&self.log).cloned() else { return };
+        if !setup.alone && !setup.peers.is_empty() {
+            if let Err(error) = recover(&self.log, &own, &setup.peers).await {
+                tracing::error!(%error, "this node does not sign");
+                self.readiness.send_replace(Readiness::Failed(error.to_string()));
+                return;
+            }
+        }
+        let verified = match load_verified(&*self.store, own.origin(), own.key()).await {
+            Ok(verified) => verified,
+            Err(error) => {
+                self.readiness.send_replace(Readiness::Failed(error.to_string()));
+                return;
+            }
+        };
+        let sequencer = Sequencer {
+            log: self.log.clone(),
+            origin: own.origin().clone(),
+            key: setup.key,
+            charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
+            frontier: verified.frontier().clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        };
+        drop((own, setup.peers));
+        self.readiness.send_replace(Readiness::Ready);
+        sequencer.run(drafts).await;
+        let why = "the sequencer has stopped; see the log of this process";
+        self.readiness.send_replace(Readiness::Failed(why.to_owned()));
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+
+    /// Stops everything; what was acknowledged is durable already.
+    pub async fn stop(&self) {
+        // What was scanned last is still on its way to the store.
+        self.seen.flush().await;
+        self.stop.cancel();
+        self.tasks.close();
+        if tokio::time::timeout(STOP_WAIT, self.tasks.wait()).await.is_err() {
+            tracing::warn!("some tasks did not stop in time");
+        }
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn me(&self) -> &MemberName {
+        &self.me
+    }
+
+    /// Our log.
+    #[must_use]
+    pub fn log(&self) -> &LogName {
+        &self.log
+    }
+
+    /// The charter in force.
+    #[must_use]
+    pub fn charter(&self) -> &Charter {
+        &self.charter
+    }
+
+    /// Our policy.
+    #[must_use]
+    pub fn policy(&self) -> &Policy {
+        &self.judge.policy
+    }
+
+    /// The node's clock.
+    #[must_use]
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    /// Whether the node may sign.
+    #[must_use]
+    pub fn readiness(&self) -> Readiness {
+        self.readiness.borrow().clone()
+    }
+
+    /// What happens here.
+    #[must_use]
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
+    /// What is effective where.
+    #[must_use]
+    pub fn receipts(&self) -> &Receipts {
+        &self.receipts
+    }
+
+    /// Known signals and held items, for metrics.
+    #[must_use]
+    pub fn sizes(&self) -> (usize, usize) {
+        (self.known.signals(), self.seen.len())
+    }
+
+    /// Judges an item and remembers it.
+    pub async fn scan(&self, item: ItemId, signals: Vec<Signal>) -> Scanned {
+        self.scanner.scan(item, signals).await
+    }
+
+    /// Judges signals and remembers nothing.
+    #[must_use]
+    pub fn judge(&self, signals: &[Signal]) -> Scanned {
+        self.scanner.judge(signals)
+    }
+
+    /// Signal sets near a signal, whatever their state.
+    #[must_use]
+    pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
+        self.known.lookup(signals)
+    }
+
+    /// Forgets an item that the platform deleted.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forget(&self, item: &ItemId) -> Result<bool, StoreError> {
+        self.seen.forget(item).await
+    }
+
+    /// Raises an alert. With an answer key, a repetition answers what the first one did.
+    ///
+    /// # Errors
+    /// [`RaiseError`]
+    pub async fn raise(
+        &self,
+        new: NewAlert,
+        answer: Option<AnswerKey>,
+    ) -> Result<Published, RaiseError> {
+        if let Some(before) = self.answered(answer.as_ref()).await? {
+            return Ok(before);
+        }
+        let draft = alert_draft(&self.charter, &self.log, new, answer);
+        let published = self.publisher.publish(draft).await?;
+        self.wait_folded(published.index).await;
+        Ok(published)
+    }
+
+    /// Answers an alert: confirms, disputes, retracts, renews.
+    ///
+    /// # Errors
+    /// [`RaiseError`]
+    pub async fn answer(
+        &self,
+        set: &Commitment,
+        given: Answer,
+        answer: Option<AnswerKey>,
+    ) -> Result<Published, RaiseError> {
+        if let Some(before) = self.answered(answer.as_ref()).await? {
+            return Ok(before);
+        }
+        let set = self.known.set(set).ok_or(RaiseError::Unknown(*set))?;
+        let draft = answer_draft(&self.charter, &self.log, &set, given, answer)?;
+        let published = self.publisher.publish(draft).await?;
+        self.wait_folded(published.index).await;
+        Ok(published)
+    }
+
+    async fn answered(&self, key: Option<&AnswerKey>) -> Result<Option<Published>, RaiseError> {
+        let Some(key) = key else { return Ok(None) };
+        let row = self.store.row(ANSWERS, key).await;
+        let row = row.map_err(crate::publish::PublishError::from)?;
+        Ok(row.and_then(|row| Published::from_row(&row)))
+    }
+
+    async fn wait_folded(&self, index: u64) {
+        let folded = self.receipts.wait_here(&self.log, index + 1);
+        if tokio::time::timeout(FOLD_WAIT, folded).await.is_err() {
+            tracing::warn!(index, "own statement is durable but not folded yet");
+        }
+    }
+
+    /// An alert with its state and where it is effective.
+    #[must_use]
+    pub fn alert(&self, name: &Commitment) -> Option<AlertView> {
+        let set = self.known.set(name)?;
+        let here = self.receipts.here();
+        let at = |member: &MemberName| {
+            if *member == self.me {
+                let folded = here.get(&set.place.log).is_some_and(|size| *size > set.place.index);
+                folded.then_some(set.verified_ms)
+            } else {
+                self.receipts.effective_at(member, &set.place.log, set.place.index)
+            }
+        };
+        let members = self.charter.members.iter();
+        let effective_at_ms = members.map(|member| (member.name.clone(), at(&member.name))).collect();
+        Some(AlertView { state: set.state(self.clock.now_ms()), set, effective_at_ms })
+    }
+
+    /// Up to `limit` alerts with names above `after`, in order of name.
+    #[must_use]
+    pub fn alerts(&self, after: Option<Commitment>, limit: usize) -> Vec<Arc<SignalSet>> {
+        let sets = self.known.sets();
+        let above = sets.into_iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
+        above.map(|(_, set)| set).take(limit).collect()
+    }
+
+    /// A member's current log, as we hold it.
+    #[must_use]
+    pub fn source(&self, member: &MemberName) -> Option<Arc<dyn Source>> {
+        let log = self.charter.log_of(member)?;
+        let origin = self.copies.get(&log)?.origin().clone();
+        Some(self.store.read(&origin))
+    }
+
+    /// The key of a member, to check its requests.
+    #[must_use]
+    pub fn key_of(&self, member: &MemberName) -> Option<PeerKey> {
+        let log = self.charter.log_of(member)?;
+        Some(*self.copies.get(&log)?.key())
+    }
+
+    /// Whether a member may have the record of a leaf.
+    #[must_use]
+    pub fn may_have(&self, member: &MemberName, leaf: &[u8]) -> bool {
+        Leaf::decode(leaf)
+            .is_ok_and(|leaf| self.charter.is_in_group(member, &leaf.header.group))
+    }
+
+    /// Takes more of a member's own log, brought by that member; answers the size held.
+    ///
+    /// # Errors
+    /// [`TakeError`]; [`TakeError::Frozen`] after a fork.
+    pub async fn accept(
+        &self,
+        member: &MemberName,
+        more: Extension,
+    ) -> Result<Option<u64>, TakeError> {
+        let Some(log) = self.charter.log_of(member) else { return Ok(None) };
+        let Some(copy) = self.copies.get(&log).filter(|_| *member != self.me) else {
+            return Ok(None);
+        };
+        let held = self.store.read(copy.origin());
+        copy.take(&*held, vec![more]).await.map(Some)
+    }
+
+    /// Notes up to where logs are effective at a member, by its own word.
+    pub fn receipt(&self, member: &MemberName, effective: &BTreeMap<LogName, u64>) {
+        let now = self.clock.now_ms();
+        for (log, size) in effective.iter().filter(|(log, _)| self.copies.contains_key(*log)) {
+            if self.receipts.told(member, log, *size, now) && *log == self.log {
+                let (member, log) = (member.clone(), log.clone());
+                self.events.send(crate::events::Event::Receipt { member, log, size: *size });
+            }
+        }
+    }
+
+    /// Entries held of each member's log.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn held(&self) -> Result<BTreeMap<MemberName, u64>, StoreError> {
+        let heads = self.store.logs().await?;
+        let sizes = heads.into_iter().filter_map(|head| {
+            let log = head.log.as_str().parse::<LogName>().ok()?;
+            self.copies.contains_key(&log).then_some((log.member, head.size))
+        });
+        Ok(sizes.collect())
+    }
+
+    /// The effects on an item, oldest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn effects(&self, item: &ItemId) -> Result<Vec<Effect>, StoreError> {
+        self.store.effects_of_item(item.as_str()).await
+    }
+
+    /// Who holds an API key.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn caller(&self, key: &str) -> Result<Option<Caller>, StoreError> {
+        access::caller(&*self.store, key).await
+    }
+
+    /// A record's statement, if its body is here.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn statement(&self, log: &LogName, index: u64) -> Result<Option<Statement>, StoreError> {
+        let Ok(origin) = Origin::new(log.to_string()) else { return Ok(None) };
+        let held = self.store.held(&origin, index, 1).await?;
+        let Some(held) = held.into_iter().find(|held| held.index == index) else { return Ok(None) };
+        let Some(record) = held.entry.record else { return Ok(None) };
+        let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { return Ok(None) };
+        Ok(open(&leaf, &record).ok())
+    }
+}
+
+/// The copies of all members' logs, our own among them.
+fn copies(
+    charter: &Charter,
+    setup: &Setup,
+    events: &Events,
+) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
+    let mut copies = BTreeMap::new();
+    for member in &charter.members {
+        let key = PeerKey::from_bytes(&member.key)
+            .map_err(|_| StartError::Charter(TrustError::Key(member.name.clone())))?;
+        let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
+        let (store, clock) = (setup.store.clone(), setup.clock.clone());
+        let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
+            .map_err(|error| StartError::Name(error.to_string()))?;
+        copies.insert(log, Arc::new(copy));
+    }
+    Ok(copies)
+}
+
+fn seed(random: &dyn Random) -> [u8; 32] {
+    let mut seed = [0; 32];
+    random.fill(&mut seed);
+    seed
+}

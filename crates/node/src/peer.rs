@@ -1,0 +1,27 @@
+//! The seam to another member: its logs as sources, and the few things we say to it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use thiserror::Error;
+use watchfire_signal::name::LogName;
+use watchfire_tlog::{Extension, Source};
+
+/// Another member's node.
+#[async_trait]
+pub trait Peer: Send + Sync + 'static {
+    /// A log as that member holds it: its own, or its copy of somebody's.
+    fn source(&self, log: &LogName) -> Arc<dyn Source>;
+
+    /// Brings the peer more of our own log, when it cannot come for it; answers the size that it
+    /// holds now.
+    async fn push(&self, log: &LogName, more: &Extension) -> Result<u64, PeerError>;
+
+    /// Tells the peer up to which size each log is effective here.
+    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError>;
+}
+
+/// Why a peer could not be told something; it is told again later.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0}")]
+pub struct PeerError(pub String);

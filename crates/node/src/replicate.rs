@@ -1,0 +1,370 @@
+//! Keeps a verified copy of another member's log: reads from a source, checks, stores, again.
+//!
+//! **Invariant:** nothing is stored that a checkpoint signed by the log's own key does not cover.
+//! **Invariant:** a fork stops the copying of that log only, and its evidence is kept.
+
+use std::{sync::Arc, time::Duration};
+
+use futures_util::{FutureExt, StreamExt};
+use thiserror::Error;
+use tokio::sync::Mutex;
+use watchfire_signal::{
+    name::{LogName, MemberName},
+    record::{Leaf, open},
+};
+use watchfire_store::{Append, Batch, CommitError, Row, Store, StoreError, Table};
+use watchfire_tlog::{
+    Evidence, EvidenceKind, ExtendError, Extension, Frontier, Origin, PeerKey, SignedCheckpoint,
+    Source, SourceError, Verified,
+    evidence::{CompareError, compare},
+};
+
+use crate::{
+    clock::{Clock, Random},
+    events::{Event, Events},
+};
+
+/// Evidence of forks: log and sizes → both signed checkpoints as text.
+pub const EVIDENCE: Table = Table::Ledger("evidence");
+/// The first wait before a broken stream is opened again.
+const BACKOFF_START: Duration = Duration::from_millis(100);
+/// The longest wait; with it a peer that comes back is followed within half a minute.
+const BACKOFF_END: Duration = Duration::from_secs(30);
+/// Entries put together into one transaction when a source runs ahead of the disk.
+const MAX_GROUP: usize = 4_096;
+
+/// Why more of a log was not taken. The log stays as it was.
+#[derive(Debug, Error)]
+pub enum TakeError {
+    /// It does not follow from what we have, or is not signed.
+    #[error(transparent)]
+    Unproven(#[from] ExtendError),
+    /// The log has shown two histories; it is frozen here.
+    #[error("log {0} has forked; it is frozen at the last common checkpoint")]
+    Frozen(LogName),
+    /// The entries stop before the checkpoint that came with them.
+    #[error("the checkpoint covers {checkpoint} entries, but only {entries} came")]
+    Ahead {
+        /// Entries held with these.
+        entries: u64,
+        /// Size of the checkpoint.
+        checkpoint: u64,
+    },
+    /// The source did not answer.
+    #[error(transparent)]
+    Source(SourceError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Our copy of one log.
+pub struct LogCopy {
+    /// The log.
+    pub log: LogName,
+    origin: Origin,
+    key: PeerKey,
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    events: Events,
+    state: Mutex<CopyState>,
+}
+
+struct CopyState {
+    verified: Option<Verified>,
+    frozen: bool,
+}
+
+impl LogCopy {
+    /// The copy of the log of a member, whose key stands in the charter.
+    pub fn new(
+        log: LogName,
+        key: PeerKey,
+        store: Arc<dyn Store>,
+        clock: Arc<dyn Clock>,
+        events: Events,
+    ) -> Result<Self, watchfire_tlog::origin::OriginError> {
+        let origin = Origin::new(log.to_string())?;
+        let state = Mutex::new(CopyState { verified: None, frozen: false });
+        Ok(Self { log, origin, key, store, clock, events, state })
+    }
+
+    /// The member whose log it is.
+    #[must_use]
+    pub fn member(&self) -> &MemberName {
+        &self.log.member
+    }
+
+    /// The log's origin line.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The key that signs it.
+    #[must_use]
+    pub fn key(&self) -> &PeerKey {
+        &self.key
+    }
+
+    /// How many entries are held, verified.
+    pub async fn size(&self) -> Result<u64, TakeError> {
+        let mut state = self.state.lock().await;
+        Ok(self.verified(&mut state).await?.size())
+    }
+
+    /// Checks more of the log and stores it; answers the size held afterwards.
+    ///
+    /// # Errors
+    /// [`TakeError`]; after a fork the evidence is durable when it returns.
+    pub async fn take(
+        &self,
+        source: &dyn Source,
+        more: Vec<Extension>,
+    ) -> Result<u64, TakeError> {
+        let mut state = self.state.lock().await;
+        if state.frozen {
+            return Err(TakeError::Frozen(self.log.clone()));
+        }
+        let before = self.verified(&mut state).await?.clone();
+        let (after, append) = match self.check(source, &before, more).await {
+            Ok(checked) => checked,
+            Err(ExtendError::Fork(evidence)) => {
+                state.frozen = true;
+                self.keep_evidence(&evidence).await?;
+                return Err(TakeError::Frozen(self.log.clone()));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let size = after.size();
+        if append.entries.is_empty() {
+            return Ok(size);
+        }
+        if after.checkpoint().size != size {
+            return Err(TakeError::Ahead { entries: size, checkpoint: after.checkpoint().size });
+        }
+        match self.store.commit(Batch { append: Some(append), ..Batch::default() }).await {
+            Ok(()) => {
+                state.verified = Some(after);
+                Ok(size)
+            }
+            Err(CommitError::Conflict { .. }) => {
+                // Another process of ours copied it first; read again what is there.
+                state.verified = None;
+                Ok(self.verified(&mut state).await?.size())
+            }
+            Err(CommitError::Store(error)) => {
+                state.verified = None;
+                Err(error.into())
+            }
+            Err(error @ CommitError::Malformed(_)) => {
+                Err(StoreError::Failed(error.to_string()).into())
+            }
+        }
+    }
+
+    async fn check(
+        &self,
+        source: &dyn Source,
+        before: &Verified,
+        more: Vec<Extension>,
+    ) -> Result<(Verified, Append), ExtendError> {
+        let mut after = before.clone();
+        let mut append = self.append(before);
+        for extension in more {
+            let extended = after.extend_from(source, &extension).await?;
+            after = extended.state;
+            let new = extension.entries.into_iter().skip(extended.new_entries_from);
+            append.entries.extend(new.map(|entry| self.without_foreign_record(entry)));
+            append.leaf_hashes.extend(extended.leaf_hashes);
+            append.checkpoint = extension.checkpoint;
+        }
+        Ok((after, append))
+    }
+
+    /// Takes from a source what it holds more of this log than we do; true if there was more.
+    /// For our own log, before the first signature.
+    ///
+    /// # Errors
+    /// [`TakeError::Frozen`] when the source's signed head contradicts what we hold.
+    pub async fn adopt(&self, held: SignedCheckpoint, source: &dyn Source) -> Result<bool, TakeError> {
+        let theirs = held.verify(&self.origin, &self.key).map_err(ExtendError::from)?;
+        let ours = self.size().await?;
+        if theirs.size <= ours {
+            return self.check_older(&held).await.map(|()| false);
+        }
+        let mut stream = source.follow(ours).await.map_err(TakeError::Source)?;
+        let mut size = ours;
+        while size < theirs.size {
+            let Some(more) = stream.next().await else { break };
+            size = self.take(source, vec![more.map_err(TakeError::Source)?]).await?;
+        }
+        Ok(true)
+    }
+
+    /// Checks that a signed head no larger than ours is the beginning of what we hold.
+    async fn check_older(&self, theirs: &SignedCheckpoint) -> Result<(), TakeError> {
+        let mut state = self.state.lock().await;
+        let Some(ours) = self.verified(&mut state).await?.signed().cloned() else { return Ok(()) };
+        let held = self.store.read(&self.origin);
+        match compare(&*held, &ours, theirs, &self.origin, &self.key).await {
+            Ok(None) => Ok(()),
+            Ok(Some(evidence)) => {
+                state.frozen = true;
+                self.keep_evidence(&evidence).await?;
+                Err(TakeError::Frozen(self.log.clone()))
+            }
+            Err(CompareError::Checkpoint(error)) => Err(ExtendError::from(error).into()),
+            Err(CompareError::Unproven(error)) => {
+                Err(StoreError::Corrupt(format!("log {}: {error}", self.log)).into())
+            }
+        }
+    }
+
+    fn append(&self, before: &Verified) -> Append {
+        Append {
+            log: self.origin.clone(),
+            size: before.size(),
+            entries: Vec::new(),
+            leaf_hashes: Vec::new(),
+            checkpoint: before.signed().cloned().unwrap_or_else(|| SignedCheckpoint::new("")),
+            verified_ms: self.clock.now_ms(),
+        }
+    }
+
+    /// A record that is not the leaf's own is dropped: the place stays a hole that can be filled.
+    fn without_foreign_record(&self, mut entry: watchfire_tlog::Entry) -> watchfire_tlog::Entry {
+        if let Some(record) = &entry.record
+            && let Ok(leaf) = Leaf::decode(&entry.leaf)
+            && open(&leaf, record).is_err()
+        {
+            metrics::counter!("watchfire_records_refused_total", "member" => self.member().to_string())
+                .increment(1);
+            tracing::warn!(log = %self.log, "a record does not belong to its leaf; dropped");
+            entry.record = None;
+        }
+        entry
+    }
+
+    async fn verified<'a>(&self, state: &'a mut CopyState) -> Result<&'a Verified, StoreError> {
+        if state.verified.is_none() {
+            state.verified = Some(self.load().await?);
+        }
+        state.verified.as_ref().ok_or(StoreError::Closed)
+    }
+
+    /// Rebuilds what we have verified from the store; our own copy must pass its own check.
+    async fn load(&self) -> Result<Verified, StoreError> {
+        load_verified(&*self.store, &self.origin, &self.key).await
+    }
+
+    async fn keep_evidence(&self, evidence: &Evidence) -> Result<(), StoreError> {
+        let key = format!("{}\n{}\n{}", self.log, evidence.ours.text, evidence.theirs.text);
+        let value = serde_json::json!({
+            "log": self.log.to_string(),
+            "ours": evidence.ours.text,
+            "theirs": evidence.theirs.text,
+            "consistency": match &evidence.kind {
+                EvidenceKind::SameSize => serde_json::Value::Null,
+                EvidenceKind::Prefix { root, proof } => serde_json::json!({
+                    "root": root.to_string(),
+                    "proof": proof.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                }),
+            },
+        });
+        let row = Row {
+            table: EVIDENCE,
+            key: sha2_of(key.as_bytes()),
+            value: Some(value.to_string().into_bytes()),
+        };
+        metrics::counter!("watchfire_forks_total", "member" => self.member().to_string()).increment(1);
+        tracing::error!(log = %self.log, "this log has shown two histories; it is frozen");
+        self.events.send(Event::Fork { log: self.log.clone() });
+        let batch = Batch { rows: vec![row], ..Batch::default() };
+        self.store.commit(batch).await.map_err(|error| StoreError::Failed(error.to_string()))
+    }
+
+    /// Follows the log at a source for as long as the node runs.
+    pub async fn run(&self, source: Arc<dyn Source>, random: Arc<dyn Random>) {
+        let mut wait = BACKOFF_START;
+        loop {
+            match self.follow_once(&*source).await {
+                Ok(progress) if progress => wait = BACKOFF_START,
+                Ok(_) => {}
+                Err(FollowError::Take(TakeError::Frozen(_))) => return,
+                Err(error) => {
+                    tracing::debug!(log = %self.log, %error, "stream ended");
+                    self.events.link(self.member(), Some(error.to_string()));
+                }
+            }
+            tokio::time::sleep(jittered(wait, &*random)).await;
+            wait = (wait * 2).min(BACKOFF_END);
+        }
+    }
+
+    async fn follow_once(&self, source: &dyn Source) -> Result<bool, FollowError> {
+        let from = self.size().await?;
+        let mut stream = source.follow(from).await?;
+        self.events.link(self.member(), None);
+        let mut progress = false;
+        while let Some(first) = stream.next().await {
+            let mut group = vec![first?];
+            let mut count = group[0].entries.len();
+            // What has already arrived shares one transaction; an idle link waits for nothing.
+            while count < MAX_GROUP
+                && let Some(Some(next)) = stream.next().now_or_never()
+            {
+                let next = next?;
+                count += next.entries.len();
+                group.push(next);
+            }
+            self.take(source, group).await?;
+            progress = true;
+        }
+        Ok(progress)
+    }
+}
+
+/// Why a stream is opened again.
+#[derive(Debug, Error)]
+enum FollowError {
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    #[error(transparent)]
+    Take(#[from] TakeError),
+}
+
+/// What is stored of a log, checked against its own signed head.
+///
+/// # Errors
+/// [`StoreError::Corrupt`] when the stored head is not signed by the key or not the root of what
+/// is stored.
+pub async fn load_verified(
+    store: &dyn Store,
+    origin: &Origin,
+    key: &PeerKey,
+) -> Result<Verified, StoreError> {
+    let source = store.read(origin);
+    let failed = |error: SourceError| StoreError::Failed(error.to_string());
+    let Some(signed) = source.checkpoint().await.map_err(failed)? else {
+        return Ok(Verified::new(origin.clone(), *key));
+    };
+    let corrupt = |why: String| StoreError::Corrupt(format!("log {origin}: {why}"));
+    let checkpoint = signed.verify(origin, key).map_err(|error| corrupt(error.to_string()))?;
+    let frontier = Frontier::read(&*source, checkpoint.size).await;
+    let frontier = frontier.map_err(|error| corrupt(error.to_string()))?;
+    Verified::resume(origin.clone(), *key, signed, frontier, Vec::new())
+        .map_err(|error| corrupt(error.to_string()))
+}
+
+/// Between half and all of a wait, so that peers that lost the same node do not return at once.
+pub(crate) fn jittered(wait: Duration, random: &dyn Random) -> Duration {
+    let mut byte = [0; 1];
+    random.fill(&mut byte);
+    wait / 2 + wait / 2 * u32::from(byte[0]) / 255
+}
+
+fn sha2_of(bytes: &[u8]) -> Vec<u8> {
+    use sha2::{Digest, Sha256};
+    Sha256::digest(bytes).to_vec()
+}

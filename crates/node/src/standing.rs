@@ -1,0 +1,196 @@
+//! The state of a case as a function of its opinions and of the time.
+//!
+//! **Invariant:** [`Standing::of`] depends on the set of opinions, never on their order of arrival.
+//! **Invariant:** deadlines are measured from this node's own verification, so that no statement
+//! of a peer can push one out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use watchfire_signal::name::{MemberName, OrganisationName};
+
+/// The longest that a PROPOSED case lives: 24 hours.
+pub const PROPOSED_MAX_MS: u64 = 24 * 3_600_000;
+/// The longest that a PROVISIONAL case lives: 6 hours.
+pub const PROVISIONAL_MAX_MS: u64 = 6 * 3_600_000;
+/// The longest that a CONFIRMED case lives without renewal: 90 days.
+pub const CONFIRMED_MAX_MS: u64 = 90 * 24 * 3_600_000;
+
+/// What a member holds of a signal set; its latest word in its log counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opinion {
+    /// Place of the record in its author's log.
+    pub index: u64,
+    /// When this node had verified it.
+    pub verified_ms: u64,
+    /// What it says.
+    pub stance: Stance,
+}
+
+/// What an opinion says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stance {
+    /// It is harmful; `human` when a person of that member has seen a copy.
+    Positive {
+        /// Whether a person has looked.
+        human: bool,
+    },
+    /// It is not what the alert says.
+    Disputes,
+    /// The member has taken its opinion back.
+    Withdrawn,
+}
+
+/// A renewal of a case.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Renewal {
+    /// Who renews; it counts while that member stands by the case.
+    pub member: MemberName,
+    /// When this node had verified it.
+    pub verified_ms: u64,
+    /// The end that it asks for.
+    pub valid_until: u64,
+}
+
+/// The state of a case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum State {
+    /// Asserted, nobody has looked.
+    Proposed,
+    /// A person of one organisation has looked.
+    Provisional,
+    /// Persons of enough organisations have looked.
+    Confirmed,
+    /// Somebody with a say disputes it.
+    Disputed,
+    /// Its time is over.
+    Lapsed,
+    /// Nobody stands by it any more.
+    Retracted,
+}
+
+/// A time during which a state holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Term {
+    /// When it began here.
+    pub since_ms: u64,
+    /// When it ends unless renewed.
+    pub until_ms: u64,
+}
+
+/// What the opinions add up to, apart from the time.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Standing {
+    /// The strongest level that the live opinions reach; `None`: nobody stands by it.
+    pub level: Option<Level>,
+    /// How long that level holds.
+    pub term: Term,
+    /// Whether disputes suspend it.
+    pub disputed: bool,
+    /// Organisations that dispute it.
+    pub disputes: usize,
+}
+
+/// A level of support.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// Asserted without a human look.
+    Proposed,
+    /// One organisation, with a human look.
+    Provisional,
+    /// The charter's quorum of organisations, each with a human look.
+    Confirmed,
+}
+
+/// What the charter says that matters here.
+pub struct Rules<'a> {
+    /// Which organisation controls a member.
+    pub organisation: &'a dyn Fn(&MemberName) -> Option<OrganisationName>,
+    /// Organisations that make CONFIRMED, the asserter's included.
+    pub confirm_quorum: usize,
+    /// Organisations that suspend a CONFIRMED case.
+    pub dispute_quorum: usize,
+}
+
+impl Standing {
+    /// Adds up opinions and renewals. `valid_until` is the end that the alert itself names.
+    #[must_use]
+    pub fn of(
+        opinions: &BTreeMap<MemberName, Opinion>,
+        renewals: &[Renewal],
+        valid_until: u64,
+        rules: &Rules<'_>,
+    ) -> Self {
+        let humans = earliest_by_organisation(opinions, rules, |stance| {
+            matches!(stance, Stance::Positive { human: true })
+        });
+        let any = earliest_by_organisation(opinions, rules, |stance| {
+            matches!(stance, Stance::Positive { .. })
+        });
+        let disputes =
+            earliest_by_organisation(opinions, rules, |stance| stance == Stance::Disputes).len();
+        let quorum = rules.confirm_quorum.max(1);
+        let (level, since_ms, longest) = if humans.len() >= quorum {
+            (Some(Level::Confirmed), humans[quorum - 1], CONFIRMED_MAX_MS)
+        } else if let Some(&first) = humans.first() {
+            (Some(Level::Provisional), first, PROVISIONAL_MAX_MS)
+        } else if let Some(&first) = any.first() {
+            (Some(Level::Proposed), first, PROPOSED_MAX_MS)
+        } else {
+            (None, 0, 0)
+        };
+        let stands = |renewal: &&Renewal| {
+            let opinion = opinions.get(&renewal.member);
+            opinion.is_some_and(|opinion| matches!(opinion.stance, Stance::Positive { .. }))
+        };
+        let counted = || renewals.iter().filter(stands);
+        let renewed = counted().map(|renewal| renewal.verified_ms).max().unwrap_or(0);
+        let asked = counted().map(|renewal| renewal.valid_until).fold(valid_until, u64::max);
+        let until_ms = asked.min(since_ms.max(renewed).saturating_add(longest));
+        let disputed = match level {
+            Some(Level::Confirmed) => disputes >= rules.dispute_quorum.max(1),
+            Some(_) => disputes > 0,
+            None => false,
+        };
+        Self { level, term: Term { since_ms, until_ms }, disputed, disputes }
+    }
+
+    /// The state at a moment.
+    #[must_use]
+    pub fn state(&self, now_ms: u64) -> State {
+        match self.level {
+            None => State::Retracted,
+            Some(_) if now_ms >= self.term.until_ms => State::Lapsed,
+            Some(_) if self.disputed => State::Disputed,
+            Some(Level::Proposed) => State::Proposed,
+            Some(Level::Provisional) => State::Provisional,
+            Some(Level::Confirmed) => State::Confirmed,
+        }
+    }
+
+    /// Whether the live opinions reach CONFIRMED, lapsed or not: a forgotten renewal must not
+    /// republish what was removed.
+    #[must_use]
+    pub fn was_confirmed(&self) -> bool {
+        self.level == Some(Level::Confirmed)
+    }
+}
+
+/// The times of the earliest fitting opinion of each organisation, ascending.
+fn earliest_by_organisation(
+    opinions: &BTreeMap<MemberName, Opinion>,
+    rules: &Rules<'_>,
+    fits: impl Fn(Stance) -> bool,
+) -> Vec<u64> {
+    let mut earliest = BTreeMap::<OrganisationName, u64>::new();
+    for (member, opinion) in opinions.iter().filter(|(_, opinion)| fits(opinion.stance)) {
+        // A member that the charter does not name has no say.
+        let Some(organisation) = (rules.organisation)(member) else { continue };
+        let time = earliest.entry(organisation).or_insert(opinion.verified_ms);
+        *time = (*time).min(opinion.verified_ms);
+    }
+    let mut times = earliest.into_values().collect::<Vec<_>>();
+    times.sort_unstable();
+    times
+}

@@ -1,0 +1,310 @@
+//! A coalition of nodes in one process, linked without a network: the stage for the other tests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use tokio::sync::watch;
+use watchfire_node::{
+    Node, Readiness, Setup,
+    charter::approve,
+    clock::{Clock, Random},
+    connector::{Answer, Connector, ConnectorError, Order, Visibility},
+    peer::{Peer, PeerError},
+    policy::Policy,
+    raise::NewAlert,
+};
+use watchfire_signal::{
+    alert::{Alert, ContentKind, Suggestion},
+    charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter},
+    header::{Provenance, Review},
+    label::TAXONOMY_VERSION,
+    name::{GroupName, LogName, MemberName},
+    value::Signal,
+};
+use watchfire_store::Store;
+use watchfire_tlog::{
+    Entry, Extension, Hash, Origin, OwnKey, SignedCheckpoint, Source, SourceError,
+};
+
+/// Milliseconds since 1970 at which every test begins.
+pub const START_MS: u64 = 1_800_000_000_000;
+
+/// A clock that stands still until a test moves it.
+#[derive(Debug)]
+pub struct TestClock(AtomicU64);
+
+impl TestClock {
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(START_MS)))
+    }
+
+    pub fn advance_ms(&self, ms: u64) {
+        self.0.fetch_add(ms, Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now_ms(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Bytes that look random and repeat from a seed.
+#[derive(Debug)]
+pub struct TestRandom(AtomicU64);
+
+impl TestRandom {
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(seed)))
+    }
+}
+
+impl Random for TestRandom {
+    fn fill(&self, buffer: &mut [u8]) {
+        for byte in buffer {
+            // SplitMix64, one step a byte.
+            let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            *byte = (z ^ (z >> 31)).to_le_bytes()[0];
+        }
+    }
+}
+
+pub fn name(text: &str) -> MemberName {
+    text.parse().unwrap()
+}
+
+pub fn key(member: &str) -> OwnKey {
+    let mut seed = [7; 32];
+    seed[..member.len()].copy_from_slice(member.as_bytes());
+    OwnKey::from_seed(&seed)
+}
+
+/// A charter of members given as `(name, organisation)`, approved by all.
+pub fn charter(members: &[(&str, &str)], confirm: u32) -> SignedCharter {
+    let member = |(member, organisation): &(&str, &str)| Member {
+        name: name(member),
+        organisation: organisation.parse().unwrap(),
+        role: Role::Platform,
+        key: key(member).public().to_bytes(),
+        epoch: 1,
+        address: Some(format!("http://{member}.test")),
+    };
+    let majority = u32::try_from(members.len() / 2 + 1).unwrap();
+    let mut charter = Charter {
+        coalition: "test".parse().unwrap(),
+        seq: 1,
+        previous: [0; 32],
+        taxonomy: TAXONOMY_VERSION,
+        record_version: 1,
+        least_min_matched_ms: 1_000,
+        severity4_labels: vec![],
+        quorums: Quorums { confirm, dispute: 2, charter: majority, halt: majority },
+        quotas: Quotas {
+            records_a_day: 100_000,
+            severity4_acts_a_day: 20,
+            retractions_an_hour: 20,
+            disputes_a_day: 100,
+        },
+        members: members.iter().map(member).collect(),
+        groups: vec![],
+    };
+    charter.sort();
+    let hash = charter.hash();
+    let approval = |(member, _): &(&str, &str)| Approval {
+        member: name(member),
+        signature: approve(&hash, &key(member)),
+    };
+    let mut approvals = members.iter().map(approval).collect::<Vec<_>>();
+    approvals.sort_by(|a, b| a.member.cmp(&b.member));
+    SignedCharter::new(charter, approvals).unwrap()
+}
+
+/// A platform that keeps track of what is visible.
+#[derive(Debug, Default)]
+pub struct TestPlatform {
+    hidden: Mutex<BTreeSet<String>>,
+    pub orders: Mutex<Vec<Order>>,
+}
+
+impl TestPlatform {
+    pub fn is_hidden(&self, item: &str) -> bool {
+        self.hidden.lock().unwrap().contains(item)
+    }
+}
+
+#[async_trait]
+impl Connector for TestPlatform {
+    async fn enforce(&self, order: &Order) -> Result<Answer, ConnectorError> {
+        self.orders.lock().unwrap().push(order.clone());
+        let new = self.hidden.lock().unwrap().insert(order.item.clone());
+        Ok(if new { Answer::Done } else { Answer::AlreadyDone })
+    }
+
+    async fn verify(&self, item: &str) -> Result<Visibility, ConnectorError> {
+        Ok(if self.is_hidden(item) { Visibility::Hidden } else { Visibility::Visible })
+    }
+
+    async fn undo(&self, order: &Order) -> Result<Answer, ConnectorError> {
+        self.orders.lock().unwrap().push(order.clone());
+        let hidden = self.hidden.lock().unwrap().remove(&order.item);
+        Ok(if hidden { Answer::Done } else { Answer::AlreadyDone })
+    }
+}
+
+/// Another member's store behind a wire that a test can cut.
+pub struct TestPeer {
+    pub store: Arc<dyn Store>,
+    pub up: watch::Sender<bool>,
+}
+
+struct TestSource {
+    source: Arc<dyn Source>,
+    up: watch::Receiver<bool>,
+}
+
+impl TestSource {
+    fn check(&self) -> Result<(), SourceError> {
+        let up = *self.up.borrow();
+        if up { Ok(()) } else { Err(SourceError::Unreachable("cut".to_owned())) }
+    }
+}
+
+#[async_trait]
+impl Source for TestSource {
+    async fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, SourceError> {
+        self.check()?;
+        self.source.checkpoint().await
+    }
+
+    async fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, SourceError> {
+        self.check()?;
+        self.source.entries(from, to).await
+    }
+
+    async fn hashes(&self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>, SourceError> {
+        self.check()?;
+        self.source.hashes(level, from, to).await
+    }
+
+    async fn follow(
+        &self,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Extension, SourceError>>, SourceError> {
+        use futures_util::StreamExt;
+        self.check()?;
+        let stream = self.source.follow(from).await?;
+        let mut up = self.up.clone();
+        let cut = async move {
+            // Ends when the wire is cut or the test is over.
+            let _over = up.wait_for(|up| !*up).await;
+        };
+        Ok(stream.take_until(Box::pin(cut)).boxed())
+    }
+
+    async fn records(&self, indices: &[u64]) -> Result<Vec<Option<bytes::Bytes>>, SourceError> {
+        self.check()?;
+        self.source.records(indices).await
+    }
+}
+
+#[async_trait]
+impl Peer for TestPeer {
+    fn source(&self, log: &LogName) -> Arc<dyn Source> {
+        let origin = Origin::new(log.to_string()).unwrap();
+        Arc::new(TestSource { source: self.store.read(&origin), up: self.up.subscribe() })
+    }
+
+    async fn push(&self, _log: &LogName, _more: &Extension) -> Result<u64, PeerError> {
+        Err(PeerError("nobody is behind NAT here".to_owned()))
+    }
+
+    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+        Ok(())
+    }
+}
+
+/// A node with what a test wants to look at.
+pub struct Stage {
+    pub node: Arc<Node>,
+    pub platform: Arc<TestPlatform>,
+    pub clock: Arc<TestClock>,
+}
+
+/// What a node of a test needs.
+pub struct Cast<'a> {
+    pub me: &'a str,
+    pub charter: &'a SignedCharter,
+    pub store: Arc<dyn Store>,
+    pub trust: &'a [&'a str],
+    pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
+    pub clock: Arc<TestClock>,
+    pub seed: u64,
+}
+
+/// Starts a node and waits until it may sign.
+pub async fn start(cast: Cast<'_>) -> Stage {
+    let stage = start_unready(cast).await;
+    while stage.node.readiness() == Readiness::Recovering {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stage.node.readiness(), Readiness::Ready);
+    stage
+}
+
+pub async fn start_unready(cast: Cast<'_>) -> Stage {
+    let platform = Arc::new(TestPlatform::default());
+    let connectors =
+        BTreeMap::from([("platform".to_owned(), platform.clone() as Arc<dyn Connector>)]);
+    let policy =
+        Policy { trust: cast.trust.iter().map(|member| name(member)).collect(), ..Policy::default() };
+    let node = Node::start(Setup {
+        me: name(cast.me),
+        key: key(cast.me),
+        charter: cast.charter.clone(),
+        policy,
+        store: cast.store,
+        peers: cast.peers,
+        connectors,
+        remover: Some("platform".to_owned()),
+        alone: false,
+        clock: cast.clock.clone(),
+        random: TestRandom::new(cast.seed),
+    })
+    .await
+    .unwrap();
+    Stage { node, platform, clock: cast.clock }
+}
+
+/// A human-reviewed alert over some signals.
+pub fn alert(signals: Vec<Signal>) -> NewAlert {
+    NewAlert {
+        alert: Alert {
+            kind: ContentKind::Image,
+            signals,
+            labels: vec!["self_harm.suicide_depiction".parse().unwrap()],
+            taxonomy: TAXONOMY_VERSION,
+            confidence: 90,
+            suggestion: Suggestion::Remove,
+            exceptions: vec![],
+            valid_until: START_MS + 90 * 86_400_000,
+            family: None,
+            incident: None,
+            evidence_hold: false,
+            authority: None,
+        },
+        severity: 3,
+        review: Review::OneHuman,
+        provenance: Provenance::OwnDetection,
+        group: GroupName::all(),
+        test: false,
+    }
+}

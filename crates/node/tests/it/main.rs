@@ -1,0 +1,8 @@
+//! Tests of a node as a whole, and of its pure parts over many inputs.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod coalition;
+mod fold;
+mod policy;
+mod recovery;
+mod story;

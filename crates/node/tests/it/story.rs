@@ -1,0 +1,188 @@
+//! An alert on its way through three members: trusted, confirmed, enforced, taken back, undone.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use watchfire_node::{
+    peer::Peer,
+    policy::Verdict,
+    raise::Answer,
+    standing::{PROVISIONAL_MAX_MS, State},
+};
+use watchfire_signal::{
+    commitment::Commitment,
+    name::ItemId,
+    pdq::Pdq,
+    reason::Reason,
+    statement::Basis,
+    value::Signal,
+};
+use watchfire_store::{MemoryStore, Store};
+
+use crate::coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, name, start};
+
+const MEMBERS: [(&str, &str); 4] =
+    [("tiktok", "bytedance"), ("twitch", "amazon"), ("reddit", "advance"), ("google", "alphabet")];
+
+/// Four linked members; `twitch` trusts `tiktok`; two organisations confirm.
+async fn coalition() -> BTreeMap<&'static str, Stage> {
+    let charter = charter(&MEMBERS, 2);
+    let stores = MEMBERS.map(|(member, _)| (member, Arc::new(MemoryStore::new()) as Arc<dyn Store>));
+    let clock = TestClock::new();
+    let mut stages = BTreeMap::new();
+    for (seed, (me, store)) in stores.iter().enumerate() {
+        let peers = stores.iter().filter(|(member, _)| member != me);
+        let peer = |store: &Arc<dyn Store>| {
+            let up = tokio::sync::watch::Sender::new(true);
+            Arc::new(TestPeer { store: store.clone(), up }) as Arc<dyn Peer>
+        };
+        let cast = Cast {
+            me,
+            charter: &charter,
+            store: store.clone(),
+            trust: if *me == "twitch" { &["tiktok"] } else { &[] },
+            peers: peers.map(|(member, store)| (name(member), peer(store))).collect(),
+            clock: clock.clone(),
+            seed: seed as u64,
+        };
+        stages.insert(*me, start(cast).await);
+    }
+    stages
+}
+
+fn picture(byte: u8) -> Signal {
+    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+}
+
+fn item(text: &str) -> ItemId {
+    text.parse().unwrap()
+}
+
+/// Waits until a member judges a picture so; the test runner's own limit is the clock.
+async fn until(stage: &Stage, byte: u8, verdict: Verdict) {
+    while stage.node.judge(&[picture(byte)]).verdict != verdict {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn until_hidden(stage: &Stage, item: &str, hidden: bool) {
+    while stage.platform.is_hidden(item) != hidden {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn report(stage: &Stage, byte: u8) -> Commitment {
+    stage.node.raise(alert(vec![picture(byte)]), None).await.unwrap().commitment
+}
+
+async fn retract(stage: &Stage, case: &Commitment) {
+    let given = Answer::Retract { reason: Reason::WrongMatch, restore: true, note: None };
+    stage.node.answer(case, given, None).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_alert_is_reviewed_by_all_and_blocks_where_its_author_is_trusted() {
+    let stages = coalition().await;
+    report(&stages["tiktok"], 1).await;
+    until(&stages["twitch"], 1, Verdict::Block).await;
+    until(&stages["reddit"], 1, Verdict::Review).await;
+    assert_eq!(stages["tiktok"].node.judge(&[picture(1)]).verdict, Verdict::Block);
+    assert_eq!(stages["reddit"].node.judge(&[picture(255)]).verdict, Verdict::Allow);
+}
+
+#[tokio::test]
+async fn a_confirmed_alert_takes_held_copies_down_and_a_retraction_brings_them_back() {
+    let stages = coalition().await;
+    let google = &stages["google"];
+    let before = google.node.scan(item("google:1"), vec![picture(1)]).await;
+    assert_eq!(before.verdict, Verdict::Allow);
+    google.node.scan(item("google:2"), vec![picture(255)]).await;
+
+    let case = report(&stages["tiktok"], 1).await;
+    until(&stages["reddit"], 1, Verdict::Review).await;
+    let seen = Answer::Confirm { basis: Basis::OwnCopySeenByHuman };
+    stages["reddit"].node.answer(&case, seen, None).await.unwrap();
+    until_hidden(google, "google:1", true).await;
+    assert!(!google.platform.is_hidden("google:2"));
+    let again = google.node.scan(item("google:3"), vec![picture(1)]).await;
+    assert_eq!(again.verdict, Verdict::Block);
+    assert_eq!(again.reasons[0].state, State::Confirmed);
+
+    retract(&stages["tiktok"], &case).await;
+    retract(&stages["reddit"], &case).await;
+    until(google, 1, Verdict::Allow).await;
+    until_hidden(google, "google:1", false).await;
+    let orders = google.platform.orders.lock().unwrap().clone();
+    let told = orders.iter().map(|order| (order.item.as_str(), order.action.as_str()));
+    assert_eq!(told.collect::<Vec<_>>(), [("google:1", "remove"), ("google:1", "restore")]);
+}
+
+#[tokio::test]
+async fn an_item_stays_down_while_another_case_keeps_it_down() {
+    let stages = coalition().await;
+    let twitch = &stages["twitch"];
+    twitch.node.scan(item("twitch:1"), vec![picture(1)]).await;
+    let first = report(&stages["tiktok"], 1).await;
+    let second = report(&stages["tiktok"], 1).await;
+    until_hidden(twitch, "twitch:1", true).await;
+    while twitch.node.effects(&item("twitch:1")).await.unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    retract(&stages["tiktok"], &first).await;
+    while twitch.node.alert(&first).unwrap().state != State::Retracted {
+        tokio::task::yield_now().await;
+    }
+    // The second retraction passes through the same queue after the first, so once it has brought
+    // the item back, the first one has been decided.
+    assert!(twitch.platform.is_hidden("twitch:1"));
+    retract(&stages["tiktok"], &second).await;
+    until_hidden(twitch, "twitch:1", false).await;
+    let orders = twitch.platform.orders.lock().unwrap();
+    assert_eq!(orders.iter().filter(|order| order.action == "restore").count(), 1);
+}
+
+#[tokio::test]
+async fn a_lapse_needs_no_message_and_undoes_what_was_never_confirmed() {
+    let stages = coalition().await;
+    let twitch = &stages["twitch"];
+    twitch.node.scan(item("twitch:1"), vec![picture(1)]).await;
+    report(&stages["tiktok"], 1).await;
+    until_hidden(twitch, "twitch:1", true).await;
+    twitch.clock.advance_ms(PROVISIONAL_MAX_MS);
+    // The lease is judged at lookup, at once; the undo follows when the timer fires.
+    assert_eq!(twitch.node.judge(&[picture(1)]).verdict, Verdict::Allow);
+}
+
+#[tokio::test]
+async fn a_drill_travels_and_does_nothing() {
+    let stages = coalition().await;
+    let mut drill = alert(vec![picture(1)]);
+    drill.test = true;
+    let case = stages["tiktok"].node.raise(drill, None).await.unwrap().commitment;
+    while stages["twitch"].node.alert(&case).is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(stages["twitch"].node.judge(&[picture(1)]).verdict, Verdict::Allow);
+    assert_eq!(stages["tiktok"].node.judge(&[picture(1)]).verdict, Verdict::Allow);
+}
+
+#[tokio::test]
+async fn a_repeated_request_is_answered_with_the_first_answer() {
+    let stages = coalition().await;
+    let tiktok = &stages["tiktok"].node;
+    let key = Some(vec![9; 32]);
+    let first = tiktok.raise(alert(vec![picture(1)]), key.clone()).await.unwrap();
+    let second = tiktok.raise(alert(vec![picture(1)]), key).await.unwrap();
+    assert_eq!(first, second);
+    assert_eq!(tiktok.alerts(None, 10).len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_confirms_its_own_alert_or_retracts_what_it_never_said() {
+    let stages = coalition().await;
+    let case = report(&stages["tiktok"], 1).await;
+    let seen = || Answer::Confirm { basis: Basis::OwnCopySeenByHuman };
+    assert!(stages["tiktok"].node.answer(&case, seen(), None).await.is_err());
+    until(&stages["reddit"], 1, Verdict::Review).await;
+    let given = Answer::Retract { reason: Reason::WrongMatch, restore: true, note: None };
+    assert!(stages["reddit"].node.answer(&case, given, None).await.is_err());
+}
