@@ -1,5 +1,4 @@
-//! Extensions: what is true is taken, what is not is refused, and a fork leaves evidence that
-//! convicts.
+//! Extensions: what is true is taken, the rest is refused, a fork leaves evidence that convicts.
 
 use bytes::Bytes;
 use proptest::prelude::*;

@@ -58,6 +58,21 @@ fn every_small_tree_is_proven_the_beginning_of_every_larger_one_and_of_no_other(
 }
 
 #[test]
+fn a_proof_that_ends_below_the_top_of_the_tree_is_refused() {
+    let book = Book::of(8);
+    for new in 2..=8 {
+        for old in 1..new {
+            let (old_root, new_root) = (book.head(old).root, book.head(new).root);
+            let proof = now(consistency(&book, old, new)).unwrap();
+            for taller in [16, 17, 1000, MAX_SIZE] {
+                let result = verify_consistency(old, &old_root, taller, &new_root, &proof);
+                assert_eq!(result, Err(ProofError::Wrong), "{old} of {new} as of {taller}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_empty_tree_is_the_beginning_of_every_tree_and_only_with_its_own_root() {
     let book = Book::of(3);
     let three = book.head(3).root;

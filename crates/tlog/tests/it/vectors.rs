@@ -1,6 +1,7 @@
-//! The published vectors for RFC 6962 trees: the eight leaves that Certificate Transparency's
-//! implementations have shared since the first one, with the roots and proofs that
-//! transparency-dev/merkle publishes for them.
+//! The published vectors for RFC 6962 trees, made and checked here.
+//!
+//! The eight leaves are those that the implementations of Certificate Transparency have shared since
+//! the first one; roots and proofs as transparency-dev/merkle publishes them.
 
 use watchfire_tlog::proof::{consistency, inclusion, verify_consistency, verify_inclusion};
 use watchfire_tlog::{Entry, Frontier, Hash, leaf_hash};
