@@ -4,5 +4,7 @@
 //! **Invariant:** what a peer sends is read here and believed nowhere here: [`watchfire_tlog`] verifies it.
 
 pub mod frame;
+pub mod problem;
 
 pub mod signature;
+pub mod wire;

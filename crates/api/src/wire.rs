@@ -1,0 +1,25 @@
+//! The JSON that programs exchange with a node: requests read strictly, answers that may grow.
+//!
+//! **Invariant:** an unknown field of a request is refused; a caller who misspells `test` must not raise an alert.
+//! **Invariant:** nothing here is hashed, signed or read back into a record.
+
+mod action;
+mod alert;
+mod event;
+mod hash;
+mod lookup;
+mod member;
+mod scan;
+mod signal;
+
+pub use action::{EffectState, EffectView, Effects};
+pub use alert::{
+    AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
+    DEFAULT_VALID_FOR_S, DisputeRequest, OpinionView, Protection, Raised, RetractRequest, Stance,
+};
+pub use event::EventView;
+pub use hash::{Hashed, MediaInfo};
+pub use lookup::{LookupQuery, Lookups};
+pub use member::{MemberView, Members, Readiness, ReadyView, ReceiptRequest, SizeAnswer};
+pub use scan::{Match, Method, ScanQuery, ScanRequest, Verdict, VerdictKind};
+pub use signal::{SignalJson, SignalSummary, State};

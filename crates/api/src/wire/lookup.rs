@@ -1,0 +1,26 @@
+//! A signal comes in, the known signals near it go out, whatever this node's policy makes of them.
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use watchfire_signal::value::Kind;
+
+use super::Match;
+
+/// The signal to look up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct LookupQuery {
+    /// `sha256`, `md5`, `pdq` or `vpdq`.
+    #[param(value_type = String)]
+    pub kind: Kind,
+    /// The value in its text form.
+    pub value: String,
+}
+
+/// What is known near a signal.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Lookups {
+    /// The matches.
+    pub matches: Vec<Match>,
+}

@@ -1,0 +1,95 @@
+//! The members of the coalition as this node sees them, and what members tell each other beside frames.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use watchfire_signal::name::{CoalitionName, LogName, MemberName, OrganisationName};
+
+/// This node and the other members.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Members {
+    /// Who answers.
+    #[serde(rename = "self")]
+    #[schema(value_type = String)]
+    pub me: MemberName,
+    /// The coalition.
+    #[schema(value_type = String)]
+    pub coalition: CoalitionName,
+    /// The number of the charter in force.
+    pub charter_seq: u32,
+    /// Its hash, in hexadecimal.
+    pub charter_hash: String,
+    /// All members, this one too.
+    pub members: Vec<MemberView>,
+}
+
+/// A member of the coalition.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MemberView {
+    /// Its name.
+    #[schema(value_type = String)]
+    pub name: MemberName,
+    /// Its organisation.
+    #[schema(value_type = String)]
+    pub organisation: OrganisationName,
+    /// Its role: `platform`, `contributor`, `convenor`, `auditor` or `witness`.
+    pub role: String,
+    /// Where it is reached; absent when it opens all streams itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// Its log.
+    #[schema(value_type = String)]
+    pub log: LogName,
+    /// How much of its log this node holds, in entries.
+    pub held: u64,
+    /// Up to which size its log is effective here.
+    pub effective_here: u64,
+    /// Up to which size this node's log is effective there, by its own word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effective_there: Option<u64>,
+    /// Whether the stream from it stands; absent for this node itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_up: Option<bool>,
+    /// Why the stream ended last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// Tells a member up to which size logs are effective at the sender.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ReceiptRequest {
+    /// Sizes by the names of logs.
+    #[schema(value_type = Object)]
+    pub effective: BTreeMap<LogName, u64>,
+}
+
+/// How much of a log the receiver of frames now holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SizeAnswer {
+    /// Entries.
+    pub size: u64,
+}
+
+/// Whether this node is ready to serve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReadyView {
+    /// In a word.
+    pub readiness: Readiness,
+    /// Why, when it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// Whether a node may say something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Readiness {
+    /// Peers are being asked what they hold of this node's log.
+    Recovering,
+    /// Everything works.
+    Ready,
+    /// A person has to look.
+    Failed,
+}

@@ -1,0 +1,149 @@
+//! The hot path: an item comes in, a verdict with its reasons goes out.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use watchfire_signal::{
+    alert::ContentKind,
+    commitment::Commitment,
+    label::Label,
+    name::{ItemId, MemberName},
+    value::{Kind, Span},
+};
+
+use super::{SignalJson, State};
+
+/// An item to judge by its signals.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScanRequest {
+    /// The platform's own id of the item; a later scan of the same id replaces it.
+    #[schema(value_type = String, example = "tiktok:123")]
+    pub item: ItemId,
+    /// The platform's own id of the author; stays at this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// What the content is: `image`, `video`, `audio`, `text` or `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub kind: Option<ContentKind>,
+    /// Facts about the item that policy may ask for; stay at this node.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub facts: BTreeMap<String, serde_json::Value>,
+    /// Its signals.
+    pub signals: Vec<SignalJson>,
+}
+
+/// What goes with a scan in the address: `item` and `author` when the body is the file itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ScanQuery {
+    /// The platform's own id of the item; needed when the body is the file itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    pub item: Option<ItemId>,
+    /// The platform's own id of the author.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub author: Option<String>,
+    /// Whether the answer lists the signals that were found in the file.
+    #[serde(default)]
+    #[param(value_type = Option<bool>)]
+    pub signals: bool,
+}
+
+/// The answer to a scan.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Verdict {
+    /// The item.
+    #[schema(value_type = String)]
+    pub item: ItemId,
+    /// What to do in a word.
+    pub verdict: VerdictKind,
+    /// What to do in detail: `block_upload`, `remove`, `label`, `review`, ….
+    pub actions: Vec<String>,
+    /// Why, the strictest first; empty when allowed.
+    pub reasons: Vec<Match>,
+    /// The version of the policy that decided.
+    pub policy_version: u32,
+    /// The signals that were found in the file, when asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<Vec<SignalJson>>,
+    /// How long it took here, in microseconds, from the whole request to the answer.
+    pub took_us: u64,
+}
+
+/// A verdict in a word, mildest first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum VerdictKind {
+    /// Nothing is known against it.
+    Allow,
+    /// Publish, and act mildly: a label, less reach, a note.
+    Flag,
+    /// A person has to look.
+    Review,
+    /// Refuse it.
+    Block,
+}
+
+/// A known signal near one of the query's, and the case it belongs to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Match {
+    /// The case: commitment of its founding assert.
+    #[schema(value_type = String)]
+    pub case: Commitment,
+    /// The alert that brought the signal; its address is `/v1/alerts/{record}`.
+    #[schema(value_type = String)]
+    pub record: Commitment,
+    /// The state of the case.
+    pub state: State,
+    /// The label of its class, the first where there are several.
+    #[schema(value_type = Option<String>, example = "self_harm.suicide_depiction")]
+    pub label: Option<Label>,
+    /// 0 to 4.
+    pub severity: u8,
+    /// Members that stand by it.
+    #[schema(value_type = Vec<String>)]
+    pub members: Vec<MemberName>,
+    /// The kind of the matched signals.
+    #[schema(value_type = String)]
+    pub signal: Kind,
+    /// How they match.
+    pub method: Method,
+    /// Bits in which they differ, of 256; 0 when exact.
+    pub distance: u32,
+    /// Distinct frames that line up, for videos.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<u32>,
+    /// The matched part of the query, `{start_ms, end_ms}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub query_span_ms: Option<Span>,
+    /// The matched part of the known video, `{start_ms, end_ms}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub reference_span_ms: Option<Span>,
+    /// How much faster the query runs than the known video.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speed: Option<f32>,
+    /// The rule of this node's policy that decided about it; absent in a lookup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+}
+
+/// How two signals match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// The same bytes.
+    Exact,
+    /// Two picture hashes are within their distance.
+    Near,
+    /// Frames of two videos line up in time.
+    Aligned,
+}
