@@ -1,0 +1,250 @@
+//! `watchfire coalition`: drafts a founding charter from members' cards, approves and installs it.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use watchfire_node::charter::{approve, approvers, check_founding};
+use watchfire_signal::{
+    charter::{Approval, Charter, Member, Quorums, Quotas, SignedCharter},
+    header::RECORD_VERSION,
+    hex,
+    label::TAXONOMY_VERSION,
+    name::{CoalitionName, MemberName},
+};
+
+use crate::{
+    directory::{Directory, read_card, read_charter, replace},
+    exit::{Answer, Ended, Failure, OrEnvironment, environment, failed},
+    output::Output,
+};
+
+/// Found a coalition: draft its charter, approve it, look at it, install it.
+///
+/// Example, three members on one machine:
+///   watchfire coalition init --name demo --out charter.cbor a/member.json b/member.json c/member.json
+///   watchfire coalition approve --dir a charter.cbor
+///   watchfire coalition approve --dir b charter.cbor
+///   watchfire coalition approve --dir c charter.cbor
+///   watchfire coalition show charter.cbor
+///   watchfire coalition install --dir a charter.cbor
+#[derive(Debug, Subcommand)]
+#[command(verbatim_doc_comment)]
+pub(crate) enum Coalition {
+    /// Draft the founding charter from the cards of all members.
+    Init(Init),
+    /// Add our approval to a charter; the file then goes to the next member.
+    Approve(Approve),
+    /// Show a charter and who has approved it. Exit code 1 while approvals are missing.
+    Show(Show),
+    /// Check that all have approved a charter, and put it into our data directory.
+    Install(Install),
+}
+
+/// A draft of the first charter.
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// The coalition's name.
+    #[arg(long)]
+    name: CoalitionName,
+    /// The file to write.
+    #[arg(long)]
+    out: PathBuf,
+    /// Organisations that assert or confirm a case before it is CONFIRMED, the asserter's included.
+    #[arg(long, default_value_t = 2)]
+    confirm: u32,
+    /// Organisations that dispute a CONFIRMED case before it is DISPUTED.
+    #[arg(long, default_value_t = 2)]
+    dispute: u32,
+    /// Organisations that approve the next charter; more than half, which is the default.
+    #[arg(long)]
+    charter: Option<u32>,
+    /// Organisations that halt a case or a member.
+    #[arg(long, default_value_t = 2)]
+    halt: u32,
+    /// The least time of a video, in milliseconds, that must match.
+    #[arg(long, default_value_t = 1_000)]
+    min_matched_ms: u32,
+    /// Retractions of CONFIRMED cases that a member makes in an hour without a cosigner.
+    #[arg(long, default_value_t = 20)]
+    retractions_an_hour: u64,
+    /// The members' cards: their member.json.
+    #[arg(required = true)]
+    cards: Vec<PathBuf>,
+}
+
+/// An approval.
+#[derive(Debug, Args)]
+pub(crate) struct Approve {
+    /// Our data directory.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The charter.
+    file: PathBuf,
+}
+
+/// A look.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The charter.
+    file: PathBuf,
+}
+
+/// An installation.
+#[derive(Debug, Args)]
+pub(crate) struct Install {
+    /// Our data directory.
+    #[arg(long)]
+    dir: PathBuf,
+    /// The charter.
+    file: PathBuf,
+}
+
+/// A charter with who has approved it, for people and programs.
+#[derive(Debug, Serialize)]
+struct Shown<'a> {
+    hash: String,
+    charter: &'a Charter,
+    approved: BTreeSet<MemberName>,
+    in_force: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(coalition: &Coalition, output: &Output) -> Ended {
+    match coalition {
+        Coalition::Init(init) => run_init(init, output),
+        Coalition::Approve(approve) => run_approve(approve, output),
+        Coalition::Show(show) => run_show(show, output),
+        Coalition::Install(install) => run_install(install, output),
+    }
+}
+
+fn run_init(init: &Init, output: &Output) -> Ended {
+    if init.out.exists() {
+        return Err(environment(format!("{} is there already", init.out.display())));
+    }
+    let cards = init.cards.iter().map(|path| read_card(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut charter = draft(init.name.clone(), cards);
+    let Init { confirm, dispute, halt, .. } = *init;
+    let majority = charter.quorums.charter;
+    charter.quorums = Quorums { confirm, dispute, charter: init.charter.unwrap_or(majority), halt };
+    charter.quotas.retractions_an_hour = init.retractions_an_hour;
+    charter.least_min_matched_ms = init.min_matched_ms;
+    let signed =
+        SignedCharter::new(charter, Vec::new()).or_environment("the draft is no charter")?;
+    replace(&init.out, &signed.encode())?;
+    show(&signed, output)?;
+    Ok(Answer::Yes)
+}
+
+/// The founding charter of members with the usual quorums and quotas.
+pub(crate) fn draft(coalition: CoalitionName, members: Vec<Member>) -> Charter {
+    let organisations = members.iter().map(|member| &member.organisation);
+    let organisations = organisations.collect::<BTreeSet<_>>().len();
+    let majority = u32::try_from(organisations / 2 + 1).unwrap_or(u32::MAX);
+    let mut charter = Charter {
+        coalition,
+        seq: 1,
+        previous: [0; 32],
+        taxonomy: TAXONOMY_VERSION,
+        record_version: RECORD_VERSION,
+        least_min_matched_ms: 1_000,
+        severity4_labels: Vec::new(),
+        quorums: Quorums { confirm: 2, dispute: 2, charter: majority, halt: 2 },
+        quotas: Quotas {
+            records_a_day: 100_000,
+            severity4_acts_a_day: 20,
+            retractions_an_hour: 20,
+            disputes_a_day: 100,
+        },
+        members,
+        groups: Vec::new(),
+    };
+    charter.sort();
+    charter
+}
+
+fn run_approve(args: &Approve, output: &Output) -> Ended {
+    let signed = read_charter(&args.file)?;
+    let signed = approved_by(signed, &Directory::new(&args.dir))?;
+    replace(&args.file, &signed.encode())?;
+    show(&signed, output)?;
+    Ok(Answer::Yes)
+}
+
+/// Adds the approval of the member whose data directory it is.
+pub(crate) fn approved_by(
+    signed: SignedCharter,
+    directory: &Directory,
+) -> Result<SignedCharter, Failure> {
+    let key = directory.key()?;
+    let name = directory.card()?.name;
+    let named = signed.charter.member(&name).map(|member| member.key);
+    if named != Some(key.public().to_bytes()) {
+        return Err(failed(format!(
+            "the charter does not name {name} with the key of this directory"
+        )));
+    }
+    let approval = Approval { signature: approve(&signed.hash(), &key), member: name.clone() };
+    let mut approvals = signed.approvals;
+    approvals.retain(|other| other.member != name);
+    approvals.push(approval);
+    Ok(SignedCharter::new(signed.charter, approvals)?)
+}
+
+fn run_show(args: &Show, output: &Output) -> Ended {
+    Ok(Answer::of(show(&read_charter(&args.file)?, output)?))
+}
+
+fn run_install(args: &Install, output: &Output) -> Ended {
+    let signed = read_charter(&args.file)?;
+    install(&signed, &Directory::new(&args.dir))?;
+    show(&signed, output)?;
+    Ok(Answer::Yes)
+}
+
+/// Puts a charter that all have approved into a data directory. One that is there is only replaced
+/// by itself: a later charter comes over the coalition's logs.
+pub(crate) fn install(signed: &SignedCharter, directory: &Directory) -> Result<(), Failure> {
+    check_founding(signed)?;
+    let card = directory.card()?;
+    if signed.charter.member(&card.name).is_none_or(|member| member.key != card.key) {
+        return Err(failed(format!("the charter does not name {} with its key", card.name)));
+    }
+    let place = directory.charter_file();
+    if place.exists() && directory.charter()?.hash() != signed.hash() {
+        return Err(environment(format!("{} holds another charter", place.display())));
+    }
+    replace(&place, &signed.encode())
+}
+
+/// Shows a charter and answers whether it is in force.
+fn show(signed: &SignedCharter, output: &Output) -> Result<bool, Failure> {
+    let charter = &signed.charter;
+    let approved = approvers(signed, charter)?;
+    let in_force = check_founding(signed).is_ok();
+    let shown = Shown { hash: hex::encode(&signed.hash()), charter, approved, in_force };
+    output.answer(&shown, || text(&shown))?;
+    Ok(in_force)
+}
+
+fn text(shown: &Shown<'_>) -> String {
+    let Charter { coalition, seq, quorums, members, .. } = shown.charter;
+    let Quorums { confirm, dispute, charter, halt } = quorums;
+    let mut lines = vec![
+        format!("charter {seq} of {coalition}, {}", shown.hash),
+        format!("quorums: confirm {confirm}, dispute {dispute}, charter {charter}, halt {halt}"),
+    ];
+    for member in members {
+        let mark = if shown.approved.contains(&member.name) { "approved" } else { "-" };
+        let Member { name, organisation, role, .. } = member;
+        let address = member.address.as_deref().unwrap_or("(no address)");
+        lines.push(format!("{name:<16} {organisation:<16} {role:<12} {mark:<9} {address}"));
+    }
+    let missing = members.len() - shown.approved.len();
+    lines.push(match missing {
+        0 => "approved by all".to_owned(),
+        _ => format!("{missing} approvals missing"),
+    });
+    lines.join("\n")
+}

@@ -1,0 +1,31 @@
+//! `watchfire completions`: prints what a shell needs to complete our command line.
+
+use std::io::{self, Write};
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::{
+    arguments::Arguments,
+    exit::{Answer, Ended},
+};
+
+/// Print completions for a shell.
+///
+/// Example:
+///   watchfire completions bash > /etc/bash_completion.d/watchfire
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Completions {
+    /// The shell.
+    shell: Shell,
+}
+
+/// Runs the command.
+pub(crate) fn run(completions: &Completions) -> Ended {
+    // Generated into memory first: the generator panics on a broken pipe.
+    let mut script = Vec::new();
+    clap_complete::generate(completions.shell, &mut Arguments::command(), "watchfire", &mut script);
+    io::stdout().lock().write_all(&script)?;
+    Ok(Answer::Yes)
+}

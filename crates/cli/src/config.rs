@@ -1,0 +1,184 @@
+//! The configuration of a node: one TOML file, read here and nowhere else.
+//!
+//! **Invariant:** an unknown field is an error, so that a misspelt one never goes unnoticed.
+//! **Invariant:** every field stands with its comment in the file that `watchfire init` writes.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+use watchfire_node::policy::Policy;
+use watchfire_signal::name::MemberName;
+
+/// The file that `watchfire init` writes, with its comments: the reference of all fields.
+const TEMPLATE: &str = include_str!("config/template.toml");
+
+/// Everything that a member configures.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Our name in the charter.
+    pub member: MemberName,
+    /// Where we can be reached.
+    pub listen: Listen,
+    /// Connections that we open.
+    #[serde(default)]
+    pub outbound: Outbound,
+    /// What removes and restores on our platform.
+    #[serde(default)]
+    pub webhook: Option<Webhook>,
+    /// Limits on uploads.
+    #[serde(default)]
+    pub media: Media,
+    /// What we do about matches.
+    #[serde(default)]
+    pub policy: Policy,
+}
+
+/// Where a node listens.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Listen {
+    /// Address and port to bind.
+    pub addr: SocketAddr,
+    /// Who ends TLS.
+    pub tls: Tls,
+    /// Addresses under which others reach us: scheme and authority, no slash at the end.
+    #[serde(default)]
+    pub addresses: Vec<String>,
+    /// Certificate chain in PEM; only with `tls = "files"`.
+    #[serde(default)]
+    pub certificate: Option<PathBuf>,
+    /// Private key in PEM; only with `tls = "files"`.
+    #[serde(default)]
+    pub private_key: Option<PathBuf>,
+}
+
+/// Who ends TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Tls {
+    /// We do, with certificate and key from files.
+    Files,
+    /// A proxy before us does.
+    Proxy,
+    /// Nobody does; only on loopback.
+    LoopbackPlain,
+}
+
+/// Connections that a node opens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Outbound {
+    /// Whether addresses of private networks and loopback may be asked.
+    #[serde(default)]
+    pub allow_private: bool,
+}
+
+/// The platform's remover.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    /// Where orders are posted.
+    pub url: String,
+    /// Where an ordinary user would see an item; `{item}` stands for its id.
+    #[serde(default)]
+    pub verify_url: Option<String>,
+    /// Files with the keys that orders are signed with; several during a rotation.
+    pub key_files: Vec<PathBuf>,
+}
+
+/// Limits on uploads that are hashed here.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Media {
+    /// The largest upload in bytes.
+    pub max_bytes: u64,
+    /// Videos that are decoded at the same time; others wait.
+    pub videos_at_once: usize,
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self { max_bytes: 512 << 20, videos_at_once: 2 }
+    }
+}
+
+/// What `watchfire init` knows of a new node.
+#[derive(Debug, Clone)]
+pub(crate) struct New<'a> {
+    /// Its member's name.
+    pub member: &'a MemberName,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where others reach it, if they can.
+    pub address: Option<&'a str>,
+}
+
+impl Config {
+    /// Reads a configuration.
+    pub(crate) fn parse(text: &str) -> Result<Self, toml::de::Error> {
+        toml::from_str(text)
+    }
+
+    /// The commented text of a new node's configuration.
+    pub(crate) fn text(new: &New<'_>) -> String {
+        let quoted = |text: &str| toml::Value::from(text).to_string();
+        let tls = match new.listen.ip().is_loopback() {
+            true => Tls::LoopbackPlain,
+            false => Tls::Proxy,
+        };
+        let tls = toml::Value::try_from(tls).map_or_else(|_| String::new(), |tls| tls.to_string());
+        let addresses = new.address.map(quoted).unwrap_or_default();
+        TEMPLATE
+            .replace("@MEMBER@", &quoted(new.member.as_str()))
+            .replace("@LISTEN@", &quoted(&new.listen.to_string()))
+            .replace("@TLS@", &tls)
+            .replace("@ADDRESSES@", &addresses)
+            .replace("@PRIVATE@", if new.listen.ip().is_loopback() { "true" } else { "false" })
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    fn text() -> String {
+        let member = "tiktok".parse().unwrap();
+        let listen = "127.0.0.1:7001".parse().unwrap();
+        Config::text(&New { member: &member, listen, address: Some("http://127.0.0.1:7001") })
+    }
+
+    #[test]
+    fn the_file_that_init_writes_is_read() {
+        let config = Config::parse(&text()).unwrap();
+        assert_eq!(config.member.as_str(), "tiktok");
+        assert_eq!(config.listen.tls, Tls::LoopbackPlain);
+        assert_eq!(config.listen.addresses, ["http://127.0.0.1:7001"]);
+        assert!(config.outbound.allow_private);
+        assert_eq!(config.media, Media::default());
+        assert_eq!(config.policy, Policy::default());
+    }
+
+    #[test]
+    fn every_field_stands_in_the_file_that_init_writes() {
+        // Fields that are commented out become live, so that a misspelt one is an error here.
+        let uncommented = text().lines().fold(String::new(), |mut all, line| {
+            let bare = line.strip_prefix("#: ").unwrap_or(line);
+            all.push_str(bare);
+            all.push('\n');
+            all
+        });
+        let config = Config::parse(&uncommented).unwrap();
+        assert!(config.listen.certificate.is_some() && config.listen.private_key.is_some());
+        let webhook = config.webhook.unwrap();
+        assert!(webhook.verify_url.is_some() && !webhook.key_files.is_empty());
+        assert_eq!(config.policy.trust.len(), 2);
+    }
+
+    #[test]
+    fn a_misspelt_field_is_an_error_that_names_it() {
+        let error = Config::parse(&text().replace("addr =", "adr =")).unwrap_err();
+        assert!(error.to_string().contains("adr"), "{error}");
+    }
+}

@@ -1,0 +1,160 @@
+//! A member's data directory: configuration, key, charter and store, each at its place.
+//!
+//! **Invariant:** the seed of the key is read only while nobody but its owner can read it.
+
+use std::{
+    fs::{self, OpenOptions},
+    io::Write,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use watchfire_signal::{
+    charter::{Member, SignedCharter},
+    hex,
+};
+use watchfire_store::{OpenError, SqliteOptions, SqliteStore};
+use watchfire_tlog::OwnKey;
+
+use crate::{
+    config::Config,
+    exit::{Failure, OrEnvironment, environment},
+};
+
+/// The mode of the directory: its owner alone.
+const DIRECTORY_MODE: u32 = 0o700;
+/// The mode of secrets.
+const SECRET_MODE: u32 = 0o600;
+/// Bits that let others read a secret.
+const OTHERS: u32 = 0o077;
+
+/// A data directory.
+#[derive(Debug, Clone)]
+pub(crate) struct Directory(PathBuf);
+
+impl Directory {
+    /// The directory at a path, whether or not it is there.
+    pub(crate) fn new(path: &Path) -> Self {
+        Self(path.to_path_buf())
+    }
+
+    /// Makes the directory, its parents too.
+    pub(crate) fn create(&self) -> Result<(), Failure> {
+        let mut builder = fs::DirBuilder::new();
+        builder.recursive(true).mode(DIRECTORY_MODE);
+        builder.create(&self.0).or_environment(self.0.display())
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// A file in it; an absolute path stays what it is.
+    pub(crate) fn file(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The configuration.
+    pub(crate) fn config_file(&self) -> PathBuf {
+        self.file("watchfire.toml")
+    }
+
+    /// The seed of the member's key, in hexadecimal.
+    pub(crate) fn key_file(&self) -> PathBuf {
+        self.file("key.seed")
+    }
+
+    /// What the member shows to found or join a coalition.
+    pub(crate) fn card_file(&self) -> PathBuf {
+        self.file("member.json")
+    }
+
+    /// The signed charter in force.
+    pub(crate) fn charter_file(&self) -> PathBuf {
+        self.file("charter.cbor")
+    }
+
+    /// Reads the configuration.
+    pub(crate) fn config(&self) -> Result<Config, Failure> {
+        let path = self.config_file();
+        let text = fs::read_to_string(&path).or_environment(path.display())?;
+        Config::parse(&text).or_environment(path.display())
+    }
+
+    /// Reads the member's key.
+    pub(crate) fn key(&self) -> Result<OwnKey, Failure> {
+        let path = self.key_file();
+        let text = self.secret(&path)?;
+        let seed = hex::decode::<32>(text.trim()).or_environment(path.display())?;
+        Ok(OwnKey::from_seed(&seed))
+    }
+
+    /// Reads a secret that only its owner may read.
+    pub(crate) fn secret(&self, path: &Path) -> Result<String, Failure> {
+        let mode = fs::metadata(path).or_environment(path.display())?.permissions().mode();
+        if mode & OTHERS != 0 {
+            let path = path.display();
+            return Err(environment(format!("others can read {path}: chmod 600 {path}")));
+        }
+        fs::read_to_string(path).or_environment(path.display())
+    }
+
+    /// Reads the member's card.
+    pub(crate) fn card(&self) -> Result<Member, Failure> {
+        read_card(&self.card_file())
+    }
+
+    /// Reads the charter; that it is approved is checked by who uses it.
+    pub(crate) fn charter(&self) -> Result<SignedCharter, Failure> {
+        read_charter(&self.charter_file())
+    }
+
+    /// Opens the store, which takes the directory's lock. Blocks on the disk.
+    pub(crate) fn store(&self) -> Result<SqliteStore, Failure> {
+        match SqliteStore::open(&self.0, SqliteOptions::default()) {
+            Err(error @ OpenError::Locked { .. }) => {
+                Err(environment(format!("{error}: stop the node first, or ask it over its API")))
+            }
+            other => other.or_environment(self.0.display()),
+        }
+    }
+}
+
+/// Writes a new file that must not be there yet.
+pub(crate) fn write_new(path: &Path, text: &str) -> Result<(), Failure> {
+    write(path, text.as_bytes(), OpenOptions::new().write(true).create_new(true))
+}
+
+/// Writes a new secret that only its owner may read.
+pub(crate) fn write_secret(path: &Path, text: &str) -> Result<(), Failure> {
+    let mut options = OpenOptions::new();
+    write(path, text.as_bytes(), options.write(true).create_new(true).mode(SECRET_MODE))
+}
+
+/// Writes a file whole or not at all: a crash leaves what was there before.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let part = path.with_extension("part");
+    write(&part, bytes, OpenOptions::new().write(true).create(true).truncate(true))?;
+    fs::rename(&part, path).or_environment(path.display())
+}
+
+fn write(path: &Path, bytes: &[u8], options: &OpenOptions) -> Result<(), Failure> {
+    let written = options.open(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.or_environment(path.display())
+}
+
+/// Reads a member's card.
+pub(crate) fn read_card(path: &Path) -> Result<Member, Failure> {
+    let text = fs::read_to_string(path).or_environment(path.display())?;
+    serde_json::from_str(&text).or_environment(path.display())
+}
+
+/// Reads a charter file.
+pub(crate) fn read_charter(path: &Path) -> Result<SignedCharter, Failure> {
+    let bytes = fs::read(path).or_environment(path.display())?;
+    SignedCharter::decode(&bytes).or_environment(path.display())
+}

@@ -1,0 +1,21 @@
+//! The `watchfire` program: reads the command line, runs one command, ends with its exit code.
+
+mod arguments;
+mod commands;
+mod config;
+mod directory;
+mod exit;
+mod output;
+mod runtime;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::{arguments::Arguments, output::Output};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let output = Output { json: arguments.json };
+    exit::code(commands::run(arguments.command, &output))
+}
