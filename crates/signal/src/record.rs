@@ -173,7 +173,7 @@ pub fn seal(header: &Header, statement: &Statement, salt: [u8; 16]) -> Result<Se
         return Err(SealError::UnknownLabel(label.clone()));
     }
     // First of the values, so that what cannot be encoded is named rather than written wrongly.
-    statement.validate().map_err(OpenError::from)?;
+    statement.validate().and_then(|()| statement.check(header)).map_err(OpenError::from)?;
     let header_bytes = cbor::encode(header);
     let body_bytes = statement.encode();
     let commitment = Commitment::of(&header_bytes, &salt, &body_bytes);

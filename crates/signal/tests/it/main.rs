@@ -1,0 +1,12 @@
+//! Checks the formats that members must agree on: one encoding, read strictly, whatever comes in.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod any;
+mod charters;
+mod golden;
+mod hostile;
+mod json;
+mod lists;
+mod one_encoding;
+mod records;
+mod tree;
