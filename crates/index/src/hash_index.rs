@@ -4,7 +4,11 @@
 //! **Invariant:** readers take no lock; one writer at a time changes what they see.
 
 mod answer;
+mod arena;
+mod buckets;
 mod ids;
+mod kernel;
+mod lookup;
 mod pages;
 mod permutation;
 mod reclaim;
@@ -14,36 +18,52 @@ mod slots;
 use std::{
     collections::HashMap,
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
 };
 
 use watchfire_signal::pdq::Pdq;
 
-pub use self::answer::Found;
 use self::{
     answer::Answer,
+    arena::ArenaWriter,
+    buckets::{BucketWriter, Buckets},
     ids::{IdWriter, Taken},
+    lookup::{Lookup, Walk},
     permutation::{Permutation, Words},
     reclaim::{Freed, Reclaim},
     slots::Slots,
 };
+pub use self::{answer::Found, kernel::Level};
+
+/// Up to this many distinct hashes are compared one by one, in some 70 microseconds; the buckets that
+/// make more than these fast cost 64 MiB before the first hash is in them.
+const COMPARED_ONE_BY_ONE: u32 = 1 << 15;
+
+/// Distinct hashes from which on buckets usually reach past their own line.
+const LONG_BUCKETS: u32 = 22 << 16;
 
 /// A concurrent index of 256-bit hashes.
+///
+/// Searches up to 31 bits walk buckets once there are enough hashes for that; larger distances compare
+/// the query with every hash.
 pub struct HashIndex {
     permutation: Permutation,
+    level: Level,
     slots: Slots,
+    buckets: OnceLock<Buckets>,
     pairs: AtomicUsize,
     writer: Mutex<Writer>,
 }
 
 /// What only the one writer needs.
-#[derive(Default)]
 struct Writer {
     ids: IdWriter,
     free_slots: Vec<u32>,
     reclaim: Reclaim,
+    arena: ArenaWriter,
+    /// Slots by hash, as long as there are no buckets to find them by.
     by_hash: HashMap<Words, u32>,
 }
 
@@ -52,25 +72,38 @@ impl HashIndex {
     /// aimed at one bucket to make searches slow.
     #[must_use]
     pub fn new(seed: [u8; 32]) -> Self {
+        Self::with_level(seed, Level::best())
+    }
+
+    /// An empty index that uses the given instructions, or the best this machine has if it lacks them.
+    #[must_use]
+    pub fn with_level(seed: [u8; 32], level: Level) -> Self {
+        let writer = Writer {
+            ids: IdWriter::default(),
+            free_slots: Vec::new(),
+            reclaim: Reclaim::default(),
+            arena: ArenaWriter::new(),
+            by_hash: HashMap::new(),
+        };
         Self {
             permutation: Permutation::new(seed),
+            level: if Level::best() == Level::Avx2 { level } else { Level::Scalar },
             slots: Slots::new(),
+            buckets: OnceLock::new(),
             pairs: AtomicUsize::new(0),
-            writer: Mutex::default(),
+            writer: Mutex::new(writer),
         }
     }
 
     /// Adds a hash under an id; the next search finds it. The same pair is stored once.
+    ///
+    /// The insert that makes the index outgrow comparison one by one builds the buckets, some 100
+    /// milliseconds; searches go on meanwhile.
     pub fn insert(&self, id: u64, hash: &Pdq) {
         let words = self.permutation.apply(hash);
         let mut writer = self.lock();
         self.reuse(&mut writer);
-        let slot = self.find(&writer, &words).unwrap_or_else(|| {
-            let free = writer.free_slots.pop();
-            let slot = self.slots.put(free, words);
-            writer.by_hash.insert(words, slot);
-            slot
-        });
+        let slot = self.find(&writer, &words).unwrap_or_else(|| self.store(&mut writer, words));
         if self.slots.ids.add(&mut writer.ids, slot, id) {
             self.pairs.fetch_add(1, Ordering::Relaxed);
         }
@@ -89,7 +122,10 @@ impl HashIndex {
             writer.reclaim.retire(Freed::Element(element));
         }
         if last {
-            writer.by_hash.remove(&words);
+            match self.buckets.get() {
+                Some(buckets) => buckets.unpost(&words, slot),
+                None => drop(writer.by_hash.remove(&words)),
+            }
             writer.reclaim.retire(Freed::Slot(slot));
         }
         self.pairs.fetch_sub(1, Ordering::Relaxed);
@@ -102,7 +138,19 @@ impl HashIndex {
         let _reading = crossbeam_epoch::pin();
         let query = self.permutation.apply(hash);
         let mut answer = Answer::new(&self.slots, query, max_distance, limit);
-        self.slots.scan(&query, max_distance, |slot| answer.offer(slot));
+        let walk = match self.buckets.get() {
+            Some(buckets) if max_distance <= lookup::MAX_DISTANCE => {
+                let used = self.slots.used();
+                let (budget, long) = (used as usize, used >= LONG_BUCKETS);
+                Lookup { buckets, slots: &self.slots, query, max_distance, budget, long }
+                    .walk(self.level, &mut answer)
+            }
+            _ => Walk::GivenUp,
+        };
+        if walk == Walk::GivenUp {
+            answer.clear();
+            self.slots.scan(self.level, &query, max_distance, |slot| answer.offer(slot));
+        }
         answer.finish()
     }
 
@@ -128,14 +176,53 @@ impl HashIndex {
             + slots as usize * size_of::<Words>()
             + self.slots.ids.memory_bytes(&writer.ids, slots)
             + writer.by_hash.capacity() * (size_of::<(Words, u32)>() + 1)
+            + self.buckets.get().map_or(0, Buckets::bytes)
+            + writer.arena.bytes()
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The slot that holds a hash.
     fn find(&self, writer: &Writer, words: &Words) -> Option<u32> {
-        writer.by_hash.get(words).copied()
+        let Some(buckets) = self.buckets.get() else { return writer.by_hash.get(words).copied() };
+        let equal = |slot: u32| self.slots.words(slot).is_some_and(|stored| stored == *words);
+        match buckets.candidates(words) {
+            Some(slots) => slots.into_iter().find(|&slot| equal(slot)),
+            None => {
+                (0..self.slots.used()).find(|&slot| self.slots.ids.is_live(slot) && equal(slot))
+            }
+        }
+    }
+
+    /// Gives a new hash a slot and makes it findable; no id is in it yet.
+    fn store(&self, writer: &mut Writer, words: Words) -> u32 {
+        let free = writer.free_slots.pop();
+        let slot = self.slots.put(free, words);
+        if let Some(buckets) = self.buckets.get() {
+            let mut bucket_writer =
+                BucketWriter { arena: &mut writer.arena, reclaim: &mut writer.reclaim };
+            buckets.post(&mut bucket_writer, &words, slot);
+            return slot;
+        }
+        writer.by_hash.insert(words, slot);
+        if self.slots.used() > COMPARED_ONE_BY_ONE {
+            self.build(writer);
+        }
+        slot
+    }
+
+    /// Puts every hash into buckets, and publishes those.
+    fn build(&self, writer: &mut Writer) {
+        let buckets = Buckets::new();
+        let mut bucket_writer =
+            BucketWriter { arena: &mut writer.arena, reclaim: &mut writer.reclaim };
+        for (words, slot) in std::mem::take(&mut writer.by_hash) {
+            buckets.post(&mut bucket_writer, &words, slot);
+        }
+        // Only the writer sets this, under its lock.
+        let _ = self.buckets.set(buckets);
     }
 
     /// Brings what no reader looks at any more back into use.
@@ -144,7 +231,7 @@ impl HashIndex {
             match freed {
                 Freed::Slot(slot) => writer.free_slots.push(slot),
                 Freed::Element(element) => writer.ids.reuse(element),
-                Freed::Region(..) => {}
+                Freed::Region(offset, units) => writer.arena.release(offset, units),
             }
         }
     }

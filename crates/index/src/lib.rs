@@ -15,4 +15,4 @@ pub use align::{
 };
 pub use exact_index::ExactIndex;
 pub use frames::{FoundVideos, FrameIndex, STOP_VIDEOS, VideoMatch};
-pub use hash_index::{Found, HashIndex};
+pub use hash_index::{Found, HashIndex, Level};

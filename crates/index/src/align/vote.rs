@@ -132,7 +132,7 @@ fn thin<'a>(
             let mixed = (u64::from(near.query) << 32 | u64::from(near.reference))
                 .wrapping_mul(0x9e37_79b9_7f4a_7c15)
                 >> 32;
-            mixed * counts[&(*of, *to)] as u64 >> 32 < PAIRS_OF_PICTURES as u64
+            (mixed * counts[&(*of, *to)] as u64) >> 32 < PAIRS_OF_PICTURES as u64
         })
         .collect()
 }

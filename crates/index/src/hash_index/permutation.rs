@@ -74,7 +74,7 @@ impl Xoshiro {
 
     /// A number below `bound`; the bias of 2⁻⁵⁶ does not matter for a shuffle.
     fn below(&mut self, bound: u64) -> u64 {
-        (u128::from(self.next()) * u128::from(bound) >> 64) as u64
+        ((u128::from(self.next()) * u128::from(bound)) >> 64) as u64
     }
 }
 

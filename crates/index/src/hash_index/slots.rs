@@ -10,6 +10,7 @@ use std::{
 
 use super::{
     ids::IdLists,
+    kernel::Level,
     permutation::Words,
     segments::{Segments, Zeroed},
 };
@@ -66,8 +67,36 @@ impl Slots {
     }
 
     /// Offers every slot within `max_distance` bits of the query to `found`, until it says stop.
-    #[inline(always)]
     pub(crate) fn scan(
+        &self,
+        level: Level,
+        query: &Words,
+        max_distance: u32,
+        found: impl FnMut(u32) -> ControlFlow<()>,
+    ) {
+        match level {
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: an index only gets a level that this machine has, and AVX2 comes with POPCNT.
+            Level::Avx2 => unsafe { self.scan_popcnt(query, max_distance, found) },
+            _ => self.scan_with(query, max_distance, found),
+        }
+    }
+
+    /// # Safety
+    /// The machine has POPCNT, which counts a hash's bits faster than AVX2 can.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "popcnt")]
+    unsafe fn scan_popcnt(
+        &self,
+        query: &Words,
+        max_distance: u32,
+        found: impl FnMut(u32) -> ControlFlow<()>,
+    ) {
+        self.scan_with(query, max_distance, found);
+    }
+
+    #[inline(always)]
+    fn scan_with(
         &self,
         query: &Words,
         max_distance: u32,
