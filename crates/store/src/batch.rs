@@ -15,7 +15,9 @@ pub struct Batch {
     pub effects: Vec<Effect>,
 }
 
-/// New entries of one log with the checkpoint that covers them.
+/// New entries of one log with the checkpoint that covers them: at least one and at most
+/// [`MAX_APPEND_ENTRIES`](crate::MAX_APPEND_ENTRIES), together at most
+/// [`MAX_APPEND_BYTES`](crate::MAX_APPEND_BYTES).
 #[derive(Debug, Clone)]
 pub struct Append {
     /// The log.
@@ -37,7 +39,7 @@ pub struct Append {
 pub struct Row {
     /// The table.
     pub table: Table,
-    /// The key; rows are listed in its byte order.
+    /// The key, not empty; rows are listed in its byte order.
     pub key: Vec<u8>,
     /// The value, opaque to the store.
     pub value: Option<Vec<u8>>,

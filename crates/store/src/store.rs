@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use thiserror::Error;
-use watchfire_tlog::{Entry, Origin, SignedCheckpoint, Source};
+use watchfire_tlog::{Entry, Origin, SignedCheckpoint, Source, SourceError};
 
 use crate::{Batch, Effect, SeenItem, Settlement, Table};
 
@@ -33,7 +33,7 @@ pub struct Held {
 }
 
 /// Why a batch was not committed; nothing of it was.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CommitError {
     /// Another writer grew the log; read its head and decide again.
     #[error("log {log} has size {actual}, not {expected}")]
@@ -45,13 +45,16 @@ pub enum CommitError {
         /// The size in the store.
         actual: u64,
     },
+    /// The batch contradicts itself or passes a limit: a bug of the caller, and no use trying again.
+    #[error("batch is malformed: {0}")]
+    Malformed(String),
     /// The store failed; whether the batch is there is known after reading the head.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
 /// Why the store could not answer.
-#[derive(Debug, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
     /// The disk, the database or the connection failed.
     #[error("store failed: {0}")]
@@ -64,13 +67,29 @@ pub enum StoreError {
     Closed,
 }
 
+impl From<StoreError> for SourceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Corrupt(_) => SourceError::Broken(error.to_string()),
+            StoreError::Failed(_) | StoreError::Closed => {
+                SourceError::Unreachable(error.to_string())
+            }
+        }
+    }
+}
+
 /// Where logs, views, ledgers and blobs live.
 ///
-/// Verbs that write are durable when they return `Ok`, except [`Store::seen_add`], which says so.
+/// Verbs that write are durable when they return `Ok`. A write whose future is dropped may still
+/// happen. Lists may be shorter than asked where bytes pass a limit of the store, but are empty
+/// only where there is nothing more. Times above 2^63 - 1 are kept as that.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// One log as a [`Source`]; a log that the store does not know is an empty one.
-    /// Its `follow` wakes at every commit to the log.
+    /// Its `follow` wakes at every commit to the log and hands out what is durable, in steps of at
+    /// most [`MAX_FOLLOW_BYTES`](crate::MAX_FOLLOW_BYTES), each under the checkpoint that was
+    /// committed at exactly that size; records that do not fit in the smallest step go as holes.
+    /// It holds no claim on the store: its streams end with an error when the store is dropped.
     fn read(&self, log: &Origin) -> Arc<dyn Source>;
 
     /// The heads of all logs that have entries, in order of name.
@@ -86,10 +105,13 @@ pub trait Store: Send + Sync + 'static {
     /// first items are all logs as they are.
     fn watch(&self) -> BoxStream<'static, (Origin, u64)>;
 
-    /// Puts a record into a hole. The caller has checked it against the leaf.
+    /// Puts a record into a hole; where a record is already, it stays. The caller has checked it
+    /// against the leaf. Followers that passed the hole are not told. An index that the log does not
+    /// have is a [`StoreError::Failed`].
     async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<(), StoreError>;
 
-    /// Drops a record and leaves a hole; the leaf stays.
+    /// Drops a record and leaves a hole; the leaf stays. An index that the log does not have is a
+    /// [`StoreError::Failed`].
     async fn erase(&self, log: &Origin, index: u64) -> Result<(), StoreError>;
 
     /// The value at a key of a table.
@@ -127,11 +149,14 @@ pub trait Store: Send + Sync + 'static {
     /// Subjects of all cases that have effects, in byte order.
     async fn cases_with_effects(&self) -> Result<Vec<[u8; 32]>, StoreError>;
 
-    /// Writes down what became of attempts, in one transaction.
+    /// Writes down what became of attempts, in one transaction. Names that are not in the outbox
+    /// change nothing.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
 
-    /// Adds or replaces items of the seen table, in one transaction. The items are durable when it
-    /// returns; callers on the hot path do not wait for it, so a crash can lose the last group.
+    /// Adds or replaces items of the seen table, in one transaction; one that is replaced gets a
+    /// new row number, so that a reader of [`Store::seen`] comes past it again. The items are
+    /// durable when it returns; callers on the hot path do not wait for it, so a crash can lose the
+    /// last group. Groups of a few hundred keep the wait of other writers short.
     async fn seen_add(&self, items: Vec<SeenItem>) -> Result<(), StoreError>;
 
     /// Forgets an item; `false` if it was not there.
