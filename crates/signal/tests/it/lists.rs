@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use watchfire_signal::{pdq::Pdq, vpdq::Vpdq};
 
+#[allow(clippy::disallowed_methods, reason = "a test finds its data by the environment")]
 fn conformance() -> PathBuf {
     let default = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance");
     std::env::var_os("WATCHFIRE_CONFORMANCE").map_or_else(|| default.into(), PathBuf::from)

@@ -3,9 +3,11 @@
 
 mod any;
 mod charters;
+mod forged;
 mod golden;
 mod hostile;
 mod json;
+mod limits;
 mod lists;
 mod one_encoding;
 mod records;
