@@ -9,11 +9,14 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 
 /// Pages of the write-ahead log after which they are moved: 4 MiB.
-pub(super) const MOVE_PAGES: u64 = 1024;
+const MOVE_PAGES: u64 = 1024;
 
 /// Pages after which the writer itself moves what is left, because the file begins again only when
-/// no commit came in between: 16 MiB. Most of them have been moved by then.
-pub(super) const MAX_PAGES: u64 = 4 * MOVE_PAGES;
+/// no commit came in between: 12 MiB. Most of them have been moved by then.
+const MAX_PAGES: u64 = 3 * MOVE_PAGES;
+
+/// Bytes that the write-ahead log has with that many pages, with their headers and one commit more.
+pub(super) const RESERVE_BYTES: u64 = MAX_PAGES * (4096 + 24) + (1 << 20);
 
 /// What to do with the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use watchfire_store::{
 };
 
 fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(directory, SqliteOptions::default())
+    SqliteStore::open(directory, SqliteOptions { reserve_bytes: 0, ..SqliteOptions::default() })
 }
 
 #[tokio::test]
@@ -120,4 +120,21 @@ async fn the_write_ahead_log_does_not_grow_with_the_log() {
     assert_eq!((counts.logs, counts.entries), (1, 120));
     assert!(counts.wal_bytes < 24 << 20, "{counts:?}");
     assert!(counts.database_bytes > 30 << 20, "{counts:?}");
+}
+
+#[tokio::test]
+async fn commits_do_not_make_the_reserved_write_ahead_log_longer() {
+    let directory = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let store = SqliteStore::open(directory.path(), SqliteOptions::default()).unwrap();
+        let before = store.counts().await.unwrap();
+        assert!(before.wal_bytes > 12 << 20, "{before:?}");
+        assert!(before.database_bytes < 1 << 20, "{before:?}");
+        let size = store.logs().await.unwrap().first().map_or(0, |head| head.size);
+        let mut author = Author::new("ann");
+        author.append(size);
+        store.commit(author.batch(300)).await.unwrap();
+        let after = store.counts().await.unwrap();
+        assert_eq!(after.wal_bytes, before.wal_bytes);
+    }
 }

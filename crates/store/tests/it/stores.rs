@@ -36,7 +36,8 @@ mod embedded {
     #[async_trait]
     impl Bench for Embedded {
         async fn open(&mut self) -> Arc<dyn Store> {
-            Arc::new(SqliteStore::open(self.0.path(), SqliteOptions::default()).unwrap())
+            let options = SqliteOptions { reserve_bytes: 0, ..SqliteOptions::default() };
+            Arc::new(SqliteStore::open(self.0.path(), options).unwrap())
         }
     }
 
