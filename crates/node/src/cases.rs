@@ -86,7 +86,7 @@ impl SignalSet {
         };
         Facts {
             state: self.state(now_ms),
-            was_confirmed: self.standing.was_confirmed(),
+            was_confirmed: self.standing.was_confirmed,
             own: stands(me),
             trusted: policy.trust.iter().any(stands),
             drill: self.header.test,
@@ -255,8 +255,8 @@ impl Cases {
     ) -> Commitment {
         let name = leaf.commitment;
         let human = leaf.header.review.is_some_and(|review| review.is_human());
-        let opinion =
-            Opinion { index: place.index, verified_ms, stance: Stance::Positive { human } };
+        let stance = Stance::Positive { human };
+        let opinion = Opinion { index: place.index, verified_ms, stance, stood: human };
         let opinions = BTreeMap::from([(place.log.member.clone(), opinion)]);
         let standing = self.standing(&opinions, &[], 0);
         let set = SignalSet {
@@ -336,10 +336,11 @@ impl Cases {
             // The body is a hole or says something else than the header: no opinion.
             _ => return Err(Ignored::Senseless),
         };
-        let opinion = Opinion { index: place.index, verified_ms, stance };
+        let stood = stance == Stance::Positive { human: true };
+        let opinion = Opinion { index: place.index, verified_ms, stance, stood };
         let latest = set.opinions.entry(place.log.member.clone()).or_insert_with(|| opinion.clone());
         if latest.index < place.index {
-            *latest = opinion;
+            *latest = Opinion { stood: stood || latest.stood, ..opinion };
         }
         self.meanings.insert(place.clone(), Meaning::OpinionOn(name));
         Ok(Some(name))
@@ -401,7 +402,7 @@ impl Cases {
     }
 }
 
-/// Which verbs about cases a role may say (`coalition.md`, membership and charter).
+/// Which verbs about cases a role may say (`docs/states.md`, roles).
 fn may_say(role: Role, verb: Verb) -> bool {
     match role {
         Role::Platform | Role::Contributor => true,

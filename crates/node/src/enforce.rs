@@ -15,7 +15,6 @@ use watchfire_signal::{
     commitment::Commitment,
     effect::effect_name,
     name::ItemId,
-    value::{Signal, ValueOrBlob},
 };
 use watchfire_store::{Batch, CommitError, Effect, EffectState, Store, StoreError};
 
@@ -184,11 +183,11 @@ impl Consequences {
     }
 }
 
-/// Whether what a case alone caused comes back now (`coalition.md`, state of a case).
+/// Whether what a case alone caused comes back now (`docs/states.md`, undo).
 fn is_undone(set: &SignalSet, now_ms: u64) -> bool {
     match set.state(now_ms) {
         State::Retracted => true,
-        State::Lapsed => !set.standing.was_confirmed(),
+        State::Lapsed => !set.standing.was_confirmed,
         _ => false,
     }
 }
@@ -261,11 +260,4 @@ impl Begin<'_> {
             note: String::new(),
         }
     }
-}
-
-/// The signals of an alert that carry their value with them.
-#[must_use]
-pub fn values(signals: &[Signal]) -> Vec<Signal> {
-    let carried = |signal: &&Signal| matches!(signal.value, ValueOrBlob::Value(_));
-    signals.iter().filter(carried).cloned().collect()
 }

@@ -25,10 +25,10 @@ pub struct Match {
 }
 
 impl Known {
-    /// Nothing known yet. `seed` keeps others from aiming at a bucket of the index.
+    /// Nothing known yet. `seed` and `least_matched_ms` are [`Near::new`]'s.
     #[must_use]
-    pub fn new(seed: [u8; 32]) -> Self {
-        Self { near: Near::new(seed), sets: papaya::HashMap::new() }
+    pub fn new(seed: [u8; 32], least_matched_ms: u32) -> Self {
+        Self { near: Near::new(seed, least_matched_ms), sets: papaya::HashMap::new() }
     }
 
     /// Publishes a set as it stands now. It is found by the next lookup exactly if somebody stands

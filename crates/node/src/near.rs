@@ -9,15 +9,19 @@ use std::{
 };
 
 use serde::Serialize;
-use watchfire_index::{ExactIndex, HashIndex};
+use watchfire_index::{ExactIndex, FrameIndex, HashIndex, VideoMatch};
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     pdq,
+    vpdq::{Frame, Vpdq},
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
 };
 
 /// Owners named in one answer and kind; more are cut off, the nearest stay.
 pub const MAX_HITS: usize = 1_024;
+
+/// The gap between two aligned frames of a run that is bridged where an alert does not say.
+pub const STANDARD_MAX_GAP_MS: u32 = 3_000;
 
 /// How a signal matched.
 #[derive(Debug, Clone, PartialEq)]
@@ -54,7 +58,7 @@ pub struct Aligned {
     /// The matched part of the reference.
     pub reference: Span,
     /// How much faster the query runs.
-    pub speed: f32,
+    pub speed: f64,
     /// Distinct frames that line up.
     pub frames: u32,
 }
@@ -72,6 +76,8 @@ pub struct Near<K> {
     sha256: ExactIndex<Sha256Digest>,
     md5: ExactIndex<Md5Digest>,
     pictures: HashIndex,
+    videos: FrameIndex,
+    least_matched_ms: u32,
     slots: papaya::HashMap<u64, Slot<K>>,
     owned: papaya::HashMap<K, Vec<u64>>,
     next: AtomicU64,
@@ -85,13 +91,16 @@ struct Slot<K> {
 }
 
 impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
-    /// An empty index. `seed` keeps others from aiming at a bucket of it.
+    /// An empty index. `seed` keeps others from aiming at a bucket of it; videos match on at least
+    /// `least_matched_ms` milliseconds (the charter's), whatever an alert says.
     #[must_use]
-    pub fn new(seed: [u8; 32]) -> Self {
+    pub fn new(seed: [u8; 32], least_matched_ms: u32) -> Self {
         Self {
             sha256: ExactIndex::new(),
             md5: ExactIndex::new(),
             pictures: HashIndex::new(seed),
+            videos: FrameIndex::new(seed),
+            least_matched_ms,
             slots: papaya::HashMap::new(),
             owned: papaya::HashMap::new(),
             next: AtomicU64::new(1),
@@ -126,7 +135,11 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             Value::Sha256(digest) => self.sha256.insert(id, *digest),
             Value::Md5(digest) => self.md5.insert(id, *digest),
             Value::Pdq(pdq) => self.pictures.insert(id, pdq),
-            Value::Vpdq(_) | Value::Other { .. } => {}
+            Value::Vpdq(vpdq) => {
+                let frames = harmful_frames(vpdq, signal.span);
+                self.videos.insert(id, &frames, self.video_rule(signal.rule));
+            }
+            Value::Other { .. } => {}
         }
     }
 
@@ -139,7 +152,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 Value::Sha256(digest) => self.sha256.remove(id, &digest),
                 Value::Md5(digest) => self.md5.remove(id, &digest),
                 Value::Pdq(pdq) => self.pictures.remove(id, &pdq),
-                Value::Vpdq(_) | Value::Other { .. } => false,
+                Value::Vpdq(_) => self.videos.remove(id),
+                Value::Other { .. } => false,
             };
         }
     }
@@ -156,7 +170,44 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 let found = self.pictures.search(pdq, pdq::MAX_DISTANCE, MAX_HITS);
                 self.hits(found.hits, signal, Method::Near)
             }
-            Value::Vpdq(_) | Value::Other { .. } => Vec::new(),
+            Value::Vpdq(vpdq) => {
+                let frames = harmful_frames(vpdq, signal.span);
+                // An alert among seen videos goes by its own rule; an upload among alerts by theirs.
+                let found = match signal.rule {
+                    Some(rule) => self.videos.search_with(&frames, &self.video_rule(Some(rule))),
+                    None => self.videos.search(&frames),
+                };
+                found.videos.iter().filter_map(|found| self.aligned(found)).collect()
+            }
+            Value::Other { .. } => Vec::new(),
+        }
+    }
+
+    fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {
+        let owner = self.slots.pin().get(&found.video)?.owner;
+        let span = |(start_ms, end_ms): (u32, u32)| Span { start_ms, end_ms };
+        let aligned = &found.aligned;
+        Some(Hit {
+            owner,
+            kind: Kind::Vpdq,
+            method: Method::Aligned,
+            distance: Some(aligned.mean_distance.round() as u32),
+            aligned: Some(Aligned {
+                query: span(aligned.query_span_ms),
+                reference: span(aligned.reference_span_ms),
+                speed: aligned.speed,
+                frames: aligned.frames,
+            }),
+        })
+    }
+
+    /// The rule that counts here: no member can widen its own match.
+    fn video_rule(&self, rule: Option<MatchRule>) -> watchfire_index::MatchRule {
+        let asked = rule.map_or(0, |rule| rule.min_matched_ms);
+        watchfire_index::MatchRule {
+            max_distance: farthest(rule),
+            min_matched_ms: asked.max(self.least_matched_ms),
+            max_gap_ms: rule.map_or(STANDARD_MAX_GAP_MS, |rule| rule.max_gap_ms),
         }
     }
 
@@ -181,6 +232,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
 /// The distance that a rule allows, clamped: no member can widen its own match.
 fn farthest(rule: Option<MatchRule>) -> u32 {
     rule.map_or(pdq::MAX_DISTANCE, |rule| u32::from(rule.max_distance).min(pdq::MAX_DISTANCE))
+}
+
+/// The frames inside the span, or all.
+fn harmful_frames(vpdq: &Vpdq, span: Option<Span>) -> Vec<Frame> {
+    let inside = |frame: &&Frame| {
+        span.is_none_or(|span| (span.start_ms..=span.end_ms).contains(&frame.at_ms))
+    };
+    vpdq.frames.iter().filter(inside).copied().collect()
 }
 
 /// The value, if it can be matched.

@@ -156,8 +156,9 @@ impl Node {
             .ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
         let events = Events::new(setup.clock.clone());
         let copies = copies(&charter, &setup, &events)?;
-        let known = Arc::new(Known::new(seed(&*setup.random)));
-        let (seen, unwritten) = Seen::load(setup.store.clone(), seed(&*setup.random)).await?;
+        let least = charter.least_min_matched_ms;
+        let known = Arc::new(Known::new(seed(&*setup.random), least));
+        let (seen, unwritten) = Seen::load(setup.store.clone(), seed(&*setup.random), least).await?;
         let seen = Arc::new(seen);
         let judge = Judge { me: setup.me.clone(), policy: Arc::new(setup.policy.clone()) };
         let scanner = Scanner {

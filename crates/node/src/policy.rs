@@ -162,7 +162,7 @@ fn standard_rules() -> Vec<Rule> {
 pub struct Facts<'a> {
     /// The state of the case now.
     pub state: State,
-    /// Whether the live opinions reach CONFIRMED, though it may have lapsed.
+    /// Whether it ever was CONFIRMED, lapsed since or not.
     pub was_confirmed: bool,
     /// Whether this member itself asserts or confirms, with a human look.
     pub own: bool,
@@ -246,7 +246,7 @@ enum Cap {
 
 impl Facts<'_> {
     /// The state that counts for this member, and the cap that goes with it
-    /// (the table of states in `docs/format.md`'s design, `coalition.md`).
+    /// (`docs/states.md`).
     fn standing_here(&self) -> (State, Cap) {
         if self.drill {
             return (self.state, Cap::Nothing);

@@ -68,10 +68,14 @@ impl Seen {
     ///
     /// # Errors
     /// The store's; a row that cannot be read is [`StoreError::Corrupt`].
-    pub async fn load(store: Arc<dyn Store>, seed: [u8; 32]) -> Result<(Self, Unwritten), StoreError> {
+    pub async fn load(
+        store: Arc<dyn Store>,
+        seed: [u8; 32],
+        least_matched_ms: u32,
+    ) -> Result<(Self, Unwritten), StoreError> {
         let (queue, unwritten) = mpsc::channel(QUEUE);
         let seen = Self {
-            near: Near::new(seed),
+            near: Near::new(seed, least_matched_ms),
             items: papaya::HashMap::new(),
             rows: papaya::HashMap::new(),
             next: AtomicU64::new(1),

@@ -25,6 +25,8 @@ pub struct Opinion {
     pub verified_ms: u64,
     /// What it says.
     pub stance: Stance,
+    /// Whether a person of that member ever stood by it, withdrawn since or not.
+    pub stood: bool,
 }
 
 /// What an opinion says.
@@ -90,6 +92,9 @@ pub struct Standing {
     pub disputed: bool,
     /// Organisations that dispute it.
     pub disputes: usize,
+    /// Whether enough organisations for CONFIRMED ever stood by it, lapsed or withdrawn since: a
+    /// forgotten renewal must not republish what was removed.
+    pub was_confirmed: bool,
 }
 
 /// A level of support.
@@ -122,14 +127,17 @@ impl Standing {
         valid_until: u64,
         rules: &Rules<'_>,
     ) -> Self {
-        let humans = earliest_by_organisation(opinions, rules, |stance| {
-            matches!(stance, Stance::Positive { human: true })
+        let humans = earliest_by_organisation(opinions, rules, |opinion| {
+            matches!(opinion.stance, Stance::Positive { human: true })
         });
-        let any = earliest_by_organisation(opinions, rules, |stance| {
-            matches!(stance, Stance::Positive { .. })
+        let any = earliest_by_organisation(opinions, rules, |opinion| {
+            matches!(opinion.stance, Stance::Positive { .. })
         });
-        let disputes =
-            earliest_by_organisation(opinions, rules, |stance| stance == Stance::Disputes).len();
+        let disputes = earliest_by_organisation(opinions, rules, |opinion| {
+            opinion.stance == Stance::Disputes
+        })
+        .len();
+        let stood = earliest_by_organisation(opinions, rules, |opinion| opinion.stood).len();
         let quorum = rules.confirm_quorum.max(1);
         let (level, since_ms, longest) = if humans.len() >= quorum {
             (Some(Level::Confirmed), humans[quorum - 1], CONFIRMED_MAX_MS)
@@ -153,7 +161,8 @@ impl Standing {
             Some(_) => disputes > 0,
             None => false,
         };
-        Self { level, term: Term { since_ms, until_ms }, disputed, disputes }
+        let was_confirmed = stood >= quorum;
+        Self { level, term: Term { since_ms, until_ms }, disputed, disputes, was_confirmed }
     }
 
     /// The state at a moment.
@@ -168,23 +177,16 @@ impl Standing {
             Some(Level::Confirmed) => State::Confirmed,
         }
     }
-
-    /// Whether the live opinions reach CONFIRMED, lapsed or not: a forgotten renewal must not
-    /// republish what was removed.
-    #[must_use]
-    pub fn was_confirmed(&self) -> bool {
-        self.level == Some(Level::Confirmed)
-    }
 }
 
 /// The times of the earliest fitting opinion of each organisation, ascending.
 fn earliest_by_organisation(
     opinions: &BTreeMap<MemberName, Opinion>,
     rules: &Rules<'_>,
-    fits: impl Fn(Stance) -> bool,
+    fits: impl Fn(&Opinion) -> bool,
 ) -> Vec<u64> {
     let mut earliest = BTreeMap::<OrganisationName, u64>::new();
-    for (member, opinion) in opinions.iter().filter(|(_, opinion)| fits(opinion.stance)) {
+    for (member, opinion) in opinions.iter().filter(|(_, opinion)| fits(opinion)) {
         // A member that the charter does not name has no say.
         let Some(organisation) = (rules.organisation)(member) else { continue };
         let time = earliest.entry(organisation).or_insert(opinion.verified_ms);

@@ -34,18 +34,18 @@ use watchfire_tlog::{
 };
 
 /// Milliseconds since 1970 at which every test begins.
-pub const START_MS: u64 = 1_800_000_000_000;
+pub(crate) const START_MS: u64 = 1_800_000_000_000;
 
 /// A clock that stands still until a test moves it.
 #[derive(Debug)]
-pub struct TestClock(AtomicU64);
+pub(crate) struct TestClock(AtomicU64);
 
 impl TestClock {
-    pub fn new() -> Arc<Self> {
+    pub(crate) fn new() -> Arc<Self> {
         Arc::new(Self(AtomicU64::new(START_MS)))
     }
 
-    pub fn advance_ms(&self, ms: u64) {
+    pub(crate) fn advance_ms(&self, ms: u64) {
         self.0.fetch_add(ms, Ordering::SeqCst);
     }
 }
@@ -58,10 +58,10 @@ impl Clock for TestClock {
 
 /// Bytes that look random and repeat from a seed.
 #[derive(Debug)]
-pub struct TestRandom(AtomicU64);
+pub(crate) struct TestRandom(AtomicU64);
 
 impl TestRandom {
-    pub fn new(seed: u64) -> Arc<Self> {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
         Arc::new(Self(AtomicU64::new(seed)))
     }
 }
@@ -78,18 +78,18 @@ impl Random for TestRandom {
     }
 }
 
-pub fn name(text: &str) -> MemberName {
+pub(crate) fn name(text: &str) -> MemberName {
     text.parse().unwrap()
 }
 
-pub fn key(member: &str) -> OwnKey {
+pub(crate) fn key(member: &str) -> OwnKey {
     let mut seed = [7; 32];
     seed[..member.len()].copy_from_slice(member.as_bytes());
     OwnKey::from_seed(&seed)
 }
 
 /// A charter of members given as `(name, organisation)`, approved by all.
-pub fn charter(members: &[(&str, &str)], confirm: u32) -> SignedCharter {
+pub(crate) fn charter(members: &[(&str, &str)], confirm: u32) -> SignedCharter {
     let member = |(member, organisation): &(&str, &str)| Member {
         name: name(member),
         organisation: organisation.parse().unwrap(),
@@ -130,13 +130,13 @@ pub fn charter(members: &[(&str, &str)], confirm: u32) -> SignedCharter {
 
 /// A platform that keeps track of what is visible.
 #[derive(Debug, Default)]
-pub struct TestPlatform {
+pub(crate) struct TestPlatform {
     hidden: Mutex<BTreeSet<String>>,
-    pub orders: Mutex<Vec<Order>>,
+    pub(crate) orders: Mutex<Vec<Order>>,
 }
 
 impl TestPlatform {
-    pub fn is_hidden(&self, item: &str) -> bool {
+    pub(crate) fn is_hidden(&self, item: &str) -> bool {
         self.hidden.lock().unwrap().contains(item)
     }
 }
@@ -161,9 +161,9 @@ impl Connector for TestPlatform {
 }
 
 /// Another member's store behind a wire that a test can cut.
-pub struct TestPeer {
-    pub store: Arc<dyn Store>,
-    pub up: watch::Sender<bool>,
+pub(crate) struct TestPeer {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) up: watch::Sender<bool>,
 }
 
 struct TestSource {
@@ -233,25 +233,25 @@ impl Peer for TestPeer {
 }
 
 /// A node with what a test wants to look at.
-pub struct Stage {
-    pub node: Arc<Node>,
-    pub platform: Arc<TestPlatform>,
-    pub clock: Arc<TestClock>,
+pub(crate) struct Stage {
+    pub(crate) node: Arc<Node>,
+    pub(crate) platform: Arc<TestPlatform>,
+    pub(crate) clock: Arc<TestClock>,
 }
 
 /// What a node of a test needs.
-pub struct Cast<'a> {
-    pub me: &'a str,
-    pub charter: &'a SignedCharter,
-    pub store: Arc<dyn Store>,
-    pub trust: &'a [&'a str],
-    pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
-    pub clock: Arc<TestClock>,
-    pub seed: u64,
+pub(crate) struct Cast<'a> {
+    pub(crate) me: &'a str,
+    pub(crate) charter: &'a SignedCharter,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) trust: &'a [&'a str],
+    pub(crate) peers: BTreeMap<MemberName, Arc<dyn Peer>>,
+    pub(crate) clock: Arc<TestClock>,
+    pub(crate) seed: u64,
 }
 
 /// Starts a node and waits until it may sign.
-pub async fn start(cast: Cast<'_>) -> Stage {
+pub(crate) async fn start(cast: Cast<'_>) -> Stage {
     let stage = start_unready(cast).await;
     while stage.node.readiness() == Readiness::Recovering {
         tokio::task::yield_now().await;
@@ -260,7 +260,7 @@ pub async fn start(cast: Cast<'_>) -> Stage {
     stage
 }
 
-pub async fn start_unready(cast: Cast<'_>) -> Stage {
+pub(crate) async fn start_unready(cast: Cast<'_>) -> Stage {
     let platform = Arc::new(TestPlatform::default());
     let connectors =
         BTreeMap::from([("platform".to_owned(), platform.clone() as Arc<dyn Connector>)]);
@@ -285,7 +285,7 @@ pub async fn start_unready(cast: Cast<'_>) -> Stage {
 }
 
 /// A human-reviewed alert over some signals.
-pub fn alert(signals: Vec<Signal>) -> NewAlert {
+pub(crate) fn alert(signals: Vec<Signal>) -> NewAlert {
     NewAlert {
         alert: Alert {
             kind: ContentKind::Image,
