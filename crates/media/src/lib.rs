@@ -3,4 +3,9 @@
 //! **Invariant:** input is hostile: every refusal is an error, nothing panics, hangs or grows without limit.
 //! **Invariant:** the bytes end here; nothing keeps them or sends them on.
 
+pub mod format;
+pub mod hash;
 pub mod pdq;
+pub mod picture;
+pub mod sandbox;
+pub mod video;

@@ -46,12 +46,12 @@ impl Layout {
 }
 
 /// Borrowed pixels: rows from top to bottom without padding between them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct Pixels<'a> {
-    width: u32,
-    height: u32,
-    layout: Layout,
-    bytes: &'a [u8],
+    pub(crate) width: u32,
+    pub(crate) height: u32,
+    pub(crate) layout: Layout,
+    pub(crate) bytes: &'a [u8],
 }
 
 impl<'a> Pixels<'a> {

@@ -1,0 +1,122 @@
+//! The one way in: bytes of any supported file to all of its hashes.
+
+use md5::Md5;
+use sha2::{Digest, Sha256};
+use watchfire_signal::digest::{Md5Digest, Sha256Digest};
+use watchfire_signal::pdq::Pdq;
+
+use crate::format::{Format, sniff};
+use crate::pdq::{self, MIN_SIDE};
+use crate::picture::{self, PictureError};
+use crate::video::{self, Decoder, FrameRate, VideoError, VideoHash};
+
+/// How a file is hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// What a picture may need.
+    pub picture: picture::Limits,
+    /// What a video is decoded with, and what it may need.
+    pub video: Decoder,
+    /// Which frames of a video are hashed.
+    pub rate: FrameRate,
+}
+
+/// The hashes of one file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hashed {
+    /// SHA-256 of the bytes.
+    pub sha256: Sha256Digest,
+    /// MD5 of the bytes.
+    pub md5: Md5Digest,
+    /// What is seen in the file.
+    pub content: Content,
+}
+
+/// What is seen in a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    /// A still picture.
+    Picture(PictureHash),
+    /// A video.
+    Video(VideoHash),
+}
+
+/// What was found out about one picture.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PictureHash {
+    /// The hash of the picture as it is.
+    pub pdq: Pdq,
+    /// Quality, 0 to 100; below 50 the hash says too little to be matched.
+    pub quality: u8,
+    /// The hashes of the turned and mirrored picture, in the order of [`pdq::Dihedral::ALL`].
+    pub dihedral: [Pdq; 8],
+    /// Width in pixels, before any orientation that metadata asks for.
+    pub width: u32,
+    /// Height in pixels.
+    pub height: u32,
+}
+
+/// Why a file could not be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum HashError {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// The bytes are neither a picture nor a video that is decoded here.
+    #[error("the file is neither a picture nor a video that can be hashed")]
+    NotMedia,
+    /// The picture is too small to have a hash.
+    #[error("the picture has {width} × {height} pixels, and a hash needs {MIN_SIDE} a side")]
+    TooSmall {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// The picture cannot be decoded.
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+    /// The video cannot be decoded.
+    #[error(transparent)]
+    Video(#[from] VideoError),
+}
+
+/// The exact hashes of any bytes, media or not.
+#[must_use]
+pub fn digests(bytes: &[u8]) -> (Sha256Digest, Md5Digest) {
+    (Sha256Digest(Sha256::digest(bytes).into()), Md5Digest(Md5::digest(bytes).into()))
+}
+
+/// Hashes a file; what it is, its first bytes say. Blocks: a video takes seconds.
+///
+/// # Errors
+/// [`HashError`]; see [`VideoError`] for those after which trying again may help.
+pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
+    if bytes.is_empty() {
+        return Err(HashError::Empty);
+    }
+    let content = match sniff(bytes).ok_or(HashError::NotMedia)? {
+        Format::Picture(_) => Content::Picture(hash_picture(bytes, &options.picture)?),
+        Format::Video(_) => Content::Video(video::hash(bytes, options.rate, &options.video)?),
+    };
+    let (sha256, md5) = digests(bytes);
+    Ok(Hashed { sha256, md5, content })
+}
+
+/// Hashes a picture.
+///
+/// # Errors
+/// [`HashError`] about the picture.
+pub fn hash_picture(bytes: &[u8], limits: &picture::Limits) -> Result<PictureHash, HashError> {
+    let picture = picture::decode(bytes, limits)?;
+    let pixels = picture.pixels();
+    let (width, height) = (pixels.width(), pixels.height());
+    let fingerprint = pdq::hash(pixels).ok_or(HashError::TooSmall { width, height })?;
+    Ok(PictureHash {
+        pdq: fingerprint.pdq,
+        quality: fingerprint.quality,
+        dihedral: fingerprint.dihedral(),
+        width,
+        height,
+    })
+}

@@ -1,0 +1,136 @@
+//! Runs a program that nobody trusts: our own binary is started again, takes its rights away, and
+//! becomes that program.
+//!
+//! What is left to the program: reading one file and the system's libraries, threads, memory and
+//! processor time up to a limit, and the pipes it was given. The binary's `main` has to call
+//! [`run_if_child`] before anything else.
+//!
+//! **Invariant:** a right that cannot be taken away stops the start; only a kernel without landlock
+//! is accepted, and said aloud.
+
+mod files;
+mod syscalls;
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::{Resource, Rlimit, Signal, setrlimit};
+
+/// The first argument with which a binary is told that it is the child.
+pub const ENTRY: &str = "media-sandbox";
+
+/// The exit status of a child that could not restrict itself; the reason is on its standard error.
+pub const SETUP_FAILED: i32 = 125;
+
+/// What the child writes to its standard error when the kernel does not know landlock.
+pub const NO_LANDLOCK: &str = "media-sandbox: the kernel has no landlock";
+
+/// Processor time of the child, in seconds: an hour of video at full size fits in.
+pub const MAX_CPU_SECONDS: u64 = 1_800;
+
+/// Address space of the child: 4K video with two threads needs less than half of it.
+pub const MAX_ADDRESS_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+
+/// Files that the child may have open; ffmpeg needs one and its libraries a few while starting.
+const MAX_OPEN_FILES: u64 = 64;
+
+/// The whole environment of the program. One memory arena keeps its address space small.
+const ENVIRONMENT: [(&str, &str); 2] = [("LC_ALL", "C"), ("MALLOC_ARENA_MAX", "1")];
+
+/// How to start programs without rights.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sandbox {
+    /// The binary that calls [`run_if_child`] first in its `main`; usually the running one.
+    pub executable: PathBuf,
+    /// Processor time that a program may use, in seconds.
+    pub cpu_seconds: u64,
+    /// Address space that a program may use, in bytes.
+    pub address_bytes: u64,
+}
+
+impl Sandbox {
+    /// A sandbox with the usual limits that starts this binary again.
+    #[must_use]
+    pub fn new(executable: PathBuf) -> Self {
+        Self { executable, cpu_seconds: MAX_CPU_SECONDS, address_bytes: MAX_ADDRESS_BYTES }
+    }
+
+    /// A command that runs `program` with only `input` to read, in a process group of its own.
+    ///
+    /// Standard input is empty; output goes to pipes. Arguments for the program may be added.
+    #[must_use]
+    pub fn command(&self, program: &Path, input: &Path) -> Command {
+        let mut command = Command::new(&self.executable);
+        command
+            .arg(ENTRY)
+            .arg(self.cpu_seconds.to_string())
+            .arg(self.address_bytes.to_string())
+            .args([input, program])
+            .env_clear()
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+/// Why the child could not become the program.
+#[derive(Debug, thiserror::Error)]
+enum SetupError {
+    #[error("the arguments are not those of a sandbox")]
+    Arguments,
+    #[error("cannot set a limit: {0}")]
+    Limit(#[from] rustix::io::Errno),
+    #[error("cannot restrict files: {0}")]
+    Files(#[from] files::FilesError),
+    #[error("cannot restrict system calls: {0}")]
+    Syscalls(#[from] syscalls::SyscallsError),
+    #[error("cannot start the program: {0}")]
+    Exec(std::io::Error),
+}
+
+/// Becomes the sandboxed program if this process was started to be one, and does not return then.
+///
+/// Has to be called first in `main`: before threads, because restrictions hold for one thread only,
+/// and before anything is opened that a child should not have.
+pub fn run_if_child() {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().as_deref() != Some(OsStr::new(ENTRY)) {
+        return;
+    }
+    let Err(error) = become_program(arguments);
+    eprintln!("{ENTRY}: {error}");
+    std::process::exit(SETUP_FAILED);
+}
+
+/// Takes the rights away in an order in which each step still can be taken, and executes.
+fn become_program(
+    mut arguments: impl Iterator<Item = OsString>,
+) -> Result<std::convert::Infallible, SetupError> {
+    let mut number = || -> Option<u64> { arguments.next()?.to_str()?.parse().ok() };
+    let cpu_seconds = number().ok_or(SetupError::Arguments)?;
+    let address_bytes = number().ok_or(SetupError::Arguments)?;
+    let input = arguments.next().ok_or(SetupError::Arguments)?;
+    let program = arguments.next().ok_or(SetupError::Arguments)?;
+
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+    rustix::thread::set_no_new_privs(true)?;
+    if !files::restrict(Path::new(&input), Path::new(&program))? {
+        eprintln!("{NO_LANDLOCK}");
+    }
+    let limit = |resource, value| {
+        setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
+    };
+    limit(Resource::Cpu, cpu_seconds)?;
+    limit(Resource::As, address_bytes)?;
+    limit(Resource::Fsize, 0)?;
+    limit(Resource::Core, 0)?;
+    limit(Resource::Nofile, MAX_OPEN_FILES)?;
+    syscalls::restrict()?;
+    let error = Command::new(program).args(arguments).env_clear().envs(ENVIRONMENT).exec();
+    Err(SetupError::Exec(error))
+}

@@ -1,0 +1,215 @@
+//! Hashes the frames of a video with vPDQ, by way of a sandboxed ffmpeg.
+//!
+//! Frames are hashed at full size as RGB, turned by no metadata, with numbers and times as vPDQ
+//! gives them: every m-th frame, m = ⌊frames a second ÷ hashes a second⌋, at least 1; its time is
+//! its number ÷ frames a second.
+//! Source: facebook/ThreatExchange, `vpdq/README.md` and `vpdq/cpp/hashing`.
+//!
+//! **Invariant:** memory does not grow with the length of the video, except by 44 bytes a hash.
+//! **Invariant:** when a function here returns, its child is gone.
+
+mod child;
+mod frames;
+mod ppm;
+mod probe;
+
+use std::io::Write;
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use watchfire_signal::vpdq::Vpdq;
+
+use crate::format::{Container, Format, sniff};
+use crate::sandbox::Sandbox;
+
+pub use probe::FramesPerSecond;
+
+/// Wall time for one video; what takes longer than ten minutes belongs to a stream.
+pub const MAX_WALL_TIME: Duration = Duration::from_mins(10);
+
+/// Frames that are hashed of one video: three hours at 30 a second.
+pub const MAX_FRAMES: u32 = 330_000;
+
+/// Bytes of decoded frames that are read of one video: three hours at 2 a second in 4K.
+pub const MAX_OUTPUT_BYTES: u64 = 1 << 40;
+
+/// The longest side of a frame, in pixels; 8K video has 7,680.
+pub const MAX_SIDE: u32 = 8_192;
+
+/// The most pixels of a frame: 8K video.
+pub const MAX_FRAME_PIXELS: u64 = 36_000_000;
+
+/// Where Debian puts the programs.
+const FFMPEG: &str = "/usr/bin/ffmpeg";
+const FFPROBE: &str = "/usr/bin/ffprobe";
+
+/// What hashing one video may need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Time from start to end.
+    pub wall_time: Duration,
+    /// Frames that are hashed.
+    pub max_frames: u32,
+    /// Bytes of decoded frames.
+    pub max_output_bytes: u64,
+    /// Longest side of a frame, in pixels.
+    pub max_side: u32,
+    /// Width × height of a frame.
+    pub max_pixels: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            wall_time: MAX_WALL_TIME,
+            max_frames: MAX_FRAMES,
+            max_output_bytes: MAX_OUTPUT_BYTES,
+            max_side: MAX_SIDE,
+            max_pixels: MAX_FRAME_PIXELS,
+        }
+    }
+}
+
+/// Which frames are hashed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FrameRate {
+    /// Every frame.
+    Every,
+    /// About so many a second; every frame if the video has fewer.
+    PerSecond(NonZeroU32),
+}
+
+/// What a video is decoded with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoder {
+    /// How the programs are started.
+    pub sandbox: Sandbox,
+    /// The program that decodes.
+    pub ffmpeg: PathBuf,
+    /// The program that tells size and rate.
+    pub ffprobe: PathBuf,
+    /// The folder for the copy of the video that the programs read.
+    pub scratch: PathBuf,
+    /// Threads that hash frames; decoding has as many of its own.
+    pub threads: usize,
+    /// What one video may need.
+    pub limits: Limits,
+}
+
+impl Decoder {
+    /// A decoder with Debian's ffmpeg and the usual limits, in a sandbox entered through
+    /// `executable`, with copies in the folder `scratch`.
+    #[must_use]
+    pub fn new(executable: PathBuf, scratch: PathBuf) -> Self {
+        let threads = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            sandbox: Sandbox::new(executable),
+            ffmpeg: FFMPEG.into(),
+            ffprobe: FFPROBE.into(),
+            scratch,
+            threads,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Why a video could not be hashed.
+#[derive(Debug, thiserror::Error)]
+pub enum VideoError {
+    /// There are no bytes.
+    #[error("the file is empty")]
+    Empty,
+    /// The bytes are no video in a container that is decoded here.
+    #[error("the file is not a video")]
+    NotAVideo,
+    /// There is no moving picture in the file, only sound or data.
+    #[error("the file has no video stream")]
+    NoVideoStream,
+    /// The file ends before the video does.
+    #[error("the video is truncated: {0}")]
+    Truncated(String),
+    /// The decoder refused the video.
+    #[error("the video cannot be decoded: {0}")]
+    Malformed(String),
+    /// The video would need more than the limits allow.
+    #[error("the video is too large: {0}")]
+    TooLarge(String),
+    /// The video took longer than the limits allow.
+    #[error("the video took longer than {0:?}")]
+    TooSlow(Duration),
+    /// The decoder is not installed.
+    #[error("{0} is missing: apt-get install ffmpeg")]
+    NoFfmpeg(PathBuf),
+    /// The sandbox could not be set up; nothing was decoded.
+    #[error("the sandbox failed: {0}")]
+    Sandbox(String),
+    /// A file, pipe or process of ours failed; trying again may help.
+    #[error("hashing failed on this machine: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// What was found out about one video.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VideoHash {
+    /// The hashed frames.
+    pub vpdq: Vpdq,
+    /// Width of a frame in pixels.
+    pub width: u32,
+    /// Height of a frame in pixels.
+    pub height: u32,
+    /// Frames a second, on average.
+    pub rate: FramesPerSecond,
+    /// Length in milliseconds: what the container says, else the time of the last hashed frame.
+    pub duration_ms: u64,
+}
+
+/// Hashes the frames of a video. Blocks until it is done; uses threads and two child processes.
+///
+/// # Errors
+/// [`VideoError`]; all but `NoFfmpeg`, `Sandbox` and `Io` are about the bytes and will come again.
+pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
+    if bytes.is_empty() {
+        return Err(VideoError::Empty);
+    }
+    let Some(Format::Video(container)) = sniff(bytes) else { return Err(VideoError::NotAVideo) };
+    // A file and not a pipe: an MP4 may have its index at the end.
+    let mut copy = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
+    copy.write_all(bytes)?;
+    copy.flush()?;
+    let facts = probe::probe(copy.path(), container, decoder)?;
+    let step = step(rate, facts.rate);
+    let frames = frames::hash(copy.path(), container, step, decoder)?;
+    let last_ms = frames.last().map_or(0, |(index, _)| facts.rate.time_ms(index * step));
+    let vpdq = Vpdq {
+        frames: frames
+            .into_iter()
+            .map(|(index, frame)| frame.at(index * step, facts.rate))
+            .collect(),
+    };
+    Ok(VideoHash {
+        vpdq,
+        width: facts.width,
+        height: facts.height,
+        rate: facts.rate,
+        duration_ms: facts.duration_ms.unwrap_or(u64::from(last_ms)),
+    })
+}
+
+/// Of how many frames one is hashed.
+fn step(wanted: FrameRate, rate: FramesPerSecond) -> u32 {
+    match wanted {
+        FrameRate::Every => 1,
+        FrameRate::PerSecond(hashes) => {
+            let hashes_times = u64::from(rate.denominator) * u64::from(hashes.get());
+            u32::try_from(u64::from(rate.numerator) / hashes_times).unwrap_or(u32::MAX).max(1)
+        }
+    }
+}
+
+/// What ffmpeg and ffprobe are told about the input: its container and that it is one file.
+///
+/// Without these a file could name others to be opened.
+fn input_arguments(container: Container) -> [&'static str; 6] {
+    ["-v", "error", "-protocol_whitelist", "file", "-f", container.demuxer()]
+}

@@ -1,0 +1,172 @@
+//! Reads decoded frames from ffmpeg and hashes them on several threads.
+
+use std::io::{BufReader, Read};
+use std::path::Path;
+use std::process::Command;
+use std::sync::{Mutex, PoisonError, mpsc};
+
+use watchfire_signal::pdq::Pdq;
+use watchfire_signal::vpdq::Frame;
+
+use super::child::Child;
+use super::{Container, Decoder, FramesPerSecond, Limits, VideoError, input_arguments, ppm};
+use crate::pdq::{Hasher, Layout, Pixels};
+
+/// Bytes that are asked from the pipe at once, when a header is read.
+const BUFFER_BYTES: usize = 64 * 1024;
+
+/// Frames that wait for each hashing thread; one is being hashed while the next is read.
+const WAITING_PER_THREAD: usize = 2;
+
+/// Hash and quality of a frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hashed {
+    pdq: Pdq,
+    quality: u8,
+}
+
+impl Hashed {
+    /// What the reference gives for frames that are too small to be hashed.
+    const NOTHING: Self = Self { pdq: Pdq([0; 32]), quality: 0 };
+
+    /// The frame as number `number` of a video.
+    pub(super) fn at(self, number: u32, rate: FramesPerSecond) -> Frame {
+        let Self { pdq, quality } = self;
+        Frame { number, quality, pdq, at_ms: rate.time_ms(number) }
+    }
+}
+
+/// A decoded frame on its way to a hashing thread.
+struct Decoded {
+    index: u32,
+    width: u32,
+    height: u32,
+    rgb: Vec<u8>,
+}
+
+/// Hashes every `step`-th frame; the answer is in order, each with its place among the hashed ones.
+pub(super) fn hash(
+    input: &Path,
+    container: Container,
+    step: u32,
+    decoder: &Decoder,
+) -> Result<Vec<(u32, Hashed)>, VideoError> {
+    let command = command(input, container, step, decoder);
+    let mut child = Child::start(command, &decoder.ffmpeg, decoder.limits.wall_time)?;
+    let stream = BufReader::with_capacity(BUFFER_BYTES, child.output()?);
+    let hashed = hash_stream(stream, decoder.threads.max(1), &decoder.limits);
+    if matches!(hashed, Err(VideoError::TooLarge(_))) {
+        // The child is ended by dropping it; waiting for it would mean to read on.
+        drop(child);
+        return hashed;
+    }
+    child.finish()?;
+    let hashed = hashed?;
+    if hashed.is_empty() {
+        return Err(VideoError::Malformed("it has no frames".into()));
+    }
+    Ok(hashed)
+}
+
+fn command(input: &Path, container: Container, step: u32, decoder: &Decoder) -> Command {
+    let mut command = decoder.sandbox.command(&decoder.ffmpeg, input);
+    command
+        .args(["-nostdin", "-threads", &decoder.threads.to_string(), "-noautorotate"])
+        .args(input_arguments(container))
+        .arg("-i")
+        .arg(input)
+        .args(["-map", "0:V:0", "-an", "-sn", "-dn"]);
+    if step > 1 {
+        command.args(["-vf", &format!("select=not(mod(n\\,{step}))")]);
+    }
+    command.args(["-fps_mode", "passthrough", "-pix_fmt", "rgb24"]).args([
+        "-c:v",
+        "ppm",
+        "-f",
+        "image2pipe",
+        "pipe:1",
+    ]);
+    command
+}
+
+/// Reads frames here, hashes them on `threads` threads. Buffers go round: none is allocated anew.
+fn hash_stream(
+    mut stream: BufReader<impl Read>,
+    threads: usize,
+    limits: &Limits,
+) -> Result<Vec<(u32, Hashed)>, VideoError> {
+    let (send, receive) = mpsc::sync_channel::<Decoded>(threads * WAITING_PER_THREAD);
+    let (give_back, spare) = mpsc::channel::<Vec<u8>>();
+    let receive = Mutex::new(receive);
+    let mut hashed = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads)
+            .map(|_| {
+                let (receive, give_back) = (&receive, give_back.clone());
+                scope.spawn(move || hash_received(receive, &give_back))
+            })
+            .collect();
+        let read = read_frames(&mut stream, limits, &spare, &send);
+        drop(send);
+        let mut hashed = Vec::new();
+        for worker in workers {
+            let part = worker.join().map_err(|_| std::io::Error::other("a thread gave up"))?;
+            hashed.extend(part);
+        }
+        read.map(|()| hashed)
+    })?;
+    hashed.sort_unstable_by_key(|(index, _)| *index);
+    Ok(hashed)
+}
+
+fn read_frames(
+    stream: &mut BufReader<impl Read>,
+    limits: &Limits,
+    spare: &mpsc::Receiver<Vec<u8>>,
+    send: &mpsc::SyncSender<Decoded>,
+) -> Result<(), VideoError> {
+    let mut bytes = 0_u64;
+    for index in 0.. {
+        let Some((width, height)) = ppm::header(stream, limits)? else { break };
+        if index >= limits.max_frames {
+            return Err(VideoError::TooLarge(format!("more than {index} frames")));
+        }
+        let size = width as usize * height as usize * Layout::Rgb.bytes();
+        bytes += size as u64;
+        if bytes > limits.max_output_bytes {
+            return Err(VideoError::TooLarge(format!("{bytes} bytes of frames")));
+        }
+        let mut rgb = spare.try_recv().unwrap_or_default();
+        rgb.resize(size, 0);
+        // A frame that is cut has its reason in how the child ended.
+        if !ppm::pixels(stream, &mut rgb)? {
+            break;
+        }
+        if send.send(Decoded { index, width, height, rgb }).is_err() {
+            return Err(std::io::Error::other("the hashing threads ended early").into());
+        }
+    }
+    Ok(())
+}
+
+/// The work of one hashing thread: until the channel is closed. A frame that shows the same pixels
+/// as another costs the same; nothing is guessed.
+fn hash_received(
+    receive: &Mutex<mpsc::Receiver<Decoded>>,
+    give_back: &mpsc::Sender<Vec<u8>>,
+) -> Vec<(u32, Hashed)> {
+    let mut hasher = Hasher::default();
+    let mut hashed = Vec::new();
+    loop {
+        let next = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Decoded { index, width, height, rgb }) = next else { break };
+        let fingerprint =
+            Pixels::new(width, height, Layout::Rgb, &rgb).and_then(|pixels| hasher.hash(pixels));
+        let hash = fingerprint.map_or(Hashed::NOTHING, |fingerprint| Hashed {
+            pdq: fingerprint.pdq,
+            quality: fingerprint.quality,
+        });
+        hashed.push((index, hash));
+        let _ = give_back.send(rgb);
+    }
+    hashed
+}

@@ -1,0 +1,8 @@
+//! Tests of the decoders against data that others published, and against hostile input.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod corpus;
+mod hostile_pictures;
+mod pictures;
+mod sandbox;
+mod videos;
