@@ -15,6 +15,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use http::HeaderMap;
 use sha2::{Digest as _, Sha256};
 use thiserror::Error;
+use watchfire_signal::name::MemberName;
 use watchfire_tlog::{OwnKey, PeerKey, Signature};
 
 use input::Input;
@@ -53,7 +54,7 @@ pub trait Fresh: Send + Sync {
 #[derive(Clone)]
 pub struct Identity {
     /// Our name in the charter.
-    pub member: String,
+    pub member: MemberName,
     /// Our key in the charter.
     pub key: Arc<OwnKey>,
     /// Time and chance.
@@ -100,7 +101,7 @@ pub struct Incoming<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// The member that signed.
-    pub member: String,
+    pub member: MemberName,
     digest: Option<[u8; 32]>,
 }
 
@@ -150,7 +151,7 @@ pub fn sign(request: &Outgoing<'_>, identity: &Identity) -> SignedHeaders {
         created: Some(created),
         expires: Some(created.saturating_add(MAX_WINDOW_S)),
         nonce: Some(URL_SAFE_NO_PAD.encode(identity.fresh.nonce())),
-        keyid: Some(identity.member.clone()),
+        keyid: Some(identity.member.to_string()),
         alg: Some("ed25519".to_owned()),
     };
     let text = input.to_string();
@@ -174,17 +175,19 @@ pub fn sign(request: &Outgoing<'_>, identity: &Identity) -> SignedHeaders {
 /// [`SignatureError`]; nothing is remembered of a request that is refused.
 pub fn verify(
     request: &Incoming<'_>,
-    key_of: impl FnOnce(&str) -> Option<PeerKey>,
+    key_of: impl FnOnce(&MemberName) -> Option<PeerKey>,
     now_s: u64,
     nonces: &NonceMemory,
 ) -> Result<Verified, SignatureError> {
-    let member = header(request.headers, "signature-input")?;
-    let text = input::member(member, LABEL)?.ok_or(SignatureError::Missing)?;
+    let field = header(request.headers, "signature-input")?;
+    let text = input::member(field, LABEL)?.ok_or(SignatureError::Missing)?;
     let input = Input::parse(text)?;
     let (keyid, nonce, expires) = check_parameters(&input, now_s)?;
     let digest = check_components(&input, request.headers)?;
     let signature = signature(header(request.headers, "signature")?)?;
-    let key = key_of(keyid).ok_or_else(|| SignatureError::UnknownKey(keyid.to_owned()))?;
+    let unknown = || SignatureError::UnknownKey(keyid.to_owned());
+    let member: MemberName = keyid.parse().map_err(|_| unknown())?;
+    let key = key_of(&member).ok_or_else(unknown)?;
     let fits = request.addresses.iter().take(MAX_ADDRESSES).any(|address| {
         let base = input.base(text, |component| match component {
             "@method" => Some(request.method.to_owned()),
@@ -197,7 +200,7 @@ pub fn verify(
         return Err(SignatureError::Wrong);
     }
     nonces.remember(keyid, nonce, input.created.unwrap_or_default(), (expires, now_s))?;
-    Ok(Verified { member: keyid.to_owned(), digest })
+    Ok(Verified { member, digest })
 }
 
 impl Verified {

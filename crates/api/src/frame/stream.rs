@@ -37,6 +37,10 @@ impl FrameStream {
     pub fn next_frame(&mut self) -> Result<Option<Frame>, FrameError> {
         while self.needed > 0 {
             let Some(head) = self.buffer.get(self.scanned..) else { return Ok(None) };
+            // A frame is an array; what begins otherwise is not waited for.
+            if self.scanned == 0 && head.first().is_some_and(|first| first >> 5 != 4) {
+                return Err(FrameError::Malformed);
+            }
             let Some(item) = Item::read(head)? else { return Ok(None) };
             // Every item needed takes at least one byte more, so a frame that declares too many is refused before
             // any of them is waited for.

@@ -22,11 +22,11 @@ impl Fresh for Fixed {
 
 fn identity(chance: u8) -> Identity {
     let key = Arc::new(OwnKey::from_seed(&[1; 32]));
-    Identity { member: "tiktok".into(), key, fresh: Arc::new(Fixed(chance)) }
+    Identity { member: "tiktok".parse().unwrap(), key, fresh: Arc::new(Fixed(chance)) }
 }
 
-fn key_of(member: &str) -> Option<PeerKey> {
-    (member == "tiktok").then(|| OwnKey::from_seed(&[1; 32]).public())
+fn key_of(member: &MemberName) -> Option<PeerKey> {
+    (member.as_str() == "tiktok").then(|| OwnKey::from_seed(&[1; 32]).public())
 }
 
 fn headers(signed: &SignedHeaders) -> HeaderMap {
@@ -125,7 +125,7 @@ fn what_is_signed_is_written_as_documented() {
 #[test]
 fn a_signed_request_passes_and_names_its_member() {
     let verified = check(&signed(1, Some(b"body")), PATH, NOW).unwrap();
-    assert_eq!(verified.member, "tiktok");
+    assert_eq!(verified.member.as_str(), "tiktok");
     assert_eq!(verified.check_body(b"body"), Ok(()));
     assert_eq!(verified.check_body(b"another"), Err(SignatureError::Body));
 }
@@ -214,7 +214,7 @@ fn a_flood_of_one_member_forgets_nothing_and_ends_with_the_minute() {
 #[test]
 fn a_name_that_the_charter_lacks_is_refused() {
     let mut other = identity(1);
-    other.member = "stranger".into();
+    other.member = "stranger".parse().unwrap();
     let target_uri = &format!("{ADDRESS}{PATH}");
     let signed = sign(&Outgoing { method: "POST", target_uri, body: None }, &other);
     let found = check(&headers(&signed), PATH, NOW);

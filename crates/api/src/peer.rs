@@ -1,0 +1,145 @@
+//! Reads logs from another member over HTTP, tells it what is effective here, and brings it our own log.
+//!
+//! **Invariant:** nothing that a peer answers is verified here; it is bounded here, and verified by who asked.
+
+mod source;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode, header};
+use reqwest::{RequestBuilder, Response};
+use url::Url;
+use watchfire_signal::name::{LogName, MemberName};
+use watchfire_tlog::{Extension, SourceError};
+
+use crate::frame::{self, split};
+use crate::outbound::{self, Outbound, OutboundError, read_body};
+use crate::problem::Problem;
+use crate::signature::{Identity, Outgoing, sign};
+use crate::wire::{ReceiptRequest, SizeAnswer};
+
+pub use source::{PeerSource, STREAM_SILENCE};
+
+/// How long a request to a member may take from begin to end, streams apart: an answer of 4 MiB over a slow line.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest answer that is not frames: a checkpoint, a problem, a size.
+const MAX_SMALL_ANSWER_BYTES: usize = 64 * 1024;
+
+/// Another member's node at its address, spoken to as one of us. Cheap to clone.
+#[derive(Clone)]
+pub struct PeerClient {
+    outbound: Outbound,
+    address: Url,
+    identity: Identity,
+}
+
+impl PeerClient {
+    /// A member at its address of the charter, `https://host[:port]`.
+    ///
+    /// # Errors
+    /// [`OutboundError::Address`] when it is no such address.
+    pub fn new(
+        outbound: Outbound,
+        address: &str,
+        identity: Identity,
+    ) -> Result<Self, OutboundError> {
+        Ok(PeerClient { outbound, address: outbound::node_address(address)?, identity })
+    }
+
+    /// A member's log as this peer holds it: its own, or its copy of somebody's.
+    pub fn source(&self, member: &MemberName) -> PeerSource {
+        PeerSource::new(self.clone(), member)
+    }
+
+    /// Brings the peer more of our own log; answers the size that it holds now.
+    ///
+    /// # Errors
+    /// [`SourceError`]; what was taken before the error stays taken.
+    pub async fn push(&self, more: &Extension) -> Result<u64, SourceError> {
+        let path = format!("/log/{}/frames", self.identity.member);
+        let mut size = None;
+        for body in split(more).map_err(|error| SourceError::Broken(error.to_string()))? {
+            let request = self.request(Method::POST, &path, Some(&body))?;
+            let request = request.header(header::CONTENT_TYPE, frame::MEDIA_TYPE).body(body);
+            let answer = self.small_answer(request).await?;
+            let answer: SizeAnswer =
+                serde_json::from_slice(&answer).map_err(|error| broken(&error))?;
+            size = Some(answer.size);
+        }
+        size.ok_or_else(|| SourceError::Broken("nothing was sent".to_owned()))
+    }
+
+    /// Tells the peer up to which size each log is effective here.
+    ///
+    /// # Errors
+    /// [`SourceError`]; the caller tells it again later.
+    pub async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), SourceError> {
+        let path = format!("/log/{}/receipts", self.identity.member);
+        let body = serde_json::to_vec(&ReceiptRequest { effective: effective.clone() });
+        let body = Bytes::from(body.map_err(|error| broken(&error))?);
+        let request = self.request(Method::POST, &path, Some(&body))?;
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        self.small_answer(request).await.map(drop)
+    }
+
+    async fn small_answer(&self, request: RequestBuilder) -> Result<Bytes, SourceError> {
+        self.answer(request, MAX_SMALL_ANSWER_BYTES).await
+    }
+
+    /// Sends a request and reads an answer of at most `limit` bytes.
+    async fn answer(&self, request: RequestBuilder, limit: usize) -> Result<Bytes, SourceError> {
+        let response = send(request.timeout(REQUEST_TIMEOUT)).await?;
+        let body = read_body(response, limit).await;
+        body.map_err(|error| SourceError::Unreachable(error.to_string()))
+    }
+
+    /// Begins a request for `path`, signed.
+    fn request(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&[u8]>,
+    ) -> Result<RequestBuilder, SourceError> {
+        let address = outbound::address_at(&self.address, path);
+        let url = Url::parse(&address).map_err(|error| broken(&error))?;
+        // What is signed is the address as it goes out, after `Url` has written it in its one form.
+        let target_uri = url.as_str();
+        let signed = sign(&Outgoing { method: method.as_str(), target_uri, body }, &self.identity);
+        let request = self.outbound.member_request(method, &url);
+        let request = request
+            .map_err(|error| SourceError::Refused(error.to_string()))?
+            .header("signature-input", signed.signature_input)
+            .header("signature", signed.signature);
+        Ok(match signed.content_digest {
+            Some(digest) => request.header("content-digest", digest),
+            None => request,
+        })
+    }
+}
+
+/// Sends a request; anything but success is an error.
+async fn send(request: RequestBuilder) -> Result<Response, SourceError> {
+    let response = request.send().await;
+    let response = response.map_err(|error| SourceError::Unreachable(outbound::reason(&error)))?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body = read_body(response, MAX_SMALL_ANSWER_BYTES).await.unwrap_or_default();
+    let why = match serde_json::from_slice::<Problem>(&body) {
+        Ok(problem) => problem.to_string(),
+        Err(_) => status.to_string(),
+    };
+    Err(if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+        SourceError::Unreachable(why)
+    } else {
+        SourceError::Refused(why)
+    })
+}
+
+fn broken(error: &dyn std::error::Error) -> SourceError {
+    SourceError::Broken(error.to_string())
+}
