@@ -1,0 +1,25 @@
+# The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
+.DEFAULT_GOAL := help
+.PHONY: help demo test bench build toolchain media
+
+help: ## list what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+demo: toolchain media ## ten members on this machine play the story; ARGS="--media FILE --keep --json"
+	cargo build --release --locked --package watchfire-cli
+	@target/release/watchfire demo $(ARGS)
+
+test: toolchain media ## format, house rules, lints, tests, documentation, a short demo
+	@scripts/test.sh
+
+bench: toolchain media ## measure: hashing and the index
+	cargo bench --workspace --locked $(ARGS)
+
+build: toolchain ## the binary that users run: target/release/watchfire
+	cargo build --release --locked --package watchfire-cli
+
+toolchain:
+	@scripts/toolchain.sh
+
+media:
+	@scripts/need.sh ffmpeg=ffmpeg
