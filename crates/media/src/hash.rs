@@ -36,7 +36,7 @@ pub struct Hashed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
     /// A still picture.
-    Picture(PictureHash),
+    Picture(Box<PictureHash>),
     /// A video.
     Video(VideoHash),
 }
@@ -96,7 +96,7 @@ pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
         return Err(HashError::Empty);
     }
     let content = match sniff(bytes).ok_or(HashError::NotMedia)? {
-        Format::Picture(_) => Content::Picture(hash_picture(bytes, &options.picture)?),
+        Format::Picture(_) => Content::Picture(Box::new(hash_picture(bytes, &options.picture)?)),
         Format::Video(_) => Content::Video(video::hash(bytes, options.rate, &options.video)?),
     };
     let (sha256, md5) = digests(bytes);

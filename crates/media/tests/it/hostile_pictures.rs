@@ -54,9 +54,9 @@ fn a_header_that_promises_huge_dimensions_is_refused_before_memory_is_taken() {
         b"\x89PNG\r\n\x1a\n\0\0\0\x0dIHDR\x77\x35\x94\x00\x77\x35\x94\x00\x08\x02\0\0\0".to_vec();
     png.extend(0xd442_f371_u32.to_be_bytes());
     assert!(matches!(refused(&png), PictureError::TooLarge(_)));
-    // A JPEG of 34 × 42 pixels whose header says 65,500 × 65,500.
-    let mut jpeg = corpus::file("pdq/images/wee.jpg");
-    let frame = jpeg.windows(2).rposition(|pair| pair == [0xff, 0xc0]).unwrap();
+    // A JPEG of 128 × 128 pixels whose header says 65,500 × 65,500.
+    let mut jpeg = corpus::file("pdq/images/square-128x128.jpg");
+    let frame = jpeg.windows(2).position(|pair| pair == [0xff, 0xc0]).unwrap();
     jpeg[frame + 5..frame + 9].copy_from_slice(&[0xff, 0xdc, 0xff, 0xdc]);
     assert!(matches!(refused(&jpeg), PictureError::TooLarge(_)));
 }
