@@ -3,6 +3,10 @@
 use std::path::{Path, PathBuf};
 
 /// Folders with `pdq/` and `vpdq/` in them.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "where the data is, is said by whoever runs the tests"
+)]
 pub(crate) fn folders() -> Vec<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let whole = std::env::var_os("WATCHFIRE_CONFORMANCE")
