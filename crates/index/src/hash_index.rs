@@ -187,6 +187,7 @@ impl HashIndex {
     /// The slot that holds a hash.
     fn find(&self, writer: &Writer, words: &Words) -> Option<u32> {
         let Some(buckets) = self.buckets.get() else { return writer.by_hash.get(words).copied() };
+        buckets.fetch(words);
         let equal = |slot: u32| self.slots.words(slot).is_some_and(|stored| stored == *words);
         match buckets.candidates(words) {
             Some(slots) => slots.into_iter().find(|&slot| equal(slot)),

@@ -13,6 +13,7 @@ use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering};
 
 use super::{
     arena::{Arena, ArenaWriter, SEGMENT_UNITS, UNIT},
+    kernel::prefetch,
     pages::Pages,
     permutation::Words,
     reclaim::{Freed, Reclaim},
@@ -153,10 +154,16 @@ impl Buckets {
         Self { lines: Pages::new(CHUNKS * VALUES * size_of::<Line>()), arena: Arena::new() }
     }
 
-    /// The bucket of a value of a chunk; `chunk` is below 16.
+    /// The place of the bucket of a chunk's value among all buckets; `chunk` is below 16.
     #[inline(always)]
-    pub(crate) fn line(&self, chunk: usize, value: u16) -> &Line {
-        let place = chunk % CHUNKS * VALUES + usize::from(value);
+    pub(crate) fn place(chunk: usize, value: u16) -> u32 {
+        (chunk % CHUNKS * VALUES) as u32 + u32::from(value)
+    }
+
+    /// The bucket at a place.
+    #[inline(always)]
+    pub(crate) fn line(&self, place: u32) -> &Line {
+        let place = place as usize % (CHUNKS * VALUES);
         // SAFETY: `place` is below CHUNKS * VALUES, for which `lines` holds zeroed memory, aligned to a
         // page; zero is a valid `Line`, which is changed by atomics only and lives as long as `self`.
         unsafe { &*self.lines.as_ptr().cast::<Line>().add(place) }
@@ -185,15 +192,27 @@ impl Buckets {
         unsafe { &*region.slot(place) }
     }
 
+    /// Asks for the memory that a change of this hash will touch first.
+    pub(crate) fn fetch(&self, words: &Words) {
+        for at in 0..CHUNKS {
+            let line = self.line(Self::place(at, chunk(words, at)));
+            prefetch(std::ptr::from_ref(line).cast());
+        }
+    }
+
     /// Adds a hash to the buckets of its 16 chunks.
     pub(crate) fn post(&self, writer: &mut BucketWriter<'_>, words: &Words, slot: u32) {
+        for at in 0..CHUNKS {
+            let header = self.line(Self::place(at, chunk(words, at))).header();
+            prefetch(self.region(header).slot(header.len()).cast());
+        }
         for at in 0..CHUNKS {
             self.post_chunk(writer, (at, chunk(words, at), chunk(words, at + 1)), slot);
         }
     }
 
     fn post_chunk(&self, writer: &mut BucketWriter<'_>, at: (usize, u16, u16), slot: u32) {
-        let line = self.line(at.0, at.1);
+        let line = self.line(Self::place(at.0, at.1));
         let mut header = line.header();
         if header.is_saturated() {
             return;
@@ -259,7 +278,7 @@ impl Buckets {
     /// Takes a hash out of the buckets of its 16 chunks.
     pub(crate) fn unpost(&self, words: &Words, slot: u32) {
         for at in 0..CHUNKS {
-            let line = self.line(at, chunk(words, at));
+            let line = self.line(Self::place(at, chunk(words, at)));
             let header = line.header();
             if header.is_saturated() {
                 continue;
@@ -274,11 +293,12 @@ impl Buckets {
     /// The slots that may hold exactly this hash: those in its shortest bucket whose next chunk fits.
     /// `None` if all its buckets were given up.
     pub(crate) fn candidates(&self, words: &Words) -> Option<Vec<u32>> {
-        let lines = (0..CHUNKS).map(|at| (at, self.line(at, chunk(words, at)).header()));
+        let lines =
+            (0..CHUNKS).map(|at| (at, self.line(Self::place(at, chunk(words, at))).header()));
         let (at, header) = lines
             .filter(|(_, header)| !header.is_saturated())
             .min_by_key(|(_, header)| header.len())?;
-        let (line, region) = (self.line(at, chunk(words, at)), self.region(header));
+        let (line, region) = (self.line(Self::place(at, chunk(words, at))), self.region(header));
         let next = chunk(words, at + 1);
         let fits = (0..header.len())
             .filter(|&place| self.next_of(line, region, place).load(Ordering::Relaxed) == next);

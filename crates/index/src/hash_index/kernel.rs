@@ -56,7 +56,17 @@ pub(super) trait Kernel {
         query: u16,
         near: impl FnMut(usize),
     );
+}
 
-    /// Asks for a cache line ahead of time; any address will do.
-    fn prefetch(address: *const u8);
+/// Asks for a cache line ahead of time; any address will do.
+#[inline(always)]
+pub(super) fn prefetch(address: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch reads nothing and never faults; SSE is part of x86-64.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = address;
 }

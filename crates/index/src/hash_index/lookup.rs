@@ -12,7 +12,7 @@ use std::{
 use super::{
     answer::Answer,
     buckets::{Buckets, CHUNKS, HOLE, INLINE, chunk},
-    kernel::{Kernel, Level, scalar::Scalar},
+    kernel::{Kernel, Level, prefetch, scalar::Scalar},
     permutation::Words,
     slots::Slots,
 };
@@ -25,6 +25,9 @@ const COST_OF_LOOK: usize = 32;
 
 /// Hashes that are looked at together, so that their memory arrives at the same time.
 const TOGETHER: usize = 128;
+
+/// How many buckets ahead memory is asked for: a little more than a core can wait for at a time.
+const AHEAD: usize = 24;
 
 /// Cache lines of a long bucket that are asked for ahead; the processor itself fetches the following.
 const LINES_AHEAD: usize = 6;
@@ -89,55 +92,60 @@ impl Lookup<'_> {
 
     #[inline(always)]
     fn walk_ring<K: Kernel, const PAIR: u32>(&self, answer: &mut Answer<'_>) -> Walk {
+        let (places, each) = self.places::<PAIR>();
         let mut candidates: Vec<Candidate> = Vec::with_capacity(TOGETHER * 2);
         let (mut postings, mut looks) = (0, 0);
-        self.fetch_lines::<K, PAIR>(0);
-        self.fetch_lines::<K, PAIR>(1);
+        for place in &places[..AHEAD] {
+            prefetch(std::ptr::from_ref(self.buckets.line(*place)).cast());
+        }
         for at in 0..CHUNKS {
-            if at + 2 < CHUNKS {
-                self.fetch_lines::<K, PAIR>(at + 2);
-            }
-            if self.long && at + 1 < CHUNKS {
-                self.fetch_regions::<K, PAIR>(at + 1);
-            }
-            for value in values::<PAIR>(chunk(&self.query, at)) {
-                let own = value == chunk(&self.query, at);
-                let Some(len) = self.filter::<K, PAIR>((at, value, own), &mut candidates) else {
-                    return Walk::GivenUp;
-                };
+            for (turn, ahead) in places[at * each..].windows(AHEAD + 1).take(each).enumerate() {
+                prefetch(std::ptr::from_ref(self.buckets.line(ahead[AHEAD])).cast());
+                if self.long {
+                    self.fetch_region(ahead[AHEAD / 2]);
+                }
+                let found = self.filter::<K, PAIR>((at, ahead[0], turn == 0), &mut candidates);
+                let Some(len) = found else { return Walk::GivenUp };
                 postings += len;
                 if candidates.len() >= TOGETHER {
                     looks += candidates.len();
-                    if self.look::<K, PAIR>(&mut candidates, answer).is_break() {
+                    if self.look::<PAIR>(&mut candidates, answer).is_break() {
                         return Walk::Done;
                     }
                 }
-                if postings + looks * COST_OF_LOOK > self.budget {
-                    return Walk::GivenUp;
-                }
+            }
+            if postings + looks * COST_OF_LOOK > self.budget {
+                return Walk::GivenUp;
             }
         }
-        let _ = self.look::<K, PAIR>(&mut candidates, answer);
+        let _ = self.look::<PAIR>(&mut candidates, answer);
         Walk::Done
     }
 
+    /// The places of the buckets to walk, and how many each chunk has: the chunk's own value first, then
+    /// those one bit away, which only distances from 16 on need. What is behind them is never walked.
     #[inline(always)]
-    fn fetch_lines<K: Kernel, const PAIR: u32>(&self, at: usize) {
-        for value in values::<PAIR>(chunk(&self.query, at)) {
-            K::prefetch(std::ptr::from_ref(self.buckets.line(at, value)).cast());
+    fn places<const PAIR: u32>(&self) -> ([u32; CHUNKS * 17 + AHEAD], usize) {
+        let each = if PAIR >= 2 { 17 } else { 1 };
+        let mut places = [0; CHUNKS * 17 + AHEAD];
+        for (at, places) in places.chunks_exact_mut(each).take(CHUNKS).enumerate() {
+            let own = Buckets::place(at, chunk(&self.query, at));
+            places[0] = own;
+            for (bit, place) in places[1..].iter_mut().enumerate() {
+                *place = own ^ 1 << bit;
+            }
         }
+        (places, each)
     }
 
+    /// Asks for the part of a bucket outside its line; the line itself should be there by now.
     #[inline(always)]
-    fn fetch_regions<K: Kernel, const PAIR: u32>(&self, at: usize) {
-        for value in values::<PAIR>(chunk(&self.query, at)) {
-            let header = self.buckets.line(at, value).header();
-            if header.len() > INLINE {
-                let next = self.buckets.region(header).next(INLINE).cast::<u8>();
-                let lines = (2 * (header.len() - INLINE)).div_ceil(64).min(LINES_AHEAD);
-                for line in 0..lines {
-                    K::prefetch(next.wrapping_add(64 * line));
-                }
+    fn fetch_region(&self, place: u32) {
+        let header = self.buckets.line(place).header();
+        if header.len() > INLINE {
+            let next = self.buckets.region(header).next(INLINE).cast::<u8>();
+            for line in 0..(2 * (header.len() - INLINE)).div_ceil(64).min(LINES_AHEAD) {
+                prefetch(next.wrapping_add(64 * line));
             }
         }
     }
@@ -147,11 +155,11 @@ impl Lookup<'_> {
     #[inline(always)]
     fn filter<K: Kernel, const PAIR: u32>(
         &self,
-        (at, value, own): (usize, u16, bool),
+        (at, place, own): (usize, u32, bool),
         candidates: &mut Vec<Candidate>,
     ) -> Option<usize> {
         let next = chunk(&self.query, at + 1);
-        let line = self.buckets.line(at, value);
+        let line = self.buckets.line(place);
         let header = line.header();
         if header.is_saturated() {
             return None;
@@ -173,7 +181,7 @@ impl Lookup<'_> {
         let region = self.buckets.region(header);
         let mut found = |place: usize| {
             let slot = region.slot(place);
-            K::prefetch(slot.cast());
+            prefetch(slot.cast());
             candidates.push(Candidate { slot, chunk: at });
         };
         while near != 0 {
@@ -199,7 +207,7 @@ impl Lookup<'_> {
 
     /// Compares the candidates themselves with the query and offers those that are near.
     #[inline(always)]
-    fn look<K: Kernel, const PAIR: u32>(
+    fn look<const PAIR: u32>(
         &self,
         candidates: &mut Vec<Candidate>,
         answer: &mut Answer<'_>,
@@ -210,7 +218,7 @@ impl Lookup<'_> {
             unsafe { &*candidate.slot }.load(Ordering::Acquire)
         };
         for candidate in candidates.iter() {
-            K::prefetch(self.slots.address(slot_of(candidate)));
+            prefetch(self.slots.address(slot_of(candidate)));
         }
         for candidate in candidates.drain(..) {
             let slot = slot_of(&candidate);
@@ -229,13 +237,6 @@ impl Lookup<'_> {
         }
         ControlFlow::Continue(())
     }
-}
-
-/// The values whose buckets are walked: the chunk's own, and those one bit away from the distance 16 on.
-#[inline(always)]
-fn values<const PAIR: u32>(value: u16) -> impl Iterator<Item = u16> {
-    let neighbours = if PAIR >= 2 { 16 } else { 0 };
-    (0..neighbours).map(move |bit| value ^ 1 << bit).chain([value])
 }
 
 /// Whether no earlier chunk qualifies the hash, so that it is offered only here.

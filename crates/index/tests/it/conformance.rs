@@ -5,7 +5,10 @@ use std::{fs, path::PathBuf};
 use watchfire_index::{FrameIndex, MatchRule, align};
 use watchfire_signal::vpdq::Frame;
 
-#[allow(clippy::disallowed_methods)] // Where the published data lies is the tests' only setting.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the published data lies is a setting of tests"
+)]
 fn folder() -> Option<PathBuf> {
     let root = std::env::var_os("WATCHFIRE_CONFORMANCE").map_or_else(
         || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/conformance"),

@@ -4,8 +4,8 @@
 use std::arch::{
     asm,
     x86_64::{
-        __m256i, _MM_HINT_T0, _mm_prefetch, _mm256_add_epi16, _mm256_and_si256, _mm256_cmpeq_epi16,
-        _mm256_movemask_epi8, _mm256_packs_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
+        __m256i, _mm256_add_epi16, _mm256_and_si256, _mm256_cmpeq_epi16, _mm256_movemask_epi8,
+        _mm256_packs_epi16, _mm256_set1_epi16, _mm256_setzero_si256,
     },
 };
 
@@ -42,12 +42,6 @@ impl Kernel for Avx2 {
             }
             place += 32;
         }
-    }
-
-    #[inline(always)]
-    fn prefetch(address: *const u8) {
-        // SAFETY: a prefetch reads nothing and never faults; SSE is part of x86-64.
-        unsafe { _mm_prefetch::<_MM_HINT_T0>(address.cast()) }
     }
 }
 

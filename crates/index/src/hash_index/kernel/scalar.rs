@@ -28,6 +28,4 @@ impl Kernel for Scalar {
             }
         }
     }
-
-    fn prefetch(_address: *const u8) {}
 }
