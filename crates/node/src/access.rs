@@ -64,7 +64,8 @@ pub async fn make_key(
     let mut secret = [0; SECRET_BYTES];
     random.fill(&mut secret);
     let key = format!("{PREFIX}{}", watchfire_signal::hex::encode(&secret));
-    let value = serde_json::to_vec(caller).map_err(|error| StoreError::Failed(error.to_string()))?;
+    let value =
+        serde_json::to_vec(caller).map_err(|error| StoreError::Failed(error.to_string()))?;
     let row = Row { table: KEYS, key: hash(&key), value: Some(value) };
     match store.commit(Batch { rows: vec![row], ..Batch::default() }).await {
         Ok(()) => Ok(key),

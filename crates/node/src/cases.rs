@@ -23,7 +23,7 @@ use watchfire_store::Held;
 
 use crate::{
     policy::{Facts, Policy},
-    standing::{Opinion, Renewal, Rules, Standing, Stance, State},
+    standing::{Opinion, Renewal, Rules, Stance, Standing, State},
 };
 
 /// Entries that wait for the leaf they speak of, over all logs; more are dropped and counted.
@@ -205,7 +205,11 @@ impl Cases {
         let statement = record.and_then(|record| open(&leaf, record).ok());
         match leaf.header.verb {
             Verb::Assert => Ok(Some(self.found(place, &leaf, statement, held.verified_ms))),
-            Verb::Amend | Verb::Variant | Verb::Confirm | Verb::Dispute | Verb::Retract
+            Verb::Amend
+            | Verb::Variant
+            | Verb::Confirm
+            | Verb::Dispute
+            | Verb::Retract
             | Verb::Renew => {
                 let target = leaf.header.target.clone().ok_or(Ignored::Malformed)?;
                 let target = Place { log: target.log, index: target.index };
@@ -338,7 +342,8 @@ impl Cases {
         };
         let stood = stance == Stance::Positive { human: true };
         let opinion = Opinion { index: place.index, verified_ms, stance, stood };
-        let latest = set.opinions.entry(place.log.member.clone()).or_insert_with(|| opinion.clone());
+        let latest =
+            set.opinions.entry(place.log.member.clone()).or_insert_with(|| opinion.clone());
         if latest.index < place.index {
             *latest = Opinion { stood: stood || latest.stood, ..opinion };
         }

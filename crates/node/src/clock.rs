@@ -39,6 +39,7 @@ impl Clock for SystemClock {
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
+    #[expect(clippy::disallowed_methods, reason = "this file owns randomness")]
     fn fill(&self, buffer: &mut [u8]) {
         // A machine without randomness must not sign: a repeated salt would let an outsider
         // compare commitments.

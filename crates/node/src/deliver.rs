@@ -157,7 +157,8 @@ impl Deliverer {
             detail: effect.detail.clone(),
         };
         let undo = effect.action == RESTORE;
-        let answer = if undo { connector.undo(&order).await } else { connector.enforce(&order).await };
+        let answer =
+            if undo { connector.undo(&order).await } else { connector.enforce(&order).await };
         match answer {
             Ok(Answer::Done | Answer::AlreadyDone) => verify(&**connector, effect, undo).await,
             Ok(Answer::Gone) => Outcome::Done("the platform has no such item".to_owned()),
@@ -181,9 +182,12 @@ impl Deliverer {
         let (state, due_ms, note, told) = match outcome {
             Outcome::Done(note) => (EffectState::Done, now, note, "done"),
             Outcome::Dead(note) => (EffectState::Dead, now, note, "dead"),
-            Outcome::Cancelled => {
-                (EffectState::Cancelled, now, "overtaken by a newer decision".to_owned(), "cancelled")
-            }
+            Outcome::Cancelled => (
+                EffectState::Cancelled,
+                now,
+                "overtaken by a newer decision".to_owned(),
+                "cancelled",
+            ),
             Outcome::Again { why, .. } if attempts >= MAX_ATTEMPTS => {
                 (EffectState::Dead, now, why, "dead")
             }
@@ -215,6 +219,8 @@ async fn verify(connector: &dyn Connector, effect: &Effect, undo: bool) -> Outco
             after_ms: None,
             why: format!("the platform said done, but the item is {seen:?}").to_lowercase(),
         },
-        Err(error) => Outcome::Again { after_ms: None, why: format!("could not verify: {}", error.0) },
+        Err(error) => {
+            Outcome::Again { after_ms: None, why: format!("could not verify: {}", error.0) }
+        }
     }
 }

@@ -11,11 +11,7 @@ use std::{
 };
 
 use tokio::sync::Notify;
-use watchfire_signal::{
-    commitment::Commitment,
-    effect::effect_name,
-    name::ItemId,
-};
+use watchfire_signal::{commitment::Commitment, effect::effect_name, name::ItemId};
 use watchfire_store::{Batch, CommitError, Effect, EffectState, Store, StoreError};
 
 use crate::{
@@ -172,9 +168,8 @@ impl Consequences {
     fn stays_down(&self, item: &ItemId, subject: &Commitment, now_ms: u64) -> bool {
         let Some(item) = self.seen.item(item) else { return false };
         let matches = self.known.lookup(&item.signals);
-        let keeps = matches.iter().find(|found| {
-            self.judge.about(&found.set, now_ms).take_down().is_some()
-        });
+        let keeps =
+            matches.iter().find(|found| self.judge.about(&found.set, now_ms).take_down().is_some());
         if let Some(keeps) = keeps {
             tracing::info!(item = %item.id, ended = %subject, keeps = %keeps.set.subject,
                 "stays down for another case");

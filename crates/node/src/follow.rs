@@ -84,7 +84,12 @@ impl Follower {
         }
     }
 
-    async fn fold_to(&mut self, origin: &Origin, size: u64, announce: bool) -> Result<(), StoreError> {
+    async fn fold_to(
+        &mut self,
+        origin: &Origin,
+        size: u64,
+        announce: bool,
+    ) -> Result<(), StoreError> {
         let Ok(log) = origin.as_str().parse::<LogName>() else { return Ok(()) };
         loop {
             let from = self.cursors.get(&log).copied().unwrap_or(0);

@@ -13,8 +13,8 @@ use watchfire_index::{ExactIndex, FrameIndex, HashIndex, VideoMatch};
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     pdq,
-    vpdq::{Frame, Vpdq},
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
+    vpdq::{Frame, Vpdq},
 };
 
 /// Owners named in one answer and kind; more are cut off, the nearest stay.
@@ -117,6 +117,12 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     #[must_use]
     pub fn len(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Whether nothing is held.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
     }
 
     /// Adds a signal under an owner. One that cannot be matched (a kind reserved, a value in a

@@ -151,14 +151,14 @@ impl Node {
         let charter = Arc::new(setup.charter.charter.clone());
         let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
         let own = own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))?.clone();
-        let log = charter
-            .log_of(&setup.me)
-            .ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
+        let log =
+            charter.log_of(&setup.me).ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
         let events = Events::new(setup.clock.clone());
         let copies = copies(&charter, &setup, &events)?;
         let least = charter.least_min_matched_ms;
         let known = Arc::new(Known::new(seed(&*setup.random), least));
-        let (seen, unwritten) = Seen::load(setup.store.clone(), seed(&*setup.random), least).await?;
+        let (seen, unwritten) =
+            Seen::load(setup.store.clone(), seed(&*setup.random), least).await?;
         let seen = Arc::new(seen);
         let judge = Judge { me: setup.me.clone(), policy: Arc::new(setup.policy.clone()) };
         let scanner = Scanner {
@@ -262,12 +262,11 @@ impl Node {
     /// Recovers our own log from the peers, then lets the sequencer write.
     async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: crate::publish::Drafts) {
         let Some(own) = self.copies.get(&self.log).cloned() else { return };
-        if !setup.alone && !setup.peers.is_empty() {
-            if let Err(error) = recover(&self.log, &own, &setup.peers).await {
-                tracing::error!(%error, "this node does not sign");
-                self.readiness.send_replace(Readiness::Failed(error.to_string()));
-                return;
-            }
+        let ask = !setup.alone && !setup.peers.is_empty();
+        if ask && let Err(error) = recover(&self.log, &own, &setup.peers).await {
+            tracing::error!(%error, "this node does not sign");
+            self.readiness.send_replace(Readiness::Failed(error.to_string()));
+            return;
         }
         let verified = match load_verified(&*self.store, own.origin(), own.key()).await {
             Ok(verified) => verified,
@@ -459,7 +458,8 @@ impl Node {
             }
         };
         let members = self.charter.members.iter();
-        let effective_at_ms = members.map(|member| (member.name.clone(), at(&member.name))).collect();
+        let effective_at_ms =
+            members.map(|member| (member.name.clone(), at(&member.name))).collect();
         Some(AlertView { state: set.state(self.clock.now_ms()), set, effective_at_ms })
     }
 
@@ -489,8 +489,7 @@ impl Node {
     /// Whether a member may have the record of a leaf.
     #[must_use]
     pub fn may_have(&self, member: &MemberName, leaf: &[u8]) -> bool {
-        Leaf::decode(leaf)
-            .is_ok_and(|leaf| self.charter.is_in_group(member, &leaf.header.group))
+        Leaf::decode(leaf).is_ok_and(|leaf| self.charter.is_in_group(member, &leaf.header.group))
     }
 
     /// Takes more of a member's own log, brought by that member; answers the size held.
@@ -554,7 +553,11 @@ impl Node {
     ///
     /// # Errors
     /// The store's.
-    pub async fn statement(&self, log: &LogName, index: u64) -> Result<Option<Statement>, StoreError> {
+    pub async fn statement(
+        &self,
+        log: &LogName,
+        index: u64,
+    ) -> Result<Option<Statement>, StoreError> {
         let Ok(origin) = Origin::new(log.to_string()) else { return Ok(None) };
         let held = self.store.held(&origin, index, 1).await?;
         let Some(held) = held.into_iter().find(|held| held.index == index) else { return Ok(None) };

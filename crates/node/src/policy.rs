@@ -60,10 +60,7 @@ impl Action {
     /// Whether the action takes something from an ordinary user's sight or refuses it.
     #[must_use]
     pub fn is_stricter_than_review(self) -> bool {
-        !matches!(
-            self,
-            Self::Ignore | Self::Notify | Self::Label | Self::Review | Self::Preserve
-        )
+        !matches!(self, Self::Ignore | Self::Notify | Self::Label | Self::Review | Self::Preserve)
     }
 }
 
@@ -134,7 +131,12 @@ pub struct Rule {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { version: 1, default: Action::Review, trust: BTreeSet::new(), rules: standard_rules() }
+        Self {
+            version: 1,
+            default: Action::Review,
+            trust: BTreeSet::new(),
+            rules: standard_rules(),
+        }
     }
 }
 

@@ -174,7 +174,7 @@ impl Sequencer {
     fn seal(&self, draft: &Draft) -> Result<(Bytes, Bytes, Commitment), PublishError> {
         let mut header = draft.header.clone();
         header.author_log = self.log.clone();
-        header.charter = self.charter.clone();
+        header.charter = self.charter;
         let mut salt = [0; 16];
         self.random.fill(&mut salt);
         let sealed = seal(&header, &draft.statement, salt)?;

@@ -86,7 +86,12 @@ pub enum RaiseError {
 
 /// The draft of an alert.
 #[must_use]
-pub fn alert_draft(charter: &Charter, log: &LogName, new: NewAlert, answer: Option<AnswerKey>) -> Draft {
+pub fn alert_draft(
+    charter: &Charter,
+    log: &LogName,
+    new: NewAlert,
+    answer: Option<AnswerKey>,
+) -> Draft {
     let header = Header {
         class: new.alert.class(),
         group: new.group,
@@ -127,7 +132,8 @@ pub fn answer_draft(
         }
         Answer::Retract { reason, restore, note } => {
             let opinion = set.opinions.get(&log.member);
-            let opinion = opinion.filter(|opinion| matches!(opinion.stance, Stance::Positive { .. }));
+            let opinion =
+                opinion.filter(|opinion| matches!(opinion.stance, Stance::Positive { .. }));
             let index = opinion.ok_or(RaiseError::NoOpinion(set.name))?.index;
             let statement = Statement::Retract { restore, note };
             (Verb::Retract, Some(reason), Target { log: log.clone(), index }, statement)

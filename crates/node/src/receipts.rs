@@ -25,11 +25,14 @@ pub struct Point {
     pub told_ms: u64,
 }
 
+/// What each member told of each log, oldest first.
+type Told = BTreeMap<(MemberName, LogName), Vec<Point>>;
+
 /// What is effective where.
 #[derive(Debug, Clone)]
 pub struct Receipts {
     here: watch::Sender<BTreeMap<LogName, u64>>,
-    others: Arc<Mutex<BTreeMap<(MemberName, LogName), Vec<Point>>>>,
+    others: Arc<Mutex<Told>>,
 }
 
 impl Default for Receipts {
@@ -106,7 +109,7 @@ impl Receipts {
         }
     }
 
-    fn others(&self) -> MutexGuard<'_, BTreeMap<(MemberName, LogName), Vec<Point>>> {
+    fn others(&self) -> MutexGuard<'_, Told> {
         self.others.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

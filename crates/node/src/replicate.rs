@@ -117,11 +117,7 @@ impl LogCopy {
     ///
     /// # Errors
     /// [`TakeError`]; after a fork the evidence is durable when it returns.
-    pub async fn take(
-        &self,
-        source: &dyn Source,
-        more: Vec<Extension>,
-    ) -> Result<u64, TakeError> {
+    pub async fn take(&self, source: &dyn Source, more: Vec<Extension>) -> Result<u64, TakeError> {
         let mut state = self.state.lock().await;
         if state.frozen {
             return Err(TakeError::Frozen(self.log.clone()));
@@ -187,7 +183,11 @@ impl LogCopy {
     ///
     /// # Errors
     /// [`TakeError::Frozen`] when the source's signed head contradicts what we hold.
-    pub async fn adopt(&self, held: SignedCheckpoint, source: &dyn Source) -> Result<bool, TakeError> {
+    pub async fn adopt(
+        &self,
+        held: SignedCheckpoint,
+        source: &dyn Source,
+    ) -> Result<bool, TakeError> {
         let theirs = held.verify(&self.origin, &self.key).map_err(ExtendError::from)?;
         let ours = self.size().await?;
         if theirs.size <= ours {
@@ -277,7 +277,8 @@ impl LogCopy {
             key: sha2_of(key.as_bytes()),
             value: Some(value.to_string().into_bytes()),
         };
-        metrics::counter!("watchfire_forks_total", "member" => self.member().to_string()).increment(1);
+        metrics::counter!("watchfire_forks_total", "member" => self.member().to_string())
+            .increment(1);
         tracing::error!(log = %self.log, "this log has shown two histories; it is frozen");
         self.events.send(Event::Fork { log: self.log.clone() });
         let batch = Batch { rows: vec![row], ..Batch::default() };

@@ -242,7 +242,8 @@ impl Item {
     }
 
     fn from_stored(stored: &SeenItem) -> Result<Self, ItemError> {
-        let id = stored.item.parse::<ItemId>().map_err(|error| ItemError::Value(error.to_string()))?;
+        let id =
+            stored.item.parse::<ItemId>().map_err(|error| ItemError::Value(error.to_string()))?;
         Ok(Self { id, seen_ms: stored.seen_ms, signals: decode_signals(&stored.signals)? })
     }
 }

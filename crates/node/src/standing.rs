@@ -133,10 +133,9 @@ impl Standing {
         let any = earliest_by_organisation(opinions, rules, |opinion| {
             matches!(opinion.stance, Stance::Positive { .. })
         });
-        let disputes = earliest_by_organisation(opinions, rules, |opinion| {
-            opinion.stance == Stance::Disputes
-        })
-        .len();
+        let disputes =
+            earliest_by_organisation(opinions, rules, |opinion| opinion.stance == Stance::Disputes)
+                .len();
         let stood = earliest_by_organisation(opinions, rules, |opinion| opinion.stood).len();
         let quorum = rules.confirm_quorum.max(1);
         let (level, since_ms, longest) = if humans.len() >= quorum {

@@ -264,8 +264,10 @@ pub(crate) async fn start_unready(cast: Cast<'_>) -> Stage {
     let platform = Arc::new(TestPlatform::default());
     let connectors =
         BTreeMap::from([("platform".to_owned(), platform.clone() as Arc<dyn Connector>)]);
-    let policy =
-        Policy { trust: cast.trust.iter().map(|member| name(member)).collect(), ..Policy::default() };
+    let policy = Policy {
+        trust: cast.trust.iter().map(|member| name(member)).collect(),
+        ..Policy::default()
+    };
     let node = Node::start(Setup {
         me: name(cast.me),
         key: key(cast.me),

@@ -118,8 +118,7 @@ impl Logs {
     /// Folds in an interleaving of the logs that the choices name.
     fn fold(&self, choices: &[u8]) -> Cases {
         let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
-        let mut queues =
-            self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
+        let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
         let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
         while !queues.is_empty() {
             let at = usize::from(choices.next().unwrap()) % queues.len();

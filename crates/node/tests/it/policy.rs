@@ -63,9 +63,8 @@ fn rule() -> impl Strategy<Value = Rule> {
 }
 
 fn policy() -> impl Strategy<Value = Policy> {
-    (proptest::collection::vec(rule(), 0..4), proptest::sample::select(&ACTIONS[..])).prop_map(
-        |(rules, default)| Policy { version: 1, default, trust: BTreeSet::new(), rules },
-    )
+    (proptest::collection::vec(rule(), 0..4), proptest::sample::select(&ACTIONS[..]))
+        .prop_map(|(rules, default)| Policy { version: 1, default, trust: BTreeSet::new(), rules })
 }
 
 proptest! {

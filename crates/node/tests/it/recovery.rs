@@ -21,7 +21,13 @@ fn peer(store: &Arc<dyn Store>, up: bool) -> Arc<dyn Peer> {
     Arc::new(TestPeer { store: store.clone(), up: tokio::sync::watch::Sender::new(up) })
 }
 
-async fn member(me: &str, store: &Arc<dyn Store>, other: &str, peer: Arc<dyn Peer>, seed: u64) -> Stage {
+async fn member(
+    me: &str,
+    store: &Arc<dyn Store>,
+    other: &str,
+    peer: Arc<dyn Peer>,
+    seed: u64,
+) -> Stage {
     start(Cast {
         me,
         charter: &charter(&MEMBERS, 2),

@@ -9,12 +9,7 @@ use watchfire_node::{
     standing::{PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
-    commitment::Commitment,
-    name::ItemId,
-    pdq::Pdq,
-    reason::Reason,
-    statement::Basis,
-    value::Signal,
+    commitment::Commitment, name::ItemId, pdq::Pdq, reason::Reason, statement::Basis, value::Signal,
 };
 use watchfire_store::{MemoryStore, Store};
 
@@ -26,7 +21,8 @@ const MEMBERS: [(&str, &str); 4] =
 /// Four linked members; `twitch` trusts `tiktok`; two organisations confirm.
 async fn coalition() -> BTreeMap<&'static str, Stage> {
     let charter = charter(&MEMBERS, 2);
-    let stores = MEMBERS.map(|(member, _)| (member, Arc::new(MemoryStore::new()) as Arc<dyn Store>));
+    let stores =
+        MEMBERS.map(|(member, _)| (member, Arc::new(MemoryStore::new()) as Arc<dyn Store>));
     let clock = TestClock::new();
     let mut stages = BTreeMap::new();
     for (seed, (me, store)) in stores.iter().enumerate() {
