@@ -1,0 +1,9 @@
+//! Carries take-downs and restores out on platforms, a file a kind of platform.
+//!
+//! **Invariant:** implements [`watchfire_node::connector::Connector`] and decides nothing.
+//! **Invariant:** every request goes out through [`watchfire_api::outbound`].
+
+pub mod conformance;
+pub mod receiver;
+pub mod standard_webhook;
+pub mod webhook;
