@@ -1,5 +1,6 @@
-//! Measures how long a commit of one small append takes, from the call to the answer and from the call
-//! to a follower that has it: `cargo run --release -p watchfire-store --example commit_latency [DIRECTORY]`.
+//! Measures how long a commit of one small append takes, until the answer and until a follower has it.
+//!
+//! `cargo run --release -p watchfire-store --example commit_latency [DIRECTORY [RESERVE_BYTES]]`
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::disallowed_methods)]
 
@@ -22,7 +23,11 @@ async fn main() {
     let directory = std::env::args().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = tempfile::tempdir_in(directory).unwrap();
     report("append + fdatasync of 16 KiB, no database", bare(directory.path()));
-    let store = SqliteStore::open(directory.path(), SqliteOptions::default()).unwrap();
+    let mut options = SqliteOptions::default();
+    if let Some(bytes) = std::env::args().nth(2) {
+        options.reserve_bytes = bytes.parse().unwrap();
+    }
+    let store = SqliteStore::open(directory.path(), options).unwrap();
     let mut author = Author::new("ann");
     let mut steps = store.read(author.log()).follow(0).await.unwrap();
     let (mut acknowledged, mut followed) = (Vec::new(), Vec::new());

@@ -60,15 +60,14 @@ pub struct SqliteOptions {
     pub readers: usize,
     /// When a commit returns.
     pub durability: Durability,
-    /// Bytes to which the write-ahead log is made long at start, because commits within a file are
-    /// almost twice as fast as commits that make it longer. 0 leaves it as it is.
+    /// Bytes to which the write-ahead log is made long at start, so that the first commits need not
+    /// make it longer; 0, the default, leaves it as it is. Later commits write over it either way.
     pub reserve_bytes: u64,
 }
 
 impl Default for SqliteOptions {
     fn default() -> Self {
-        let reserve_bytes = mover::RESERVE_BYTES;
-        SqliteOptions { readers: 2, durability: Durability::Full, reserve_bytes }
+        SqliteOptions { readers: 2, durability: Durability::Full, reserve_bytes: 0 }
     }
 }
 

@@ -15,9 +15,6 @@ const MOVE_PAGES: u64 = 1024;
 /// no commit came in between: 12 MiB. Most of them have been moved by then.
 const MAX_PAGES: u64 = 3 * MOVE_PAGES;
 
-/// Bytes that the write-ahead log has with that many pages, with their headers and one commit more.
-pub(super) const RESERVE_BYTES: u64 = MAX_PAGES * (4096 + 24) + (1 << 20);
-
 /// What to do with the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Errand {

@@ -116,7 +116,7 @@ async fn everything(store: &dyn Store) -> Vec<String> {
 
 async fn compare(steps: Vec<Step>) {
     let directory = tempfile::tempdir().unwrap();
-    let options = SqliteOptions { reserve_bytes: 0, ..SqliteOptions::default() };
+    let options = SqliteOptions::default();
     let memory = MemoryStore::new();
     let mut embedded = SqliteStore::open(directory.path(), options).unwrap();
     let (mut ours, mut theirs) = (AUTHORS.map(Author::new), AUTHORS.map(Author::new));

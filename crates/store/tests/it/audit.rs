@@ -22,7 +22,7 @@ pub(crate) fn note(acknowledged: &mut Acknowledged, line: &str) -> bool {
 
 /// Opens the store and says what is wrong with it; returns the number of entries.
 pub(crate) async fn judge(directory: &Path, acknowledged: &Acknowledged) -> Result<u64, String> {
-    let options = SqliteOptions { reserve_bytes: 0, ..SqliteOptions::default() };
+    let options = SqliteOptions::default();
     let store = SqliteStore::open(directory, options)
         .map_err(|error| format!("it does not open: {error}"))?;
     let heads = store.logs().await.unwrap();

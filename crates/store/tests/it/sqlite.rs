@@ -9,7 +9,7 @@ use watchfire_store::{
 };
 
 fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(directory, SqliteOptions { reserve_bytes: 0, ..SqliteOptions::default() })
+    SqliteStore::open(directory, SqliteOptions::default())
 }
 
 #[tokio::test]
@@ -125,8 +125,9 @@ async fn the_write_ahead_log_does_not_grow_with_the_log() {
 #[tokio::test]
 async fn commits_do_not_make_the_reserved_write_ahead_log_longer() {
     let directory = tempfile::tempdir().unwrap();
+    let options = SqliteOptions { reserve_bytes: 13 << 20, ..SqliteOptions::default() };
     for _ in 0..2 {
-        let store = SqliteStore::open(directory.path(), SqliteOptions::default()).unwrap();
+        let store = SqliteStore::open(directory.path(), options).unwrap();
         let before = store.counts().await.unwrap();
         assert!(before.wal_bytes > 12 << 20, "{before:?}");
         assert!(before.database_bytes < 1 << 20, "{before:?}");

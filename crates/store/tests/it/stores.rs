@@ -36,7 +36,7 @@ mod embedded {
     #[async_trait]
     impl Bench for Embedded {
         async fn open(&mut self) -> Arc<dyn Store> {
-            let options = SqliteOptions { reserve_bytes: 0, ..SqliteOptions::default() };
+            let options = SqliteOptions::default();
             Arc::new(SqliteStore::open(self.0.path(), options).unwrap())
         }
     }
