@@ -342,11 +342,14 @@ impl Cases {
         };
         let stood = stance == Stance::Positive { human: true };
         let opinion = Opinion { index: place.index, verified_ms, stance, stood };
-        let latest =
-            set.opinions.entry(place.log.member.clone()).or_insert_with(|| opinion.clone());
+        let member = place.log.member.clone();
+        let latest = set.opinions.entry(member).or_insert_with(|| opinion.clone());
+        // What waited for its target is folded later than what came after it in its own log.
+        let stood = stood || latest.stood;
         if latest.index < place.index {
-            *latest = Opinion { stood: stood || latest.stood, ..opinion };
+            *latest = opinion;
         }
+        latest.stood = stood;
         self.meanings.insert(place.clone(), Meaning::OpinionOn(name));
         Ok(Some(name))
     }

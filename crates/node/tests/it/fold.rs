@@ -248,6 +248,20 @@ fn a_leaf_copied_into_another_log_says_nothing() {
     assert!(touched.is_empty() && ignored.is_some());
 }
 
+#[test]
+fn what_waits_for_its_target_keeps_its_place_in_its_own_log() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("google", &case, SEEN);
+    logs.dispute("google", &case);
+    // The logs are folded in order of name, google's before the alert that it speaks of.
+    let early = logs.fold(&[0; 4]);
+    let late = logs.fold(&[1; 4]);
+    let (early, late) = (early.set(&case.0).unwrap(), late.set(&case.0).unwrap());
+    assert_eq!(early.opinions, late.opinions);
+    assert!(early.standing.was_confirmed, "two organisations once stood by it");
+}
+
 /// What members may do in a story made by chance.
 #[derive(Debug, Clone)]
 enum Move {
