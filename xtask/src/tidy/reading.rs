@@ -24,6 +24,12 @@ const EMPTY_NAMES: [&str; 12] = [
 ];
 /// The only places that may hold `unsafe`, each block with its proof.
 const UNSAFE_PLACES: [&str; 2] = ["crates/index/", "crates/media/src/simd"];
+/// Things that only some crates may name, so that everything else works with any other of the kind.
+const CONCRETE: [(&str, &[&str]); 3] = [
+    ("SqliteStore", &["crates/store/", "crates/cli/"]),
+    ("MemoryStore", &["crates/store/"]),
+    ("Webhook", &["crates/connector/", "crates/cli/"]),
+];
 /// How far above `unsafe` its proof may begin: a long proof is a long comment.
 const PROOF_LINES: usize = 12;
 
@@ -71,6 +77,14 @@ fn line_faults(source: &Source, number: usize, line: &str) -> Vec<String> {
         if word == "unsafe" {
             faults.extend(unsafe_fault(source, number, line));
         }
+        let concrete = CONCRETE.iter().find(|(name, _)| *name == word);
+        if let Some((name, places)) = concrete
+            && number <= source.lines_before_tests
+            && !source.is_test()
+            && !places.iter().any(|place| source.file.starts_with(place))
+        {
+            faults.push(format!("`{name}` is named in {} only", places.join(" and ")));
+        }
         before = word;
     }
     faults
@@ -109,6 +123,9 @@ mod tests {
         let handed_on = "//! Reads.\npub unsafe fn read();\n";
         assert_eq!(faults("crates/index/src/x.rs", handed_on), [""; 0]);
         assert_eq!(faults("crates/media/src/simd/x.rs", proven), [""; 0]);
+        let concrete = "//! Reads.\nuse store::SqliteStore;\n";
+        assert_eq!(faults("crates/cli/src/x.rs", concrete), [""; 0]);
+        assert_eq!(faults("crates/node/tests/it/x.rs", concrete), [""; 0]);
     }
 
     #[test]
@@ -124,6 +141,7 @@ mod tests {
             ("crates/node/src/x.rs", "//! X.\nunsafe { x() }\n", "lives in"),
             ("crates/media/src/x.rs", "//! X.\n// SAFETY: no.\nunsafe { x() }\n", "lives in"),
             ("crates/index/src/x.rs", "//! X.\nunsafe { x() }\n", "without"),
+            ("crates/node/src/x.rs", "//! X.\nuse store::SqliteStore;\n", "`SqliteStore`"),
             ("crates/node/src/x.rs", "//! X.\n#[ignore = \"slow\"]\nfn x() {}\n", "ignore"),
             ("crates/node/src/x.rs", "//! X.\n#[cfg_attr(x, ignore)]\nfn x() {}\n", "ignore"),
         ] {
