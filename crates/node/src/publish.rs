@@ -16,7 +16,7 @@ use watchfire_signal::{
     record::{SealError, seal},
     statement::Statement,
 };
-use watchfire_store::{Append, Batch, CommitError, Row, Store, StoreError};
+use watchfire_store::{Append, Batch, CommitError, MAX_APPEND_BYTES, Row, Store, StoreError};
 use watchfire_tlog::{Checkpoint, Entry, Frontier, Hash, Origin, OwnKey, SignedCheckpoint};
 
 use crate::clock::{Clock, Random};
@@ -138,15 +138,30 @@ impl Sequencer {
         }
     }
 
-    /// Seals, signs, commits, answers. True: give up.
+    /// Seals, and commits in groups that fit one append. True: give up.
     async fn write(&mut self, jobs: Vec<Job>) -> bool {
         let mut group = Group::new(self.frontier.clone());
         for job in jobs {
-            match self.seal(&job.draft) {
-                Ok((leaf, record, commitment)) => group.add(job, leaf, record, commitment),
-                Err(error) => answer(job.done, Err(error)),
+            let (leaf, record, commitment) = match self.seal(&job.draft) {
+                Ok(sealed) => sealed,
+                Err(error) => {
+                    answer(job.done, Err(error));
+                    continue;
+                }
+            };
+            if group.bytes + leaf.len() + record.len() > MAX_APPEND_BYTES {
+                if self.commit(group).await {
+                    return true;
+                }
+                group = Group::new(self.frontier.clone());
             }
+            group.add(job, leaf, record, commitment);
         }
+        self.commit(group).await
+    }
+
+    /// Signs, commits, answers. True: give up.
+    async fn commit(&mut self, group: Group) -> bool {
         if group.entries.is_empty() {
             return false;
         }
@@ -206,6 +221,7 @@ impl Sequencer {
 struct Group {
     frontier: Frontier,
     entries: Vec<Entry>,
+    bytes: usize,
     hashes: Vec<Hash>,
     rows: Vec<Row>,
     done: Vec<(oneshot::Sender<Result<Published, PublishError>>, Published)>,
@@ -213,10 +229,11 @@ struct Group {
 
 impl Group {
     fn new(frontier: Frontier) -> Self {
-        Self { frontier, entries: vec![], hashes: vec![], rows: vec![], done: vec![] }
+        Self { frontier, entries: vec![], bytes: 0, hashes: vec![], rows: vec![], done: vec![] }
     }
 
     fn add(&mut self, job: Job, leaf: Bytes, record: Bytes, commitment: Commitment) {
+        self.bytes += leaf.len() + record.len();
         let entry = Entry::new(leaf, Some(record));
         let hash = entry.leaf_hash();
         let published = Published { commitment, index: self.frontier.size() };

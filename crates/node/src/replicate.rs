@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
 use tokio::sync::Mutex;
@@ -12,10 +13,12 @@ use watchfire_signal::{
     name::{LogName, MemberName},
     record::{Leaf, open},
 };
-use watchfire_store::{Append, Batch, CommitError, Row, Store, StoreError, Table};
+use watchfire_store::{
+    Append, Batch, CommitError, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Row, Store, StoreError, Table,
+};
 use watchfire_tlog::{
-    Evidence, EvidenceKind, ExtendError, Extension, Frontier, Origin, PeerKey, SignedCheckpoint,
-    Source, SourceError, Verified,
+    Entry, Evidence, EvidenceKind, ExtendError, Extension, Frontier, Origin, PeerKey,
+    SignedCheckpoint, Source, SourceError, Verified,
     evidence::{CompareError, compare},
 };
 
@@ -30,8 +33,9 @@ pub const EVIDENCE: Table = Table::Ledger("evidence");
 const BACKOFF_START: Duration = Duration::from_millis(100);
 /// The longest wait; with it a peer that comes back is followed within half a minute.
 const BACKOFF_END: Duration = Duration::from_secs(30);
-/// Entries put together into one transaction when a source runs ahead of the disk.
-const MAX_GROUP: usize = 4_096;
+/// Extensions put together into one transaction when a source runs ahead of the disk; what one
+/// extension may hold is bounded by its frame.
+const MAX_GROUP: usize = 64;
 
 /// Why more of a log was not taken. The log stays as it was.
 #[derive(Debug, Error)]
@@ -233,7 +237,7 @@ impl LogCopy {
     }
 
     /// A record that is not the leaf's own is dropped: the place stays a hole that can be filled.
-    fn without_foreign_record(&self, mut entry: watchfire_tlog::Entry) -> watchfire_tlog::Entry {
+    fn without_foreign_record(&self, mut entry: Entry) -> Entry {
         if let Some(record) = &entry.record
             && let Ok(leaf) = Leaf::decode(&entry.leaf)
             && open(&leaf, record).is_err()
@@ -308,21 +312,34 @@ impl LogCopy {
         let mut stream = source.follow(from).await?;
         self.events.link(self.member(), None);
         let mut progress = false;
-        while let Some(first) = stream.next().await {
-            let mut group = vec![first?];
-            let mut count = group[0].entries.len();
+        let mut carried = None;
+        loop {
+            let first = match carried.take() {
+                Some(carried) => carried,
+                None => match stream.next().await {
+                    Some(first) => first?,
+                    None => return Ok(progress),
+                },
+            };
+            let mut room = MAX_APPEND_BYTES.saturating_sub(bytes_of(&first));
+            let mut places = MAX_APPEND_ENTRIES.saturating_sub(first.entries.len());
+            let mut group = vec![first];
             // What has already arrived shares one transaction; an idle link waits for nothing.
-            while count < MAX_GROUP
+            while group.len() < MAX_GROUP
                 && let Some(Some(next)) = stream.next().now_or_never()
             {
                 let next = next?;
-                count += next.entries.len();
+                let (bytes, count) = (bytes_of(&next), next.entries.len());
+                if bytes > room || count > places {
+                    carried = Some(next);
+                    break;
+                }
+                (room, places) = (room - bytes, places - count);
                 group.push(next);
             }
             self.take(source, group).await?;
             progress = true;
         }
-        Ok(progress)
     }
 }
 
@@ -356,6 +373,12 @@ pub async fn load_verified(
     let frontier = frontier.map_err(|error| corrupt(error.to_string()))?;
     Verified::resume(origin.clone(), *key, signed, frontier, Vec::new())
         .map_err(|error| corrupt(error.to_string()))
+}
+
+/// Bytes that the store counts for an extension.
+fn bytes_of(more: &Extension) -> usize {
+    let bytes = |entry: &Entry| entry.leaf.len() + entry.record.as_ref().map_or(0, Bytes::len);
+    more.entries.iter().map(bytes).sum()
 }
 
 /// Between half and all of a wait, so that peers that lost the same node do not return at once.

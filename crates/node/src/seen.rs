@@ -26,8 +26,8 @@ use crate::near::{Hit, Near};
 
 /// Items that can wait to be written; a scan waits for room only beyond that.
 pub const QUEUE: usize = 65_536;
-/// Items in one transaction.
-pub const MAX_GROUP: usize = 1_024;
+/// Items in one transaction: few enough that an alert's commit never waits long behind one.
+pub const MAX_GROUP: usize = 256;
 /// How long a group gathers. A crash can lose the items of this window, no more; the platform's
 /// next scan of them brings them back.
 pub const WINDOW: Duration = Duration::from_millis(50);
