@@ -2,10 +2,15 @@
 
 mod coalition;
 mod completions;
+mod demo;
+mod hash;
 mod init;
 mod key;
 mod man;
+mod match_files;
+mod receiver;
 mod reference;
+mod scan;
 
 use clap::Subcommand;
 
@@ -14,11 +19,16 @@ use crate::{exit::Ended, output::Output};
 /// What can be done.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Demo(demo::Demo),
     Init(init::Init),
     #[command(subcommand)]
     Key(key::Key),
     #[command(subcommand)]
     Coalition(coalition::Coalition),
+    Receiver(receiver::Receiver),
+    Hash(hash::Hash),
+    Match(match_files::Match),
+    Scan(scan::Scan),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(hide = true)]
@@ -28,9 +38,14 @@ pub(crate) enum Command {
 /// Runs one command to its end.
 pub(crate) fn run(command: Command, output: &Output) -> Ended {
     match command {
+        Command::Demo(demo) => demo::run(&demo, output),
         Command::Init(init) => init::run(&init, output),
         Command::Key(key) => key::run(&key, output),
         Command::Coalition(coalition) => coalition::run(&coalition, output),
+        Command::Hash(hash) => hash::run(&hash, output),
+        Command::Match(files) => match_files::run(&files, output),
+        Command::Scan(scan) => scan::run(&scan, output),
+        Command::Receiver(receiver) => receiver::run(&receiver, output),
         Command::Completions(completions) => completions::run(&completions),
         Command::Man(man) => man::run(&man, output),
         Command::Reference => reference::run(output),

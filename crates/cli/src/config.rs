@@ -69,9 +69,12 @@ pub(crate) enum Tls {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Outbound {
-    /// Whether addresses of private networks and loopback may be asked.
+    /// Hosts, addresses and networks that may be reached besides the public internet.
     #[serde(default)]
-    pub allow_private: bool,
+    pub allow: Vec<String>,
+    /// Certificates in PEM that are trusted besides the system's.
+    #[serde(default)]
+    pub roots: Vec<PathBuf>,
 }
 
 /// The platform's remover.
@@ -123,10 +126,8 @@ impl Config {
     /// The commented text of a new node's configuration.
     pub(crate) fn text(new: &New<'_>) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
-        let tls = match new.listen.ip().is_loopback() {
-            true => Tls::LoopbackPlain,
-            false => Tls::Proxy,
-        };
+        let loopback = new.listen.ip().is_loopback();
+        let tls = if loopback { Tls::LoopbackPlain } else { Tls::Proxy };
         let tls = toml::Value::try_from(tls).map_or_else(|_| String::new(), |tls| tls.to_string());
         let addresses = new.address.map(quoted).unwrap_or_default();
         TEMPLATE
@@ -134,7 +135,7 @@ impl Config {
             .replace("@LISTEN@", &quoted(&new.listen.to_string()))
             .replace("@TLS@", &tls)
             .replace("@ADDRESSES@", &addresses)
-            .replace("@PRIVATE@", if new.listen.ip().is_loopback() { "true" } else { "false" })
+            .replace("@ALLOW@", if loopback { "\"127.0.0.0/8\", \"::1\"" } else { "" })
     }
 }
 
@@ -155,7 +156,7 @@ mod tests {
         assert_eq!(config.member.as_str(), "tiktok");
         assert_eq!(config.listen.tls, Tls::LoopbackPlain);
         assert_eq!(config.listen.addresses, ["http://127.0.0.1:7001"]);
-        assert!(config.outbound.allow_private);
+        assert_eq!(config.outbound.allow, ["127.0.0.0/8", "::1"]);
         assert_eq!(config.media, Media::default());
         assert_eq!(config.policy, Policy::default());
     }

@@ -5,6 +5,9 @@ mod commands;
 mod config;
 mod directory;
 mod exit;
+mod files;
+mod network;
+mod node_api;
 mod output;
 mod runtime;
 
@@ -15,6 +18,8 @@ use clap::Parser;
 use crate::{arguments::Arguments, output::Output};
 
 fn main() -> ExitCode {
+    // A child that decodes foreign media gives its rights away before anything else happens.
+    watchfire_media::sandbox::run_if_child();
     let arguments = Arguments::parse();
     let output = Output { json: arguments.json };
     exit::code(commands::run(arguments.command, &output))

@@ -33,6 +33,12 @@ impl Output {
         if self.json { Ok(()) } else { self.line(text) }
     }
 
+    /// Writes a line to standard error: something is wrong with one of several things.
+    pub(crate) fn complain(&self, text: impl Display) {
+        // Whoever closed standard error does not want to know.
+        let _told = writeln!(io::stderr().lock(), "{text}");
+    }
+
     /// Writes one JSON object on one line.
     pub(crate) fn object(&self, answer: &impl Serialize) -> Result<(), Failure> {
         self.line(serde_json::to_string(answer)?)

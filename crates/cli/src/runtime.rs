@@ -1,6 +1,12 @@
 //! The runtime that commands run on when they wait for a store or for the network.
 
-use tokio::runtime::{Builder, Runtime};
+use std::{future::pending, io};
+
+use tokio::{
+    runtime::{Builder, Runtime},
+    signal::unix::{SignalKind, signal},
+    sync::oneshot,
+};
 
 use crate::exit::Failure;
 
@@ -12,4 +18,28 @@ pub(crate) fn start() -> Result<Runtime, Failure> {
 /// Runs one future to its end.
 pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     Ok(start()?.block_on(future))
+}
+
+/// Waits until this process is asked to stop: SIGINT or SIGTERM.
+pub(crate) async fn stopped() -> std::io::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminated.recv() => Ok(()),
+    }
+}
+
+/// Waits until standard input ends, if it is watched: whoever started us is gone then.
+pub(crate) async fn input_ended(watched: bool) {
+    if !watched {
+        return pending().await;
+    }
+    let (ended, wait) = oneshot::channel();
+    // A thread of its own: a read of standard input cannot be cancelled, and must not hold up our end.
+    std::thread::spawn(move || {
+        let _copied = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        // Nobody waits any more: we are ending anyway.
+        let _told = ended.send(());
+    });
+    let _ended = wait.await;
 }

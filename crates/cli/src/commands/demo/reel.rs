@@ -1,0 +1,224 @@
+//! The clips of the demo: the reported one, copies of it, an edited re-upload, and unrelated ones.
+//!
+//! **Invariant:** where a clip comes from is said; generated ones are never passed off as real.
+
+use std::{
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+};
+
+use tokio::process::Command;
+
+use crate::exit::{Failure, OrEnvironment, environment, failed};
+
+/// The published conformance set, beside the repository.
+const CONFORMANCE: &str = "../shared/conformance";
+/// The clip of the set that is reported.
+const ORIGINAL: &str = "chair-orig-22-sd-bar.mp4";
+/// An edited version of it, as it was published.
+const REUPLOAD: &str = "chair-22-with-large-logo-bar.mp4";
+/// Clips of other scenes.
+const OTHERS: [&str; 3] =
+    ["pattern-hd-no-bar.mp4", "doorknob-hd-no-bar.mp4", "pattern-sd-grey-bar.mp4"];
+/// A Debian package with a real clip.
+const PACKAGE: &str = "python3-imageio";
+/// That clip.
+const PACKAGED: &str = "cockatoo.mp4";
+/// How each of the three copies is re-encoded and resized.
+const COPIES: [&[&str]; 3] = [
+    &["-vf", "scale=trunc(iw*0.75/2)*2:-2", "-c:v", "libx264", "-preset", "veryfast", "-crf", "30"],
+    &["-vf", "scale=trunc(iw*0.5/2)*2:-2", "-c:v", "libx264", "-preset", "veryfast", "-crf", "26"],
+    &["-vf", "scale=trunc(iw*0.9/2)*2:-2", "-c:v", "mpeg4", "-q:v", "9"],
+];
+/// How the re-upload is edited where none was published: a logo in the corner, smaller, re-encoded.
+const EDIT: &[&str] = &[
+    "-vf",
+    "drawbox=x=iw*0.86:y=ih*0.86:w=iw*0.12:h=ih*0.10:color=white:t=fill,scale=trunc(iw*0.6/2)*2:-2",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "veryfast",
+    "-crf",
+    "32",
+];
+/// What ffmpeg draws where there is no other clip.
+const DRAWN: [(&str, &str); 3] = [
+    ("mandelbrot.mp4", "mandelbrot=size=640x360:rate=25"),
+    ("life.mp4", "life=size=320x180:rate=12:mold=10:ratio=0.2:death_color=#C83232:life_color=#00ff00,scale=640:360"),
+    ("testsrc.mp4", "testsrc2=size=640x360:rate=25"),
+];
+
+/// The clips.
+#[derive(Debug, Clone)]
+pub(super) struct Reel {
+    /// The clip that is reported.
+    pub original: PathBuf,
+    /// An edited version that is uploaded again afterwards.
+    pub reupload: PathBuf,
+    /// Re-encoded, resized copies that three members hold.
+    pub copies: Vec<PathBuf>,
+    /// Clips that have nothing to do with it; at least one.
+    pub unrelated: Vec<PathBuf>,
+    /// Where all this comes from, for people.
+    pub source: String,
+}
+
+/// What the caller asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    /// A clip of the caller's own.
+    pub media: Option<PathBuf>,
+    /// The folder of the conformance set.
+    pub conformance: Option<PathBuf>,
+}
+
+/// Finds or makes the clips; new files go into `place`.
+pub(super) async fn choose(wanted: &Wanted, place: &Path) -> Result<Reel, Failure> {
+    fs::create_dir_all(place)?;
+    ffmpeg(["-version"]).await?;
+    let published = conformance(wanted.conformance.as_deref());
+    let make = Making { place, published: published.as_deref() };
+    if let Some(own) = &wanted.media {
+        let own = own.canonicalize().or_environment(own.display())?;
+        let source = format!("{}; its edited versions are made by ffmpeg", own.display());
+        return make.edited(own, source).await;
+    }
+    if let Some(reel) = make.published().await? {
+        return Ok(reel);
+    }
+    if let Some(clip) = packaged(place).await {
+        let source = format!(
+            "{PACKAGED} of the Debian package {PACKAGE}; its edited versions are made by ffmpeg"
+        );
+        return make.edited(clip, source).await;
+    }
+    let clip = drawn(0, place).await?;
+    let source = "no real clip was found (--media FILE takes one of yours): all clips are GENERATED \
+                  by ffmpeg";
+    make.edited(clip, source.to_owned()).await
+}
+
+/// Where clips are made, and what is there already.
+struct Making<'a> {
+    place: &'a Path,
+    published: Option<&'a Path>,
+}
+
+impl Making<'_> {
+    /// The conformance set: one scene in several published edits, and two other scenes.
+    async fn published(&self) -> Result<Option<Reel>, Failure> {
+        let Some(folder) = self.published else { return Ok(None) };
+        let original = folder.join(ORIGINAL);
+        let reupload = folder.join(REUPLOAD);
+        let unrelated = self.others();
+        if !original.is_file() || !reupload.is_file() || unrelated.is_empty() {
+            return Ok(None);
+        }
+        let copies = copies(&original, self.place).await?;
+        let source = format!(
+            "{} (published with facebook/ThreatExchange); the held copies are re-encoded by ffmpeg",
+            folder.display()
+        );
+        Ok(Some(Reel { original, reupload, copies, unrelated, source }))
+    }
+
+    /// Published clips of other scenes.
+    fn others(&self) -> Vec<PathBuf> {
+        let clips = self.published.into_iter().flat_map(|folder| OTHERS.map(|name| folder.join(name)));
+        clips.filter(|clip| clip.is_file()).collect()
+    }
+
+    /// A reel around one clip: its edits by ffmpeg, and unrelated clips, published or drawn.
+    async fn edited(&self, original: PathBuf, source: String) -> Result<Reel, Failure> {
+        let reupload = self.place.join("edited.mp4");
+        transcode(&original, EDIT, &reupload).await?;
+        let copies = copies(&original, self.place).await?;
+        let mut unrelated = self.others();
+        let mut source = source;
+        if unrelated.is_empty() {
+            unrelated = vec![drawn(1, self.place).await?, drawn(2, self.place).await?];
+            source.push_str("; the unrelated clips are GENERATED by ffmpeg");
+        }
+        Ok(Reel { original, reupload, copies, unrelated, source })
+    }
+}
+
+/// The folder of the conformance set's videos, if it is there.
+fn conformance(named: Option<&Path>) -> Option<PathBuf> {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let places = [named.map(Path::to_path_buf), Some(CONFORMANCE.into()), Some(repository.join(CONFORMANCE))];
+    let mut videos = places.into_iter().flatten().map(|place| place.join("vpdq/videos"));
+    videos.find(|place| place.is_dir())?.canonicalize().ok()
+}
+
+/// Unpacks the clip from its Debian package, without installing it.
+async fn packaged(place: &Path) -> Option<PathBuf> {
+    let folder = place.join("package");
+    fs::create_dir_all(&folder).ok()?;
+    let mut download = Command::new("apt-get");
+    download.args(["-qq", "download", PACKAGE]).current_dir(&folder);
+    run(&mut download).await.ok()?;
+    let archive = files(&folder).into_iter().find(|path| path.extension() == Some(OsStr::new("deb")))?;
+    let mut unpack = Command::new("dpkg-deb");
+    unpack.arg("-x").arg(archive).arg(&folder);
+    run(&mut unpack).await.ok()?;
+    files(&folder).into_iter().find(|path| path.file_name() == Some(OsStr::new(PACKAGED)))
+}
+
+/// All files under a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let entries = entries.filter_map(|entry| Some(entry.ok()?.path()));
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
+async fn copies(original: &Path, place: &Path) -> Result<Vec<PathBuf>, Failure> {
+    let mut copies = Vec::new();
+    for (number, arguments) in COPIES.iter().enumerate() {
+        let copy = place.join(format!("copy-{}.mp4", number + 1));
+        transcode(original, arguments, &copy).await?;
+        copies.push(copy);
+    }
+    Ok(copies)
+}
+
+async fn drawn(number: usize, place: &Path) -> Result<PathBuf, Failure> {
+    let (name, picture) = DRAWN[number];
+    let clip = place.join(name);
+    let out = clip.to_string_lossy().into_owned();
+    let input = ["-y", "-f", "lavfi", "-i", picture, "-t", "8", "-pix_fmt", "yuv420p", &out];
+    ffmpeg(input).await?;
+    Ok(clip)
+}
+
+async fn transcode(from: &Path, arguments: &[&str], to: &Path) -> Result<(), Failure> {
+    let (from, to) = (from.to_string_lossy(), to.to_string_lossy());
+    let mut all = vec!["-y", "-i", &from, "-an", "-pix_fmt", "yuv420p"];
+    all.extend(arguments);
+    all.push(&to);
+    ffmpeg(all).await
+}
+
+async fn ffmpeg<'a>(arguments: impl IntoIterator<Item = &'a str>) -> Result<(), Failure> {
+    let mut command = Command::new("ffmpeg");
+    command.args(["-hide_banner", "-nostdin", "-loglevel", "error"]).args(arguments);
+    run(&mut command).await
+}
+
+/// Runs a program to its end; its words become the error.
+async fn run(command: &mut Command) -> Result<(), Failure> {
+    let name = command.as_std().get_program().to_string_lossy().into_owned();
+    let output = match command.kill_on_drop(true).output().await {
+        Ok(output) => output,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(environment(format!("{name} is not installed: apt-get install {name}")));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    if output.status.success() {
+        return Ok(());
+    }
+    let words = String::from_utf8_lossy(&output.stderr);
+    Err(failed(format!("{name} failed: {}", words.lines().last().unwrap_or_default())))
+}

@@ -1,0 +1,214 @@
+//! What the demo has found, as a table for people and as JSON for programs.
+
+use serde::Serialize;
+use watchfire_api::wire::{State, VerdictKind};
+
+/// One member's facts. Times are in milliseconds; absent where it did not happen.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Row {
+    /// The member.
+    pub name: &'static str,
+    /// From the report until the alert was durable there.
+    pub received_ms: Option<f64>,
+    /// Until a scan there refused the edited copy: from the report for the reporter and those who
+    /// trust it, from its own confirmation for who confirms, from the last confirmation for all
+    /// others.
+    pub effective_ms: Option<f64>,
+    /// Items taken out of sight.
+    pub copies_removed: u64,
+    /// Items put back with the same bytes.
+    pub restored: u64,
+    /// Verdict on the edited copy before the report.
+    pub reupload_before: Option<VerdictKind>,
+    /// Verdict on it once the case was CONFIRMED.
+    pub reupload: Option<VerdictKind>,
+    /// How much of it lined up with the reported clip.
+    pub matched_ms: Option<u64>,
+    /// State of the case there at that time.
+    pub state: Option<State>,
+    /// Verdict on an unrelated clip at that time.
+    pub unrelated: Option<VerdictKind>,
+    /// From the last retraction until a scan allowed the edited copy again.
+    pub retracted_ms: Option<f64>,
+}
+
+impl Row {
+    /// Nothing known yet.
+    pub(super) fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            received_ms: None,
+            effective_ms: None,
+            copies_removed: 0,
+            restored: 0,
+            reupload_before: None,
+            reupload: None,
+            matched_ms: None,
+            state: None,
+            unrelated: None,
+            retracted_ms: None,
+        }
+    }
+}
+
+/// Percentiles of times in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub(super) struct Percentiles {
+    /// How many times they are of.
+    pub samples: usize,
+    /// Half were faster.
+    pub p50_ms: f64,
+    /// One in a hundred was slower.
+    pub p99_ms: f64,
+    /// The slowest.
+    pub max_ms: f64,
+}
+
+impl Percentiles {
+    /// Of some times; `None` of no time. The nearest rank: every value was measured.
+    pub(super) fn of(mut times: Vec<f64>) -> Option<Self> {
+        times.sort_by(f64::total_cmp);
+        let rank = |share: usize| times.get((times.len() * share).div_ceil(100).max(1) - 1).copied();
+        Some(Self {
+            samples: times.len(),
+            p50_ms: rank(50)?,
+            p99_ms: rank(99)?,
+            max_ms: times.last().copied()?,
+        })
+    }
+}
+
+/// Everything that the demo has found.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Report {
+    /// Where the clips come from.
+    pub media: String,
+    /// The ten, the reporter first.
+    pub members: Vec<Row>,
+    /// Alerts that the percentiles come from.
+    pub alerts: usize,
+    /// Alert → effective over the nine others: half were faster.
+    pub p50_ms: Option<f64>,
+    /// The same: one in a hundred was slower.
+    pub p99_ms: Option<f64>,
+    /// The same at the members that trust the reporter, from the report.
+    pub trusting: Option<Percentiles>,
+    /// The same at all others, from the confirmation.
+    pub confirmed: Option<Percentiles>,
+    /// Retraction → ineffective over the nine.
+    pub retraction: Option<Percentiles>,
+    /// Hashing the reported clip on the reporter's node, before the clock starts.
+    pub hash_ms: f64,
+    /// From sending the file with `POST /v1/alerts` until those who trust refuse it.
+    pub report_with_bytes_ms: Option<f64>,
+    /// Expectations that failed.
+    pub failed: Vec<String>,
+}
+
+impl Report {
+    /// The table and the sentences under it.
+    pub(super) fn text(&self) -> String {
+        let mut lines = vec![table(&self.members), String::new()];
+        lines.push("received: from the report until the alert was durable there".to_owned());
+        lines.push(
+            "effective: until a scan there refused the edited copy; from the report for tiktok, twitch \
+             and reddit (who trust tiktok), from the confirmation for all others"
+                .to_owned(),
+        );
+        lines.push(String::new());
+        let most = |names: &[&str]| {
+            let rows = self.members.iter().filter(|row| names.contains(&row.name));
+            rows.filter_map(|row| row.effective_ms).fold(0.0, f64::max)
+        };
+        let rest: Vec<_> = self.members.iter().map(|row| row.name).collect();
+        let rest: Vec<_> =
+            rest.into_iter().filter(|name| !["tiktok", "twitch", "reddit"].contains(name)).collect();
+        lines.push(format!("report → effective at those who trust: {:.1} ms", most(&["twitch", "reddit"])));
+        lines.push(format!("confirmation → effective at all: {:.1} ms", most(&rest)));
+        let with_bytes = number(self.report_with_bytes_ms);
+        lines.push(format!(
+            "report with the file's bytes → effective at those who trust: {with_bytes} ms \
+             (hashing alone: {:.0} ms)",
+            self.hash_ms
+        ));
+        lines.push(format!(
+            "{} alerts: alert → effective p50 {} ms, p99 {} ms over nine members",
+            self.alerts,
+            number(self.p50_ms),
+            number(self.p99_ms)
+        ));
+        for (what, times) in [
+            ("those who trust, from the report", &self.trusting),
+            ("the others, from the confirmation", &self.confirmed),
+            ("retraction → ineffective", &self.retraction),
+        ] {
+            if let Some(times) = times {
+                let Percentiles { samples, p50_ms, p99_ms, max_ms } = times;
+                lines.push(format!(
+                    "  {what}: p50 {p50_ms:.1} ms, p99 {p99_ms:.1} ms, max {max_ms:.1} ms ({samples})"
+                ));
+            }
+        }
+        lines.push(format!("clips: {}", self.media));
+        for failed in &self.failed {
+            lines.push(format!("FAILED: {failed}"));
+        }
+        lines.join("\n")
+    }
+}
+
+fn table(rows: &[Row]) -> String {
+    let head = [
+        "member", "received", "effective", "removed", "restored", "before", "re-upload", "matched",
+        "state", "unrelated", "retracted",
+    ];
+    let mut cells = vec![head.map(str::to_owned)];
+    cells.extend(rows.iter().map(|row| {
+        [
+            row.name.to_owned(),
+            number(row.received_ms),
+            number(row.effective_ms),
+            row.copies_removed.to_string(),
+            row.restored.to_string(),
+            word(&row.reupload_before),
+            word(&row.reupload),
+            row.matched_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms}")),
+            word(&row.state),
+            word(&row.unrelated),
+            number(row.retracted_ms),
+        ]
+    }));
+    let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let widths: Vec<_> = (0..head.len()).map(width).collect();
+    let line = |row: &[String; 11]| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    };
+    cells.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn number(ms: Option<f64>) -> String {
+    ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"))
+}
+
+/// The word that the JSON has for it.
+fn word(value: &Option<impl Serialize>) -> String {
+    let text = value.as_ref().and_then(|value| serde_json::to_value(value).ok());
+    text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_else(|| "-".to_owned())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_values_that_were_measured() {
+        let times: Vec<_> = (1..=200).rev().map(f64::from).collect();
+        let found = Percentiles::of(times).unwrap();
+        assert_eq!((found.p50_ms, found.p99_ms, found.max_ms), (100.0, 198.0, 200.0));
+        let one = Percentiles::of(vec![7.0]).unwrap();
+        assert_eq!((one.p50_ms, one.p99_ms), (7.0, 7.0));
+        assert_eq!(Percentiles::of(Vec::new()), None);
+    }
+}

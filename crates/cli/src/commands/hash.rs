@@ -1,0 +1,126 @@
+//! `watchfire hash`: prints the signals of files, made on this machine.
+
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Serialize;
+use watchfire_api::wire::SignalJson;
+use watchfire_signal::{
+    value::{Signal, Value, ValueOrBlob},
+    vpdq::Vpdq,
+};
+
+use crate::{
+    exit::{Answer, Ended, Failure},
+    files::{self, Hasher, Signals},
+    output::Output,
+};
+
+/// Print the signals of pictures and videos: KIND VALUE QUALITY, one a line.
+///
+/// Pictures have sha256, md5 and pdq; videos have sha256, md5 and vpdq, whose value is a JSON array
+/// without spaces of "pdq,quality,seconds", as python-threatexchange writes it, and whose quality is
+/// the mean over its frames. Exact hashes have `-` for a quality. Of several files, each line ends with
+/// the file's name. No node is needed, and nothing leaves this machine. Exit code 1 if a file is
+/// neither a picture nor a video.
+///
+/// Example:
+///   watchfire hash photo.jpg
+///   watchfire hash --frames clip.mp4
+///   watchfire hash --json --per-second 2 uploads/
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Hash {
+    /// Files, and folders with all files in them.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// Print only a video's frames, one a line: frame,quality,pdq,seconds.
+    #[arg(long)]
+    frames: bool,
+    /// Hash about so many frames a second of a video; every frame without this.
+    #[arg(long)]
+    per_second: Option<NonZeroU32>,
+}
+
+/// The signals of one file, for programs.
+#[derive(Debug, Serialize)]
+struct File<'a> {
+    file: &'a Path,
+    signals: Vec<SignalJson>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    width: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    height: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Hash, output: &Output) -> Ended {
+    let files = files::all(&args.files)?;
+    let hasher = Hasher::new(args.per_second)?;
+    let bar = output.progress(files.len() as u64, "hashing");
+    let mut all_seen = true;
+    for path in &files {
+        let found = hasher.signals(path)?;
+        if let Some(error) = &found.unseen {
+            all_seen = false;
+            let line = format!("watchfire: {}: {error}", path.display());
+            bar.suspend(|| output.complain(line));
+        }
+        let name = (files.len() > 1).then_some(path.as_path());
+        bar.suspend(|| print(args, path, name, &found, output))?;
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(Answer::of(all_seen))
+}
+
+fn print(
+    args: &Hash,
+    path: &Path,
+    name: Option<&Path>,
+    found: &Signals,
+    output: &Output,
+) -> Result<(), Failure> {
+    if output.json {
+        return output.object(&File {
+            file: path,
+            signals: found.signals.iter().map(SignalJson::from).collect(),
+            width: found.size.map(|(width, _)| width),
+            height: found.size.map(|(_, height)| height),
+            error: found.unseen.as_ref().map(ToString::to_string),
+        });
+    }
+    for signal in &found.signals {
+        match (&signal.value, args.frames) {
+            (ValueOrBlob::Value(Value::Vpdq(vpdq)), true) => {
+                output.line(vpdq.to_lines().trim_end())?;
+            }
+            (_, true) => {}
+            (_, false) => output.line(line(signal, name))?,
+        }
+    }
+    Ok(())
+}
+
+/// KIND VALUE QUALITY, and the file where there are several.
+fn line(signal: &Signal, name: Option<&Path>) -> String {
+    let (value, quality) = match &signal.value {
+        ValueOrBlob::Value(Value::Vpdq(vpdq)) => (vpdq.to_json(), mean_quality(vpdq)),
+        ValueOrBlob::Value(value) => (value.to_text(), signal.quality),
+        ValueOrBlob::Blob { sha256, .. } => (sha256.to_string(), None),
+    };
+    let quality = quality.map_or_else(|| "-".to_owned(), |quality| quality.to_string());
+    let name = name.map(|name| format!(" {}", name.display())).unwrap_or_default();
+    format!("{} {value} {quality}{name}", signal.kind())
+}
+
+fn mean_quality(vpdq: &Vpdq) -> Option<u8> {
+    let sum: u64 = vpdq.frames.iter().map(|frame| u64::from(frame.quality)).sum();
+    let mean = sum.checked_div(vpdq.frames.len() as u64)?;
+    u8::try_from(mean).ok()
+}

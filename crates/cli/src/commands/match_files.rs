@@ -1,0 +1,138 @@
+//! `watchfire match`: which of some files show what others show, decided on this machine.
+
+use std::{
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
+
+use clap::Args;
+use serde::Serialize;
+use watchfire_node::{
+    clock::{Random, SystemRandom},
+    near::{Hit, Method, Near},
+};
+use watchfire_signal::value::{Kind, Span};
+
+use crate::{
+    exit::{Answer, Ended, Failure},
+    files::{self, Hasher},
+    output::Output,
+};
+
+/// Say which files match references: pictures by PDQ, videos by frames that line up in time, any file
+/// by its bytes.
+///
+/// An index is made from the references, files or whole folders; then each FILE is looked up in it, the
+/// way a node looks up an upload. With --json one object a FILE is printed, on one line. Exit code 1 if
+/// no FILE matches.
+///
+/// Example:
+///   watchfire match --refs known/ -- upload.mp4 photo.jpg
+///   watchfire match --json --refs original.mp4 -- copies/
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Match {
+    /// References: files, and folders with all files in them.
+    #[arg(long, required = true, num_args = 1..)]
+    refs: Vec<PathBuf>,
+    /// Files to look up, and folders with all files in them.
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// The least time of a video, in milliseconds, that must match.
+    #[arg(long, default_value_t = 1_000)]
+    min_matched_ms: u32,
+    /// Frames of a looked-up video that are hashed a second; references are hashed at every frame.
+    #[arg(long, default_value = "2")]
+    per_second: NonZeroU32,
+}
+
+#[derive(Debug, Serialize)]
+struct Found<'a> {
+    file: &'a Path,
+    matches: Vec<One<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct One<'a> {
+    #[serde(rename = "ref")]
+    reference: &'a Path,
+    kind: Kind,
+    method: Method,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_span_ms: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ref_span_ms: Option<Span>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    speed: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    frames: Option<u32>,
+    decision: &'static str,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Match, output: &Output) -> Ended {
+    let mut seed = [0; 32];
+    SystemRandom.fill(&mut seed);
+    let index = Near::<usize>::new(seed, args.min_matched_ms);
+    let references = files::all(&args.refs)?;
+    let hasher = Hasher::new(None)?;
+    let bar = output.progress(references.len() as u64, "references");
+    for (number, path) in references.iter().enumerate() {
+        for signal in hasher.signals(path)?.signals {
+            index.insert(number, &signal);
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    let queries = files::all(&args.files)?;
+    let hasher = Hasher::new(Some(args.per_second))?;
+    let mut any = false;
+    for file in &queries {
+        let signals = hasher.signals(file)?.signals;
+        let mut hits: Vec<_> = signals.iter().flat_map(|signal| index.search(signal)).collect();
+        hits.sort_by_key(|hit| (hit.owner, std::cmp::Reverse(hit.strength())));
+        let matches = hits.iter().filter_map(|hit| one(hit, &references));
+        let found = Found { file, matches: matches.collect() };
+        any |= !found.matches.is_empty();
+        tell(&found, output)?;
+    }
+    Ok(Answer::of(any))
+}
+
+fn one<'a>(hit: &Hit<usize>, references: &'a [PathBuf]) -> Option<One<'a>> {
+    let aligned = hit.aligned.as_ref();
+    Some(One {
+        reference: references.get(hit.owner)?,
+        kind: hit.kind,
+        method: hit.method,
+        distance: hit.distance,
+        query_span_ms: aligned.map(|aligned| aligned.query),
+        ref_span_ms: aligned.map(|aligned| aligned.reference),
+        speed: aligned.map(|aligned| aligned.speed),
+        frames: aligned.map(|aligned| aligned.frames),
+        decision: "match",
+    })
+}
+
+fn tell(found: &Found<'_>, output: &Output) -> Result<(), Failure> {
+    if output.json {
+        return output.object(found);
+    }
+    for one in &found.matches {
+        let One { reference, kind, method, .. } = one;
+        let method = format!("{method:?}").to_lowercase();
+        let distance = one.distance.map(|bits| format!(" distance {bits}")).unwrap_or_default();
+        let spans = match (one.query_span_ms, one.ref_span_ms) {
+            (Some(query), Some(of)) => format!(
+                " {}–{} ms of {}–{} ms",
+                query.start_ms, query.end_ms, of.start_ms, of.end_ms
+            ),
+            _ => String::new(),
+        };
+        let (file, reference) = (found.file.display(), reference.display());
+        output.line(format!("{file} {reference} {kind} {method}{distance}{spans}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,99 @@
+//! Files and folders that a command is given, and the signals of a file, made on this machine.
+
+use std::{
+    fs,
+    num::NonZeroU32,
+    path::{Path, PathBuf},
+};
+
+use watchfire_media::{
+    hash::{Content, HashError, Hashed, Options, digests, hash},
+    picture,
+    video::{Decoder, FrameRate},
+};
+use watchfire_signal::value::{Signal, Value};
+
+use crate::exit::{Failure, OrEnvironment, environment};
+
+/// The signals of one file.
+#[derive(Debug)]
+pub(crate) struct Signals {
+    /// The exact hashes first, then what is seen in it.
+    pub signals: Vec<Signal>,
+    /// Width and height in pixels, of a picture or a video.
+    pub size: Option<(u32, u32)>,
+    /// Why nothing is known of what is seen in it.
+    pub unseen: Option<HashError>,
+}
+
+/// Makes signals of files here, without a node.
+#[derive(Debug)]
+pub(crate) struct Hasher {
+    options: Options,
+}
+
+impl Hasher {
+    /// Hashes so many frames a second of a video, every frame without.
+    pub(crate) fn new(per_second: Option<NonZeroU32>) -> Result<Self, Failure> {
+        let rate = per_second.map_or(FrameRate::Every, FrameRate::PerSecond);
+        let video = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
+        Ok(Self { options: Options { picture: picture::Limits::default(), video, rate } })
+    }
+
+    /// The signals of a file. What cannot be decoded has its exact hashes.
+    pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
+        let bytes = fs::read(path).or_environment(path.display())?;
+        match hash(&bytes, &self.options) {
+            Ok(hashed) => Ok(of(hashed)),
+            Err(HashError::Video(error)) if is_ours(&error) => Err(environment(error)),
+            Err(error) => {
+                let (sha256, md5) = digests(&bytes);
+                let signals = vec![Signal::new(sha256), Signal::new(md5)];
+                Ok(Signals { signals, size: None, unseen: Some(error) })
+            }
+        }
+    }
+}
+
+fn of(hashed: Hashed) -> Signals {
+    let Hashed { sha256, md5, content } = hashed;
+    let (seen, size) = match content {
+        Content::Picture(picture) => {
+            let mut signal = Signal::new(Value::Pdq(picture.pdq));
+            signal.quality = Some(picture.quality);
+            (signal, (picture.width, picture.height))
+        }
+        Content::Video(video) => (Signal::new(Value::Vpdq(video.vpdq)), (video.width, video.height)),
+    };
+    let signals = vec![Signal::new(sha256), Signal::new(md5), seen];
+    Signals { signals, size: Some(size), unseen: None }
+}
+
+/// Whether this machine, not the file, is to blame.
+fn is_ours(error: &watchfire_media::video::VideoError) -> bool {
+    use watchfire_media::video::VideoError;
+    matches!(error, VideoError::NoFfmpeg(_) | VideoError::Sandbox(_) | VideoError::Io(_))
+}
+
+/// All files that paths name: the files themselves, and those under folders, in order of name.
+pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let mut files = Vec::new();
+    for path in paths {
+        walk(path, &mut files)?;
+    }
+    Ok(files)
+}
+
+fn walk(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
+    if !path.is_dir() {
+        files.push(path.to_path_buf());
+        return Ok(());
+    }
+    let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let mut entries: Vec<_> =
+        entries.or_environment(path.display())?.iter().map(fs::DirEntry::path).collect();
+    entries.sort();
+    // A symbolic link to a folder could lead in a circle.
+    let walked = entries.iter().filter(|path| !(path.is_symlink() && path.is_dir()));
+    walked.map(|path| path.as_path()).try_for_each(|path| walk(path, files))
+}

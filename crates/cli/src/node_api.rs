@@ -1,0 +1,46 @@
+//! The running node that a command talks to: its address, the key, and the way there.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use watchfire_api::client::{Client, ClientError};
+
+use crate::{
+    exit::{Failure, OrEnvironment},
+    network::way_out,
+};
+
+/// Where the node is, and who we are to it.
+#[derive(Debug, Args)]
+pub(crate) struct NodeApi {
+    /// The node's address.
+    #[arg(long, env = "WATCHFIRE_URL", default_value = "http://127.0.0.1:7001")]
+    url: String,
+    /// The API key.
+    #[arg(long, env = "WATCHFIRE_KEY", hide_env_values = true)]
+    key: Option<String>,
+    /// A certificate in PEM that is trusted besides the system's.
+    #[arg(long)]
+    root: Vec<PathBuf>,
+}
+
+/// The person at the keyboard chose the address, so it may be anywhere.
+const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
+impl NodeApi {
+    /// The node's API.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        let out = way_out(&ANYWHERE, &self.root)?;
+        Client::new(out, &self.url, self.key.as_deref()).or_environment(&self.url)
+    }
+}
+
+/// Says of a call whether the node was there at all.
+pub(crate) fn answered<T>(answer: Result<T, ClientError>) -> Result<T, Failure> {
+    match answer {
+        Err(error @ (ClientError::Unreachable(_) | ClientError::Key)) => {
+            Err(Failure::Environment(anyhow::Error::new(error).context("the node does not answer")))
+        }
+        other => Ok(other?),
+    }
+}
