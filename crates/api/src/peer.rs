@@ -91,9 +91,22 @@ impl PeerClient {
 
     /// Sends a request and reads an answer of at most `limit` bytes.
     async fn answer(&self, request: RequestBuilder, limit: usize) -> Result<Bytes, SourceError> {
-        let response = send(request.timeout(REQUEST_TIMEOUT)).await?;
-        let body = read_body(response, limit).await;
-        body.map_err(|error| SourceError::Unreachable(error.to_string()))
+        let answer = self.answer_if_found(request, limit).await?;
+        answer.ok_or_else(|| SourceError::Refused("there is no such thing there".to_owned()))
+    }
+
+    /// As [`PeerClient::answer`]; `None` where the peer has no such thing.
+    async fn answer_if_found(
+        &self,
+        request: RequestBuilder,
+        limit: usize,
+    ) -> Result<Option<Bytes>, SourceError> {
+        let response = send_any(request.timeout(REQUEST_TIMEOUT)).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        let body = read_body(succeeded(response).await?, limit).await;
+        body.map(Some).map_err(|error| SourceError::Unreachable(error.to_string()))
     }
 
     /// Begins a request for `path`, signed.
@@ -122,8 +135,17 @@ impl PeerClient {
 
 /// Sends a request; anything but success is an error.
 async fn send(request: RequestBuilder) -> Result<Response, SourceError> {
+    succeeded(send_any(request).await?).await
+}
+
+/// Sends a request, whatever status the answer has.
+async fn send_any(request: RequestBuilder) -> Result<Response, SourceError> {
     let response = request.send().await;
-    let response = response.map_err(|error| SourceError::Unreachable(outbound::reason(&error)))?;
+    response.map_err(|error| SourceError::Unreachable(outbound::reason(&error)))
+}
+
+/// Makes an error of an answer that says no.
+async fn succeeded(response: Response) -> Result<Response, SourceError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);

@@ -73,11 +73,9 @@ impl PeerSource {
         let tile = Tile::new(TileKind::Hashes(level), index, width);
         let tile = tile.map_err(|error| broken(&error))?;
         let request = self.request(&format!("/{tile}"))?;
-        match self.peer.answer(request, TILE_WIDTH as usize * 32).await {
-            Ok(bytes) => decode_hashes(&bytes, u64::from(width)).map(Some).map_err(|e| broken(&e)),
-            Err(SourceError::Refused(_)) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let bytes = self.peer.answer_if_found(request, TILE_WIDTH as usize * 32).await?;
+        let read = |bytes: Bytes| decode_hashes(&bytes, u64::from(width)).map_err(|e| broken(&e));
+        bytes.map(read).transpose()
     }
 }
 
@@ -127,14 +125,12 @@ fn silence() -> String {
 impl Source for PeerSource {
     async fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, SourceError> {
         let request = self.request("/checkpoint")?;
-        match self.peer.answer(request, MAX_CHECKPOINT_BYTES).await {
-            Ok(text) if text.is_empty() => Ok(None),
-            Ok(text) => {
-                let text = std::str::from_utf8(&text).map_err(|error| broken(&error))?;
-                Ok(Some(SignedCheckpoint::new(text)))
-            }
-            Err(error) => Err(error),
-        }
+        let text = self.peer.answer_if_found(request, MAX_CHECKPOINT_BYTES).await?;
+        let read = |text: Bytes| {
+            let text = std::str::from_utf8(&text).map_err(|error| broken(&error))?;
+            Ok(SignedCheckpoint::new(text))
+        };
+        text.map(read).transpose()
     }
 
     async fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, SourceError> {

@@ -17,7 +17,7 @@ pub struct Members {
     #[schema(value_type = String)]
     pub coalition: CoalitionName,
     /// The number of the charter in force.
-    pub charter_seq: u32,
+    pub charter_seq: u64,
     /// Its hash, in hexadecimal.
     pub charter_hash: String,
     /// All members, this one too.

@@ -130,7 +130,7 @@ pub struct Match {
     pub reference_span_ms: Option<Span>,
     /// How much faster the query runs than the known video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speed: Option<f32>,
+    pub speed: Option<f64>,
     /// The rule of this node's policy that decided about it; absent in a lookup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,

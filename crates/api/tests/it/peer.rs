@@ -210,6 +210,8 @@ async fn a_refusal_is_told_apart_from_a_failure() {
     let client = client(router).await;
     let refused = client.source(&member("a")).checkpoint().await;
     assert!(matches!(refused, Err(SourceError::Refused(_))), "{refused:?}");
+    let absent = client.source(&member("d")).checkpoint().await;
+    assert_eq!(absent, Ok(None), "an empty or unknown log has no checkpoint");
     let failed = client.source(&member("c")).checkpoint().await;
     assert!(matches!(failed, Err(SourceError::Unreachable(_))), "{failed:?}");
 }

@@ -1,0 +1,95 @@
+//! Turns answers and errors into HTTP.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use watchfire_api::problem::{MEDIA_TYPE, Problem, ProblemKind};
+use watchfire_api::signature::SignatureError;
+use watchfire_node::publish::PublishError;
+use watchfire_node::raise::RaiseError;
+use watchfire_node::replicate::TakeError;
+use watchfire_tlog::SourceError;
+
+/// A problem as the answer to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure(pub Problem);
+
+impl Failure {
+    /// A problem with what it was this time.
+    pub fn new(kind: ProblemKind, detail: impl Into<String>) -> Self {
+        Failure(Problem::new(kind, detail))
+    }
+
+    /// A fault of this node; what it was goes to its log and not to the caller.
+    pub fn internal(error: &dyn std::error::Error) -> Self {
+        tracing::error!(error = %error, "a request failed");
+        Failure(Problem::plain(ProblemKind::Internal))
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.0.status);
+        let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::to_vec(&self.0).unwrap_or_default();
+        let mut response = (status, body).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        match status {
+            StatusCode::UNAUTHORIZED => {
+                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+            }
+            _ => {}
+        }
+        response
+    }
+}
+
+impl From<RaiseError> for Failure {
+    fn from(error: RaiseError) -> Self {
+        match error {
+            RaiseError::Unknown(_) => Failure::new(ProblemKind::NotFound, error.to_string()),
+            RaiseError::NoOpinion(_) | RaiseError::Own(_) => {
+                Failure::new(ProblemKind::Conflict, error.to_string())
+            }
+            RaiseError::Publish(PublishError::Invalid(error)) => {
+                Failure::new(ProblemKind::Invalid, error.to_string())
+            }
+            RaiseError::Publish(PublishError::Store(error)) => Failure::internal(&error),
+            RaiseError::Publish(PublishError::TwoWriters | PublishError::Stopping) => {
+                Failure::new(ProblemKind::Unavailable, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(error: SourceError) -> Self {
+        Failure::internal(&error)
+    }
+}
+
+impl From<TakeError> for Failure {
+    fn from(error: TakeError) -> Self {
+        match error {
+            TakeError::Unproven(_) | TakeError::Ahead { .. } => {
+                Failure::new(ProblemKind::Invalid, error.to_string())
+            }
+            TakeError::Frozen(_) => Failure::new(ProblemKind::Conflict, error.to_string()),
+            TakeError::Source(error) => Failure::internal(&error),
+            TakeError::Store(error) => Failure::internal(&error),
+        }
+    }
+}
+
+impl From<SignatureError> for Failure {
+    fn from(error: SignatureError) -> Self {
+        let kind = match error {
+            SignatureError::TooMany => ProblemKind::TooMany,
+            _ => ProblemKind::Unauthenticated,
+        };
+        Failure::new(kind, error.to_string())
+    }
+}

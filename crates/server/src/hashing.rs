@@ -1,0 +1,216 @@
+//! Turns uploads into signals on threads of their own, a few at a time; the bytes end here.
+//!
+//! **Invariant:** all uploads together never take more memory than [`Hashing`] was given.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::body::Body;
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use watchfire_api::problem::{Problem, ProblemKind};
+use watchfire_api::wire::{MediaInfo, SignalJson};
+use watchfire_media::hash::{Content, HashError, Hashed, Options, hash};
+use watchfire_media::picture;
+use watchfire_media::video::{Decoder, FrameRate, VideoError};
+use watchfire_signal::alert::ContentKind;
+use watchfire_signal::value::{Signal, Span, Value};
+use watchfire_signal::vpdq::Vpdq;
+
+use crate::answer::Failure;
+use crate::input::read_body;
+use crate::limits::Limit;
+
+/// Frames of a query that are hashed each second. The reference has every frame, so two a second line up with it
+/// wherever they fall.
+pub const QUERY_FRAMES_A_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
+
+/// The unit in which memory for uploads is handed out.
+const KIB: usize = 1024;
+
+/// What the hashing of uploads may use.
+#[derive(Debug, Clone)]
+pub struct HashingSetup {
+    /// The program that enters the sandbox; usually the running one.
+    pub executable: PathBuf,
+    /// The folder for copies of videos while they are decoded.
+    pub scratch: PathBuf,
+    /// The largest upload, in bytes.
+    pub max_bytes: usize,
+    /// Files that are hashed at the same time; others wait.
+    pub at_once: usize,
+    /// Memory for all uploads together, in bytes; at least one of the largest fits.
+    pub memory_bytes: usize,
+}
+
+/// Hashes uploads.
+#[derive(Debug)]
+pub struct Hashing {
+    decoder: Decoder,
+    upload: Limit,
+    memory: Limit,
+    slots: Semaphore,
+    room: Arc<Semaphore>,
+}
+
+/// An upload in memory, with its share of the room.
+#[derive(Debug)]
+pub(crate) struct Upload {
+    bytes: Bytes,
+    room: OwnedSemaphorePermit,
+}
+
+/// Which part of a video becomes signals, and how many frames.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Purpose {
+    /// To be compared with what is known: a few frames a second.
+    Query,
+    /// To be known: every frame, of the harmful part if there is one.
+    Reference(Option<Span>),
+}
+
+impl Hashing {
+    /// Prepares to hash; nothing runs before the first upload.
+    #[must_use]
+    pub fn new(setup: HashingSetup) -> Self {
+        let memory = setup.memory_bytes.max(setup.max_bytes);
+        Hashing {
+            decoder: Decoder::new(setup.executable, setup.scratch),
+            upload: Limit { name: "upload_bytes", value: setup.max_bytes },
+            memory: Limit { name: "upload_memory_bytes", value: memory },
+            slots: Semaphore::new(setup.at_once.max(1)),
+            room: Arc::new(Semaphore::new(memory.div_ceil(KIB))),
+        }
+    }
+
+    /// The largest upload.
+    pub(crate) fn limit(&self) -> Limit {
+        self.upload
+    }
+
+    /// Reads an upload into its share of the memory. A body that does not say how long it is takes the share of the
+    /// largest, so that none can grow beyond what was handed out.
+    pub(crate) async fn receive(&self, body: Body) -> Result<Upload, Failure> {
+        use hyper::body::Body as _;
+        let most = body.size_hint().upper().unwrap_or(self.upload.value as u64);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        if most > self.upload.value {
+            return Err(self.upload.too_large());
+        }
+        let room = self.share(most)?;
+        let bytes = read_body(body, Limit { value: most, ..self.upload }).await?;
+        Ok(Upload { bytes, room })
+    }
+
+    /// A share of the memory for uploads.
+    pub(crate) fn share(&self, bytes: usize) -> Result<OwnedSemaphorePermit, Failure> {
+        let share = u32::try_from(bytes.div_ceil(KIB)).unwrap_or(u32::MAX);
+        self.room.clone().try_acquire_many_owned(share).map_err(|_| self.memory.too_many())
+    }
+
+    /// Takes bytes that were read already.
+    pub(crate) fn received(bytes: Bytes, room: OwnedSemaphorePermit) -> Upload {
+        Upload { bytes, room }
+    }
+
+    /// Hashes an upload and lets its bytes go.
+    pub(crate) async fn signals(
+        &self,
+        upload: Upload,
+        purpose: Purpose,
+    ) -> Result<(MediaInfo, Vec<Signal>), Failure> {
+        let rate = match purpose {
+            Purpose::Query => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
+            Purpose::Reference(_) => FrameRate::Every,
+        };
+        let options =
+            Options { picture: picture::Limits::default(), video: self.decoder.clone(), rate };
+        let slot = self.slots.acquire().await;
+        let slot = slot.map_err(|_| Failure(Problem::plain(ProblemKind::Unavailable)))?;
+        let hashed = tokio::task::spawn_blocking(move || {
+            let Upload { bytes, room } = upload;
+            let hashed = hash(&bytes, &options);
+            drop((bytes, room));
+            hashed
+        });
+        let hashed = hashed.await.map_err(|error| Failure::internal(&error))?;
+        drop(slot);
+        let hashed = hashed.map_err(failure)?;
+        let span = match purpose {
+            Purpose::Query => None,
+            Purpose::Reference(span) => span,
+        };
+        Ok((info(&hashed), signals(hashed, span)?))
+    }
+}
+
+fn info(hashed: &Hashed) -> MediaInfo {
+    match &hashed.content {
+        Content::Picture(picture) => MediaInfo {
+            kind: ContentKind::Image,
+            width: picture.width,
+            height: picture.height,
+            duration_ms: None,
+            frames: None,
+        },
+        Content::Video(video) => MediaInfo {
+            kind: ContentKind::Video,
+            width: video.width,
+            height: video.height,
+            duration_ms: Some(video.duration_ms),
+            frames: Some(u32::try_from(video.vpdq.frames.len()).unwrap_or(u32::MAX)),
+        },
+    }
+}
+
+/// The exact hashes name the whole file, also where only a part of it is harmful: the file contains that part.
+fn signals(hashed: Hashed, span: Option<Span>) -> Result<Vec<Signal>, Failure> {
+    let mut signals = vec![Signal::new(hashed.sha256), Signal::new(hashed.md5)];
+    match hashed.content {
+        Content::Picture(_) if span.is_some() => {
+            return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
+        }
+        Content::Picture(picture) => {
+            let quality = Some(picture.quality);
+            signals.push(Signal { quality, ..Signal::new(picture.pdq) });
+        }
+        Content::Video(video) => {
+            let within =
+                |at_ms: u32| span.is_none_or(|span| (span.start_ms..=span.end_ms).contains(&at_ms));
+            let frames = video.vpdq.frames.into_iter().filter(|frame| within(frame.at_ms));
+            let vpdq = Vpdq { frames: frames.collect() };
+            if !vpdq.frames.is_empty() {
+                let signal = Signal { span, ..Signal::new(Value::Vpdq(vpdq)) };
+                signals.push(signal);
+            } else if span.is_some() {
+                return Err(Failure::new(
+                    ProblemKind::Invalid,
+                    "the span holds no frame of the video",
+                ));
+            }
+        }
+    }
+    Ok(signals)
+}
+
+/// Signals as JSON.
+pub(crate) fn to_json(signals: &[Signal]) -> Vec<SignalJson> {
+    signals.iter().map(SignalJson::from).collect()
+}
+
+fn failure(error: HashError) -> Failure {
+    let detail = error.to_string();
+    match error {
+        HashError::Video(VideoError::NoFfmpeg(_)) => Failure::new(ProblemKind::Unavailable, detail),
+        HashError::Video(VideoError::Sandbox(_) | VideoError::Io(_)) => Failure::internal(&error),
+        HashError::Video(VideoError::TooSlow(time)) => {
+            Limit { name: "video_seconds_of_work", value: time.as_secs() as usize }.exceeded()
+        }
+        HashError::Video(VideoError::TooLarge(_)) => {
+            let limit = Some("video_size".to_owned());
+            Failure(Problem { limit, ..Problem::new(ProblemKind::UndecodableMedia, detail) })
+        }
+        _ => Failure::new(ProblemKind::UndecodableMedia, detail),
+    }
+}

@@ -1,0 +1,113 @@
+//! Reads what requests carry: bodies up to a limit, JSON, queries and path segments, with a problem for what is wrong.
+
+use axum::body::Body;
+use axum::extract::{FromRequestParts, RawPathParams};
+use bytes::{Bytes, BytesMut};
+use http::request::Parts;
+use http::{HeaderMap, header};
+use http_body_util::BodyExt;
+use serde::de::DeserializeOwned;
+use watchfire_api::problem::ProblemKind;
+
+use crate::answer::Failure;
+use crate::limits::{JSON_BYTES, Limit};
+
+/// The longest detail that a problem repeats of what a caller sent.
+const MAX_DETAIL_CHARS: usize = 400;
+
+/// Reads a body that has at most so many bytes.
+pub(crate) async fn read_body(mut body: Body, limit: Limit) -> Result<Bytes, Failure> {
+    use hyper::body::Body as _;
+    if body.size_hint().lower() > limit.value as u64 {
+        return Err(limit.too_large());
+    }
+    let mut bytes = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        let frame =
+            frame.map_err(|error| Failure::new(ProblemKind::Malformed, error.to_string()))?;
+        let Ok(data) = frame.into_data() else { continue };
+        if bytes.len() + data.len() > limit.value {
+            return Err(limit.too_large());
+        }
+        // The usual body comes in one piece and is not copied.
+        if bytes.is_empty() && body.is_end_stream() {
+            return Ok(data);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.freeze())
+}
+
+/// Reads a body of JSON.
+pub(crate) async fn read_json<T: DeserializeOwned>(
+    parts: &Parts,
+    body: Body,
+) -> Result<T, Failure> {
+    if !is_json(&parts.headers) {
+        let detail = "the body has to be application/json";
+        return Err(Failure::new(ProblemKind::UnsupportedMediaType, detail));
+    }
+    json(&read_body(body, JSON_BYTES).await?)
+}
+
+/// Reads JSON: what is no JSON is malformed, what is JSON and says something else is invalid.
+pub(crate) fn json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let kind = if error.is_data() { ProblemKind::Invalid } else { ProblemKind::Malformed };
+        Failure::new(kind, cut(&error.to_string()))
+    })
+}
+
+/// Whether the body says that it is JSON.
+pub(crate) fn is_json(headers: &HeaderMap) -> bool {
+    media_type(headers).is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"))
+}
+
+/// The media type of the body, without parameters.
+pub(crate) fn media_type(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
+    value.split(';').next().map(str::trim)
+}
+
+/// The query of an address.
+pub(crate) struct Query<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let query = axum::extract::Query::from_request_parts(parts, state).await;
+        let query = query.map_err(|error| {
+            let mut why = error.body_text();
+            let mut cause = std::error::Error::source(&error);
+            while let Some(error) = cause {
+                why = error.to_string();
+                cause = error.source();
+            }
+            Failure::new(ProblemKind::Invalid, cut(&why))
+        })?;
+        Ok(Query(query.0))
+    }
+}
+
+/// The one parameter of a path, such as `{id}`.
+pub(crate) struct Named<T>(pub(crate) T);
+
+impl<T: std::str::FromStr<Err: std::fmt::Display>, S: Send + Sync> FromRequestParts<S>
+    for Named<T>
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let malformed = |error: String| Failure::new(ProblemKind::NotFound, cut(&error));
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|error| malformed(error.to_string()))?;
+        let (_, value) = params.iter().next().ok_or_else(|| malformed("no name".to_owned()))?;
+        value.parse().map(Named).map_err(|error: T::Err| malformed(error.to_string()))
+    }
+}
+
+/// Shortens what goes back to the caller.
+pub(crate) fn cut(text: &str) -> String {
+    text.chars().take(MAX_DETAIL_CHARS).collect()
+}

@@ -1,0 +1,86 @@
+//! The limits on what callers may ask, each with its name, so that an answer can say which one was reached.
+
+use std::time::Duration;
+
+use watchfire_api::problem::{Problem, ProblemKind};
+
+use crate::answer::Failure;
+
+/// A bound with the name that answers carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limit {
+    /// The name.
+    pub name: &'static str,
+    /// The value, in the unit that the name says.
+    pub value: usize,
+}
+
+/// JSON bodies: 64 vPDQ signals of some seconds each; one of two minutes has 300 kB.
+pub const JSON_BYTES: Limit = Limit { name: "json_bytes", value: 8 << 20 };
+
+/// Receipts: a size for each log of the largest coalition.
+pub const RECEIPT_BYTES: Limit = Limit { name: "receipt_bytes", value: 256 << 10 };
+
+/// Frames that a member brings in one request.
+pub const FRAME_BYTES: Limit =
+    Limit { name: "frame_bytes", value: watchfire_api::frame::MAX_FRAME_BYTES };
+
+/// Records asked for at once.
+pub const RECORD_INDICES: Limit =
+    Limit { name: "record_indices", value: watchfire_api::frame::MAX_RECORD_INDICES };
+
+/// Signals of one scan: a file has three, and a caller who adds more wants a batch.
+pub const SCAN_SIGNALS: Limit = Limit { name: "scan_signals", value: 64 };
+
+/// Alerts in a page.
+pub const PAGE: Limit = Limit { name: "page", value: 1_000 };
+
+/// Alerts in a page when the caller does not say how many.
+pub const DEFAULT_PAGE: usize = 100;
+
+/// The length of an idempotency key.
+pub const IDEMPOTENCY_KEY_BYTES: Limit = Limit { name: "idempotency_key_bytes", value: 255 };
+
+/// Requests to logs at a time by callers who are no members: a mirror needs a few, a flood gets no more.
+pub const ANONYMOUS_REQUESTS: Limit = Limit { name: "anonymous_requests", value: 64 };
+
+/// Streams at a time by callers who are no members.
+pub const ANONYMOUS_STREAMS: Limit = Limit { name: "anonymous_streams", value: 16 };
+
+/// Streams at a time by one member: one a log in a large coalition, twice while it reconnects.
+pub const MEMBER_STREAMS: Limit = Limit { name: "member_streams", value: 256 };
+
+/// Watchers of events at a time.
+pub const EVENT_STREAMS: Limit = Limit { name: "event_streams", value: 256 };
+
+/// Connections at a time.
+pub const CONNECTIONS: Limit = Limit { name: "connections", value: 8_192 };
+
+/// How long a request may take until its answer begins: hashing a long video is the slowest.
+pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
+
+/// How long a stream lives, so that every member comes back to be checked against the charter in force.
+pub const STREAM_LIFETIME: Duration = Duration::from_secs(3_600);
+
+/// How often a stream without news says that it stands.
+pub const PING_INTERVAL: Duration = Duration::from_secs(15);
+
+impl Limit {
+    /// The problem of something too large.
+    #[must_use]
+    pub fn too_large(self) -> Failure {
+        Failure(Problem::limit(ProblemKind::TooLarge, self.name, self.value as u64))
+    }
+
+    /// The problem of too many at a time.
+    #[must_use]
+    pub fn too_many(self) -> Failure {
+        Failure(Problem::limit(ProblemKind::TooMany, self.name, self.value as u64))
+    }
+
+    /// The problem of a request that says too much.
+    #[must_use]
+    pub fn exceeded(self) -> Failure {
+        Failure(Problem::limit(ProblemKind::Invalid, self.name, self.value as u64))
+    }
+}

@@ -1,0 +1,122 @@
+//! All routes with their documentation, and what happens around each of them.
+
+mod actions;
+mod alert;
+mod alerts;
+mod answers;
+mod events;
+mod hash;
+mod health;
+mod log;
+mod lookup;
+mod matches;
+mod members;
+mod scan;
+mod seen;
+mod stream;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::{Next, from_fn};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, header};
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Components, InfoBuilder, OpenApi, OpenApiBuilder};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use watchfire_api::problem::{Problem, ProblemKind};
+
+use crate::answer::Failure;
+use crate::limits::REQUEST_TIMEOUT;
+use crate::serve::Server;
+
+/// Every route of a node.
+pub fn router(server: Arc<Server>) -> Router {
+    let (router, openapi) = documented().split_for_parts();
+    let document: Arc<str> = text(&openapi).into();
+    let json = [(header::CONTENT_TYPE, "application/json")];
+    router
+        .route(
+            "/openapi.json",
+            axum::routing::get(move || async move { (json, document.to_string()) }),
+        )
+        .fallback(async || Failure(Problem::plain(ProblemKind::NotFound)))
+        .method_not_allowed_fallback(async || {
+            Failure(Problem::plain(ProblemKind::MethodNotAllowed))
+        })
+        .layer(from_fn(around))
+        .layer(axum::extract::DefaultBodyLimit::disable())
+        .with_state(server)
+}
+
+/// The OpenAPI 3.1 document of the native API, as it is served and as it stands in `docs/openapi.json`.
+pub fn openapi() -> String {
+    text(&documented().into_openapi())
+}
+
+fn text(openapi: &OpenApi) -> String {
+    let mut text = openapi.to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn documented() -> OpenApiRouter<Arc<Server>> {
+    let info = InfoBuilder::new()
+        .title("Watchfire")
+        .version(env!("CARGO_PKG_VERSION"))
+        .description(Some(
+            "A member's node: verdicts on uploads, alerts to the coalition and from it. Errors are problems of \
+             RFC 9457 with a stable `type`; a limit that was reached stands in `limit`.",
+        ))
+        .build();
+    let mut components = Components::new();
+    components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    let openapi = OpenApiBuilder::new().info(info).components(Some(components)).build();
+    OpenApiRouter::with_openapi(openapi)
+        .routes(routes!(scan::scan))
+        .routes(routes!(hash::hash))
+        .routes(routes!(lookup::lookup))
+        .routes(routes!(alerts::raise, alert::list))
+        .routes(routes!(alert::show))
+        .routes(routes!(answers::confirm))
+        .routes(routes!(answers::dispute))
+        .routes(routes!(answers::retract))
+        .routes(routes!(events::watch))
+        .routes(routes!(members::members))
+        .routes(routes!(actions::actions))
+        .routes(routes!(seen::forget))
+        .routes(routes!(log::checkpoint))
+        .routes(routes!(log::tile))
+        .routes(routes!(log::entries))
+        .routes(routes!(log::records))
+        .routes(routes!(stream::follow))
+        .routes(routes!(log::frames))
+        .routes(routes!(log::receipts))
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
+}
+
+/// Around every request: its time limit, and numbers about it.
+async fn around(request: Request, next: Next) -> Response {
+    // The route and not the address: an address of one's own invention must not make a new series.
+    let route =
+        request.extensions().get::<MatchedPath>().map_or("none", |path| path.as_str()).to_owned();
+    let begun = tokio::time::Instant::now();
+    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let mut response = answered.unwrap_or_else(|_| {
+        let problem =
+            Problem::limit(ProblemKind::Timeout, "request_seconds", REQUEST_TIMEOUT.as_secs());
+        Failure(problem).into_response()
+    });
+    let status = response.status().as_u16().to_string();
+    metrics::counter!("watchfire_http_requests_total", "route" => route.clone(), "status" => status).increment(1);
+    metrics::histogram!("watchfire_http_seconds", "route" => route)
+        .record(begun.elapsed().as_secs_f64());
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

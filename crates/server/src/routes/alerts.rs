@@ -1,0 +1,155 @@
+//! Raises alerts, by signals or by the file that was reported.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::multipart::{Field, Multipart};
+use axum::extract::{FromRequest, Request, State};
+use bytes::{Bytes, BytesMut};
+use http::StatusCode;
+use http::request::Parts;
+use watchfire_api::problem::{Problem, ProblemKind};
+use watchfire_api::wire::{AlertRequest, Raised, SignalSummary};
+use watchfire_node::raise::NewAlert;
+use watchfire_signal::alert::{Alert, ContentKind};
+use watchfire_signal::label::TAXONOMY_VERSION;
+use watchfire_signal::value::Signal;
+
+use super::answers::{check_ready, state_of};
+use super::matches::signals;
+use crate::answer::Failure;
+use crate::caller::{Allowed, Raising, answer_key};
+use crate::hashing::{Hashing, Purpose};
+use crate::input::{cut, is_json, json, media_type, read_json};
+use crate::limits::{JSON_BYTES, Limit};
+use crate::serve::Server;
+
+/// Raises an alert to the coalition.
+///
+/// With `application/json` the alert is known by its signals. With `multipart/form-data` the part `alert` is the same
+/// JSON without signals, and the part `media` is the file: its signals are made here, and the bytes end here. With an
+/// `Idempotency-Key` a repetition answers what the first request did.
+#[utoipa::path(
+    post, path = "/v1/alerts", tag = "alerts", security(("key" = ["curate"])),
+    params(("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless.")),
+    request_body(content(
+        (AlertRequest = "application/json"),
+        (AlertRequest = "multipart/form-data"),
+    )),
+    responses(
+        (status = 201, body = Raised),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn raise(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Raising>,
+    request: Request,
+) -> Result<(StatusCode, Json<Raised>), Failure> {
+    check_ready(&server)?;
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let (alert, kind, signals) = if is_json(&parts.headers) {
+        by_signals(&parts, body).await?
+    } else if media_type(&parts.headers).is_some_and(|kind| kind == "multipart/form-data") {
+        by_media(&server, parts, body).await?
+    } else {
+        let detail = "the body has to be application/json or multipart/form-data";
+        return Err(Failure::new(ProblemKind::UnsupportedMediaType, detail));
+    };
+    let signals_summary = signals.iter().map(SignalSummary::from).collect();
+    let new = new_alert(alert, kind, signals, server.node.clock().now_ms());
+    let published = server.node.raise(new, key).await?;
+    let id = published.commitment;
+    let (log, index) = (server.node.log().clone(), published.index);
+    let state = state_of(&server, &id)?;
+    Ok((StatusCode::CREATED, Json(Raised { id, log, index, state, signals_summary })))
+}
+
+type Read = (AlertRequest, ContentKind, Vec<Signal>);
+
+async fn by_signals(parts: &Parts, body: Body) -> Result<Read, Failure> {
+    let invalid = |detail: &str| Failure::new(ProblemKind::Invalid, detail);
+    let alert: AlertRequest = read_json(parts, body).await?;
+    let kind =
+        alert.kind.ok_or_else(|| invalid("an alert by signals says what kind of content it is"))?;
+    if alert.signals.is_empty() {
+        return Err(invalid("an alert without a file has at least one signal"));
+    }
+    if alert.span.is_some() {
+        return Err(invalid("the span of a signal stands with the signal"));
+    }
+    let signals = signals(&alert.signals)?;
+    Ok((alert, kind, signals))
+}
+
+async fn by_media(server: &Server, parts: Parts, body: Body) -> Result<Read, Failure> {
+    let invalid = |detail: &str| Failure::new(ProblemKind::Invalid, detail);
+    let hashing = &server.hashing;
+    // The length of the whole request bounds the file's.
+    let room = hashing.share(hashing.limit().value)?;
+    let mut form = Multipart::from_request(Request::from_parts(parts, body), &())
+        .await
+        .map_err(|error| Failure::new(ProblemKind::Malformed, cut(&error.body_text())))?;
+    let (mut alert, mut media) = (None, None);
+    while let Some(field) = form.next_field().await.map_err(|error| malformed(&error))? {
+        match field.name() {
+            Some("alert") if alert.is_none() => alert = Some(part(field, JSON_BYTES).await?),
+            Some("media") if media.is_none() => media = Some(part(field, hashing.limit()).await?),
+            _ => return Err(invalid("the form has one part `alert` and one part `media`")),
+        }
+    }
+    let (Some(alert), Some(media)) = (alert, media) else {
+        return Err(invalid("the form has one part `alert` and one part `media`"));
+    };
+    let alert: AlertRequest = json(&alert)?;
+    if !alert.signals.is_empty() || alert.kind.is_some() {
+        return Err(invalid("with a file, its kind and signals are made here"));
+    }
+    let upload = Hashing::received(media, room);
+    let (info, signals) = hashing.signals(upload, Purpose::Reference(alert.span)).await?;
+    Ok((alert, info.kind, signals))
+}
+
+async fn part(mut field: Field<'_>, limit: Limit) -> Result<Bytes, Failure> {
+    let mut bytes = BytesMut::new();
+    while let Some(piece) = field.chunk().await.map_err(|error| malformed(&error))? {
+        if bytes.len() + piece.len() > limit.value {
+            return Err(limit.too_large());
+        }
+        bytes.extend_from_slice(&piece);
+    }
+    Ok(bytes.freeze())
+}
+
+fn malformed(error: &axum::extract::multipart::MultipartError) -> Failure {
+    Failure::new(ProblemKind::Malformed, cut(&error.body_text()))
+}
+
+fn new_alert(said: AlertRequest, kind: ContentKind, signals: Vec<Signal>, now_ms: u64) -> NewAlert {
+    let valid_until = now_ms.saturating_add(said.valid_for_s.saturating_mul(1000));
+    let mut exceptions = said.exceptions;
+    exceptions.sort_by_key(|exception| exception.code());
+    NewAlert {
+        alert: Alert {
+            kind,
+            signals,
+            labels: said.labels,
+            taxonomy: TAXONOMY_VERSION,
+            confidence: said.confidence,
+            suggestion: said.suggestion,
+            exceptions,
+            valid_until,
+            family: None,
+            incident: said.incident,
+            evidence_hold: said.evidence_hold,
+            authority: said.authority,
+        },
+        severity: said.severity,
+        review: said.review,
+        provenance: said.provenance,
+        group: said.group,
+        test: said.test,
+    }
+}

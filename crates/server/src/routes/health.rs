@@ -1,0 +1,70 @@
+//! Whether the node lives, is ready, and how much it does.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequestParts, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::{StatusCode, header};
+use watchfire_api::problem::{Problem, ProblemKind};
+use watchfire_api::wire::{Readiness, ReadyView};
+use watchfire_node as node;
+
+use crate::answer::Failure;
+use crate::caller::{Allowed, Measuring};
+use crate::connection::Remote;
+use crate::serve::Server;
+
+/// Answers as long as the process does.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = String)))]
+pub(crate) async fn alive() -> &'static str {
+    "alive\n"
+}
+
+/// Whether the node serves and may sign.
+#[utoipa::path(
+    get, path = "/readyz", tag = "health",
+    responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
+)]
+pub(crate) async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, Json<ReadyView>) {
+    let (status, readiness, detail) = match server.node.readiness() {
+        node::Readiness::Ready => (StatusCode::OK, Readiness::Ready, None),
+        node::Readiness::Recovering => {
+            (StatusCode::SERVICE_UNAVAILABLE, Readiness::Recovering, None)
+        }
+        node::Readiness::Failed(why) => {
+            (StatusCode::SERVICE_UNAVAILABLE, Readiness::Failed, Some(why))
+        }
+    };
+    (status, Json(ReadyView { readiness, detail }))
+}
+
+/// Numbers for Prometheus: to loopback, or with a key of the scope `audit`.
+#[utoipa::path(
+    get, path = "/metrics", tag = "health", security((), ("key" = ["audit"])),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn metrics(
+    State(server): State<Arc<Server>>,
+    request: Request,
+) -> Result<Response, Failure> {
+    let (mut parts, _) = request.into_parts();
+    // Behind a proxy everybody may come from loopback.
+    let near = !server.behind_proxy
+        && parts.extensions.get::<Remote>().is_some_and(|remote| remote.0.ip().is_loopback());
+    if !near {
+        Allowed::<Measuring>::from_request_parts(&mut parts, &server).await?;
+    }
+    let handle = server.metrics.as_ref();
+    let handle =
+        handle.ok_or_else(|| Failure::new(ProblemKind::NotFound, "metrics are not recorded"))?;
+    let (signals, items) = server.node.sizes();
+    metrics::gauge!("watchfire_known_signals").set(signals as f64);
+    metrics::gauge!("watchfire_seen_items").set(items as f64);
+    handle.run_upkeep();
+    let head = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+    Ok((head, handle.render()).into_response())
+}

@@ -1,0 +1,34 @@
+//! Looks a signal up, whatever this node's policy makes of it.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use watchfire_api::problem::Problem;
+use watchfire_api::wire::{LookupQuery, Lookups, SignalJson};
+
+use super::matches::{found, signals};
+use crate::answer::Failure;
+use crate::caller::{Allowed, Scanning};
+use crate::input::Query;
+use crate::serve::Server;
+
+/// The known signals near one.
+#[utoipa::path(
+    get, path = "/v1/lookup", tag = "scan", params(LookupQuery), security(("key" = ["scan"])),
+    responses(
+        (status = 200, body = Lookups),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn lookup(
+    State(server): State<Arc<Server>>,
+    _caller: Allowed<Scanning>,
+    Query(query): Query<LookupQuery>,
+) -> Result<Json<Lookups>, Failure> {
+    let LookupQuery { kind, value } = query;
+    let signal = SignalJson { kind, value, quality: None, span: None, rule: None };
+    let now_ms = server.node.clock().now_ms();
+    let matches = server.node.lookup(&signals(&[signal])?);
+    Ok(Json(Lookups { matches: matches.iter().map(|one| found(one, now_ms)).collect() }))
+}

@@ -1,0 +1,88 @@
+//! Writes matches and states of the node as JSON, and reads signals from it.
+
+use watchfire_api::problem::ProblemKind;
+use watchfire_api::wire::{Match, Method, SignalJson, State};
+use watchfire_node::known;
+use watchfire_node::near::{self, Hit};
+use watchfire_node::scan::Reason;
+use watchfire_node::standing::{self, Stance};
+use watchfire_signal::commitment::Commitment;
+use watchfire_signal::value::Signal;
+
+use crate::answer::Failure;
+
+/// Reads signals; the first that is none is named by its place.
+pub(super) fn signals(json: &[SignalJson]) -> Result<Vec<Signal>, Failure> {
+    let read = |(place, json): (usize, &SignalJson)| {
+        Signal::try_from(json)
+            .map_err(|error| Failure::new(ProblemKind::Invalid, format!("signal {place}: {error}")))
+    };
+    json.iter().enumerate().map(read).collect()
+}
+
+/// A state of the node as JSON.
+pub(super) fn state(state: standing::State) -> State {
+    match state {
+        standing::State::Proposed => State::Proposed,
+        standing::State::Provisional => State::Provisional,
+        standing::State::Confirmed => State::Confirmed,
+        standing::State::Disputed => State::Disputed,
+        standing::State::Lapsed => State::Lapsed,
+        standing::State::Retracted => State::Retracted,
+    }
+}
+
+/// A reason of a verdict.
+pub(super) fn reason(reason: &Reason) -> Match {
+    Match {
+        case: reason.case,
+        record: reason.record,
+        state: state(reason.state),
+        label: reason.labels.first().cloned(),
+        severity: reason.severity,
+        members: reason.members.clone(),
+        rule: Some(reason.decision.rules.join(", ")).filter(|rules| !rules.is_empty()),
+        ..hit(&reason.hit, reason.case)
+    }
+}
+
+/// A match of a lookup, with the state at this moment.
+pub(super) fn found(found: &known::Match, now_ms: u64) -> Match {
+    let set = &found.set;
+    let stands = |stance: Stance| matches!(stance, Stance::Positive { .. });
+    let members = set.opinions.iter().filter(|(_, opinion)| stands(opinion.stance));
+    Match {
+        case: set.subject,
+        record: set.name,
+        state: state(set.state(now_ms)),
+        label: set.alert.as_ref().and_then(|alert| alert.labels.first().cloned()),
+        severity: set.header.severity.unwrap_or(0),
+        members: members.map(|(member, _)| member.clone()).collect(),
+        ..hit(&found.hit, set.subject)
+    }
+}
+
+/// The part of a match that says how the signals match.
+fn hit(hit: &Hit<Commitment>, case: Commitment) -> Match {
+    let aligned = hit.aligned;
+    Match {
+        case,
+        record: hit.owner,
+        state: State::Proposed,
+        label: None,
+        severity: 0,
+        members: Vec::new(),
+        signal: hit.kind,
+        method: match hit.method {
+            near::Method::Exact => Method::Exact,
+            near::Method::Near => Method::Near,
+            near::Method::Aligned => Method::Aligned,
+        },
+        distance: hit.distance.unwrap_or(0),
+        frames: aligned.map(|aligned| aligned.frames),
+        query_span_ms: aligned.map(|aligned| aligned.query),
+        reference_span_ms: aligned.map(|aligned| aligned.reference),
+        speed: aligned.map(|aligned| aligned.speed),
+        rule: None,
+    }
+}

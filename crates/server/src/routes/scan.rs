@@ -1,0 +1,91 @@
+//! Judges an item: signals or the file itself come in, the verdict with its reasons goes out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use tokio::time::Instant;
+use watchfire_api::problem::{Problem, ProblemKind};
+use watchfire_api::wire::{ScanQuery, ScanRequest, Verdict, VerdictKind};
+use watchfire_node::policy;
+use watchfire_signal::name::ItemId;
+use watchfire_signal::value::Signal;
+
+use super::matches::reason;
+use crate::answer::Failure;
+use crate::caller::{Allowed, Scanning};
+use crate::hashing::{Purpose, to_json};
+use crate::input::{Query, is_json, read_json};
+use crate::limits::SCAN_SIGNALS;
+use crate::serve::Server;
+
+/// Judges an item.
+///
+/// With `application/json` the body is a scan by signals. With any other content type it is the file itself, and the
+/// query names the item. The item is remembered with its signals, unless it is refused: an alert that comes later
+/// finds it.
+#[utoipa::path(
+    post, path = "/v1/scan", tag = "scan", params(ScanQuery), security(("key" = ["scan"])),
+    request_body(content(
+        (ScanRequest = "application/json"),
+        (Vec<u8> = "application/octet-stream"),
+    )),
+    responses(
+        (status = 200, body = Verdict),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn scan(
+    State(server): State<Arc<Server>>,
+    _caller: Allowed<Scanning>,
+    Query(query): Query<ScanQuery>,
+    request: Request,
+) -> Result<Json<Verdict>, Failure> {
+    let begun = Instant::now();
+    let (parts, body) = request.into_parts();
+    let (item, signals) = if is_json(&parts.headers) {
+        let scan: ScanRequest = read_json(&parts, body).await?;
+        (scan.item.clone(), from_json(&scan)?)
+    } else {
+        let item = query.item.ok_or_else(|| {
+            let detail = "the query has to name the item: /v1/scan?item=ID";
+            Failure::new(ProblemKind::Invalid, detail)
+        })?;
+        let upload = server.hashing.receive(body).await?;
+        (item, server.hashing.signals(upload, Purpose::Query).await?.1)
+    };
+    let shown = query.signals.then(|| to_json(&signals));
+    let scanned = server.node.scan(item.clone(), signals).await;
+    let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
+    metrics::histogram!("watchfire_scan_seconds").record(begun.elapsed().as_secs_f64());
+    Ok(Json(verdict(item, &scanned, shown, took_us)))
+}
+
+fn from_json(scan: &ScanRequest) -> Result<Vec<Signal>, Failure> {
+    if scan.signals.len() > SCAN_SIGNALS.value {
+        return Err(SCAN_SIGNALS.exceeded());
+    }
+    super::matches::signals(&scan.signals)
+}
+
+fn verdict(
+    item: ItemId,
+    scanned: &watchfire_node::scan::Scanned,
+    signals: Option<Vec<watchfire_api::wire::SignalJson>>,
+    took_us: u64,
+) -> Verdict {
+    Verdict {
+        item,
+        verdict: match scanned.verdict {
+            policy::Verdict::Allow => VerdictKind::Allow,
+            policy::Verdict::Flag => VerdictKind::Flag,
+            policy::Verdict::Review => VerdictKind::Review,
+            policy::Verdict::Block => VerdictKind::Block,
+        },
+        actions: scanned.actions.iter().map(ToString::to_string).collect(),
+        reasons: scanned.reasons.iter().map(reason).collect(),
+        policy_version: scanned.policy_version,
+        signals,
+        took_us,
+    }
+}

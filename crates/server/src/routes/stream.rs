@@ -1,0 +1,117 @@
+//! Pushes a log to whoever follows it, as it becomes durable here.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, StreamExt};
+use http::header;
+use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until, timeout_at};
+use utoipa::IntoParams;
+use watchfire_api::frame::{Frame, MEDIA_TYPE, split};
+use watchfire_api::problem::Problem;
+use watchfire_signal::name::MemberName;
+use watchfire_tlog::{Extension, SourceError};
+
+use super::log::{source, visible};
+use crate::answer::Failure;
+use crate::input::{Named, Query};
+use crate::limits::{PING_INTERVAL, STREAM_LIFETIME};
+use crate::member::Asker;
+use crate::serve::Server;
+
+/// Where to begin.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct FollowQuery {
+    /// The first index that the caller lacks.
+    from: u64,
+}
+
+/// Everything of a log from an index on, as frames of `docs/format.md`, section 10. Members of a record's group get
+/// the record with its leaf, others a hole. The stream says every 15 seconds that it stands, and ends after an hour.
+#[utoipa::path(
+    get, path = "/log/{member}/follow", tag = "log", params(("member" = String, Path), FollowQuery),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/cbor-seq"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn follow(
+    State(server): State<Arc<Server>>,
+    asker: Asker,
+    Named(member): Named<MemberName>,
+    Query(FollowQuery { from }): Query<FollowQuery>,
+) -> Result<Response, Failure> {
+    let place = server.places.stream(&asker)?;
+    let log = source(&server, &member)?.follow(from).await?;
+    let pushing = Pushing {
+        log,
+        server,
+        asker,
+        end: Instant::now() + STREAM_LIFETIME,
+        // The ping at the beginning makes proxies send the head on.
+        ready: VecDeque::from(ping()),
+        _place: place,
+    };
+    let frames =
+        stream::unfold(
+            pushing,
+            |mut pushing| async move { Some((pushing.next().await?, pushing)) },
+        );
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(frames)).into_response())
+}
+
+struct Pushing {
+    log: BoxStream<'static, Result<Extension, SourceError>>,
+    server: Arc<Server>,
+    asker: Asker,
+    end: Instant,
+    ready: VecDeque<Bytes>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Pushing {
+    async fn next(&mut self) -> Option<Result<Bytes, SourceError>> {
+        if let Some(frame) = self.ready.pop_front() {
+            return Some(Ok(frame));
+        }
+        let stop = self.server.stop.clone();
+        let ping_at = Instant::now() + PING_INTERVAL;
+        let more = tokio::select! {
+            () = stop.cancelled() => return None,
+            () = sleep_until(self.end) => return None,
+            more = timeout_at(ping_at, self.log.next()) => more,
+        };
+        match more {
+            Err(_) => self.ready.extend(ping()),
+            Ok(None) => return None,
+            Ok(Some(Err(error))) => {
+                tracing::error!(%error, "a log could not be read for a follower");
+                return Some(Err(error));
+            }
+            Ok(Some(Ok(extension))) => match split(&self.visible(extension)) {
+                Ok(frames) => self.ready.extend(frames),
+                Err(error) => return Some(Err(SourceError::Broken(error.to_string()))),
+            },
+        }
+        self.ready.pop_front().map(Ok)
+    }
+
+    fn visible(&self, mut extension: Extension) -> Extension {
+        let entries = extension.entries.into_iter();
+        let entries = entries.map(|entry| visible(&self.server, &self.asker, entry));
+        extension.entries = entries.collect();
+        extension
+    }
+}
+
+fn ping() -> Vec<Bytes> {
+    Frame::Ping.encode().into_iter().collect()
+}
