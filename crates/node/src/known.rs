@@ -6,7 +6,7 @@ use watchfire_signal::{commitment::Commitment, value::Signal};
 
 use crate::{
     cases::SignalSet,
-    near::{Hit, Near},
+    near::{Hit, Near, Whose},
 };
 
 /// Known signals and their sets. One task writes, everybody reads, nobody waits.
@@ -72,7 +72,7 @@ impl Known {
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
         let sets = self.sets.pin();
         let mut best = BTreeMap::<Commitment, Hit<Commitment>>::new();
-        for hit in signals.iter().flat_map(|signal| self.near.search(signal)) {
+        for hit in signals.iter().flat_map(|signal| self.near.search(signal, Whose::Held)) {
             match best.get(&hit.owner) {
                 Some(known) if known.strength() >= hit.strength() => {}
                 _ => {

@@ -38,6 +38,15 @@ pub struct Hit<K> {
     pub aligned: Option<Aligned>,
 }
 
+/// Whose rule decides whether two videos match.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// That of what is held here: an upload among known alerts.
+    Held,
+    /// That of the query: an alert among seen uploads, of which each copy counts.
+    Query,
+}
+
 /// A way of matching, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -166,7 +175,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
 
     /// Owners of signals near this one.
     #[must_use]
-    pub fn search(&self, signal: &Signal) -> Vec<Hit<K>> {
+    pub fn search(&self, signal: &Signal, whose: Whose) -> Vec<Hit<K>> {
         let Some(value) = matchable(signal) else { return Vec::new() };
         let exact = |ids: Vec<(u64, u32)>| self.hits(ids, signal, Method::Exact);
         match value {
@@ -178,10 +187,9 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             }
             Value::Vpdq(vpdq) => {
                 let frames = harmful_frames(vpdq, signal.span);
-                // An alert among seen videos goes by its own rule; an upload among alerts by theirs.
-                let found = match signal.rule {
-                    Some(rule) => self.videos.search_with(&frames, &self.video_rule(Some(rule))),
-                    None => self.videos.search(&frames),
+                let found = match whose {
+                    Whose::Held => self.videos.search(&frames),
+                    Whose::Query => self.videos.search_with(&frames, &self.video_rule(signal.rule)),
                 };
                 found.videos.iter().filter_map(|found| self.aligned(found)).collect()
             }

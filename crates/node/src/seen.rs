@@ -22,7 +22,7 @@ use watchfire_signal::{
 };
 use watchfire_store::{SeenItem, Store, StoreError};
 
-use crate::near::{Hit, Near};
+use crate::near::{Hit, Near, Whose};
 
 /// Items that can wait to be written; a scan waits for room only beyond that.
 pub const QUEUE: usize = 65_536;
@@ -156,7 +156,7 @@ impl Seen {
     #[must_use]
     pub fn search(&self, signal: &Signal) -> Vec<(Arc<Item>, Hit<u64>)> {
         let items = self.items.pin();
-        let found = self.near.search(signal);
+        let found = self.near.search(signal, Whose::Query);
         found.into_iter().filter_map(|hit| Some((items.get(&hit.owner)?.clone(), hit))).collect()
     }
 
