@@ -197,6 +197,13 @@ fn what_was_committed_to_once_keeps_its_commitment() {
 }
 
 #[test]
+fn an_effect_of_a_later_round_has_another_name() {
+    let effect = effect_name(&"tiktok:123".parse().unwrap(), "remove", &subject(), 258);
+    let computed_by_python = "d1f8e33b08646f9a1c37c774526b0997981e930e76f68367810d5e199a013cce";
+    assert_eq!(effect.to_string(), computed_by_python);
+}
+
+#[test]
 fn the_examples_of_the_format_are_accepted() {
     let block = FORMAT.split("\n## 12. Examples\n").nth(1).unwrap().split("```").nth(1).unwrap();
     let mut found: Vec<(String, String)> = Vec::new();
