@@ -3,17 +3,24 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use watchfire_node::{
+    clock::Random,
     peer::Peer,
     policy::Verdict,
     raise::Answer,
     standing::{PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
-    commitment::Commitment, name::ItemId, pdq::Pdq, reason::Reason, statement::Basis, value::Signal,
+    commitment::Commitment,
+    name::ItemId,
+    pdq::Pdq,
+    reason::Reason,
+    statement::Basis,
+    value::{Signal, Span},
+    vpdq::{Frame, Vpdq},
 };
 use watchfire_store::{MemoryStore, Store};
 
-use crate::coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, name, start};
+use crate::coalition::{Cast, Stage, TestClock, TestPeer, TestRandom, alert, charter, name, start};
 
 const MEMBERS: [(&str, &str); 4] =
     [("tiktok", "bytedance"), ("twitch", "amazon"), ("reddit", "advance"), ("google", "alphabet")];
@@ -110,6 +117,40 @@ async fn a_confirmed_alert_takes_held_copies_down_and_a_retraction_brings_them_b
     let orders = google.platform.orders.lock().unwrap().clone();
     let told = orders.iter().map(|order| (order.item.as_str(), order.action.as_str()));
     assert_eq!(told.collect::<Vec<_>>(), [("google:1", "remove"), ("google:1", "restore")]);
+}
+
+/// A made-up video: a new random-looking picture every half second, each frame a little noisy.
+fn clip(start: u32, seconds: u32, frames_a_second: u32) -> Vpdq {
+    let frame = |number: u32| {
+        let at_ms = number * 1_000 / frames_a_second;
+        let mut hash = [0; 32];
+        TestRandom::new(u64::from(start + at_ms / 500)).fill(&mut hash);
+        hash[(number % 32) as usize] ^= 1;
+        Frame { number, quality: 100, pdq: Pdq(hash), at_ms }
+    };
+    Vpdq { frames: (0..seconds * frames_a_second).map(frame).collect() }
+}
+
+#[tokio::test]
+async fn a_video_is_found_by_its_aligned_frames_held_or_uploaded() {
+    let stages = coalition().await;
+    let twitch = &stages["twitch"];
+    let copy = Signal::new(clip(0, 10, 2));
+    let other = Signal::new(clip(1_000, 10, 2));
+    twitch.node.scan(item("twitch:copy"), vec![copy.clone()]).await;
+    twitch.node.scan(item("twitch:other"), vec![other.clone()]).await;
+    // Only three seconds of it are harmful, and listed at every frame.
+    let span = Some(Span { start_ms: 2_000, end_ms: 5_000 });
+    let reference = Signal { span, ..Signal::new(clip(0, 10, 30)) };
+    stages["tiktok"].node.raise(alert(vec![reference]), None).await.unwrap();
+    until_hidden(twitch, "twitch:copy", true).await;
+    assert!(!twitch.platform.is_hidden("twitch:other"));
+    let scanned = twitch.node.judge(&[copy]);
+    assert_eq!(scanned.verdict, Verdict::Block);
+    let aligned = scanned.reasons[0].hit.aligned.unwrap();
+    assert!(aligned.frames >= 3 && aligned.query.start_ms >= 2_000, "{aligned:?}");
+    assert!(aligned.query.end_ms <= 5_000, "{aligned:?}");
+    assert_eq!(twitch.node.judge(&[other]).verdict, Verdict::Allow);
 }
 
 #[tokio::test]
