@@ -33,6 +33,9 @@ pub const MAX_CPU_SECONDS: u64 = 1_800;
 /// Address space of the child: 4K video with two threads needs less than half of it.
 pub const MAX_ADDRESS_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
+// The number of processes has no limit here: the kernel counts all of a user's, so a limit would
+// depend on what else runs. Starting a process is refused instead, and threads end at the memory.
+
 /// Files that the child may have open; ffmpeg needs one and its libraries a few while starting.
 const MAX_OPEN_FILES: u64 = 64;
 

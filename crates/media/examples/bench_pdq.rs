@@ -1,0 +1,66 @@
+//! Times PDQ from pixels, and from JPEG bytes if files are given: the best and the median of many runs.
+//!
+//! `cargo run --release -p watchfire-media --example bench_pdq [FILE.jpg …]`
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+use watchfire_media::pdq::{Hasher, Layout, Pixels};
+use watchfire_media::picture::{self, Limits};
+
+/// Sizes of the comparison in docs: 512², 1.6 and 12 megapixels.
+const SIZES: [(u32, u32); 3] = [(512, 512), (1600, 1004), (4000, 3000)];
+
+/// How long one measurement goes on, whatever the size.
+const AT_LEAST: Duration = Duration::from_secs(1);
+
+fn main() {
+    let mut hasher = Hasher::default();
+    for (width, height) in SIZES {
+        let bytes = picture_of(width, height);
+        let Some(pixels) = Pixels::new(width, height, Layout::Rgb, &bytes) else { continue };
+        report(&format!("pixels {width}x{height}"), || {
+            black_box(hasher.hash(black_box(pixels)));
+        });
+    }
+    for path in std::env::args().skip(1) {
+        let Ok(bytes) = std::fs::read(&path) else {
+            println!("{path}: cannot be read");
+            continue;
+        };
+        report(&format!("decode {path}"), || {
+            let _ = black_box(picture::decode(black_box(&bytes), &Limits::default()));
+        });
+        report(&format!("decode and hash {path}"), || {
+            if let Ok(picture) = picture::decode(black_box(&bytes), &Limits::default()) {
+                black_box(hasher.hash(picture.pixels()));
+            }
+        });
+    }
+}
+
+/// Smooth colours with some noise; the time does not depend on what is in a picture.
+fn picture_of(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(width as usize * height as usize * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let noise = x.wrapping_mul(2_654_435_761).wrapping_add(y.wrapping_mul(40_503)) >> 28;
+            bytes.extend([(x * 255 / width) as u8, (y * 255 / height) as u8, (noise * 16) as u8]);
+        }
+    }
+    bytes
+}
+
+fn report(what: &str, mut run: impl FnMut()) {
+    let start = Instant::now();
+    let mut times = Vec::new();
+    while start.elapsed() < AT_LEAST || times.len() < 5 {
+        let begin = Instant::now();
+        run();
+        times.push(begin.elapsed());
+    }
+    times.sort_unstable();
+    let ms = |time: Duration| time.as_secs_f64() * 1e3;
+    println!("{what}: best {:.3} ms, median {:.3} ms", ms(times[0]), ms(times[times.len() / 2]));
+}
