@@ -1,100 +1,46 @@
-//! A member's node: its parts, how they start together, and the verbs that others call.
+//! A member's node: its parts, and the verbs that others call.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+mod start;
 
-use thiserror::Error;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
-    charter::{Charter, SignedCharter},
+    charter::Charter,
     commitment::Commitment,
-    header::CharterRef,
     name::{ItemId, LogName, MemberName},
     record::{Leaf, open},
     statement::Statement,
     value::Signal,
 };
 use watchfire_store::{Effect, Store, StoreError};
-use watchfire_tlog::{Extension, Origin, OwnKey, PeerKey, Source};
+use watchfire_tlog::{Extension, Origin, PeerKey, Source};
 
 use crate::{
     access::{self, Caller},
-    cases::{Cases, SignalSet},
-    charter::{TrustError, check_founding},
+    cases::SignalSet,
     clock::{Clock, Random},
-    connector::Connector,
-    deliver::Deliverer,
-    enforce::{Consequences, Enforcer},
     events::Events,
-    follow::Follower,
     judge::Judge,
     known::{Known, Match},
-    peer::Peer,
     policy::Policy,
-    publish::{ANSWERS, AnswerKey, Published, Publisher, Sequencer},
+    publish::{ANSWERS, AnswerKey, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
     receipts::Receipts,
-    recover::recover,
-    replicate::{LogCopy, TakeError, load_verified},
+    replicate::{LogCopy, TakeError},
     scan::{Scanned, Scanner},
     seen::Seen,
     standing::State,
-    upload::{OwnLog, upload},
 };
+
+pub use start::{Setup, StartError};
 
 /// How long a caller waits for its own statement to be folded, so that the answer can name the
 /// state it led to.
 const FOLD_WAIT: Duration = Duration::from_secs(2);
 /// How long stopping waits for what is under way.
 const STOP_WAIT: Duration = Duration::from_secs(5);
-
-/// All that a node is made of. Only the binary puts this together.
-pub struct Setup {
-    /// Who we are.
-    pub me: MemberName,
-    /// Our key, for log and requests.
-    pub key: OwnKey,
-    /// The coalition's constitution.
-    pub charter: SignedCharter,
-    /// Our rules.
-    pub policy: Policy,
-    /// Where data lives.
-    pub store: Arc<dyn Store>,
-    /// The members that can be reached.
-    pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
-    /// What carries out actions, by name.
-    pub connectors: BTreeMap<String, Arc<dyn Connector>>,
-    /// Which of them removes and restores.
-    pub remover: Option<String>,
-    /// Sign without asking any peer what it holds of our log. Only for a coalition of one, or
-    /// when all peers are lost.
-    pub alone: bool,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// Randomness.
-    pub random: Arc<dyn Random>,
-}
-
-/// Why a node did not start.
-#[derive(Debug, Error)]
-pub enum StartError {
-    /// The charter is not in force.
-    #[error("charter: {0}")]
-    Charter(#[from] TrustError),
-    /// We are not in it, or under another key.
-    #[error("the charter does not name member {0} with this node's key")]
-    NotAMember(MemberName),
-    /// A name cannot be the name of a log.
-    #[error("{0}")]
-    Name(String),
-    /// The store failed.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// Whether a node may sign yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -141,167 +87,6 @@ pub struct AlertView {
 }
 
 impl Node {
-    /// Checks the charter, folds what the store holds, and starts to work. Serving may begin when
-    /// it returns; signing begins when [`Node::readiness`] says so.
-    ///
-    /// # Errors
-    /// [`StartError`]; nothing runs then.
-    pub async fn start(setup: Setup) -> Result<Arc<Self>, StartError> {
-        check_founding(&setup.charter)?;
-        let charter = Arc::new(setup.charter.charter.clone());
-        let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
-        let own = own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))?.clone();
-        let log =
-            charter.log_of(&setup.me).ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
-        let events = Events::new(setup.clock.clone());
-        let copies = copies(&charter, &setup, &events)?;
-        let least = charter.least_min_matched_ms;
-        let known = Arc::new(Known::new(seed(&*setup.random), least));
-        let (seen, unwritten) =
-            Seen::load(setup.store.clone(), seed(&*setup.random), least).await?;
-        let seen = Arc::new(seen);
-        let judge = Judge { me: setup.me.clone(), policy: Arc::new(setup.policy.clone()) };
-        let scanner = Scanner {
-            known: known.clone(),
-            seen: seen.clone(),
-            judge: judge.clone(),
-            clock: setup.clock.clone(),
-        };
-        let (publisher, drafts) = Publisher::new();
-        let node = Arc::new(Self {
-            me: setup.me.clone(),
-            log,
-            charter: charter.clone(),
-            store: setup.store.clone(),
-            clock: setup.clock.clone(),
-            random: setup.random.clone(),
-            copies,
-            known,
-            seen,
-            judge,
-            scanner,
-            publisher,
-            events,
-            receipts: Receipts::default(),
-            readiness: watch::Sender::new(Readiness::Recovering),
-            outbox: Arc::new(Notify::new()),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        });
-        let enforcer = Enforcer::default();
-        let mut follower = node.follower(enforcer.clone());
-        follower.catch_up().await?;
-        node.spawn(follower.run());
-        node.spawn(node.consequences(setup.remover.clone()).run(enforcer));
-        node.spawn(unwritten.run(node.store.clone()));
-        node.spawn(node.deliverer(setup.connectors.clone()).run());
-        node.spawn_peers(&setup.peers, own.address.is_none());
-        let sequencer = node.clone().sign_when_safe(setup, drafts);
-        node.spawn(sequencer);
-        Ok(node)
-    }
-
-    fn follower(&self, enforcer: Enforcer) -> Follower {
-        Follower {
-            cases: Cases::new(self.charter.clone()),
-            store: self.store.clone(),
-            known: self.known.clone(),
-            judge: self.judge.clone(),
-            enforcer,
-            events: self.events.clone(),
-            receipts: self.receipts.clone(),
-            clock: self.clock.clone(),
-            cursors: HashMap::new(),
-            deadlines: BTreeSet::new(),
-        }
-    }
-
-    fn consequences(&self, connector: Option<String>) -> Consequences {
-        Consequences {
-            known: self.known.clone(),
-            seen: self.seen.clone(),
-            judge: self.judge.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            connector,
-            outbox: self.outbox.clone(),
-        }
-    }
-
-    fn deliverer(&self, connectors: BTreeMap<String, Arc<dyn Connector>>) -> Deliverer {
-        Deliverer {
-            store: self.store.clone(),
-            connectors,
-            clock: self.clock.clone(),
-            random: self.random.clone(),
-            events: self.events.clone(),
-            outbox: self.outbox.clone(),
-        }
-    }
-
-    fn spawn_peers(&self, peers: &BTreeMap<MemberName, Arc<dyn Peer>>, unreachable: bool) {
-        for (member, peer) in peers {
-            let Some(log) = self.charter.log_of(member) else { continue };
-            if let Some(copy) = self.copies.get(&log).cloned() {
-                let (source, random) = (peer.source(&log), self.random.clone());
-                self.spawn(async move { copy.run(source, random).await });
-            }
-            self.spawn(self.receipts.clone().run(peer.clone()));
-            if unreachable && let Some(own) = self.own_log() {
-                let ours = self.store.read(&own.origin);
-                self.spawn(upload(own, ours, peer.clone(), self.random.clone()));
-            }
-        }
-    }
-
-    fn own_log(&self) -> Option<OwnLog> {
-        let copy = self.copies.get(&self.log)?;
-        Some(OwnLog { log: self.log.clone(), origin: copy.origin().clone(), key: *copy.key() })
-    }
-
-    /// Recovers our own log from the peers, then lets the sequencer write.
-    async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: crate::publish::Drafts) {
-        let Some(own) = self.copies.get(&self.log).cloned() else { return };
-        let ask = !setup.alone && !setup.peers.is_empty();
-        if ask && let Err(error) = recover(&self.log, &own, &setup.peers).await {
-            tracing::error!(%error, "this node does not sign");
-            self.readiness.send_replace(Readiness::Failed(error.to_string()));
-            return;
-        }
-        let verified = match load_verified(&*self.store, own.origin(), own.key()).await {
-            Ok(verified) => verified,
-            Err(error) => {
-                self.readiness.send_replace(Readiness::Failed(error.to_string()));
-                return;
-            }
-        };
-        let sequencer = Sequencer {
-            log: self.log.clone(),
-            origin: own.origin().clone(),
-            key: setup.key,
-            charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
-            frontier: verified.frontier().clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
-        };
-        drop((own, setup.peers));
-        self.readiness.send_replace(Readiness::Ready);
-        sequencer.run(drafts).await;
-        let why = "the sequencer has stopped; see the log of this process";
-        self.readiness.send_replace(Readiness::Failed(why.to_owned()));
-    }
-
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            tokio::select! {
-                () = stop.cancelled() => {}
-                () = work => {}
-            }
-        });
-    }
-
     /// Stops everything; what was acknowledged is durable already.
     pub async fn stop(&self) {
         // What was scanned last is still on its way to the store.
@@ -565,29 +350,4 @@ impl Node {
         let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { return Ok(None) };
         Ok(open(&leaf, &record).ok())
     }
-}
-
-/// The copies of all members' logs, our own among them.
-fn copies(
-    charter: &Charter,
-    setup: &Setup,
-    events: &Events,
-) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
-    let mut copies = BTreeMap::new();
-    for member in &charter.members {
-        let key = PeerKey::from_bytes(&member.key)
-            .map_err(|_| StartError::Charter(TrustError::Key(member.name.clone())))?;
-        let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
-        let (store, clock) = (setup.store.clone(), setup.clock.clone());
-        let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
-            .map_err(|error| StartError::Name(error.to_string()))?;
-        copies.insert(log, Arc::new(copy));
-    }
-    Ok(copies)
-}
-
-fn seed(random: &dyn Random) -> [u8; 32] {
-    let mut seed = [0; 32];
-    random.fill(&mut seed);
-    seed
 }

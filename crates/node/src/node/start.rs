@@ -1,0 +1,274 @@
+//! Puts a node together and starts it: first what the store holds is folded, then work begins.
+//!
+//! **Invariant:** nothing is signed before the peers were asked what they hold of our log.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use thiserror::Error;
+use tokio::sync::{Notify, watch};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use watchfire_signal::{
+    charter::{Charter, SignedCharter},
+    header::CharterRef,
+    name::{LogName, MemberName},
+};
+use watchfire_store::{Store, StoreError};
+use watchfire_tlog::{OwnKey, PeerKey};
+
+use super::{Node, Readiness};
+use crate::{
+    cases::Cases,
+    charter::{TrustError, check_founding},
+    clock::{Clock, Random},
+    connector::Connector,
+    deliver::Deliverer,
+    enforce::{Consequences, Enforcer},
+    events::Events,
+    follow::Follower,
+    judge::Judge,
+    known::Known,
+    peer::Peer,
+    policy::Policy,
+    publish::{Drafts, Publisher, Sequencer},
+    receipts::Receipts,
+    recover::recover,
+    replicate::{LogCopy, load_verified},
+    scan::Scanner,
+    seen::Seen,
+    upload::{OwnLog, upload},
+};
+
+/// All that a node is made of. Only the binary puts this together.
+pub struct Setup {
+    /// Who we are.
+    pub me: MemberName,
+    /// Our key, for log and requests.
+    pub key: OwnKey,
+    /// The coalition's constitution.
+    pub charter: SignedCharter,
+    /// Our rules.
+    pub policy: Policy,
+    /// Where data lives.
+    pub store: Arc<dyn Store>,
+    /// The members that can be reached.
+    pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
+    /// What carries out actions, by name.
+    pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+    /// Which of them removes and restores.
+    pub remover: Option<String>,
+    /// Sign without asking any peer what it holds of our log. Only for a coalition of one, or
+    /// when all peers are lost.
+    pub alone: bool,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+/// Why a node did not start.
+#[derive(Debug, Error)]
+pub enum StartError {
+    /// The charter is not in force.
+    #[error("charter: {0}")]
+    Charter(#[from] TrustError),
+    /// We are not in it, or under another key.
+    #[error("the charter does not name member {0} with this node's key")]
+    NotAMember(MemberName),
+    /// A name cannot be the name of a log.
+    #[error("{0}")]
+    Name(String),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Node {
+    /// Checks the charter, folds what the store holds, and starts to work. Serving may begin when
+    /// it returns; signing begins when [`Node::readiness`] says so.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start(setup: Setup) -> Result<Arc<Self>, StartError> {
+        check_founding(&setup.charter)?;
+        let charter = Arc::new(setup.charter.charter.clone());
+        let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
+        let own = own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))?.clone();
+        let log =
+            charter.log_of(&setup.me).ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
+        let events = Events::new(setup.clock.clone());
+        let copies = copies(&charter, &setup, &events)?;
+        let least = charter.least_min_matched_ms;
+        let known = Arc::new(Known::new(seed(&*setup.random), least));
+        let (seen, unwritten) =
+            Seen::load(setup.store.clone(), seed(&*setup.random), least).await?;
+        let seen = Arc::new(seen);
+        let judge = Judge { me: setup.me.clone(), policy: Arc::new(setup.policy.clone()) };
+        let scanner = Scanner {
+            known: known.clone(),
+            seen: seen.clone(),
+            judge: judge.clone(),
+            clock: setup.clock.clone(),
+        };
+        let (publisher, drafts) = Publisher::new();
+        let node = Arc::new(Self {
+            me: setup.me.clone(),
+            log,
+            charter: charter.clone(),
+            store: setup.store.clone(),
+            clock: setup.clock.clone(),
+            random: setup.random.clone(),
+            copies,
+            known,
+            seen,
+            judge,
+            scanner,
+            publisher,
+            events,
+            receipts: Receipts::default(),
+            readiness: watch::Sender::new(Readiness::Recovering),
+            outbox: Arc::new(Notify::new()),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        });
+        let enforcer = Enforcer::default();
+        let mut follower = node.follower(enforcer.clone());
+        follower.catch_up().await?;
+        node.spawn(follower.run());
+        node.spawn(node.consequences(setup.remover.clone()).run(enforcer));
+        node.spawn(unwritten.run(node.store.clone()));
+        node.spawn(node.deliverer(setup.connectors.clone()).run());
+        node.spawn_peers(&setup.peers, own.address.is_none());
+        let sequencer = node.clone().sign_when_safe(setup, drafts);
+        node.spawn(sequencer);
+        Ok(node)
+    }
+
+    fn follower(&self, enforcer: Enforcer) -> Follower {
+        Follower {
+            cases: Cases::new(self.charter.clone()),
+            store: self.store.clone(),
+            known: self.known.clone(),
+            judge: self.judge.clone(),
+            enforcer,
+            events: self.events.clone(),
+            receipts: self.receipts.clone(),
+            clock: self.clock.clone(),
+            cursors: HashMap::new(),
+            deadlines: BTreeSet::new(),
+        }
+    }
+
+    fn consequences(&self, connector: Option<String>) -> Consequences {
+        Consequences {
+            known: self.known.clone(),
+            seen: self.seen.clone(),
+            judge: self.judge.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            connector,
+            outbox: self.outbox.clone(),
+        }
+    }
+
+    fn deliverer(&self, connectors: BTreeMap<String, Arc<dyn Connector>>) -> Deliverer {
+        Deliverer {
+            store: self.store.clone(),
+            connectors,
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            events: self.events.clone(),
+            outbox: self.outbox.clone(),
+        }
+    }
+
+    fn spawn_peers(&self, peers: &BTreeMap<MemberName, Arc<dyn Peer>>, unreachable: bool) {
+        for (member, peer) in peers {
+            let Some(log) = self.charter.log_of(member) else { continue };
+            if let Some(copy) = self.copies.get(&log).cloned() {
+                let (source, random) = (peer.source(&log), self.random.clone());
+                self.spawn(async move { copy.run(source, random).await });
+            }
+            self.spawn(self.receipts.clone().run(peer.clone()));
+            if unreachable && let Some(own) = self.own_log() {
+                let ours = self.store.read(&own.origin);
+                self.spawn(upload(own, ours, peer.clone(), self.random.clone()));
+            }
+        }
+    }
+
+    fn own_log(&self) -> Option<OwnLog> {
+        let copy = self.copies.get(&self.log)?;
+        Some(OwnLog { log: self.log.clone(), origin: copy.origin().clone(), key: *copy.key() })
+    }
+
+    /// Recovers our own log from the peers, then lets the sequencer write.
+    async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: Drafts) {
+        let Some(own) = self.copies.get(&self.log).cloned() else { return };
+        let ask = !setup.alone && !setup.peers.is_empty();
+        if ask && let Err(error) = recover(&self.log, &own, &setup.peers).await {
+            tracing::error!(%error, "this node does not sign");
+            self.readiness.send_replace(Readiness::Failed(error.to_string()));
+            return;
+        }
+        let verified = match load_verified(&*self.store, own.origin(), own.key()).await {
+            Ok(verified) => verified,
+            Err(error) => {
+                self.readiness.send_replace(Readiness::Failed(error.to_string()));
+                return;
+            }
+        };
+        let sequencer = Sequencer {
+            log: self.log.clone(),
+            origin: own.origin().clone(),
+            key: setup.key,
+            charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
+            frontier: verified.frontier().clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        };
+        drop((own, setup.peers));
+        self.readiness.send_replace(Readiness::Ready);
+        sequencer.run(drafts).await;
+        let why = "the sequencer has stopped; see the log of this process";
+        self.readiness.send_replace(Readiness::Failed(why.to_owned()));
+    }
+
+    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = work => {}
+            }
+        });
+    }
+}
+
+/// The copies of all members' logs, our own among them.
+fn copies(
+    charter: &Charter,
+    setup: &Setup,
+    events: &Events,
+) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
+    let mut copies = BTreeMap::new();
+    for member in &charter.members {
+        let key = PeerKey::from_bytes(&member.key)
+            .map_err(|_| StartError::Charter(TrustError::Key(member.name.clone())))?;
+        let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
+        let (store, clock) = (setup.store.clone(), setup.clock.clone());
+        let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
+            .map_err(|error| StartError::Name(error.to_string()))?;
+        copies.insert(log, Arc::new(copy));
+    }
+    Ok(copies)
+}
+
+fn seed(random: &dyn Random) -> [u8; 32] {
+    let mut seed = [0; 32];
+    random.fill(&mut seed);
+    seed
+}
