@@ -41,7 +41,7 @@ else
 fi
 stage docs env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 stage binary cargo build --locked --quiet --package watchfire-cli
-stage demo target/debug/watchfire demo --short
+stage demo target/debug/watchfire demo --alerts 20
 
 # nextest says "N tests run: N passed (…), N failed"; cargo test "test result: ok. N passed; N failed".
 count() {
