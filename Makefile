@@ -12,8 +12,8 @@ demo: toolchain media ## ten members on this machine play the story; ARGS="--med
 test: toolchain media ## format, house rules, lints, tests, documentation, a short demo
 	@scripts/test.sh
 
-bench: toolchain media ## measure: hashing and the index
-	cargo bench --workspace --locked $(ARGS)
+bench: toolchain ## measure hashing, the index and durable commits on this machine
+	@scripts/bench.sh
 
 build: toolchain ## the binary that users run: target/release/watchfire
 	cargo build --release --locked --package watchfire-cli

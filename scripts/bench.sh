@@ -1,0 +1,20 @@
+#!/bin/sh
+# Measures what is promised: hashing, the index, durable commits. Numbers depend on the machine and
+# on what else it does; the first lines say which machine it was.
+set -eu
+cd "$(dirname "$0")/.."
+uname -srm
+grep -m1 'model name' /proc/cpuinfo || true
+uptime
+measure() {
+    package=$1 example=$2
+    shift 2
+    echo "==> $example $*"
+    cargo run --release --locked --quiet --package "$package" --example "$example" -- "$@"
+}
+measure watchfire-media bench_pdq
+measure watchfire-index bench_index --size 1000000
+measure watchfire-index bench_index --size 1000000 --data skewed
+measure watchfire-index bench_videos --videos 10000
+# The disk under target/, not a temporary folder that may be memory.
+measure watchfire-store commit_latency target
