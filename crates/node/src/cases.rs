@@ -77,6 +77,20 @@ impl SignalSet {
         self.standing.state(now_ms)
     }
 
+    /// Takes a member's opinion in.
+    fn hold(&mut self, place: &Place, stance: Stance, verified_ms: u64) {
+        let stood = stance == Stance::Positive { human: true };
+        let opinion = Opinion { index: place.index, verified_ms, stance, stood };
+        let member = place.log.member.clone();
+        let latest = self.opinions.entry(member).or_insert_with(|| opinion.clone());
+        // What waited for its target is folded later than what came after it in its own log.
+        let stood = stood || latest.stood;
+        if latest.index < place.index {
+            *latest = opinion;
+        }
+        latest.stood = stood;
+    }
+
     /// What policy needs to know about it.
     #[must_use]
     pub fn facts<'a>(&'a self, me: &MemberName, policy: &Policy, now_ms: u64) -> Facts<'a> {
@@ -298,7 +312,7 @@ impl Cases {
             // A drill says nothing about the real thing, nor the other way round.
             return Err(Ignored::Senseless);
         }
-        let stance = match (leaf.header.verb, statement) {
+        match (leaf.header.verb, statement) {
             (Verb::Amend | Verb::Variant, statement) if is_set => {
                 if leaf.header.verb == Verb::Amend && place.log.member != *set.author() {
                     return Err(Ignored::NotAllowed);
@@ -308,50 +322,24 @@ impl Cases {
                     _ => None,
                 };
                 let subject = set.subject;
-                return Ok(Some(self.insert_set(place, leaf, subject, alert, verified_ms)));
+                Ok(Some(self.insert_set(place, leaf, subject, alert, verified_ms)))
             }
             (Verb::Renew, Some(Statement::Renew { valid_until })) if is_set => {
                 let member = place.log.member.clone();
                 set.renewals.push(Renewal { member, verified_ms, valid_until });
                 set.renewals.sort_unstable();
-                return Ok(Some(name));
+                Ok(Some(name))
             }
-            (Verb::Confirm, Some(Statement::Confirm { commitment, basis }))
-                if is_set && commitment == name =>
-            {
-                match basis {
-                    Basis::OwnCopySeenByHuman => Stance::Positive { human: true },
-                    // Nobody can honestly confirm what nobody there has seen: it counts as nothing.
-                    Basis::AutomaticMatch => return Ok(None),
-                }
+            (_, statement) => {
+                let Some(stance) = stance_of(place, leaf, statement, is_set.then_some(name))?
+                else {
+                    return Ok(None);
+                };
+                set.hold(place, stance, verified_ms);
+                self.meanings.insert(place.clone(), Meaning::OpinionOn(name));
+                Ok(Some(name))
             }
-            (Verb::Dispute, Some(Statement::Dispute { commitment, .. }))
-                if is_set && commitment == name =>
-            {
-                Stance::Disputes
-            }
-            (Verb::Retract, _) => {
-                let target = leaf.header.target.as_ref();
-                if target.is_none_or(|target| target.log != place.log) {
-                    return Err(Ignored::NotAllowed);
-                }
-                Stance::Withdrawn
-            }
-            // The body is a hole or says something else than the header: no opinion.
-            _ => return Err(Ignored::Senseless),
-        };
-        let stood = stance == Stance::Positive { human: true };
-        let opinion = Opinion { index: place.index, verified_ms, stance, stood };
-        let member = place.log.member.clone();
-        let latest = set.opinions.entry(member).or_insert_with(|| opinion.clone());
-        // What waited for its target is folded later than what came after it in its own log.
-        let stood = stood || latest.stood;
-        if latest.index < place.index {
-            *latest = opinion;
         }
-        latest.stood = stood;
-        self.meanings.insert(place.clone(), Meaning::OpinionOn(name));
-        Ok(Some(name))
     }
 
     fn wait(
@@ -407,6 +395,33 @@ impl Cases {
             dispute_quorum: self.charter.quorum_dispute(),
         };
         Standing::of(opinions, renewals, valid_until, &rules)
+    }
+}
+
+/// The opinion that a record expresses about `set`, if it speaks of a set; `None`: none that counts.
+fn stance_of(
+    place: &Place,
+    leaf: &Leaf,
+    statement: Option<Statement>,
+    set: Option<Commitment>,
+) -> Result<Option<Stance>, Ignored> {
+    match (leaf.header.verb, statement) {
+        (Verb::Confirm, Some(Statement::Confirm { commitment, basis }))
+            if set == Some(commitment) =>
+        {
+            // Nobody can honestly confirm what nobody there has seen: it counts as nothing.
+            let seen = basis == Basis::OwnCopySeenByHuman;
+            Ok(seen.then_some(Stance::Positive { human: true }))
+        }
+        (Verb::Dispute, Some(Statement::Dispute { commitment, .. })) if set == Some(commitment) => {
+            Ok(Some(Stance::Disputes))
+        }
+        (Verb::Retract, _) => {
+            let own = leaf.header.target.as_ref().is_some_and(|target| target.log == place.log);
+            if own { Ok(Some(Stance::Withdrawn)) } else { Err(Ignored::NotAllowed) }
+        }
+        // The body is a hole or says something else than the header: no opinion.
+        _ => Err(Ignored::Senseless),
     }
 }
 

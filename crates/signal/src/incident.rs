@@ -1,12 +1,12 @@
 //! The body of an incident record: what is declared, how grave, where, and which cases it ties.
 
 use serde::Serialize;
+use thiserror::Error;
 
 use crate::{
     cbor::{CborError, Item, Reader, Writer},
     code::codes,
     commitment::Commitment,
-    statement::StatementError,
     text::{self, MAX_LINE_BYTES, MAX_NOTE_BYTES},
 };
 
@@ -70,17 +70,28 @@ impl Item for Line {
     }
 }
 
+/// What is wrong with an incident.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum IncidentError {
+    /// A level that is not 1, 2 or 3, too many regions or too many cases.
+    #[error("an incident has a level of 1 to 3, at most 256 regions and 1024 cases")]
+    Shape,
+    /// A text is empty, too long, not in normalization form C, or has control characters.
+    #[error("{0}: a text that is empty, too long or has characters that cannot stand there")]
+    Text(&'static str),
+}
+
 impl Incident {
     /// Checks what the types leave open.
     ///
     /// # Errors
-    /// [`StatementError::Incident`] and [`StatementError::Text`].
-    pub fn validate(&self) -> Result<(), StatementError> {
+    /// [`IncidentError::Shape`] and [`IncidentError::Text`].
+    pub fn validate(&self) -> Result<(), IncidentError> {
         if !(1..=3).contains(&self.level)
             || self.regions.len() > MAX_REGIONS
             || self.cases.len() > MAX_CASES
         {
-            return Err(StatementError::Incident);
+            return Err(IncidentError::Shape);
         }
         let fields = [
             ("title", Some(&self.title), MAX_LINE_BYTES),
@@ -90,7 +101,7 @@ impl Incident {
         let regions = self.regions.iter().map(|region| ("region", Some(region), MAX_LINE_BYTES));
         let mut texts = fields.into_iter().chain(regions);
         let wrong = texts.find(|(_, text, most)| text.is_some_and(|t| !text::is_fit(t, *most)));
-        wrong.map_or(Ok(()), |(field, ..)| Err(StatementError::Text(field)))
+        wrong.map_or(Ok(()), |(field, ..)| Err(IncidentError::Text(field)))
     }
 }
 

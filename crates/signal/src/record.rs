@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// The longest leaf in bytes: entry bundles of C2SP tlog-tiles carry a 16-bit length.
-pub const MAX_LEAF_BYTES: usize = 65_535;
+pub const MAX_LEAF_BYTES: usize = 65_534;
 
 /// The longest record in bytes: a frame must fit in memory many times over.
 pub const MAX_RECORD_BYTES: usize = 1_048_576;

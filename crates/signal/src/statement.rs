@@ -10,7 +10,7 @@ use crate::{
     commitment::Commitment,
     header::{Header, Provenance},
     hex,
-    incident::Incident,
+    incident::{Incident, IncidentError},
     label::Class,
     name::MemberName,
     text::{self, MAX_NOTE_BYTES},
@@ -228,9 +228,9 @@ pub enum StatementError {
     /// More than 64 binary digits.
     #[error("a bucket is 0 to 64")]
     Bucket,
-    /// A level that is not 1, 2 or 3, too many regions or too many cases.
-    #[error("an incident has a level of 1 to 3, at most 256 regions and 1024 cases")]
-    Incident,
+    /// The incident is wrong.
+    #[error(transparent)]
+    Incident(#[from] IncidentError),
     /// A field is missing or does not belong there at this step.
     #[error("{0} is missing or does not belong there")]
     Field(&'static str),

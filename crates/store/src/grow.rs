@@ -6,22 +6,8 @@ use watchfire_tlog::frontier::Frontier;
 use watchfire_tlog::hash::TileHash;
 use watchfire_tlog::{Checkpoint, Hash, MAX_LEAF_BYTES, Origin, SignedCheckpoint};
 
-use crate::tail::entry_bytes;
+use crate::size::{MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, entry_bytes};
 use crate::{Append, Batch, CommitError};
-
-/// Leaf and record bytes of one append: with their framing they fit twice into a frame between
-/// members (4 MiB), and a record (1 MiB) always fits.
-pub const MAX_APPEND_BYTES: usize = 2 << 20;
-
-/// Entries of one append; bounds what a transaction holds besides its bytes.
-pub const MAX_APPEND_ENTRIES: usize = 4096;
-
-/// Leaf and record bytes of one item of `follow`. Not below [`MAX_APPEND_BYTES`], so that the leaves
-/// of any append fit into one item.
-pub const MAX_FOLLOW_BYTES: usize = MAX_APPEND_BYTES;
-
-/// Entries of one item of `follow`. Not below [`MAX_APPEND_ENTRIES`], for the same reason.
-pub const MAX_FOLLOW_ENTRIES: usize = MAX_APPEND_ENTRIES;
 
 /// Checks what can be known of a batch without the store.
 pub(crate) fn check(batch: &Batch) -> Result<(), CommitError> {

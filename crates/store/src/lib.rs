@@ -15,14 +15,15 @@ mod follow;
 mod grow;
 mod memory;
 mod seen;
+mod size;
 mod sqlite;
 mod store;
 mod tail;
 
 pub use batch::{Append, Batch, Row, Table};
 pub use effect::{Effect, EffectState, Settlement};
-pub use grow::{MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
 pub use memory::MemoryStore;
 pub use seen::SeenItem;
+pub use size::{MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
 pub use sqlite::{Counts, Durability, MAX_BLOB_BYTES, OpenError, SqliteOptions, SqliteStore};
 pub use store::{CommitError, Head, Held, Store, StoreError};

@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use watchfire_tlog::{Entry, Extension, SignedCheckpoint};
 
-use crate::{Append, Held, MAX_FOLLOW_ENTRIES};
+use crate::size::{MAX_FOLLOW_ENTRIES, entry_bytes};
+use crate::{Append, Held};
 
 /// Leaf and record bytes that a tail keeps of one log: some hundred ordinary alerts, and with a
 /// hundred logs still only 100 MiB. All of it fits into one item of `follow`.
@@ -97,9 +98,4 @@ impl Tail {
             self.from += 1;
         }
     }
-}
-
-/// The bytes of an entry that travel.
-pub(crate) fn entry_bytes(entry: &Entry) -> usize {
-    entry.leaf.len() + entry.record.as_ref().map_or(0, Bytes::len)
 }

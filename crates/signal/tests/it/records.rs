@@ -168,7 +168,7 @@ fn a_leaf_of_another_version_says_what_it_speaks_about() {
 #[test]
 fn a_leaf_and_a_record_have_a_greatest_size() {
     let long = |bytes: usize| vec![0_u8; bytes];
-    assert!(matches!(Leaf::decode(&long(65_536)), Err(DecodeError::TooLong { .. })));
+    assert!(matches!(Leaf::decode(&long(65_535)), Err(DecodeError::TooLong { .. })));
     assert!(matches!(Record::decode(&long(1_048_577)), Err(DecodeError::TooLong { .. })));
-    assert!(!matches!(Leaf::decode(&long(65_535)), Err(DecodeError::TooLong { .. })));
+    assert!(!matches!(Leaf::decode(&long(65_534)), Err(DecodeError::TooLong { .. })));
 }

@@ -181,7 +181,7 @@ async fn catch_up(author: &Author, steps: &mut Steps, from: u64) -> Vec<Entry> {
         let step = steps.next().await.expect("the stream goes on").unwrap();
         assert_eq!(step.from, from + entries.len() as u64);
         assert!(
-            step.entries.iter().map(crate::tail::entry_bytes).sum::<usize>() <= MAX_FOLLOW_BYTES
+            step.entries.iter().map(crate::size::entry_bytes).sum::<usize>() <= MAX_FOLLOW_BYTES
         );
         entries.extend(step.entries);
         assert_eq!(author.verified_size(&step.checkpoint), from + entries.len() as u64);

@@ -12,8 +12,9 @@ use watchfire_tlog::{Entry, Extension, Hash, Origin, SignedCheckpoint, Source, S
 use super::Shared;
 use crate::feed::locked;
 use crate::follow::{ReadOn, follow};
-use crate::grow::{Grown, MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
-use crate::tail::entry_bytes;
+use crate::grow::Grown;
+use crate::size::entry_bytes;
+use crate::size::{MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
 use crate::{Append, Head, Held, StoreError};
 
 #[derive(Debug, Default)]

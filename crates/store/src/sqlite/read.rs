@@ -6,8 +6,8 @@ use sha2::{Digest, Sha256};
 use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint};
 
 use super::place::{end, index, int, place, uint};
-use crate::grow::{MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
-use crate::tail::entry_bytes;
+use crate::size::entry_bytes;
+use crate::size::{MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
 use crate::{Held, SeenItem, StoreError, Table};
 
 /// Bytes after which a list of entries ends; bounds the memory of a reader.
