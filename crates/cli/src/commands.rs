@@ -1,16 +1,20 @@
 //! The commands, a file each.
 
+mod alert;
 mod coalition;
 mod completions;
 mod demo;
+mod doctor;
 mod hash;
 mod init;
 mod key;
+mod log;
 mod man;
 mod match_files;
 mod receiver;
 mod reference;
 mod scan;
+mod serve;
 
 use clap::Subcommand;
 
@@ -22,13 +26,18 @@ pub(crate) enum Command {
     Demo(demo::Demo),
     Init(init::Init),
     #[command(subcommand)]
-    Key(key::Key),
-    #[command(subcommand)]
     Coalition(coalition::Coalition),
-    Receiver(receiver::Receiver),
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Key(key::Key),
     Hash(hash::Hash),
     Match(match_files::Match),
     Scan(scan::Scan),
+    Alert(alert::Alert),
+    #[command(subcommand)]
+    Log(log::Log),
+    Doctor(doctor::Doctor),
+    Receiver(receiver::Receiver),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(hide = true)]
@@ -45,6 +54,10 @@ pub(crate) fn run(command: Command, output: &Output) -> Ended {
         Command::Hash(hash) => hash::run(&hash, output),
         Command::Match(files) => match_files::run(&files, output),
         Command::Scan(scan) => scan::run(&scan, output),
+        Command::Alert(alert) => alert::run(&alert, output),
+        Command::Log(log) => log::run(&log, output),
+        Command::Doctor(doctor) => doctor::run(&doctor, output),
+        Command::Serve(args) => serve::run(&args, output),
         Command::Receiver(receiver) => receiver::run(&receiver, output),
         Command::Completions(completions) => completions::run(&completions),
         Command::Man(man) => man::run(&man, output),

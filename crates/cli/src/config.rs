@@ -96,13 +96,15 @@ pub(crate) struct Webhook {
 pub(crate) struct Media {
     /// The largest upload in bytes.
     pub max_bytes: u64,
-    /// Videos that are decoded at the same time; others wait.
-    pub videos_at_once: usize,
+    /// Files that are hashed at the same time; others wait.
+    pub at_once: usize,
+    /// Memory for all uploads together, in bytes.
+    pub memory_bytes: u64,
 }
 
 impl Default for Media {
     fn default() -> Self {
-        Self { max_bytes: 512 << 20, videos_at_once: 2 }
+        Self { max_bytes: 512 << 20, at_once: 2, memory_bytes: 1 << 30 }
     }
 }
 

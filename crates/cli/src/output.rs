@@ -28,11 +28,6 @@ impl Output {
         Ok(())
     }
 
-    /// Writes a line for people; says nothing where JSON is asked for.
-    pub(crate) fn say(&self, text: impl Display) -> Result<(), Failure> {
-        if self.json { Ok(()) } else { self.line(text) }
-    }
-
     /// Writes a line to standard error: something is wrong with one of several things.
     pub(crate) fn complain(&self, text: impl Display) {
         // Whoever closed standard error does not want to know.

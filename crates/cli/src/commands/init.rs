@@ -75,13 +75,13 @@ pub(crate) struct Made {
 
 /// Runs the command.
 pub(crate) fn run(init: &Init, output: &Output) -> Ended {
-    let made = make(init)?;
+    let made = runtime::block_on(make(init))??;
     output.answer(&made, || told(init, &made))?;
     Ok(Answer::Yes)
 }
 
 /// Makes the directory; what stands there already is never overwritten.
-pub(crate) fn make(init: &Init) -> Result<Made, Failure> {
+pub(crate) async fn make(init: &Init) -> Result<Made, Failure> {
     let directory = Directory::new(&init.dir);
     if directory.key_file().exists() || directory.config_file().exists() {
         let path = init.dir.display();
@@ -104,18 +104,18 @@ pub(crate) fn make(init: &Init) -> Result<Made, Failure> {
     write_new(&directory.card_file(), &format!("{card}\n"))?;
     let new = New { member: &init.member, listen: init.listen, address };
     write_new(&directory.config_file(), &Config::text(&new))?;
-    let api_key = first_key(&directory)?;
+    let api_key = first_key(&directory).await?;
     Ok(Made { member, directory: init.dir.clone(), api_key })
 }
 
-fn first_key(directory: &Directory) -> Result<String, Failure> {
+async fn first_key(directory: &Directory) -> Result<String, Failure> {
     let store = directory.store()?;
     let caller = Caller {
         name: "first".to_owned(),
         scopes: BTreeSet::from([Scope::Admin]),
         created_ms: SystemClock::default().now_ms(),
     };
-    Ok(runtime::block_on(make_key(&store, &SystemRandom, &caller))??)
+    Ok(make_key(&store, &SystemRandom, &caller).await?)
 }
 
 fn told(init: &Init, made: &Made) -> String {

@@ -9,7 +9,7 @@ use clap::Args;
 use serde::Serialize;
 use watchfire_node::{
     clock::{Random, SystemRandom},
-    near::{Hit, Method, Near},
+    near::{Hit, Method, Near, Whose},
 };
 use watchfire_signal::value::{Kind, Span};
 
@@ -91,7 +91,7 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let mut any = false;
     for file in &queries {
         let signals = hasher.signals(file)?.signals;
-        let mut hits: Vec<_> = signals.iter().flat_map(|signal| index.search(signal)).collect();
+        let mut hits: Vec<_> = signals.iter().flat_map(|signal| index.search(signal, Whose::Held)).collect();
         hits.sort_by_key(|hit| (hit.owner, std::cmp::Reverse(hit.strength())));
         let matches = hits.iter().filter_map(|hit| one(hit, &references));
         let found = Found { file, matches: matches.collect() };

@@ -77,7 +77,7 @@ impl Fleet {
         let mut members = Vec::new();
         let mut cards = Vec::new();
         for (player, ports) in CAST.iter().zip(ports.chunks_exact(2)) {
-            let (made, member) = found(plan, *player, ports[0], ports[1])?;
+            let (made, member) = found(plan, *player, ports[0], ports[1]).await?;
             cards.push(made.member);
             members.push(member);
         }
@@ -161,7 +161,7 @@ fn directory(place: &Path, player: &Player) -> Directory {
 }
 
 /// Makes a member's directory, configuration and platform folder.
-fn found(
+async fn found(
     plan: &Plan<'_>,
     player: Player,
     listen: SocketAddr,
@@ -177,7 +177,7 @@ fn found(
         address: reachable.then(|| format!("http://{listen}")),
         dir: directory(plan.place, &player).path().to_path_buf(),
     };
-    let made = init::make(&arguments)?;
+    let made = init::make(&arguments).await?;
     let directory = directory(plan.place, &player);
     let mut secret = [0; SECRET_BYTES];
     SystemRandom.fill(&mut secret);

@@ -1,0 +1,265 @@
+//! `watchfire alert`: raises alerts at a running node, shows and answers them.
+
+use std::{fs, path::PathBuf};
+
+use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
+use watchfire_api::wire::{
+    AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
+    DEFAULT_VALID_FOR_S, DisputeRequest, RetractRequest, SignalJson,
+};
+use watchfire_signal::{
+    alert::{ContentKind, Suggestion},
+    commitment::Commitment,
+    header::{Provenance, Review},
+    label::Label,
+    name::{GroupName, ItemId},
+    reason::Reason,
+    statement::Basis,
+    value::{Kind, Span},
+};
+
+use crate::{
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
+    node_api::{NodeApi, answered},
+    output::Output,
+    runtime,
+};
+
+/// Raise an alert at a running node, show alerts, answer them.
+///
+/// Example:
+///   export WATCHFIRE_KEY=wf_…
+///   watchfire alert raise --label self_harm.suicide_depiction --severity 3 clip.mp4
+///   watchfire alert raise --label hate.incitement --severity 2 --signal pdq:f8f8…
+///   watchfire alert show ID
+///   watchfire alert confirm ID
+///   watchfire alert retract ID --reason wrong_match
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Alert {
+    #[command(flatten)]
+    node: NodeApi,
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Say to the coalition that content is harmful: a file, of which only signals leave the node, or
+    /// signals.
+    Raise(Raise),
+    /// Show an alert: its state, what each member says, where it is effective.
+    Show {
+        /// The alert's id.
+        id: Commitment,
+    },
+    /// List all alerts that the node knows.
+    List,
+    /// Confirm an alert: somebody of this member has seen the member's own copy.
+    Confirm {
+        /// The alert's id.
+        id: Commitment,
+        /// On what grounds; an automatic match is noted and does not count.
+        #[arg(long, default_value = "human")]
+        basis: Ground,
+    },
+    /// Dispute an alert: it is not what it says.
+    Dispute(Answering),
+    /// Take this member's own opinion back: what it alone caused is restored.
+    Retract(Answering),
+}
+
+#[derive(Debug, Args)]
+struct Raise {
+    /// The picture or video; nothing with --signal.
+    file: Option<PathBuf>,
+    /// A signal as KIND:VALUE, several times if needed.
+    #[arg(long = "signal", value_parser = signal, conflicts_with = "file")]
+    signals: Vec<SignalJson>,
+    /// What content the signals are of: image, video, audio, text or url; by the signals without.
+    #[arg(long)]
+    kind: Option<ContentKind>,
+    /// What it is, such as self_harm.suicide_depiction; several of one family if needed.
+    #[arg(long = "label", required = true)]
+    labels: Vec<Label>,
+    /// How bad it is, 0 to 4.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(0..=4))]
+    severity: u8,
+    /// Who has looked: unreviewed, automatic, one_human, two_humans or external.
+    #[arg(long, default_value = "one_human")]
+    review: Review,
+    /// Where it comes from: own_detection, user_report, trusted_flagger, victim, member or
+    /// government_request.
+    #[arg(long, default_value = "own_detection")]
+    provenance: Provenance,
+    /// The authority that asked; exactly with --provenance government_request.
+    #[arg(long)]
+    authority: Option<String>,
+    /// The harmful part of a video, in milliseconds: START-END.
+    #[arg(long, value_parser = span)]
+    span: Option<Span>,
+    /// The platform's own id of the item; stays at the node.
+    #[arg(long)]
+    item: Option<ItemId>,
+    /// A drill: it travels, and nobody acts on it.
+    #[arg(long)]
+    test: bool,
+    /// Repeating a call with the same key does nothing twice.
+    #[arg(long)]
+    idempotency_key: Option<String>,
+}
+
+#[derive(Debug, Args)]
+struct Answering {
+    /// The alert's id.
+    id: Commitment,
+    /// Why: wrong_match, hash_collision, benign_context, mislabelled, out_of_scope, legal_local,
+    /// victim_withdrew, duplicate, test, compromised_issuer or undisclosed_government_pressure.
+    #[arg(long)]
+    reason: Reason,
+    /// More words, for the members of the group.
+    #[arg(long)]
+    note: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Ground {
+    Human,
+    Automatic,
+}
+
+fn signal(text: &str) -> Result<SignalJson, String> {
+    let (kind, value) = text.split_once(':').ok_or("a signal is KIND:VALUE")?;
+    let kind: Kind = kind.parse().map_err(|error| format!("{error}"))?;
+    Ok(SignalJson { kind, value: value.to_owned(), quality: None, span: None, rule: None })
+}
+
+fn span(text: &str) -> Result<Span, String> {
+    let (start, end) = text.split_once('-').ok_or("a span is START-END in milliseconds")?;
+    let number = |text: &str| text.parse::<u32>().map_err(|error| error.to_string());
+    Ok(Span { start_ms: number(start)?, end_ms: number(end)? })
+}
+
+/// Runs the command.
+pub(crate) fn run(alert: &Alert, output: &Output) -> Ended {
+    runtime::block_on(ask(alert, output))?
+}
+
+async fn ask(alert: &Alert, output: &Output) -> Ended {
+    let client = alert.node.client()?;
+    match &alert.what {
+        What::Raise(raise) => return raised(raise, &client, output).await,
+        What::List => return list(&client, output).await,
+        What::Show { id } => {
+            let view = answered(client.alert_view(id).await)?;
+            output.answer(&view, || text(&view))?;
+        }
+        What::Confirm { id, basis } => {
+            let basis = match basis {
+                Ground::Human => Basis::OwnCopySeenByHuman,
+                Ground::Automatic => Basis::AutomaticMatch,
+            };
+            said(&answered(client.confirm(id, &ConfirmRequest { basis }, None).await)?, output)?;
+        }
+        What::Dispute(Answering { id, reason, note }) => {
+            let dispute = DisputeRequest { reason: *reason, note: note.clone() };
+            said(&answered(client.dispute(id, &dispute, None).await)?, output)?;
+        }
+        What::Retract(Answering { id, reason, note }) => {
+            let retract = RetractRequest { reason: *reason, restore: true, note: note.clone() };
+            said(&answered(client.retract(id, &retract, None).await)?, output)?;
+        }
+    }
+    Ok(Answer::Yes)
+}
+
+async fn raised(raise: &Raise, client: &watchfire_api::client::Client, output: &Output) -> Ended {
+    let request = request(raise)?;
+    let key = raise.idempotency_key.as_deref();
+    let raised = match &raise.file {
+        None => client.alert(&request, key).await,
+        Some(path) => {
+            let bytes = fs::read(path).or_environment(path.display())?;
+            client.alert_media(&request, bytes, key).await
+        }
+    };
+    let raised = answered(raised)?;
+    output.answer(&raised, || format!("{} {}", raised.id, word(&raised.state)))?;
+    Ok(Answer::Yes)
+}
+
+fn request(raise: &Raise) -> Result<AlertRequest, Failure> {
+    if raise.file.is_none() && raise.signals.is_empty() {
+        return Err(environment("an alert needs a file or at least one --signal"));
+    }
+    let video = raise.signals.iter().any(|signal| signal.kind == Kind::Vpdq);
+    let guessed = if video { ContentKind::Video } else { ContentKind::Image };
+    let kind = raise.file.is_none().then_some(raise.kind.unwrap_or(guessed));
+    Ok(AlertRequest {
+        item: raise.item.clone(),
+        kind,
+        signals: raise.signals.clone(),
+        span: raise.span,
+        labels: raise.labels.clone(),
+        severity: raise.severity,
+        confidence: 100,
+        review: raise.review,
+        provenance: raise.provenance,
+        authority: raise.authority.clone(),
+        suggestion: Suggestion::Remove,
+        exceptions: Vec::new(),
+        valid_for_s: DEFAULT_VALID_FOR_S,
+        test: raise.test,
+        group: GroupName::all(),
+        evidence_hold: false,
+        incident: None,
+    })
+}
+
+async fn list(client: &watchfire_api::client::Client, output: &Output) -> Ended {
+    let mut after = None;
+    loop {
+        let page = answered(client.alerts(&AlertPageQuery { after, limit: None }).await)?;
+        for alert in &page.alerts {
+            output.answer(alert, || line(alert))?;
+        }
+        after = page.next;
+        if after.is_none() {
+            return Ok(Answer::Yes);
+        }
+    }
+}
+
+fn said(answer: &Answered, output: &Output) -> Result<(), Failure> {
+    output.answer(answer, || format!("{} {} {}", answer.log, answer.index, word(&answer.state)))
+}
+
+fn line(alert: &AlertSummary) -> String {
+    let labels: Vec<_> = alert.labels.iter().map(ToString::to_string).collect();
+    let AlertSummary { id, state, author, severity, .. } = alert;
+    format!("{id} {} {author} severity {severity} {}", word(state), labels.join(" "))
+}
+
+fn text(view: &AlertView) -> String {
+    let mut lines = vec![line(&view.summary)];
+    for opinion in &view.opinions {
+        let looked = if opinion.human { ", a person has looked" } else { "" };
+        lines.push(format!("  {} {}{looked}", opinion.member, word(&opinion.stance)));
+    }
+    for member in &view.members {
+        let when = match (member.effective, member.after_ms) {
+            (true, Some(after)) => format!("effective, told after {after} ms"),
+            (true, None) => "effective".to_owned(),
+            (false, _) => "not effective yet".to_owned(),
+        };
+        lines.push(format!("  {} {when}", member.member));
+    }
+    lines.join("\n")
+}
+
+/// The word that the JSON has for it.
+fn word(value: &impl Serialize) -> String {
+    let text = serde_json::to_value(value).ok();
+    text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+}

@@ -1,0 +1,211 @@
+//! `watchfire log verify`: audits a member's whole log from what anyone may read of it.
+
+mod public;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use clap::{Args, Subcommand};
+use futures_util::stream::BoxStream;
+use serde::Serialize;
+use watchfire_signal::{header::Provenance, name::LogName, record::Leaf};
+use watchfire_tlog::{
+    Entry, Extension, Hash, Origin, PeerKey, SignedCheckpoint, Source, SourceError, audit,
+};
+
+use crate::{
+    directory::read_charter,
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
+    network::way_out,
+    output::Output,
+    runtime,
+};
+
+use self::public::PublicLog;
+
+/// Look into logs.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Log {
+    Verify(Verify),
+}
+
+/// Check that a member's log is complete and was never rewritten, and count what it says in clear.
+///
+/// Reads the log's checkpoint and tiles, which anyone may, and walks all leaves up to the signed root.
+/// Leaves say who spoke, with which verb and reason, and whether a government asked; what exactly was
+/// said is committed to and not shown. The key comes from the coalition's charter, or as --key; the
+/// address is that of any member, which may also show its copy of another member's log. Exit code 1 on
+/// the first thing that is wrong.
+///
+/// Example:
+///   watchfire log verify https://watchfire.example/log/tiktok --charter charter.cbor
+///   watchfire log verify http://127.0.0.1:7001/log/tiktok --key 3d40…
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Verify {
+    /// Where the log is read: ADDRESS/log/MEMBER.
+    url: String,
+    /// The public key of the member, 64 hexadecimal digits.
+    #[arg(long, conflicts_with = "charter")]
+    key: Option<PeerKey>,
+    /// The coalition's charter, which names the member's key.
+    #[arg(long, required_unless_present = "key")]
+    charter: Option<PathBuf>,
+    /// A certificate in PEM that is trusted besides the system's.
+    #[arg(long)]
+    root: Vec<PathBuf>,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+struct Found {
+    log: String,
+    sound: bool,
+    size: u64,
+    root: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    verbs: BTreeMap<String, u64>,
+    reasons: BTreeMap<String, u64>,
+    government_requests: u64,
+    unreadable: u64,
+}
+
+/// Runs the command.
+pub(crate) fn run(log: &Log, output: &Output) -> Ended {
+    let Log::Verify(verify) = log;
+    runtime::block_on(check(verify, output))?
+}
+
+async fn check(verify: &Verify, output: &Output) -> Ended {
+    let out = way_out(&["0.0.0.0/0", "::/0"], &verify.root)?;
+    let log = Counting { source: PublicLog::new(out, &verify.url)?, counts: Default::default() };
+    let (origin, key) = expected(verify, &log.source).await?;
+    let bar = output.progress(2, "walking the log");
+    let mut progress = |done, of| {
+        bar.set_length(of);
+        bar.set_position(done);
+    };
+    let report = audit(&log, &origin, &key, &mut progress).await;
+    bar.finish_and_clear();
+    let counts = log.counts.into_inner().unwrap_or_default();
+    let found = Found {
+        log: origin.to_string(),
+        sound: report.is_sound(),
+        size: report.size,
+        root: report.root.to_string(),
+        problem: report.problem.as_ref().map(ToString::to_string),
+        ..counts
+    };
+    output.answer(&found, || text(&found))?;
+    Ok(Answer::of(found.sound))
+}
+
+/// The name and key that the log must have.
+async fn expected(verify: &Verify, source: &PublicLog) -> Result<(Origin, PeerKey), Failure> {
+    if let Some(key) = verify.key {
+        // With a key alone, the log may have any name: the key vouches for it.
+        let checkpoint = source.checkpoint().await?;
+        let text = checkpoint.map(|checkpoint| checkpoint.to_string()).unwrap_or_default();
+        let name = text.lines().next().unwrap_or_default();
+        let named = format!("{} has no checkpoint that names a log", verify.url);
+        return Ok((Origin::new(name).or_environment(named)?, key));
+    }
+    let path = verify.charter.as_ref().ok_or_else(|| environment("--key or --charter is needed"))?;
+    let signed = read_charter(path)?;
+    watchfire_node::charter::check_founding(&signed)?;
+    let charter = &signed.charter;
+    let name = source.member();
+    let missing = || environment(format!("the charter knows no member {name}"));
+    let member = name.parse().ok().and_then(|name| charter.member(&name)).ok_or_else(missing)?;
+    let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
+    let key = PeerKey::from_bytes(&member.key).or_environment("the key in the charter")?;
+    Ok((Origin::new(log.to_string()).or_environment("the name of the log")?, key))
+}
+
+/// Counts what leaves say in clear while they pass; what is counted was not verified yet, and is
+/// shown together with whether the log is sound.
+struct Counting {
+    source: PublicLog,
+    counts: std::sync::Mutex<Found>,
+}
+
+impl Default for Found {
+    fn default() -> Self {
+        Self {
+            log: String::new(),
+            sound: false,
+            size: 0,
+            root: String::new(),
+            problem: None,
+            verbs: BTreeMap::new(),
+            reasons: BTreeMap::new(),
+            government_requests: 0,
+            unreadable: 0,
+        }
+    }
+}
+
+impl Found {
+    fn count(&mut self, leaf: &[u8]) {
+        let Ok(leaf) = Leaf::decode(leaf) else {
+            self.unreadable += 1;
+            return;
+        };
+        let header = leaf.header;
+        *self.verbs.entry(header.verb.to_string()).or_default() += 1;
+        if let Some(reason) = header.reason {
+            *self.reasons.entry(reason.to_string()).or_default() += 1;
+        }
+        self.government_requests += u64::from(header.provenance == Provenance::GovernmentRequest);
+    }
+}
+
+#[async_trait]
+impl Source for Counting {
+    async fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, SourceError> {
+        self.source.checkpoint().await
+    }
+
+    async fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, SourceError> {
+        let entries = self.source.entries(from, to).await?;
+        let mut counts = self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        entries.iter().for_each(|entry| counts.count(&entry.leaf));
+        Ok(entries)
+    }
+
+    async fn hashes(&self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>, SourceError> {
+        self.source.hashes(level, from, to).await
+    }
+
+    async fn follow(
+        &self,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Extension, SourceError>>, SourceError> {
+        self.source.follow(from).await
+    }
+
+    async fn records(&self, indices: &[u64]) -> Result<Vec<Option<Bytes>>, SourceError> {
+        self.source.records(indices).await
+    }
+}
+
+fn text(found: &Found) -> String {
+    let mut lines = vec![match &found.problem {
+        None => format!("{}: {} leaves, complete and as signed", found.log, found.size),
+        Some(problem) => format!("{}: NOT SOUND after {} leaves: {problem}", found.log, found.size),
+    }];
+    lines.push(format!("root {}", found.root));
+    for (verb, count) in &found.verbs {
+        lines.push(format!("  {verb} {count}"));
+    }
+    for (reason, count) in &found.reasons {
+        lines.push(format!("  because of {reason} {count}"));
+    }
+    lines.push(format!("government requests {}", found.government_requests));
+    if found.unreadable > 0 {
+        lines.push(format!("leaves of a format unknown here {}", found.unreadable));
+    }
+    lines.join("\n")
+}

@@ -1,0 +1,202 @@
+//! `watchfire serve`: puts a node together from its data directory, and runs it.
+//!
+//! **Invariant:** a concrete store, a connector and the way to peers are named here and in no other
+//! place of a running node.
+
+mod peer;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Args;
+use tracing_subscriber::EnvFilter;
+use watchfire_api::{outbound::Outbound, peer::PeerClient, signature::Identity};
+use watchfire_connector::{standard_webhook::SigningKey, webhook};
+use watchfire_node::{
+    Node, Setup,
+    clock::{Clock, SystemClock, SystemRandom},
+    connector::Connector,
+    peer::Peer,
+};
+use watchfire_server::{Server, Tls, hashing::HashingSetup, serve};
+use watchfire_signal::{charter::Charter, name::MemberName};
+
+use crate::{
+    config::{self, Config},
+    directory::Directory,
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
+    network::way_out,
+    output::Output,
+    runtime,
+};
+
+use self::peer::{HttpPeer, Now};
+
+/// The name of the connector that removes and restores.
+const WEBHOOK: &str = "webhook";
+/// Metrics are named by the environment that collects them; logs are on unless told otherwise.
+const LOGS: &str = "info";
+
+/// Run a member's node.
+///
+/// Serves the API and the log, copies the logs of all other members, and carries actions out through
+/// the webhook. Prints one line when it listens; logs go to standard error (RUST_LOG chooses which).
+/// Before it signs anything, the node asks the other members what they hold of its log, so that a
+/// restored backup never contradicts what it said before. SIGTERM and SIGINT stop it; what was
+/// acknowledged is durable at any time.
+///
+/// Example:
+///   watchfire serve --dir ./tiktok
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Serve {
+    /// The data directory.
+    #[arg(long)]
+    dir: PathBuf,
+    /// Sign without asking any member what it holds of our log: only when all of them are lost.
+    #[arg(long)]
+    alone: bool,
+    /// Stop when standard input ends, for a process that starts this one.
+    #[arg(long, hide = true)]
+    stop_with_input: bool,
+}
+
+/// Runs the command.
+pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
+    let logs = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS));
+    tracing_subscriber::fmt().with_env_filter(logs).with_writer(std::io::stderr).init();
+    let directory = Directory::new(&args.dir);
+    let config = directory.config()?;
+    runtime::start()?.block_on(async {
+        let (node, server, tls) = assemble(args, &directory, &config).await?;
+        let running = serve(server, config.listen.addr, tls).await.or_environment("the server")?;
+        let scheme = if config.listen.tls == config::Tls::Files { "https" } else { "http" };
+        let address = format!("{scheme}://{}", running.address());
+        let told = serde_json::json!({ "member": config.member, "listening": address });
+        output.answer(&told, || format!("{} listens on {address}", config.member))?;
+        tokio::select! {
+            signal = runtime::stopped() => signal?,
+            () = runtime::input_ended(args.stop_with_input) => {}
+        }
+        tracing::info!("stopping");
+        running.stop().await;
+        node.stop().await;
+        Ok(Answer::Yes)
+    })
+}
+
+/// Puts node and server together; nothing listens yet.
+async fn assemble(
+    args: &Serve,
+    directory: &Directory,
+    config: &Config,
+) -> Result<(Arc<Node>, Server, Tls), Failure> {
+    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
+    let tls = tls(directory, &config.listen)?;
+    let out = way_out(&config.outbound.allow, &files(directory, &config.outbound.roots))?;
+    let charter = directory.charter()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let peers = peers(directory, &charter.charter, &config.member, &out, &clock)?;
+    let connectors = connectors(directory, config, &out, &clock)?;
+    let scratch = directory.file("scratch");
+    std::fs::create_dir_all(&scratch).or_environment(scratch.display())?;
+    let setup = Setup {
+        me: config.member.clone(),
+        key: directory.key()?,
+        charter,
+        policy: config.policy.clone(),
+        store: Arc::new(directory.store()?),
+        peers,
+        remover: connectors.keys().next().cloned(),
+        connectors,
+        alone: args.alone,
+        clock,
+        random: Arc::new(SystemRandom),
+    };
+    let node = Node::start(setup).await.or_environment("the node")?;
+    let max_bytes = usize::try_from(config.media.max_bytes).unwrap_or(usize::MAX);
+    let hashing = HashingSetup {
+        executable: std::env::current_exe()?,
+        scratch,
+        max_bytes,
+        at_once: config.media.at_once,
+        memory_bytes: usize::try_from(config.media.memory_bytes).unwrap_or(usize::MAX),
+    };
+    let server = Server::new(node.clone(), &config.listen.addresses, hashing, Some(metrics));
+    Ok((node, server.or_environment("the server")?, tls))
+}
+
+/// Paths of the configuration are relative to its directory.
+fn files(directory: &Directory, names: &[PathBuf]) -> Vec<PathBuf> {
+    names.iter().map(|name| directory.file(name)).collect()
+}
+
+fn tls(directory: &Directory, listen: &config::Listen) -> Result<Tls, Failure> {
+    let read = |name: &Option<PathBuf>, what: &str| {
+        let missing = || environment(format!("tls = \"files\" needs listen.{what}"));
+        let path = directory.file(name.as_ref().ok_or_else(missing)?);
+        std::fs::read(&path).or_environment(path.display())
+    };
+    match listen.tls {
+        config::Tls::Proxy => Ok(Tls::Proxy),
+        config::Tls::LoopbackPlain => Ok(Tls::LoopbackPlain),
+        config::Tls::Files => {
+            let certificate = read(&listen.certificate, "certificate")?;
+            let private_key = read(&listen.private_key, "private_key")?;
+            Tls::from_pem(&certificate, &private_key).or_environment("listen.certificate")
+        }
+    }
+}
+
+/// The members that can be reached.
+fn peers(
+    directory: &Directory,
+    charter: &Charter,
+    me: &MemberName,
+    out: &Outbound,
+    clock: &Arc<dyn Clock>,
+) -> Result<BTreeMap<MemberName, Arc<dyn Peer>>, Failure> {
+    let fresh = Arc::new(Now::new(clock.clone(), Arc::new(SystemRandom)));
+    let key = Arc::new(directory.key()?);
+    let identity = Identity { member: me.clone(), key, fresh };
+    let mut peers = BTreeMap::<MemberName, Arc<dyn Peer>>::new();
+    for member in charter.members.iter().filter(|member| member.name != *me) {
+        let Some(address) = &member.address else { continue };
+        let client = PeerClient::new(out.clone(), address, identity.clone());
+        let client = client.or_environment(format!("the address of {}", member.name))?;
+        peers.insert(member.name.clone(), Arc::new(HttpPeer::new(client)));
+    }
+    Ok(peers)
+}
+
+/// What carries out actions.
+fn connectors(
+    directory: &Directory,
+    config: &Config,
+    out: &Outbound,
+    clock: &Arc<dyn Clock>,
+) -> Result<BTreeMap<String, Arc<dyn Connector>>, Failure> {
+    let mut connectors = BTreeMap::<String, Arc<dyn Connector>>::new();
+    if let Some(configured) = &config.webhook {
+        let keys = configured.key_files.iter().map(|name| signing_key(directory, name));
+        let setup = webhook::Setup {
+            url: configured.url.clone(),
+            verify_url: configured.verify_url.clone(),
+            keys: keys.collect::<Result<_, _>>()?,
+            clock: clock.clone(),
+            out: out.clone(),
+        };
+        let webhook = webhook::Webhook::new(setup).or_environment("[webhook]")?;
+        connectors.insert(WEBHOOK.to_owned(), Arc::new(webhook));
+    }
+    Ok(connectors)
+}
+
+fn signing_key(directory: &Directory, name: &Path) -> Result<SigningKey, Failure> {
+    let path = directory.file(name);
+    let text = directory.secret(&path)?;
+    SigningKey::parse(text.trim()).or_environment(path.display())
+}

@@ -1,0 +1,68 @@
+//! Another member over HTTP, as the node wants to see it.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use watchfire_api::{peer::PeerClient, signature::Fresh};
+use watchfire_node::{
+    clock::{Clock, Random},
+    peer::{Peer, PeerError},
+};
+use watchfire_signal::name::LogName;
+use watchfire_tlog::{Extension, Source, SourceError};
+
+/// A member at its address.
+pub(super) struct HttpPeer {
+    client: PeerClient,
+}
+
+impl HttpPeer {
+    /// A member that a client speaks to.
+    pub(super) fn new(client: PeerClient) -> Self {
+        Self { client }
+    }
+}
+
+#[async_trait]
+impl Peer for HttpPeer {
+    fn source(&self, log: &LogName) -> Arc<dyn Source> {
+        Arc::new(self.client.source(&log.member))
+    }
+
+    async fn push(&self, _log: &LogName, more: &Extension) -> Result<u64, PeerError> {
+        self.client.push(more).await.map_err(told)
+    }
+
+    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+        self.client.receipt(effective).await.map_err(told)
+    }
+}
+
+fn told(error: SourceError) -> PeerError {
+    PeerError(error.to_string())
+}
+
+/// Time and chance for signatures, from the node's own clock and randomness.
+pub(super) struct Now {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+}
+
+impl Now {
+    /// From these.
+    pub(super) fn new(clock: Arc<dyn Clock>, random: Arc<dyn Random>) -> Self {
+        Self { clock, random }
+    }
+}
+
+impl Fresh for Now {
+    fn now_s(&self) -> u64 {
+        self.clock.now_ms() / 1_000
+    }
+
+    fn nonce(&self) -> [u8; 16] {
+        let mut nonce = [0; 16];
+        self.random.fill(&mut nonce);
+        nonce
+    }
+}

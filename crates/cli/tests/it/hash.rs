@@ -1,0 +1,105 @@
+//! `hash` and `match` against published hashes.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::program::{PROGRAM, code, json, run, words};
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
+
+/// Bits in which two hashes in hexadecimal differ.
+fn distance(one: &str, other: &str) -> u32 {
+    let digit = |c: char| c.to_digit(16).unwrap();
+    assert_eq!(one.len(), other.len());
+    one.chars().zip(other.chars()).map(|(a, b)| (digit(a) ^ digit(b)).count_ones()).sum()
+}
+
+#[test]
+fn pictures_have_the_published_hashes() {
+    let expected = fs::read_to_string(format!("{DATA}/pdq/expected.csv")).unwrap();
+    let mut compared = 0;
+    for line in expected.lines().skip(1) {
+        let fields: Vec<_> = line.split(',').collect();
+        let (pdq, quality) = (fields[3], fields[4].parse::<i32>().unwrap());
+        let output = run(["hash", &format!("{DATA}/pdq/images/{}", fields[0])]);
+        assert_eq!(code(&output), 0, "{}", words(&output));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let found = text.lines().find(|line| line.starts_with("pdq ")).unwrap();
+        let found: Vec<_> = found.split(' ').collect();
+        assert_eq!(found.len(), 3, "KIND VALUE QUALITY");
+        assert!((found[2].parse::<i32>().unwrap() - quality).abs() <= 5, "{line}");
+        if quality >= 80 {
+            assert!(distance(found[1], pdq) <= 10, "{line}");
+            compared += 1;
+        }
+    }
+    assert!(compared >= 5, "{compared} pictures of good quality were compared");
+}
+
+#[test]
+fn a_video_has_the_published_frames() {
+    let clip = format!("{DATA}/vpdq/videos/test-padded-dimensions.mp4");
+    let output = run(["hash", "--frames", &clip]);
+    let found = String::from_utf8(output.stdout).unwrap();
+    let expected =
+        fs::read_to_string(format!("{DATA}/vpdq/hashes/test-padded-dimensions.txt")).unwrap();
+    assert_eq!(found.lines().count(), expected.lines().count());
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        let (found, expected): (Vec<_>, Vec<_>) =
+            (found.split(',').collect(), expected.split(',').collect());
+        assert_eq!(found[0], expected[0]);
+        if expected[1].parse::<u32>().unwrap() >= 50 {
+            assert!(distance(found[2], expected[2]) < 31, "frame {}", found[0]);
+        }
+    }
+}
+
+#[test]
+fn a_file_that_is_no_media_has_its_exact_hashes_and_exit_code_1() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("text");
+    fs::write(&file, "abc").unwrap();
+    let output = run(["hash".as_ref(), file.as_os_str()]);
+    assert_eq!(code(&output), 1);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    assert_eq!(
+        text,
+        format!("sha256 {sha256} -\nmd5 900150983cd24fb0d6963f7d28e17f72 -\n")
+    );
+    assert_eq!(code(&run(["hash", "/nonexistent"])), 2);
+}
+
+#[test]
+fn of_several_files_json_has_one_object_a_line() {
+    let images = format!("{DATA}/pdq/images/modes");
+    let output = std::process::Command::new(PROGRAM).args(["--json", "hash", &images]).output().unwrap();
+    assert_eq!(code(&output), 0, "{}", words(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let files = fs::read_dir(&images).unwrap().count();
+    assert_eq!(text.lines().count(), files);
+    for line in text.lines() {
+        let object: Value = serde_json::from_str(line).unwrap();
+        assert_eq!(object["signals"][2]["kind"], "pdq");
+        assert_eq!(object["width"], 1600);
+    }
+}
+
+#[test]
+fn a_resized_picture_and_the_same_video_match_and_others_do_not() {
+    let images = format!("{DATA}/pdq/images");
+    let clip = format!("{DATA}/vpdq/videos/test-padded-dimensions.mp4");
+    let refs = format!("{images}/modes");
+    let found = json(["match", "--refs", &refs, &clip, "--", &format!("{images}/shrink-a-lot.jpg")]);
+    let matches = found["matches"].as_array().unwrap();
+    assert!(!matches.is_empty());
+    assert!(matches.iter().all(|one| one["method"] == "near" && one["decision"] == "match"));
+    let found = json(["match", "--refs", &refs, &clip, "--", &clip]);
+    let methods: Vec<_> =
+        found["matches"].as_array().unwrap().iter().map(|one| one["method"].clone()).collect();
+    assert_eq!(methods.iter().filter(|method| **method == "exact").count(), 2);
+    assert!(methods.contains(&"aligned".into()), "{found}");
+    let none = run(["match", "--refs", &clip, "--", &format!("{images}/wee.jpg")]);
+    assert_eq!(code(&none), 1, "{}", words(&none));
+}

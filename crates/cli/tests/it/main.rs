@@ -1,0 +1,10 @@
+//! The program as its users run it: exit codes, data directories, real nodes, and the short demo.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod coalition;
+mod demo;
+mod hash;
+mod nodes;
+mod program;
+mod trio;

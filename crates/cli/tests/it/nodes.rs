@@ -1,0 +1,108 @@
+//! Real nodes that alert each other, die, come back, and are restored from old backups.
+
+use crate::{
+    program::{code, run, words},
+    trio::{MEMBERS, Trio},
+};
+
+/// Hashes far from each other.
+fn picture(number: u8) -> String {
+    format!("{:02x}", number.wrapping_mul(0x4d)).repeat(32)
+}
+
+#[test]
+fn an_alert_reaches_all_and_survives_a_kill_of_its_author() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let first = trio.raise("ant", &picture(1));
+    trio.kill("ant");
+    for member in ["bee", "cat"] {
+        assert_eq!(trio.knows(member, &first)["author"], "ant");
+    }
+    trio.start(&["ant"]);
+    let found = trio.knows("ant", &first);
+    assert_eq!(found["state"], "PROVISIONAL");
+    // It goes on in the same log.
+    let second = trio.raise("ant", &picture(2));
+    let view = trio.knows("bee", &second);
+    assert_eq!(view["index"].as_u64(), found["index"].as_u64().map(|index| index + 1));
+}
+
+#[test]
+fn two_organisations_confirm_and_a_retraction_undoes_it() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let id = trio.raise("ant", &picture(3));
+    trio.knows("bee", &id);
+    trio.until("bee confirms", || trio.ask("bee", &["alert", "confirm", &id]));
+    trio.until("cat sees it confirmed", || {
+        (trio.knows("cat", &id)["state"] == "CONFIRMED").then_some(())
+    });
+    for member in ["ant", "bee"] {
+        let retract = ["alert", "retract", &id, "--reason", "wrong_match"];
+        trio.until("it is retracted", || trio.ask(member, &retract));
+    }
+    trio.until("cat sees it retracted", || {
+        (trio.knows("cat", &id)["state"] == "RETRACTED").then_some(())
+    });
+    let audit = trio.verify("cat", "bee");
+    assert_eq!((&audit["sound"], &audit["verbs"]["confirm"]), (&true.into(), &1.into()), "{audit}");
+    assert_eq!(audit["reasons"]["wrong_match"], 1);
+}
+
+#[test]
+fn a_restored_backup_recovers_its_log_from_its_peers_and_does_not_fork() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let yesterday = trio.raise("ant", &picture(4));
+    for member in ["bee", "cat"] {
+        trio.knows(member, &yesterday);
+    }
+    trio.stop("ant");
+    let backup = tempfile::tempdir().unwrap();
+    Trio::copy(&trio.dir("ant"), backup.path());
+    trio.start(&["ant"]);
+    let today = trio.raise("ant", &picture(5));
+    for member in ["bee", "cat"] {
+        trio.knows(member, &today);
+    }
+    trio.stop("ant");
+    std::fs::remove_dir_all(trio.dir("ant")).unwrap();
+    Trio::copy(backup.path(), &trio.dir("ant"));
+    trio.start(&["ant"]);
+    let tomorrow = trio.raise("ant", &picture(6));
+    let index = |id: &str| trio.knows("bee", id)["index"].as_u64().unwrap();
+    assert_eq!((index(&yesterday), index(&today), index(&tomorrow)), (0, 1, 2));
+    trio.knows("ant", &today);
+    for at in MEMBERS {
+        trio.knows(at, &tomorrow);
+        let audit = trio.verify(at, "ant");
+        assert_eq!((&audit["sound"], &audit["size"]), (&true.into(), &3.into()), "{audit}");
+    }
+}
+
+#[test]
+fn a_member_that_nobody_can_reach_gives_and_gets_alerts() {
+    let mut trio = Trio::found(Some("cat"));
+    trio.start(&MEMBERS);
+    let from_outside = trio.raise("ant", &picture(7));
+    trio.knows("cat", &from_outside);
+    let from_inside = trio.raise("cat", &picture(8));
+    for member in ["ant", "bee"] {
+        assert_eq!(trio.knows(member, &from_inside)["author"], "cat");
+    }
+}
+
+#[test]
+fn the_directory_of_a_running_node_is_locked_and_doctor_finds_it_well() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    trio.wait_ready(&MEMBERS);
+    let dir = trio.dir("ant");
+    let refused = run(["key", "list", "--dir", dir.to_str().unwrap()]);
+    assert_eq!(code(&refused), 2);
+    assert!(words(&refused).contains("stop the node first"), "{}", words(&refused));
+    trio.kill("bee");
+    let found = run(["doctor", "--dir", dir.to_str().unwrap()]);
+    assert_eq!(code(&found), 1, "{}", words(&found));
+}

@@ -1,0 +1,47 @@
+//! Runs the program and looks at what it says and ends with.
+
+use std::{
+    ffi::OsStr,
+    path::Path,
+    process::{Command, Output},
+};
+
+use serde_json::Value;
+
+/// The built program.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_watchfire");
+
+/// Runs the program to its end.
+pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
+    Command::new(PROGRAM).args(arguments).output().unwrap()
+}
+
+/// Runs the program, which must end well, and reads its one line of JSON.
+pub(crate) fn json<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Value {
+    let output = Command::new(PROGRAM).arg("--json").args(arguments).output().unwrap();
+    assert!(output.status.success(), "{}", words(&output));
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+/// Everything that it said.
+pub(crate) fn words(output: &Output) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    format!("{}: {}{}", output.status, text(&output.stdout), text(&output.stderr))
+}
+
+/// The exit code.
+pub(crate) fn code(output: &Output) -> i32 {
+    output.status.code().unwrap_or(-1)
+}
+
+/// Makes a member's data directory under a folder.
+pub(crate) fn init(place: &Path, member: &str, listen: &str, address: Option<&str>) -> Value {
+    let dir = place.join(member);
+    let dir = dir.to_str().unwrap();
+    let mut arguments =
+        vec!["init", "--member", member, "--organisation", member, "--listen", listen, "--dir", dir];
+    if let Some(address) = address {
+        arguments.extend(["--address", address]);
+    }
+    json(arguments)
+}

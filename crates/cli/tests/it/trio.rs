@@ -1,0 +1,185 @@
+//! A coalition of three real nodes on loopback, each a process of the program.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    net::{SocketAddr, TcpListener},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::program::{PROGRAM, init, json, run};
+
+/// The three.
+pub(crate) const MEMBERS: [&str; 3] = ["ant", "bee", "cat"];
+/// How long something may take that takes milliseconds on an idle machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Three members in a folder.
+pub(crate) struct Trio {
+    place: tempfile::TempDir,
+    listen: BTreeMap<&'static str, SocketAddr>,
+    keys: BTreeMap<&'static str, String>,
+    running: BTreeMap<&'static str, Child>,
+}
+
+impl Trio {
+    /// Founds the coalition; nothing runs yet. A member behind NAT has no address.
+    pub(crate) fn found(nat: Option<&str>) -> Self {
+        let place = tempfile::tempdir().unwrap();
+        let sockets = MEMBERS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let mut trio =
+            Self { place, listen: BTreeMap::new(), keys: BTreeMap::new(), running: BTreeMap::new() };
+        for (member, socket) in MEMBERS.into_iter().zip(&sockets) {
+            let listen = socket.local_addr().unwrap();
+            let address = format!("http://{listen}");
+            let address = (nat != Some(member)).then_some(address.as_str());
+            let made = init(trio.place.path(), member, &listen.to_string(), address);
+            trio.listen.insert(member, listen);
+            trio.keys.insert(member, made["api_key"].as_str().unwrap().to_owned());
+        }
+        let charter = trio.charter();
+        let charter = charter.to_str().unwrap();
+        let cards = MEMBERS.map(|member| trio.dir(member).join("member.json"));
+        let mut draft = vec!["coalition", "init", "--name", "zoo", "--out", charter];
+        draft.extend(cards.iter().map(|card| card.to_str().unwrap()));
+        json(draft);
+        for step in ["approve", "install"] {
+            for member in MEMBERS {
+                json(["coalition", step, "--dir", trio.dir(member).to_str().unwrap(), charter]);
+            }
+        }
+        trio
+    }
+
+    /// A member's data directory.
+    pub(crate) fn dir(&self, member: &str) -> PathBuf {
+        self.place.path().join(member)
+    }
+
+    /// The charter that all have approved.
+    pub(crate) fn charter(&self) -> PathBuf {
+        self.place.path().join("charter.cbor")
+    }
+
+    /// A member's address.
+    pub(crate) fn url(&self, member: &str) -> String {
+        format!("http://{}", self.listen[member])
+    }
+
+    /// Starts nodes.
+    pub(crate) fn start(&mut self, members: &[&'static str]) {
+        for member in members {
+            let log = File::create(self.place.path().join(format!("{member}.log"))).unwrap();
+            let mut serve = Command::new(PROGRAM);
+            serve.args(["serve", "--stop-with-input", "--dir"]).arg(self.dir(member));
+            serve.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+            self.running.insert(member, serve.spawn().unwrap());
+        }
+    }
+
+    /// Waits until nodes may sign and have streams from all members that can be reached.
+    pub(crate) fn wait_ready(&self, members: &[&'static str]) {
+        for member in members {
+            self.until(&format!("{member} is ready"), || {
+                let found = run(["--json", "doctor", "--dir", self.dir(member).to_str().unwrap()]);
+                let found: Value = serde_json::from_slice(&found.stdout).ok()?;
+                let peers = found["checks"].as_array()?.iter();
+                let peers: Vec<_> = peers
+                    .filter(|check| check["check"].as_str().is_some_and(|c| c.starts_with("member ")))
+                    .collect();
+                (peers.len() == 2 && peers.iter().all(|check| check["health"] == "ok")).then_some(())
+            });
+        }
+    }
+
+    /// Asks a node with its key; `None` while it does not answer well.
+    pub(crate) fn ask(&self, member: &str, arguments: &[&str]) -> Option<Value> {
+        let output = Command::new(PROGRAM)
+            .arg("--json")
+            .args(&arguments[..1])
+            .args(["--url", &self.url(member), "--key", &self.keys[member]])
+            .args(&arguments[1..])
+            .output()
+            .unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        serde_json::from_str(text.lines().next()?).ok().filter(|_| output.status.success())
+    }
+
+    /// Raises an alert of a picture's hash; retries while the node recovers its log.
+    pub(crate) fn raise(&self, member: &str, pdq: &str) -> String {
+        let signal = format!("pdq:{pdq}");
+        let label = ["--label", "violence.graphic_death", "--severity", "2"];
+        let arguments = [&["alert", "raise", "--signal", &signal][..], &label].concat();
+        let raised = self.until(&format!("{member} raises"), || self.ask(member, &arguments));
+        raised["id"].as_str().unwrap().to_owned()
+    }
+
+    /// Waits until a node knows an alert, and shows it.
+    pub(crate) fn knows(&self, member: &str, id: &str) -> Value {
+        self.until(&format!("{member} knows {id}"), || self.ask(member, &["alert", "show", id]))
+    }
+
+    /// Waits until something is there.
+    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+        let began = Instant::now();
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            assert!(began.elapsed() < PATIENCE, "not in time: {what}\n{}", self.logs());
+        }
+    }
+
+    /// Ends a node without asking it, as a crash of the process does.
+    pub(crate) fn kill(&mut self, member: &str) {
+        let mut child = self.running.remove(member).unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Asks a node to stop, and waits until it has.
+    pub(crate) fn stop(&mut self, member: &str) {
+        let mut child = self.running.remove(member).unwrap();
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success(), "{}", self.logs());
+    }
+
+    /// Copies a data directory.
+    pub(crate) fn copy(from: &Path, to: &Path) {
+        fs::create_dir_all(to).unwrap();
+        for entry in fs::read_dir(from).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, to.join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+
+    /// Audits a member's log as a node shows it.
+    pub(crate) fn verify(&self, at: &str, member: &str) -> Value {
+        let url = format!("{}/log/{member}", self.url(at));
+        let output =
+            run(["--json", "log", "verify", &url, "--charter", self.charter().to_str().unwrap()]);
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// What all nodes have logged.
+    fn logs(&self) -> String {
+        let read = |member| fs::read_to_string(self.place.path().join(format!("{member}.log")));
+        let logs = MEMBERS.map(|member| format!("{member}:\n{}", read(member).unwrap_or_default()));
+        logs.join("\n")
+    }
+}
+
+impl Drop for Trio {
+    fn drop(&mut self) {
+        for child in self.running.values_mut() {
+            let _ended = child.kill();
+            let _waited = child.wait();
+        }
+    }
+}
