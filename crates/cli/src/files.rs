@@ -63,7 +63,9 @@ fn of(hashed: Hashed) -> Signals {
             signal.quality = Some(picture.quality);
             (signal, (picture.width, picture.height))
         }
-        Content::Video(video) => (Signal::new(Value::Vpdq(video.vpdq)), (video.width, video.height)),
+        Content::Video(video) => {
+            (Signal::new(Value::Vpdq(video.vpdq)), (video.width, video.height))
+        }
     };
     let signals = vec![Signal::new(sha256), Signal::new(md5), seen];
     Signals { signals, size: Some(size), unseen: None }

@@ -14,7 +14,12 @@ use crate::{
 #[derive(Debug, Args)]
 pub(crate) struct NodeApi {
     /// The node's address.
-    #[arg(long, env = "WATCHFIRE_URL", default_value = "http://127.0.0.1:7001")]
+    #[arg(
+        long,
+        env = "WATCHFIRE_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:7001"
+    )]
     url: String,
     /// The API key.
     #[arg(long, env = "WATCHFIRE_KEY", hide_env_values = true)]

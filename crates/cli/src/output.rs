@@ -74,6 +74,12 @@ impl Output {
     }
 }
 
+/// The word that the JSON has for a value that is one.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    let text = serde_json::to_value(value).ok();
+    text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// A bar for a single step is only noise.
 fn target(total: u64) -> ProgressDrawTarget {
     if total > 1 { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() }

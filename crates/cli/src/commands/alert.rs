@@ -3,7 +3,6 @@
 use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use serde::Serialize;
 use watchfire_api::wire::{
     AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
     DEFAULT_VALID_FOR_S, DisputeRequest, RetractRequest, SignalJson,
@@ -22,7 +21,7 @@ use watchfire_signal::{
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     node_api::{NodeApi, answered},
-    output::Output,
+    output::{Output, word},
     runtime,
 };
 
@@ -256,10 +255,4 @@ fn text(view: &AlertView) -> String {
         lines.push(format!("  {} {when}", member.member));
     }
     lines.join("\n")
-}
-
-/// The word that the JSON has for it.
-fn word(value: &impl Serialize) -> String {
-    let text = serde_json::to_value(value).ok();
-    text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_default()
 }

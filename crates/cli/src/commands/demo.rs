@@ -51,7 +51,7 @@ const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 /// What the demo may reach: itself.
 const LOOPBACK: [&str; 1] = ["127.0.0.0/8"];
 
-/// Start ten members on this machine and play the story of an alert with a real video.
+/// Start ten members on this machine and play the story of an alert.
 ///
 /// Ten nodes (tiktok, facebook, instagram, google, youtube, twitter, twitch, snapchat, pinterest,
 /// reddit) run as ten processes with keys, stores and ports of their own. A clip stands on some of
@@ -247,10 +247,7 @@ fn measured(times: Times, alerts: usize) -> Report {
 }
 
 /// Reports the clip once more, by its file: how long until those who trust the reporter refuse it.
-async fn with_bytes(
-    stage: &Stage<'_>,
-    must: &mut Expectations,
-) -> Result<Option<f64>, Failure> {
+async fn with_bytes(stage: &Stage<'_>, must: &mut Expectations) -> Result<Option<f64>, Failure> {
     let reporter = stage.fleet.reporter()?;
     let signals = reporter.desk.hash(stage.clips.original.clone()).await?;
     let report = alerts::report(None, Vec::new())?;

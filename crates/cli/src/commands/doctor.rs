@@ -15,10 +15,10 @@ use crate::{
     runtime,
 };
 
-/// Check what a node needs: ffmpeg, the sandbox, the disk, and with --dir the data directory, the
-/// charter, the clock, the port and the other members.
+/// Check what a node needs of this machine and of the other members.
 ///
-/// Prints one line a check: ok, warn or FAIL, and what to do. Exit code 1 when something fails.
+/// Looks at ffmpeg, the sandbox and the disk; with --dir also at the data directory, the charter, the
+/// clock, the port and the other members. Prints one line a check: ok, warn or FAIL, and what to do. Exit code 1 when something fails.
 ///
 /// Example:
 ///   watchfire doctor

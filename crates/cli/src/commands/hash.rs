@@ -19,7 +19,7 @@ use crate::{
     output::Output,
 };
 
-/// Print the signals of pictures and videos: KIND VALUE QUALITY, one a line.
+/// Print the signals of files: KIND VALUE QUALITY, one a line.
 ///
 /// Pictures have sha256, md5 and pdq; videos have sha256, md5 and vpdq, whose value is a JSON array
 /// without spaces of "pdq,quality,seconds", as python-threatexchange writes it, and whose quality is

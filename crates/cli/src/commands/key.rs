@@ -12,7 +12,7 @@ use watchfire_node::{
 use crate::{
     directory::Directory,
     exit::{Answer, Ended, environment},
-    output::Output,
+    output::{Output, word},
     runtime,
 };
 
@@ -86,7 +86,7 @@ fn run_add(add: &Add, output: &Output) -> Ended {
 fn run_list(list: &List, output: &Output) -> Ended {
     let store = existing(&list.dir)?.store()?;
     for caller in runtime::block_on(callers(&store))?? {
-        let scopes = caller.scopes.iter().map(|scope| format!("{scope:?}").to_lowercase());
+        let scopes = caller.scopes.iter().map(word);
         let scopes = scopes.collect::<Vec<_>>().join(" ");
         output.answer(&caller, || format!("{} {scopes}", caller.name))?;
     }

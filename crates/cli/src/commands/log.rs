@@ -24,7 +24,7 @@ use crate::{
 
 use self::public::PublicLog;
 
-/// Look into logs.
+/// Look into the logs of members.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Log {
     Verify(Verify),
@@ -112,7 +112,8 @@ async fn expected(verify: &Verify, source: &PublicLog) -> Result<(Origin, PeerKe
         let named = format!("{} has no checkpoint that names a log", verify.url);
         return Ok((Origin::new(name).or_environment(named)?, key));
     }
-    let path = verify.charter.as_ref().ok_or_else(|| environment("--key or --charter is needed"))?;
+    let path =
+        verify.charter.as_ref().ok_or_else(|| environment("--key or --charter is needed"))?;
     let signed = read_charter(path)?;
     watchfire_node::charter::check_founding(&signed)?;
     let charter = &signed.charter;

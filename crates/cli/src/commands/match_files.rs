@@ -16,13 +16,12 @@ use watchfire_signal::value::{Kind, Span};
 use crate::{
     exit::{Answer, Ended, Failure},
     files::{self, Hasher},
-    output::Output,
+    output::{Output, word},
 };
 
-/// Say which files match references: pictures by PDQ, videos by frames that line up in time, any file
-/// by its bytes.
+/// Say which files show what references show.
 ///
-/// An index is made from the references, files or whole folders; then each FILE is looked up in it, the
+/// Pictures match by PDQ, videos by frames that line up in time, any file by its bytes. An index is made from the references, files or whole folders; then each FILE is looked up in it, the
 /// way a node looks up an upload. With --json one object a FILE is printed, on one line. Exit code 1 if
 /// no FILE matches.
 ///
@@ -91,7 +90,8 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let mut any = false;
     for file in &queries {
         let signals = hasher.signals(file)?.signals;
-        let mut hits: Vec<_> = signals.iter().flat_map(|signal| index.search(signal, Whose::Held)).collect();
+        let mut hits: Vec<_> =
+            signals.iter().flat_map(|signal| index.search(signal, Whose::Held)).collect();
         hits.sort_by_key(|hit| (hit.owner, std::cmp::Reverse(hit.strength())));
         let matches = hits.iter().filter_map(|hit| one(hit, &references));
         let found = Found { file, matches: matches.collect() };
@@ -122,7 +122,7 @@ fn tell(found: &Found<'_>, output: &Output) -> Result<(), Failure> {
     }
     for one in &found.matches {
         let One { reference, kind, method, .. } = one;
-        let method = format!("{method:?}").to_lowercase();
+        let method = word(method);
         let distance = one.distance.map(|bits| format!(" distance {bits}")).unwrap_or_default();
         let spans = match (one.query_span_ms, one.ref_span_ms) {
             (Some(query), Some(of)) => format!(

@@ -16,8 +16,7 @@ use crate::{
     runtime,
 };
 
-/// Serve a folder as a small platform would, and take items down and put them back on a node's
-/// signed webhooks.
+/// Serve a folder, and take items down and put them back on a node's webhooks.
 ///
 /// GET /items/NAME answers a file of the folder; POST /webhook takes orders. What is taken down goes
 /// into FOLDER/.quarantine, which is never served. A small member can use it as its remover; others
@@ -58,7 +57,9 @@ pub(crate) fn run(receiver: &Receiver, output: &Output) -> Ended {
     runtime::start()?.block_on(async {
         let running = Running::start(setup).await.or_environment("the receiver")?;
         let address = format!("http://{}", running.address());
-        output.answer(&serde_json::json!({ "listening": address }), || format!("listening on {address}"))?;
+        output.answer(&serde_json::json!({ "listening": address }), || {
+            format!("listening on {address}")
+        })?;
         tokio::select! {
             signal = runtime::stopped() => signal?,
             () = runtime::input_ended(receiver.stop_with_input) => {}

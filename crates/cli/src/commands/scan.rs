@@ -10,13 +10,13 @@ use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     files,
     node_api::{NodeApi, answered},
-    output::Output,
+    output::{Output, word},
     runtime,
 };
 
-/// Ask a running node what it says of files: allow, flag, review or block, and why.
+/// Ask a running node for its verdict on files.
 ///
-/// The node remembers what it did not refuse, by the item's id, so that a later alert finds it. Exit
+/// The verdict is allow, flag, review or block, with the reasons. The node remembers what it did not refuse, by the item's id, so that a later alert finds it. Exit
 /// code 1 if a file is to be blocked.
 ///
 /// Example:
@@ -68,20 +68,20 @@ fn name(path: &std::path::Path) -> Result<ItemId, Failure> {
 }
 
 fn text(verdict: &Verdict) -> String {
-    let word = format!("{:?}", verdict.verdict).to_lowercase();
-    let mut lines = vec![format!("{} {word} {}", verdict.item, verdict.actions.join(" "))];
+    let decided = word(&verdict.verdict);
+    let mut lines = vec![format!("{} {decided} {}", verdict.item, verdict.actions.join(" "))];
     for reason in &verdict.reasons {
         let label = reason.label.as_ref().map(ToString::to_string).unwrap_or_default();
         let members: Vec<_> = reason.members.iter().map(ToString::to_string).collect();
         let span = reason.query_span_ms;
         let span = span.map(|span| format!(", {}–{} ms", span.start_ms, span.end_ms));
         lines.push(format!(
-            "  {label} severity {} {:?} by {}: {} {:?} distance {}{} (alert {})",
+            "  {label} severity {} {} by {}: {} {} distance {}{} (alert {})",
             reason.severity,
-            reason.state,
+            word(&reason.state),
             members.join(", "),
             reason.signal,
-            reason.method,
+            word(&reason.method),
             reason.distance,
             span.unwrap_or_default(),
             reason.record

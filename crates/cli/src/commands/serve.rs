@@ -7,6 +7,7 @@ mod peer;
 
 use std::{
     collections::BTreeMap,
+    io::IsTerminal,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -37,7 +38,7 @@ use self::peer::{HttpPeer, Now};
 
 /// The name of the connector that removes and restores.
 const WEBHOOK: &str = "webhook";
-/// Metrics are named by the environment that collects them; logs are on unless told otherwise.
+/// What is logged unless RUST_LOG says otherwise.
 const LOGS: &str = "info";
 
 /// Run a member's node.
@@ -67,7 +68,9 @@ pub(crate) struct Serve {
 /// Runs the command.
 pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
     let logs = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGS));
-    tracing_subscriber::fmt().with_env_filter(logs).with_writer(std::io::stderr).init();
+    let colours = std::io::stderr().is_terminal();
+    let logs = tracing_subscriber::fmt().with_env_filter(logs).with_ansi(colours);
+    logs.with_writer(std::io::stderr).init();
     let directory = Directory::new(&args.dir);
     let config = directory.config()?;
     runtime::start()?.block_on(async {

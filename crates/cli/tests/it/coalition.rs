@@ -38,8 +38,14 @@ fn a_data_directory_keeps_its_secrets_and_shows_its_api_key_once() {
     for file in ["watchfire.toml", "member.json"] {
         assert!(!fs::read_to_string(dir.join(file)).unwrap().contains(key));
     }
-    assert!(!fs::read(dir.join("watchfire.db")).unwrap().windows(key.len()).any(|w| w == key.as_bytes()));
-    let again = run(["init", "--member", "ant", "--organisation", "ant", "--dir", dir.to_str().unwrap()]);
+    assert!(
+        !fs::read(dir.join("watchfire.db"))
+            .unwrap()
+            .windows(key.len())
+            .any(|w| w == key.as_bytes())
+    );
+    let again =
+        run(["init", "--member", "ant", "--organisation", "ant", "--dir", dir.to_str().unwrap()]);
     assert_eq!(code(&again), 2, "{}", words(&again));
 }
 
@@ -112,5 +118,8 @@ fn a_wrong_call_ends_with_2_and_help_with_0() {
     assert_eq!(code(&run(["--help"])), 0);
     assert_eq!(code(&run(["completions", "bash"])), 0);
     assert_eq!(code(&run(["serve", "--dir", "/nonexistent"])), 2);
-    assert_eq!(code(&run(["scan", "--url", "http://127.0.0.1:9", "--key", "wf_x", "/dev/null"])), 2);
+    assert_eq!(
+        code(&run(["scan", "--url", "http://127.0.0.1:9", "--key", "wf_x", "/dev/null"])),
+        2
+    );
 }

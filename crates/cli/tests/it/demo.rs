@@ -21,9 +21,12 @@ fn the_story_holds_with_one_member_that_nobody_can_reach() {
     let members = found["members"].as_array().unwrap();
     assert_eq!(members.len(), 10);
     for member in members {
-        for (fact, wanted) in
-            [("reupload_before", "allow"), ("reupload", "block"), ("unrelated", "allow"), ("state", "CONFIRMED")]
-        {
+        for (fact, wanted) in [
+            ("reupload_before", "allow"),
+            ("reupload", "block"),
+            ("unrelated", "allow"),
+            ("state", "CONFIRMED"),
+        ] {
             assert_eq!(member[fact], wanted, "{fact} of {member}");
         }
         for time in ["received_ms", "effective_ms", "retracted_ms"] {

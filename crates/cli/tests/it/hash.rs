@@ -64,17 +64,15 @@ fn a_file_that_is_no_media_has_its_exact_hashes_and_exit_code_1() {
     assert_eq!(code(&output), 1);
     let text = String::from_utf8(output.stdout).unwrap();
     let sha256 = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-    assert_eq!(
-        text,
-        format!("sha256 {sha256} -\nmd5 900150983cd24fb0d6963f7d28e17f72 -\n")
-    );
+    assert_eq!(text, format!("sha256 {sha256} -\nmd5 900150983cd24fb0d6963f7d28e17f72 -\n"));
     assert_eq!(code(&run(["hash", "/nonexistent"])), 2);
 }
 
 #[test]
 fn of_several_files_json_has_one_object_a_line() {
     let images = format!("{DATA}/pdq/images/modes");
-    let output = std::process::Command::new(PROGRAM).args(["--json", "hash", &images]).output().unwrap();
+    let output =
+        std::process::Command::new(PROGRAM).args(["--json", "hash", &images]).output().unwrap();
     assert_eq!(code(&output), 0, "{}", words(&output));
     let text = String::from_utf8(output.stdout).unwrap();
     let files = fs::read_dir(&images).unwrap().count();
@@ -91,7 +89,8 @@ fn a_resized_picture_and_the_same_video_match_and_others_do_not() {
     let images = format!("{DATA}/pdq/images");
     let clip = format!("{DATA}/vpdq/videos/test-padded-dimensions.mp4");
     let refs = format!("{images}/modes");
-    let found = json(["match", "--refs", &refs, &clip, "--", &format!("{images}/shrink-a-lot.jpg")]);
+    let found =
+        json(["match", "--refs", &refs, &clip, "--", &format!("{images}/shrink-a-lot.jpg")]);
     let matches = found["matches"].as_array().unwrap();
     assert!(!matches.is_empty());
     assert!(matches.iter().all(|one| one["method"] == "near" && one["decision"] == "match"));

@@ -38,8 +38,17 @@ pub(crate) fn code(output: &Output) -> i32 {
 pub(crate) fn init(place: &Path, member: &str, listen: &str, address: Option<&str>) -> Value {
     let dir = place.join(member);
     let dir = dir.to_str().unwrap();
-    let mut arguments =
-        vec!["init", "--member", member, "--organisation", member, "--listen", listen, "--dir", dir];
+    let mut arguments = vec![
+        "init",
+        "--member",
+        member,
+        "--organisation",
+        member,
+        "--listen",
+        listen,
+        "--dir",
+        dir,
+    ];
     if let Some(address) = address {
         arguments.extend(["--address", address]);
     }

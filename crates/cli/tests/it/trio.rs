@@ -31,8 +31,12 @@ impl Trio {
     pub(crate) fn found(nat: Option<&str>) -> Self {
         let place = tempfile::tempdir().unwrap();
         let sockets = MEMBERS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
-        let mut trio =
-            Self { place, listen: BTreeMap::new(), keys: BTreeMap::new(), running: BTreeMap::new() };
+        let mut trio = Self {
+            place,
+            listen: BTreeMap::new(),
+            keys: BTreeMap::new(),
+            running: BTreeMap::new(),
+        };
         for (member, socket) in MEMBERS.into_iter().zip(&sockets) {
             let listen = socket.local_addr().unwrap();
             let address = format!("http://{listen}");
@@ -89,9 +93,12 @@ impl Trio {
                 let found: Value = serde_json::from_slice(&found.stdout).ok()?;
                 let peers = found["checks"].as_array()?.iter();
                 let peers: Vec<_> = peers
-                    .filter(|check| check["check"].as_str().is_some_and(|c| c.starts_with("member ")))
+                    .filter(|check| {
+                        check["check"].as_str().is_some_and(|c| c.starts_with("member "))
+                    })
                     .collect();
-                (peers.len() == 2 && peers.iter().all(|check| check["health"] == "ok")).then_some(())
+                (peers.len() == 2 && peers.iter().all(|check| check["health"] == "ok"))
+                    .then_some(())
             });
         }
     }

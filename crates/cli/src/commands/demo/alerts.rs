@@ -2,7 +2,9 @@
 
 use watchfire_api::{
     client::ClientError,
-    wire::{AlertRequest, Answered, ConfirmRequest, DEFAULT_VALID_FOR_S, RetractRequest, SignalJson},
+    wire::{
+        AlertRequest, Answered, ConfirmRequest, DEFAULT_VALID_FOR_S, RetractRequest, SignalJson,
+    },
 };
 use watchfire_signal::{
     alert::{ContentKind, Suggestion},

@@ -35,8 +35,7 @@ pub(super) struct Moment {
 impl Feed {
     /// Listens to a node from now on.
     pub(super) fn open(client: Client) -> Self {
-        let heard =
-            Arc::new(Heard { events: Mutex::default(), count: watch::Sender::new(0) });
+        let heard = Arc::new(Heard { events: Mutex::default(), count: watch::Sender::new(0) });
         let task = tokio::spawn(listen(client, heard.clone()));
         Self { heard, task }
     }

@@ -217,9 +217,8 @@ fn charter(
     charter.quotas.retractions_an_hour = RETRACTIONS_AN_HOUR;
     charter.least_min_matched_ms = MIN_MATCHED_MS;
     let draft = SignedCharter::new(charter, Vec::new())?;
-    CAST.iter().try_fold(draft, |signed, player| {
-        coalition::approved_by(signed, &directory(place, player))
-    })
+    CAST.iter()
+        .try_fold(draft, |signed, player| coalition::approved_by(signed, &directory(place, player)))
 }
 
 /// Starts a member's node and its platform.

@@ -45,7 +45,10 @@ const EDIT: &[&str] = &[
 /// What ffmpeg draws where there is no other clip.
 const DRAWN: [(&str, &str); 3] = [
     ("mandelbrot.mp4", "mandelbrot=size=640x360:rate=25"),
-    ("life.mp4", "life=size=320x180:rate=12:mold=10:ratio=0.2:death_color=#C83232:life_color=#00ff00,scale=640:360"),
+    (
+        "life.mp4",
+        "life=size=320x180:rate=12:mold=10:ratio=0.2:death_color=#C83232:life_color=#00ff00,scale=640:360",
+    ),
     ("testsrc.mp4", "testsrc2=size=640x360:rate=25"),
 ];
 
@@ -125,7 +128,8 @@ impl Making<'_> {
 
     /// Published clips of other scenes.
     fn others(&self) -> Vec<PathBuf> {
-        let clips = self.published.into_iter().flat_map(|folder| OTHERS.map(|name| folder.join(name)));
+        let clips =
+            self.published.into_iter().flat_map(|folder| OTHERS.map(|name| folder.join(name)));
         clips.filter(|clip| clip.is_file()).collect()
     }
 
@@ -147,7 +151,11 @@ impl Making<'_> {
 /// The folder of the conformance set's videos, if it is there.
 fn conformance(named: Option<&Path>) -> Option<PathBuf> {
     let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let places = [named.map(Path::to_path_buf), Some(CONFORMANCE.into()), Some(repository.join(CONFORMANCE))];
+    let places = [
+        named.map(Path::to_path_buf),
+        Some(CONFORMANCE.into()),
+        Some(repository.join(CONFORMANCE)),
+    ];
     let mut videos = places.into_iter().flatten().map(|place| place.join("vpdq/videos"));
     videos.find(|place| place.is_dir())?.canonicalize().ok()
 }
@@ -159,7 +167,8 @@ async fn packaged(place: &Path) -> Option<PathBuf> {
     let mut download = Command::new("apt-get");
     download.args(["-qq", "download", PACKAGE]).current_dir(&folder);
     run(&mut download).await.ok()?;
-    let archive = files(&folder).into_iter().find(|path| path.extension() == Some(OsStr::new("deb")))?;
+    let archive =
+        files(&folder).into_iter().find(|path| path.extension() == Some(OsStr::new("deb")))?;
     let mut unpack = Command::new("dpkg-deb");
     unpack.arg("-x").arg(archive).arg(&folder);
     run(&mut unpack).await.ok()?;

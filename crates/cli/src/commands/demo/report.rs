@@ -3,6 +3,8 @@
 use serde::Serialize;
 use watchfire_api::wire::{State, VerdictKind};
 
+use crate::output::word;
+
 /// One member's facts. Times are in milliseconds; absent where it did not happen.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
@@ -68,7 +70,8 @@ impl Percentiles {
     /// Of some times; `None` of no time. The nearest rank: every value was measured.
     pub(super) fn of(mut times: Vec<f64>) -> Option<Self> {
         times.sort_by(f64::total_cmp);
-        let rank = |share: usize| times.get((times.len() * share).div_ceil(100).max(1) - 1).copied();
+        let rank =
+            |share: usize| times.get((times.len() * share).div_ceil(100).max(1) - 1).copied();
         Some(Self {
             samples: times.len(),
             p50_ms: rank(50)?,
@@ -121,9 +124,14 @@ impl Report {
             rows.filter_map(|row| row.effective_ms).fold(0.0, f64::max)
         };
         let rest: Vec<_> = self.members.iter().map(|row| row.name).collect();
-        let rest: Vec<_> =
-            rest.into_iter().filter(|name| !["tiktok", "twitch", "reddit"].contains(name)).collect();
-        lines.push(format!("report → effective at those who trust: {:.1} ms", most(&["twitch", "reddit"])));
+        let rest: Vec<_> = rest
+            .into_iter()
+            .filter(|name| !["tiktok", "twitch", "reddit"].contains(name))
+            .collect();
+        lines.push(format!(
+            "report → effective at those who trust: {:.1} ms",
+            most(&["twitch", "reddit"])
+        ));
         lines.push(format!("confirmation → effective at all: {:.1} ms", most(&rest)));
         let with_bytes = number(self.report_with_bytes_ms);
         lines.push(format!(
@@ -159,8 +167,17 @@ impl Report {
 
 fn table(rows: &[Row]) -> String {
     let head = [
-        "member", "received", "effective", "removed", "restored", "before", "re-upload", "matched",
-        "state", "unrelated", "retracted",
+        "member",
+        "received",
+        "effective",
+        "removed",
+        "restored",
+        "before",
+        "re-upload",
+        "matched",
+        "state",
+        "unrelated",
+        "retracted",
     ];
     let mut cells = vec![head.map(str::to_owned)];
     cells.extend(rows.iter().map(|row| {
@@ -170,11 +187,11 @@ fn table(rows: &[Row]) -> String {
             number(row.effective_ms),
             row.copies_removed.to_string(),
             row.restored.to_string(),
-            word(&row.reupload_before),
-            word(&row.reupload),
+            maybe(&row.reupload_before),
+            maybe(&row.reupload),
             row.matched_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms}")),
-            word(&row.state),
-            word(&row.unrelated),
+            maybe(&row.state),
+            maybe(&row.unrelated),
             number(row.retracted_ms),
         ]
     }));
@@ -191,10 +208,8 @@ fn number(ms: Option<f64>) -> String {
     ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms:.1}"))
 }
 
-/// The word that the JSON has for it.
-fn word(value: &Option<impl Serialize>) -> String {
-    let text = value.as_ref().and_then(|value| serde_json::to_value(value).ok());
-    text.and_then(|text| text.as_str().map(str::to_owned)).unwrap_or_else(|| "-".to_owned())
+fn maybe(value: &Option<impl Serialize>) -> String {
+    value.as_ref().map_or_else(|| "-".to_owned(), word)
 }
 
 #[cfg(test)]

@@ -334,8 +334,11 @@ impl<'a> Stage<'a> {
             row.matched_ms = span.map(|span| u64::from(span.end_ms - span.start_ms));
         }
         let clip = &self.clips.unrelated[0];
-        let unrelated =
-            self.fleet.members.iter().map(|one| self.upload(one, "unrelated-again.mp4", clip, &turn));
+        let unrelated = self
+            .fleet
+            .members
+            .iter()
+            .map(|one| self.upload(one, "unrelated-again.mp4", clip, &turn));
         for (posted, verdict) in try_join_all(unrelated).await? {
             let name = posted.member.player;
             must.expect(verdict == VerdictKind::Allow, format!("{name}: unrelated is {verdict:?}"));

@@ -44,7 +44,13 @@ fn runs(program: &'static str) -> Check {
     let found = found.map_err(|error| format!("{error}: apt-get install ffmpeg"));
     Check::of(program, found, |output| {
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        text.lines().next().unwrap_or_default().split(" Copyright").next().unwrap_or_default().to_owned()
+        text.lines()
+            .next()
+            .unwrap_or_default()
+            .split(" Copyright")
+            .next()
+            .unwrap_or_default()
+            .to_owned()
     })
 }
 
@@ -92,7 +98,9 @@ fn landlock() -> Check {
 fn disk(place: &Path) -> Check {
     let times = match synced_writes(place) {
         Ok(times) => times,
-        Err(error) => return Check::new("disk", Health::Fail, format!("{}: {error}", place.display())),
+        Err(error) => {
+            return Check::new("disk", Health::Fail, format!("{}: {error}", place.display()));
+        }
     };
     let (median, worst) = (times[times.len() / 2], times[times.len() - 1]);
     let ms = |time: Duration| time.as_secs_f64() * 1e3;

@@ -11,12 +11,7 @@ use watchfire_node::{
 };
 use watchfire_signal::charter::{Member, SignedCharter};
 
-use crate::{
-    config::Config,
-    directory::Directory,
-    exit::Failure,
-    network::way_out,
-};
+use crate::{config::Config, directory::Directory, exit::Failure, network::way_out};
 
 use super::{Check, Health};
 
@@ -69,7 +64,9 @@ fn told(failure: &Failure) -> String {
 fn private(directory: &Directory) -> Check {
     let mode = std::fs::metadata(directory.path()).map(|found| found.permissions().mode() & 0o777);
     match mode {
-        Ok(mode) if mode & 0o077 == 0 => Check::new("directory", Health::Ok, format!("mode {mode:o}")),
+        Ok(mode) if mode & 0o077 == 0 => {
+            Check::new("directory", Health::Ok, format!("mode {mode:o}"))
+        }
         Ok(mode) => {
             let fix = format!("mode {mode:o}: chmod 700 {}", directory.path().display());
             Check::new("directory", Health::Warn, fix)

@@ -53,14 +53,20 @@ impl PublicLog {
         let request = request.map_err(|error| SourceError::Refused(error.to_string()))?;
         let response = request.send().await.map_err(unreachable_source)?;
         match response.status() {
-            StatusCode::OK => read_body(response, limit).await.map(Some).map_err(unreachable_source),
+            StatusCode::OK => {
+                read_body(response, limit).await.map(Some).map_err(unreachable_source)
+            }
             StatusCode::NOT_FOUND => Ok(None),
             status => Err(SourceError::Refused(status.to_string())),
         }
     }
 
     /// Reads a tile, the full one where a mirror keeps no partial one.
-    async fn tile(&self, kind: TileKind, place: Place) -> Result<Option<(Bytes, u64)>, SourceError> {
+    async fn tile(
+        &self,
+        kind: TileKind,
+        place: Place,
+    ) -> Result<Option<(Bytes, u64)>, SourceError> {
         let limit = match kind {
             TileKind::Entries => MAX_BUNDLE_BYTES,
             TileKind::Hashes(_) => TILE_WIDTH as usize * 32,
