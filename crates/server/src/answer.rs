@@ -9,6 +9,8 @@ use watchfire_node::raise::RaiseError;
 use watchfire_node::replicate::TakeError;
 use watchfire_tlog::SourceError;
 
+use crate::limits::MEMBER_REQUESTS;
+
 /// A problem as the answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failure(pub Problem);
@@ -86,10 +88,9 @@ impl From<TakeError> for Failure {
 
 impl From<SignatureError> for Failure {
     fn from(error: SignatureError) -> Self {
-        let kind = match error {
-            SignatureError::TooMany => ProblemKind::TooMany,
-            _ => ProblemKind::Unauthenticated,
-        };
-        Failure::new(kind, error.to_string())
+        match error {
+            SignatureError::TooMany => MEMBER_REQUESTS.too_many(),
+            error => Failure::new(ProblemKind::Unauthenticated, error.to_string()),
+        }
     }
 }

@@ -19,7 +19,7 @@ use watchfire_signal::value::{Signal, Span, Value};
 use watchfire_signal::vpdq::Vpdq;
 
 use crate::answer::Failure;
-use crate::input::read_body;
+use crate::input::{read_body, refuse};
 use crate::limits::Limit;
 
 /// Frames of a query that are hashed each second. The reference has every frame, so two a second line up with it
@@ -96,7 +96,7 @@ impl Hashing {
         let most = body.size_hint().upper().unwrap_or(self.upload.value as u64);
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         if most > self.upload.value {
-            return Err(self.upload.too_large());
+            return Err(refuse(body, self.upload).await);
         }
         let room = self.share(most)?;
         let bytes = read_body(body, Limit { value: most, ..self.upload }).await?;

@@ -15,11 +15,14 @@ use crate::limits::{JSON_BYTES, Limit};
 /// The longest detail that a problem repeats of what a caller sent.
 const MAX_DETAIL_CHARS: usize = 400;
 
+/// What is read of a refused body: more than its caller is likely to be over the limit by, less than is worth sending.
+const MAX_LINGER_BYTES: usize = 32 << 20;
+
 /// Reads a body that has at most so many bytes.
 pub(crate) async fn read_body(mut body: Body, limit: Limit) -> Result<Bytes, Failure> {
     use hyper::body::Body as _;
     if body.size_hint().lower() > limit.value as u64 {
-        return Err(limit.too_large());
+        return Err(refuse(body, limit).await);
     }
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
@@ -27,7 +30,7 @@ pub(crate) async fn read_body(mut body: Body, limit: Limit) -> Result<Bytes, Fai
             frame.map_err(|error| Failure::new(ProblemKind::Malformed, error.to_string()))?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > limit.value {
-            return Err(limit.too_large());
+            return Err(refuse(body, limit).await);
         }
         // The usual body comes in one piece and is not copied.
         if bytes.is_empty() && body.is_end_stream() {
@@ -36,6 +39,18 @@ pub(crate) async fn read_body(mut body: Body, limit: Limit) -> Result<Bytes, Fai
         bytes.extend_from_slice(&data);
     }
     Ok(bytes.freeze())
+}
+
+/// Refuses a body, but first lets go of some of what is on its way: a caller that is still sending when the
+/// connection closes would see a broken pipe and not the answer.
+pub(crate) async fn refuse(mut body: Body, limit: Limit) -> Failure {
+    let mut rest = MAX_LINGER_BYTES;
+    while rest > 0
+        && let Some(Ok(frame)) = body.frame().await
+    {
+        rest = rest.saturating_sub(frame.data_ref().map_or(0, Bytes::len));
+    }
+    limit.too_large()
 }
 
 /// Reads a body of JSON.

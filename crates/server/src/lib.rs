@@ -16,5 +16,5 @@ pub mod serve;
 pub mod tls;
 
 pub use routes::{openapi, router};
-pub use serve::{Running, ServeError, Server, serve};
+pub use serve::{Running, ServeError, Server, serve, serve_on};
 pub use tls::{Tls, TlsError};

@@ -44,6 +44,12 @@ pub const IDEMPOTENCY_KEY_BYTES: Limit = Limit { name: "idempotency_key_bytes", 
 /// Requests to logs at a time by callers who are no members: a mirror needs a few, a flood gets no more.
 pub const ANONYMOUS_REQUESTS: Limit = Limit { name: "anonymous_requests", value: 64 };
 
+/// Requests by one member within the minute that its signatures are valid.
+pub const MEMBER_REQUESTS: Limit = Limit {
+    name: "member_requests_a_minute",
+    value: watchfire_api::signature::MAX_NONCES_A_MEMBER,
+};
+
 /// Streams at a time by callers who are no members.
 pub const ANONYMOUS_STREAMS: Limit = Limit { name: "anonymous_streams", value: 16 };
 

@@ -92,15 +92,25 @@ impl Server {
 ///
 /// # Errors
 /// [`ServeError`] when the socket cannot be bound, or may not be.
-pub async fn serve(
+pub async fn serve(server: Server, address: SocketAddr, tls: Tls) -> Result<Running, ServeError> {
+    // Before the socket is open, not after.
+    tls.check(address)?;
+    let listener = TcpListener::bind(address).await;
+    serve_on(server, listener.map_err(|error| ServeError::Bind(address, error))?, tls)
+}
+
+/// Serves on a socket that is open already, as [`serve`] does. Needs a tokio runtime around it.
+///
+/// # Errors
+/// [`ServeError`] when the socket is not one that may be served so.
+pub fn serve_on(
     mut server: Server,
-    address: SocketAddr,
+    listener: TcpListener,
     tls: Tls,
 ) -> Result<Running, ServeError> {
+    let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+    let address = listener.local_addr().map_err(|error| ServeError::Bind(unknown, error))?;
     tls.check(address)?;
-    let bind = |error| ServeError::Bind(address, error);
-    let listener = TcpListener::bind(address).await.map_err(bind)?;
-    let address = listener.local_addr().map_err(bind)?;
     // A node that names no address is reached where it listens.
     if server.addresses.is_empty() {
         let scheme = if matches!(tls, Tls::Files(_)) { "https" } else { "http" };

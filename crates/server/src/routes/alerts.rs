@@ -9,6 +9,7 @@ use axum::extract::{FromRequest, Request, State};
 use bytes::{Bytes, BytesMut};
 use http::StatusCode;
 use http::request::Parts;
+use utoipa::ToSchema;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{AlertRequest, Raised, SignalSummary};
 use watchfire_node::raise::NewAlert;
@@ -25,6 +26,17 @@ use crate::input::{cut, is_json, json, media_type, read_json};
 use crate::limits::{JSON_BYTES, Limit};
 use crate::serve::Server;
 
+/// The form by which an alert comes with its file.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "stands for the form in the document; its parts are read one by one")]
+struct AlertForm {
+    /// What is said of the file, without kind and signals.
+    alert: AlertRequest,
+    /// The file.
+    #[schema(value_type = String, format = Binary)]
+    media: Bytes,
+}
+
 /// Raises an alert to the coalition.
 ///
 /// With `application/json` the alert is known by its signals. With `multipart/form-data` the part `alert` is the same
@@ -35,7 +47,7 @@ use crate::serve::Server;
     params(("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless.")),
     request_body(content(
         (AlertRequest = "application/json"),
-        (AlertRequest = "multipart/form-data"),
+        (AlertForm = "multipart/form-data"),
     )),
     responses(
         (status = 201, body = Raised),
@@ -85,10 +97,12 @@ async fn by_signals(parts: &Parts, body: Body) -> Result<Read, Failure> {
 }
 
 async fn by_media(server: &Server, parts: Parts, body: Body) -> Result<Read, Failure> {
+    use hyper::body::Body as _;
     let invalid = |detail: &str| Failure::new(ProblemKind::Invalid, detail);
     let hashing = &server.hashing;
-    // The length of the whole request bounds the file's.
-    let room = hashing.share(hashing.limit().value)?;
+    // The length of the whole request bounds the file's; without one the share is that of the largest.
+    let most = body.size_hint().upper().and_then(|bytes| usize::try_from(bytes).ok());
+    let room = hashing.share(most.unwrap_or(usize::MAX).min(hashing.limit().value))?;
     let mut form = Multipart::from_request(Request::from_parts(parts, body), &())
         .await
         .map_err(|error| Failure::new(ProblemKind::Malformed, cut(&error.body_text())))?;

@@ -20,8 +20,9 @@ use crate::caller::{Allowed, Reading};
 use crate::limits::{EVENT_STREAMS, PING_INTERVAL};
 use crate::serve::Server;
 
-/// Events from now on, or with `Last-Event-ID` from where the caller was. A watcher that is too slow, or comes back
-/// too late, gets the newest ones and sees by the numbers that some are missing.
+/// Events from now on, or with `Last-Event-ID` from where the caller was.
+///
+/// A watcher that is too slow, or comes back too late, gets the newest ones and sees by the numbers that some are missing.
 #[utoipa::path(
     get, path = "/v1/events", tag = "events",
     security(("key" = ["curate"]), ("key" = ["review"]), ("key" = ["audit"])),

@@ -107,8 +107,9 @@ pub(crate) async fn tile(
     Ok((head, bytes).into_response())
 }
 
-/// Entries by range, as one frame of type 1; fewer than asked where they do not fit. Members of a record's group get
-/// the record with its leaf, others a hole.
+/// Entries by range, as one frame of type 1; fewer than asked where they do not fit.
+///
+/// Members of a record's group get the record with its leaf, others a hole.
 #[utoipa::path(
     get, path = "/log/{member}/entries", tag = "log", params(("member" = String, Path), RangeQuery),
     responses(

@@ -34,8 +34,9 @@ pub(crate) struct FollowQuery {
     from: u64,
 }
 
-/// Everything of a log from an index on, as frames of `docs/format.md`, section 10. Members of a record's group get
-/// the record with its leaf, others a hole. The stream says every 15 seconds that it stands, and ends after an hour.
+/// Everything of a log from an index on, as it becomes durable here: frames of `docs/format.md`, section 10.
+///
+/// Members of a record's group get the record with its leaf, others a hole. The stream says every 15 seconds that it stands, and ends after an hour.
 #[utoipa::path(
     get, path = "/log/{member}/follow", tag = "log", params(("member" = String, Path), FollowQuery),
     responses(

@@ -1,2 +1,11 @@
 //! Shows what a node answers over real sockets on loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod callers;
+mod document;
+mod house;
+mod limits;
+mod logs;
+mod media;
+mod story;
+mod tls;

@@ -1,0 +1,103 @@
+//! Files come in, and their signals are what is compared.
+
+use std::io::Cursor;
+
+use image::{ImageFormat, Rgb, RgbImage};
+use watchfire_api::client::ClientError;
+use watchfire_api::problem::ProblemKind;
+use watchfire_api::wire::{LookupQuery, Method, ScanQuery, State, VerdictKind};
+use watchfire_node::access::Scope;
+use watchfire_signal::value::Kind;
+
+use crate::house::{alert_of, alone};
+
+/// A picture with enough in it to have a good hash; another one for another seed.
+fn picture(seed: u32, width: u32, format: ImageFormat) -> Vec<u8> {
+    let height = width * 3 / 4;
+    let pixel = |x: u32, y: u32| {
+        let (x, y) = (f64::from(x) / f64::from(width), f64::from(y) / f64::from(height));
+        let wave = |n: f64| {
+            let turn = f64::from(seed) * 1.7 + n;
+            ((x * (7.0 + n * turn) + turn).sin() * (y * (5.0 + turn * 1.3) + n).cos() * 120.0
+                + 128.0) as u8
+        };
+        Rgb([wave(1.0), wave(2.0), wave(3.0)])
+    };
+    let mut bytes = Cursor::new(Vec::new());
+    RgbImage::from_fn(width, height, pixel).write_to(&mut bytes, format).unwrap();
+    bytes.into_inner()
+}
+
+fn item(id: &str) -> ScanQuery {
+    ScanQuery { item: Some(id.parse().unwrap()), author: None, signals: true }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reported_picture_is_refused_in_another_size_and_format() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let original = picture(1, 512, ImageFormat::Png);
+    let before = client.scan_bytes(&item("1"), "image/png", original.clone()).await.unwrap();
+    assert_eq!(before.verdict, VerdictKind::Allow);
+
+    let raised = client.alert_media(&alert_of(vec![]), original.clone(), None).await.unwrap();
+    assert_eq!(raised.state, State::Confirmed, "a coalition of one asks nobody else");
+    let kinds: Vec<_> = raised.signals_summary.iter().map(|signal| signal.kind).collect();
+    assert_eq!(kinds, [Kind::Sha256, Kind::Md5, Kind::Pdq]);
+
+    let again = client.scan_bytes(&item("2"), "image/png", original).await.unwrap();
+    assert_eq!((again.verdict, again.reasons[0].method), (VerdictKind::Block, Method::Exact));
+    let copy = picture(1, 320, ImageFormat::Jpeg);
+    let copy = client.scan_bytes(&item("3"), "image/jpeg", copy).await.unwrap();
+    assert_eq!((copy.verdict, copy.reasons[0].method), (VerdictKind::Block, Method::Near));
+    assert!(copy.reasons[0].distance <= 31);
+    let other = client.scan_bytes(&item("4"), "image/png", picture(2, 512, ImageFormat::Png)).await;
+    assert_eq!(other.unwrap().verdict, VerdictKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_hash_of_a_picture_can_be_looked_up() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let bytes = picture(3, 256, ImageFormat::Png);
+    let hashed = client.hash("image/png", bytes.clone()).await.unwrap();
+    assert_eq!((hashed.content.width, hashed.content.height), (256, 192));
+    let scanned = client.scan_bytes(&item("1"), "image/png", bytes).await.unwrap();
+    assert_eq!(scanned.signals.unwrap(), hashed.signals);
+    let pdq = hashed.signals.iter().find(|signal| signal.kind == Kind::Pdq).unwrap();
+    let query = LookupQuery { kind: Kind::Pdq, value: pdq.value.clone() };
+    assert_eq!(client.lookup(&query).await.unwrap().matches, []);
+    let raised = client.alert(&alert_of(hashed.signals.clone()), None).await.unwrap();
+    let found = client.lookup(&query).await.unwrap().matches;
+    assert_eq!((found[0].case, found[0].distance), (raised.id, 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_media_is_a_clear_problem() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let cut = picture(1, 512, ImageFormat::Png)[..900].to_vec();
+    for bytes in [Vec::new(), b"hello".to_vec(), cut] {
+        for answer in [
+            client.hash("image/png", bytes.clone()).await.map(drop),
+            client.scan_bytes(&item("1"), "image/png", bytes.clone()).await.map(drop),
+            client.alert_media(&alert_of(vec![]), bytes.clone(), None).await.map(drop),
+        ] {
+            match answer {
+                Err(ClientError::Problem(problem)) => {
+                    assert!(problem.is(ProblemKind::UndecodableMedia), "{problem}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_form_with_signals_beside_a_file_is_refused() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let alert = alert_of(vec![crate::house::pdq(1)]);
+    let refused = client.alert_media(&alert, picture(1, 128, ImageFormat::Png), None).await;
+    assert!(refused.unwrap_err().to_string().contains("made here"));
+}

@@ -1,0 +1,136 @@
+//! An alert goes from one member to the others and back, over real sockets.
+
+use watchfire_api::client::ClientError;
+use watchfire_api::problem::ProblemKind;
+use watchfire_api::wire::{ConfirmRequest, RetractRequest, Stance, State, VerdictKind};
+use watchfire_node::access::Scope;
+use watchfire_signal::reason::Reason;
+use watchfire_signal::statement::Basis;
+
+use crate::house::{alert_of, coalition, pdq, scan, wait_for};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_is_pushed_and_its_retraction_too() {
+    let houses = coalition(&[("a", true), ("b", true), ("c", true), ("d", true)]).await;
+    let (a, b) = (houses[0].client(&[Scope::Admin]).await, houses[1].client(&[Scope::Admin]).await);
+    let mut at_b = b.events(None).await.unwrap();
+    assert_eq!(scan(&b, "b:1", pdq(1)).await.verdict, VerdictKind::Allow);
+
+    let raised = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    assert_eq!((raised.state, raised.index), (State::Provisional, 0));
+    wait_for(&mut at_b, |event| event.event == "case" && event.more["blocks"] == true).await;
+
+    let verdict = scan(&b, "b:2", pdq(1)).await;
+    assert_eq!(verdict.verdict, VerdictKind::Block);
+    assert_eq!(verdict.reasons[0].case, raised.id);
+    assert_eq!(verdict.reasons[0].members, [houses[0].name.clone()]);
+    assert_eq!(scan(&b, "b:3", pdq(2)).await.verdict, VerdictKind::Allow);
+
+    let confirm = ConfirmRequest { basis: Basis::OwnCopySeenByHuman };
+    b.confirm(&raised.id, &confirm, None).await.unwrap();
+    let view = b.alert_view(&raised.id).await.unwrap();
+    let stances: Vec<_> =
+        view.opinions.iter().map(|opinion| (opinion.stance, opinion.human)).collect();
+    assert_eq!(stances, [(Stance::Positive, true), (Stance::Positive, true)]);
+
+    let retract = RetractRequest { reason: Reason::WrongMatch, restore: true, note: None };
+    b.retract(&raised.id, &retract, None).await.unwrap();
+    a.retract(&raised.id, &retract, None).await.unwrap();
+    wait_for(&mut at_b, |event| event.event == "case" && event.more["state"] == "RETRACTED").await;
+    assert_eq!(scan(&b, "b:4", pdq(1)).await.verdict, VerdictKind::Allow);
+    for house in houses {
+        house.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_origin_learns_when_a_member_is_protected() {
+    let houses = coalition(&[("a", true), ("b", true)]).await;
+    let a = houses[0].client(&[Scope::Admin]).await;
+    let mut at_a = a.events(None).await.unwrap();
+    let raised = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let receipt = wait_for(&mut at_a, |event| event.event == "receipt").await;
+    assert_eq!((&receipt.more["member"], &receipt.more["size"]), (&"b".into(), &1.into()));
+    let view = a.alert_view(&raised.id).await.unwrap();
+    let protected: Vec<_> =
+        view.members.iter().map(|member| (member.member.as_str(), member.effective)).collect();
+    assert_eq!(protected, [("a", true), ("b", true)]);
+    let members = a.members().await.unwrap();
+    assert_eq!(members.members[1].effective_there, Some(1));
+    assert_eq!(members.members[0].held, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_without_an_address_takes_part() {
+    let houses = coalition(&[("hidden", false), ("b", true)]).await;
+    let hidden = houses[0].client(&[Scope::Admin]).await;
+    let b = houses[1].client(&[Scope::Admin]).await;
+    let mut at_b = b.events(None).await.unwrap();
+    let mut at_hidden = hidden.events(None).await.unwrap();
+    hidden.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    wait_for(&mut at_b, |event| event.event == "case" && event.more["blocks"] == true).await;
+    assert_eq!(scan(&b, "b:1", pdq(1)).await.verdict, VerdictKind::Block);
+    let raised = b.alert(&alert_of(vec![pdq(2)]), None).await.unwrap();
+    let id = raised.id.to_string();
+    wait_for(&mut at_hidden, |event| event.event == "case" && event.more["set"] == id.as_str())
+        .await;
+    assert_eq!(scan(&hidden, "h:1", pdq(2)).await.reasons[0].case, raised.id);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_seen_before_are_told_again_on_request() {
+    let houses = coalition(&[("a", true)]).await;
+    let a = houses[0].client(&[Scope::Admin]).await;
+    a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let mut all = a.events(Some(0)).await.unwrap();
+    let first = wait_for(&mut all, |_| true).await;
+    assert_eq!(first.id, 1);
+    let second = wait_for(&mut all, |_| true).await;
+    let mut later = a.events(Some(1)).await.unwrap();
+    assert_eq!(wait_for(&mut later, |_| true).await, second);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repetition_under_the_same_key_says_nothing_twice() {
+    let houses = coalition(&[("a", true)]).await;
+    let a = houses[0].client(&[Scope::Curate]).await;
+    let alert = alert_of(vec![pdq(1)]);
+    let first = a.alert(&alert, Some("report 7")).await.unwrap();
+    assert_eq!(a.alert(&alert, Some("report 7")).await.unwrap(), first);
+    assert_eq!(a.alert(&alert, Some("report 8")).await.unwrap().index, 1);
+    assert_eq!(houses[0].client(&[Scope::Audit]).await.members().await.unwrap().members[0].held, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_said_is_a_problem_that_says_why() {
+    let houses = coalition(&[("a", true)]).await;
+    let a = houses[0].client(&[Scope::Admin]).await;
+    let is = |error: ClientError, kind| match error {
+        ClientError::Problem(problem) => assert!(problem.is(kind), "{problem}"),
+        error => panic!("{error}"),
+    };
+    let raised = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let confirm = ConfirmRequest { basis: Basis::OwnCopySeenByHuman };
+    is(a.confirm(&raised.id, &confirm, None).await.unwrap_err(), ProblemKind::Conflict);
+    let unknown = "00".repeat(32).parse().unwrap();
+    is(a.confirm(&unknown, &confirm, None).await.unwrap_err(), ProblemKind::NotFound);
+    is(a.alert_view(&unknown).await.unwrap_err(), ProblemKind::NotFound);
+    is(a.alert(&alert_of(vec![]), None).await.unwrap_err(), ProblemKind::Invalid);
+    let mut bad = alert_of(vec![pdq(1)]);
+    bad.severity = 5;
+    is(a.alert(&bad, None).await.unwrap_err(), ProblemKind::Invalid);
+    bad = alert_of(vec![pdq(1), pdq(2)]);
+    bad.signals[1].value.pop();
+    is(a.alert(&bad, None).await.unwrap_err(), ProblemKind::Invalid);
+    is(a.forget(&"nothing".parse().unwrap()).await.unwrap_err(), ProblemKind::NotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn items_are_remembered_until_the_platform_deletes_them() {
+    let houses = coalition(&[("a", true)]).await;
+    let a = houses[0].client(&[Scope::Admin]).await;
+    scan(&a, "a/b:1", pdq(1)).await;
+    a.forget(&"a/b:1".parse().unwrap()).await.unwrap();
+    assert!(a.forget(&"a/b:1".parse().unwrap()).await.is_err());
+    assert_eq!(a.actions(&"a/b:1".parse().unwrap()).await.unwrap().actions, []);
+}
