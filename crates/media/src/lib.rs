@@ -8,4 +8,5 @@ pub mod hash;
 pub mod pdq;
 pub mod picture;
 pub mod sandbox;
+mod simd;
 pub mod video;

@@ -13,6 +13,8 @@ use watchfire_signal::pdq::Pdq;
 use dct::Coefficients;
 use shrink::Shrinker;
 
+use crate::simd::{Level, MAX_DIVISOR, Simd, Task};
+
 /// The least width and height that are hashed; below it the reference gives an empty hash.
 pub const MIN_SIDE: u32 = 5;
 
@@ -149,9 +151,28 @@ impl Hasher {
         if pixels.width < MIN_SIDE || pixels.height < MIN_SIDE {
             return None;
         }
-        let small = self.shrinker.shrink(pixels);
+        // Longer ones than any decoder here gives are hashed too, with plain divisions.
+        let longest = pixels.width.max(pixels.height) as usize;
+        let proven = shrink::longest_window(longest) <= MAX_DIVISOR;
+        let level = if proven { Level::best() } else { Level::Scalar };
+        Some(level.run(Hashing { shrinker: &mut self.shrinker, pixels }))
+    }
+}
+
+/// One picture to be hashed with any instructions.
+struct Hashing<'a> {
+    shrinker: &'a mut Shrinker,
+    pixels: Pixels<'a>,
+}
+
+impl Task for Hashing<'_> {
+    type Output = Fingerprint;
+
+    #[inline(always)]
+    fn run<S: Simd>(self, simd: S) -> Fingerprint {
+        let small = self.shrinker.shrink(simd, self.pixels);
         let coefficients = dct::transform(&small);
-        Some(Fingerprint { pdq: dct::bits(&coefficients), quality: quality(&small), coefficients })
+        Fingerprint { pdq: dct::bits(&coefficients), quality: quality(&small), coefficients }
     }
 }
 
@@ -163,6 +184,7 @@ pub fn hash(pixels: Pixels<'_>) -> Option<Fingerprint> {
 
 /// The sum of significant gradients, scaled to at most 100. Each gradient is cut to a whole number,
 /// so that many faint ones count for nothing.
+#[inline(always)]
 fn quality(small: &Small) -> u8 {
     let step = |a: f32, b: f32| (((a - b) * 100.0) / 255.0) as i32;
     let mut gradients = 0;
@@ -192,6 +214,27 @@ mod tests {
         assert!(hash(Pixels::new(4, 9, Layout::Grey, &[7; 36]).unwrap()).is_none());
         assert!(hash(Pixels::new(9, 4, Layout::Grey, &[7; 36]).unwrap()).is_none());
         assert!(hash(Pixels::new(5, 5, Layout::Grey, &[7; 25]).unwrap()).is_some());
+    }
+
+    #[test]
+    fn every_level_gives_the_fingerprints_of_the_published_pictures() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data/pdq/images");
+        let (mut hasher, mut pictures) = (Hasher::default(), 0);
+        for file in std::fs::read_dir(folder).unwrap() {
+            let path = file.unwrap().path();
+            let Ok(bytes) = std::fs::read(path) else { continue };
+            let picture = crate::picture::decode(&bytes, &crate::picture::Limits::default());
+            let Ok(picture) = picture else { continue };
+            pictures += 1;
+            // That the best level's are the published ones is an integration test.
+            let best = hasher.hash(picture.pixels()).unwrap();
+            for level in Level::all() {
+                let pixels = picture.pixels();
+                let other = level.run(Hashing { shrinker: &mut hasher.shrinker, pixels });
+                assert_eq!(other, best, "{level:?}");
+            }
+        }
+        assert!(pictures > 0);
     }
 
     #[test]

@@ -28,6 +28,7 @@ static COSINES_BY_SAMPLE: LazyLock<[[f32; KEPT]; SMALL]> =
 
 /// Cosines × picture × cosines transposed. Every sum runs over the samples in order: a different
 /// order would round differently.
+#[inline(always)]
 pub(super) fn transform(small: &Small) -> Coefficients {
     let (cosines, by_sample) = (&*COSINES, &*COSINES_BY_SAMPLE);
     std::array::from_fn(|i| {

@@ -4,312 +4,423 @@
 //! running sum, so it can follow the picture from top to bottom; eight rows go together, because a
 //! running sum along a row can only be sped up by running eight of them side by side.
 //!
+//! What leaves a filter belongs to a position half a window back. It is not moved back: the picture
+//! drifts to the right and down by half a window with every filter, and what comes in from outside
+//! is zero, so that every block of eight columns and every strip of eight rows is treated alike.
+//!
 //! **Invariant:** every sum adds and subtracts in the order of the reference, because f32 sums round.
+//! Adding or subtracting zero changes nothing: no sum is ever negative zero.
 
 use super::{Layout, Pixels, SMALL, Small};
+use crate::simd::{Divisor, Lanes, Simd};
 
-/// Rows that are filtered side by side; also the columns of the blocks that are transposed.
+/// Rows that are filtered side by side, and columns of a block.
 const STRIP: usize = 8;
 
-/// One value for each row of a strip.
-type Lanes = [f32; STRIP];
+/// Columns of a strip that are remembered in a line before the last window of them is copied back to
+/// the beginning; few enough for the nearest cache.
+const RUN: usize = 32 * STRIP;
 
-/// Weights of luminance in thousandths: 0.299, 0.587 and 0.114.
-const RED: f32 = 299.0;
-const GREEN: f32 = 587.0;
-const BLUE: f32 = 114.0;
+/// Blocks of a shrunk row.
+const CELLS: usize = SMALL / STRIP;
 
-/// A running sum over a window whose length is `window`, centred as in the reference: the output
-/// for position `p` covers `window` values that end at `p + lag`, fewer at both ends.
-#[derive(Debug, Clone, Copy)]
+/// A running sum over `len` values. The output for position `p` covers those that end at `p + lag`,
+/// fewer at both ends.
+#[derive(Debug, Clone, Copy, Default)]
 struct Window {
     len: usize,
     lag: usize,
+    side: usize,
 }
 
 impl Window {
     /// The window along a side of this many pixels: a 128th of it, rounded up.
     fn along(side: usize) -> Self {
         let len = side.div_ceil(2 * SMALL);
-        Self { len, lag: len / 2 }
+        Self { len, lag: len / 2, side }
+    }
+
+    /// What the sum is divided by after value number `step` has entered; zero where the output lies
+    /// outside.
+    fn divisor(self, step: usize) -> Divisor {
+        let Self { lag, side, .. } = self;
+        if step < lag || step >= side + lag {
+            return Divisor::NOTHING;
+        }
+        Divisor::by(self.covers(step))
+    }
+
+    /// How many values are in the sum after value number `step` has entered.
+    fn covers(self, step: usize) -> usize {
+        (step + 1).min(self.side) - (step + 1).saturating_sub(self.len)
+    }
+
+    /// Whether the steps from `from` to `to` all cover a whole window.
+    fn is_whole(self, from: usize, to: usize) -> bool {
+        from + 1 >= self.len && to < self.side
+    }
+
+    /// Steps until both filters along this side have given their last output.
+    fn steps(self) -> usize {
+        self.side + 2 * self.lag
+    }
+
+    /// The step after which the second filter gives cell `cell` of 64: the cell's centre.
+    fn picked(self, cell: usize) -> usize {
+        (2 * cell + 1) * self.side / (2 * SMALL) + 2 * self.lag
+    }
+
+    /// How many values are in the second filter's sum after `step`.
+    fn second_covers(self, step: usize) -> usize {
+        self.covers(step - self.lag)
+    }
+}
+
+/// The window along the longest side.
+pub(super) fn longest_window(side: usize) -> usize {
+    Window::along(side).len
+}
+
+/// The last rows of a picture, of which a window needs as many as it is long. The rows of one block
+/// of columns lie together.
+#[derive(Debug, Default)]
+struct Rows {
+    /// Rows that are kept; whole strips, so that a strip never wraps around.
+    kept: usize,
+    /// For each block the kept rows, and the first strip of them once more at the end, so that what
+    /// leaves never wraps around either.
+    values: Vec<Lanes>,
+    /// For each block, the sum of the rows in the window.
+    sums: Vec<Lanes>,
+}
+
+impl Rows {
+    /// Prepares for a picture: all rows are zero.
+    fn start(&mut self, blocks: usize, window: Window) {
+        self.kept = (window.len + STRIP).next_multiple_of(STRIP);
+        for (values, each) in [(&mut self.values, self.kept + STRIP), (&mut self.sums, 1)] {
+            values.clear();
+            values.resize(blocks * each, [0.0; STRIP]);
+        }
+    }
+
+    /// Where the eight rows from `top` on enter, and where those are that then leave the window.
+    /// Above the picture these are still zero, as no window is as long as what is kept.
+    fn step(&self, top: usize, window: Window) -> Step {
+        Step { enters: top % self.kept, leaves: (top + self.kept - window.len) % self.kept }
+    }
+
+    /// Lets eight columns of a block enter as eight rows.
+    #[inline(always)]
+    fn enter<S: Simd>(&mut self, simd: S, block: usize, step: Step, columns: [S::Eight; STRIP]) {
+        let start = block * (self.kept + STRIP);
+        let rows = &mut self.values[start..start + self.kept + STRIP];
+        if let Some(to) = rows[step.enters..].first_chunk_mut() {
+            simd.store_rows(columns, to);
+        }
+        if step.enters == 0
+            && let Some(to) = rows[self.kept..].first_chunk_mut()
+        {
+            simd.store_rows(columns, to);
+        }
+    }
+
+    /// The sums of a block after each of eight steps down.
+    #[inline(always)]
+    fn slide<S: Simd>(&mut self, simd: S, block: usize, step: Step) -> [S::Eight; STRIP] {
+        let mut sum = simd.load(&self.sums[block]);
+        let mut sums = [sum; STRIP];
+        let start = block * (self.kept + STRIP);
+        let rows = &self.values[start..start + self.kept + STRIP];
+        let enters = &rows[step.enters..][..STRIP];
+        let leaves = &rows[step.leaves..][..STRIP];
+        for row in 0..STRIP {
+            sum = simd.add(sum, simd.load(&enters[row]));
+            sum = simd.sub(sum, simd.load(&leaves[row]));
+            sums[row] = sum;
+        }
+        simd.store(sum, &mut self.sums[block]);
+        sums
+    }
+}
+
+/// Places of eight rows among those that are kept.
+#[derive(Debug, Clone, Copy)]
+struct Step {
+    enters: usize,
+    leaves: usize,
+}
+
+/// A running sum along eight rows at once, and the last columns that entered it.
+#[derive(Debug, Default)]
+struct Along {
+    columns: Vec<Lanes>,
+    len: usize,
+    /// Where the next column leaves; it enters `len` further on.
+    leaves: usize,
+}
+
+impl Along {
+    fn start(&mut self, window: Window) {
+        self.len = window.len;
+        self.columns.resize(window.len + RUN, [0.0; STRIP]);
+    }
+
+    /// Begins a strip: everything left of it is zero.
+    fn rewind(&mut self) {
+        self.leaves = 0;
+        self.columns[..self.len].fill([0.0; STRIP]);
+    }
+
+    /// Lets the eight columns of a block enter one by one; replaces each by the sum after it.
+    #[inline(always)]
+    fn slide<S: Simd>(&mut self, simd: S, sum: &mut S::Eight, values: &mut [S::Eight; STRIP]) {
+        if self.leaves == RUN {
+            self.columns.copy_within(RUN.., 0);
+            self.leaves = 0;
+        }
+        let enters = &mut self.columns[self.leaves + self.len..][..STRIP];
+        for (column, value) in values.iter().enumerate() {
+            simd.store(*value, &mut enters[column]);
+        }
+        // A short window gives back what has just entered.
+        let leaves = &self.columns[self.leaves..][..STRIP];
+        for (column, value) in values.iter_mut().enumerate() {
+            *sum = simd.sub(simd.add(*sum, *value), simd.load(&leaves[column]));
+            *value = *sum;
+        }
+        self.leaves += STRIP;
     }
 }
 
 /// Filters and shrinks; keeps its buffers from picture to picture.
 #[derive(Debug, Default)]
 pub(super) struct Shrinker {
-    /// Eight rows of the picture, before they are transposed.
-    strip: Vec<f32>,
-    /// The same eight rows, column by column.
-    lanes: Vec<Lanes>,
-    /// The last rows that left the first average along rows.
+    /// The windows of both filters along rows.
+    first_along: Along,
+    second_along: Along,
+    /// The last rows that left the first filter along rows.
     first: Rows,
     /// The last rows that left the second one, only at the 64 columns that are picked.
     second: Rows,
-    /// Rows that left the first average along columns; handed on when eight are there.
-    between: Vec<f32>,
-}
-
-/// The last rows of a picture and, for each column, the running sum of those in the window.
-#[derive(Debug, Default)]
-struct Rows {
-    width: usize,
-    capacity: usize,
-    values: Vec<f32>,
-    sums: Vec<f32>,
-}
-
-impl Rows {
-    /// Prepares for rows of this width of which the last `window + STRIP` are remembered.
-    fn start(&mut self, width: usize, window: Window) {
-        self.width = width;
-        // Whole strips, so that a strip never wraps around.
-        self.capacity = (window.len + STRIP).next_multiple_of(STRIP);
-        self.values.resize(self.capacity * width, 0.0);
-        self.sums.clear();
-        self.sums.resize(width, 0.0);
-    }
-
-    /// The rows `top..top + STRIP`, to be written; `top` is a multiple of [`STRIP`].
-    fn strip_mut(&mut self, top: usize) -> [&mut [f32]; STRIP] {
-        let start = top % self.capacity * self.width;
-        let mut rows = self.values[start..].chunks_exact_mut(self.width);
-        std::array::from_fn(|_| rows.next().unwrap_or_default())
-    }
-
-    /// Moves the window down: adds the row that enters, then subtracts the one that leaves.
-    fn slide(&mut self, step: Step) {
-        let row = |number: usize| {
-            let start = number % self.capacity * self.width;
-            &self.values[start..start + self.width]
-        };
-        match (step.enters, step.leaves) {
-            (Some(enters), Some(leaves)) => {
-                let rows = row(enters).iter().zip(row(leaves));
-                for (sum, (enters, leaves)) in self.sums.iter_mut().zip(rows) {
-                    *sum = *sum + enters - leaves;
-                }
-            }
-            (Some(enters), None) => {
-                for (sum, enters) in self.sums.iter_mut().zip(row(enters)) {
-                    *sum += enters;
-                }
-            }
-            (None, Some(leaves)) => {
-                for (sum, leaves) in self.sums.iter_mut().zip(row(leaves)) {
-                    *sum -= leaves;
-                }
-            }
-            (None, None) => {}
-        }
-    }
-}
-
-/// One move of a window: what enters, what leaves, how many values it then covers, and the position
-/// that the sum belongs to, if any.
-#[derive(Debug, Clone, Copy)]
-struct Step {
-    enters: Option<usize>,
-    leaves: Option<usize>,
-    covers: usize,
-    output: Option<usize>,
-}
-
-impl Window {
-    /// Step `number` along a side of `side` values; there are `side + lag` steps.
-    fn step(self, number: usize, side: usize) -> Step {
-        let Self { len, lag } = self;
-        let leaves = number.checked_sub(len);
-        let first = leaves.map_or(0, |left| left + 1);
-        Step {
-            enters: (number < side).then_some(number),
-            leaves,
-            covers: (number + 1).min(side) - first,
-            output: number.checked_sub(lag),
-        }
-    }
-}
-
-/// The average along each of eight rows at once; `emit` gets position, sums, and the number of
-/// values in each sum.
-#[inline(always)]
-fn box_along(lanes: &[Lanes], window: Window, mut emit: impl FnMut(usize, &Lanes, usize)) {
-    let Window { len, lag } = window;
-    let side = lanes.len();
-    let mut sum = [0.0; STRIP];
-    for (number, enters) in lanes.iter().take(len).enumerate() {
-        sum = std::array::from_fn(|lane| sum[lane] + enters[lane]);
-        if let Some(position) = number.checked_sub(lag) {
-            emit(position, &sum, number + 1);
-        }
-    }
-    for (number, (enters, leaves)) in lanes.iter().skip(len).zip(lanes).enumerate() {
-        sum = std::array::from_fn(|lane| sum[lane] + enters[lane] - leaves[lane]);
-        emit(number + len - lag, &sum, len);
-    }
-    for (number, leaves) in lanes.iter().skip(side - len).take(lag).enumerate() {
-        sum = std::array::from_fn(|lane| sum[lane] - leaves[lane]);
-        emit(side - lag + number, &sum, len - 1 - number);
-    }
-}
-
-/// The position in a side of this many pixels that cell `cell` of 64 is taken from: its centre.
-fn centre(cell: usize, side: usize) -> usize {
-    (2 * cell + 1) * side / (2 * SMALL)
-}
-
-/// Luminance of a run of pixels.
-///
-/// The reference computes 0.299 R + 0.587 G + 0.114 B in f64 and rounds to f32. The sum of whole
-/// thousandths is exact in f32, and one division rounds it to the same value: a sum that is not a
-/// whole number of eighths is too far from every midpoint for the errors in f64 to matter.
-#[inline(always)]
-fn luminance(layout: Layout, bytes: &[u8], to: &mut [f32]) {
-    match layout {
-        Layout::Grey => {
-            for (value, byte) in to.iter_mut().zip(bytes) {
-                *value = f32::from(*byte);
-            }
-        }
-        Layout::Rgb => {
-            for (value, rgb) in to.iter_mut().zip(bytes.as_chunks::<3>().0) {
-                let [red, green, blue] = rgb.map(f32::from);
-                *value = (RED * red + GREEN * green + BLUE * blue) / 1000.0;
-            }
-        }
-    }
-}
-
-/// Rows of `width` values to columns of eight.
-#[inline(always)]
-fn transpose(strip: &[f32], width: usize, lanes: &mut [Lanes]) {
-    let mut rows: [&[f32]; STRIP] = [&[]; STRIP];
-    for (row, values) in rows.iter_mut().zip(strip.chunks_exact(width)) {
-        *row = values;
-    }
-    for (column, lanes) in lanes.iter_mut().enumerate() {
-        *lanes = std::array::from_fn(|row| rows[row].get(column).copied().unwrap_or(0.0));
-    }
+    /// Divisors of the first filter along rows, by step.
+    divisors: Vec<Divisor>,
 }
 
 impl Shrinker {
     /// Filters the picture and takes the 64 × 64 centres.
-    pub(super) fn shrink(&mut self, pixels: Pixels<'_>) -> Small {
+    #[inline(always)]
+    pub(super) fn shrink<S: Simd>(&mut self, simd: S, pixels: Pixels<'_>) -> Small {
         let (width, height) = (pixels.width as usize, pixels.height as usize);
-        let mut small = [[0.0; SMALL]; SMALL];
-        if (width, height) == (SMALL, SMALL) {
-            luminance(pixels.layout, pixels.bytes, small.as_flattened_mut());
-            return small;
-        }
         let (across, down) = (Window::along(width), Window::along(height));
-        self.strip.resize(STRIP * width, 0.0);
-        self.between.resize(STRIP * width, 0.0);
-        self.lanes.resize(width, [0.0; STRIP]);
-        self.first.start(width, down);
-        self.second.start(SMALL, down);
-        let columns = std::array::from_fn(|cell| centre(cell, width));
-        let mut pass =
-            Pass { buffers: self, width, height, across, down, columns, picked: 0, small };
-        pass.run(pixels);
-        small = pass.small;
-        small
+        let blocks = across.steps().div_ceil(STRIP);
+        self.first_along.start(across);
+        self.second_along.start(across);
+        self.first.start(blocks, down);
+        self.second.start(CELLS, down);
+        self.divisors.clear();
+        self.divisors.extend((0..blocks * STRIP).map(|step| across.divisor(step)));
+        let picked = std::array::from_fn(|cell| across.picked(cell));
+        let by = picked.map(|step| Divisor::by(across.second_covers(step)));
+        let mut pass = Pass { simd, buffers: self, across, down, picked, by };
+        let filtered = (width, height) != (SMALL, SMALL);
+        match (pixels.layout, filtered) {
+            (Layout::Grey, true) => pass.run::<[u8; 8]>(pixels),
+            (Layout::Rgb, true) => pass.run::<[u8; 24]>(pixels),
+            (Layout::Grey, false) => pass.luminance_only::<[u8; 8]>(pixels),
+            (Layout::Rgb, false) => pass.luminance_only::<[u8; 24]>(pixels),
+        }
     }
 }
 
 /// One picture on its way through the filters.
-struct Pass<'a> {
+struct Pass<'a, S> {
+    simd: S,
     buffers: &'a mut Shrinker,
-    width: usize,
-    height: usize,
     across: Window,
     down: Window,
-    columns: [usize; SMALL],
-    /// Rows of the small picture that are done.
-    picked: usize,
-    small: Small,
+    /// The steps along rows after which the second filter gives the 64 columns, and its divisors.
+    picked: [usize; SMALL],
+    by: [Divisor; SMALL],
 }
 
-impl Pass<'_> {
-    fn run(&mut self, pixels: Pixels<'_>) {
-        let row_bytes = self.width * pixels.layout.bytes();
-        for (number, rows) in pixels.bytes.chunks(STRIP * row_bytes).enumerate() {
-            luminance(pixels.layout, rows, &mut self.buffers.strip);
-            self.average_rows(number * STRIP);
-            let top = number * STRIP;
-            for number in top..top + rows.len() / row_bytes {
-                self.average_columns(number);
+impl<S: Simd> Pass<'_, S> {
+    #[inline(always)]
+    fn run<B: Block>(&mut self, pixels: Pixels<'_>) -> Small {
+        let mut small = [[0.0; SMALL]; SMALL];
+        let mut done = 0;
+        let blank = vec![0; self.across.side * pixels.layout.bytes()];
+        for top in (0..self.down.steps()).step_by(STRIP) {
+            self.filter::<B>(top, strip_of(pixels, top, &blank));
+            done = self.pick(top, done, &mut small);
+        }
+        small
+    }
+
+    /// A picture of the size to shrink to is not filtered.
+    #[inline(always)]
+    fn luminance_only<B: Block>(&self, pixels: Pixels<'_>) -> Small {
+        let mut small = [[0.0; SMALL]; SMALL];
+        for (strip, to) in small.as_chunks_mut::<STRIP>().0.iter_mut().enumerate() {
+            let rows = strip_of(pixels, strip * STRIP, &[]).map(B::blocks);
+            for block in 0..CELLS {
+                let mut tile = [[0.0; STRIP]; STRIP];
+                self.simd.store_rows(B::columns(self.simd, &rows, block), &mut tile);
+                for (row, values) in to.iter_mut().zip(tile) {
+                    row[block * STRIP..][..STRIP].copy_from_slice(&values);
+                }
             }
         }
-        for number in self.height..self.height + self.down.lag {
-            self.average_columns(number);
+        small
+    }
+
+    /// The first three filters, on the strip from `top` on: block by block from left to right, so
+    /// that the second finds in the nearest cache what the first gave.
+    #[inline(always)]
+    fn filter<B: Block>(&mut self, top: usize, rows: [&[u8]; STRIP]) {
+        let Self { simd, across, down, .. } = *self;
+        let Shrinker { first_along, second_along, first, second, divisors } = &mut *self.buffers;
+        let step = first.step(top, down);
+        let blocks = rows.map(B::blocks);
+        let whole = simd.by(Divisor::by(across.len));
+        let mut down_by = [whole; STRIP];
+        for (row, by) in down_by.iter_mut().enumerate() {
+            *by = simd.by(down.divisor(top + row));
+        }
+        let mut kept = [[0.0; STRIP]; SMALL];
+        let mut cell = 0;
+        let (mut first_sum, mut second_sum) = (simd.zero(), simd.zero());
+        first_along.rewind();
+        second_along.rewind();
+        for (block, divisors) in divisors.as_chunks::<STRIP>().0.iter().enumerate() {
+            let left = block * STRIP;
+            let mut columns = if left + STRIP <= across.side {
+                B::columns(simd, &blocks, block)
+            } else {
+                let padded = rows.map(|row| [B::padded(row, block)]);
+                B::columns(simd, &padded.each_ref().map(<[B; 1]>::as_slice), 0)
+            };
+            first_along.slide(simd, &mut first_sum, &mut columns);
+            if across.is_whole(left, left + STRIP - 1) {
+                for value in &mut columns {
+                    *value = simd.divide(*value, whole);
+                }
+            } else {
+                for (value, divisor) in columns.iter_mut().zip(divisors) {
+                    *value = simd.divide(*value, simd.by(*divisor));
+                }
+            }
+            first.enter(simd, block, step, columns);
+            let mut rows = first.slide(simd, block, step);
+            for (row, by) in rows.iter_mut().zip(down_by) {
+                *row = simd.divide(*row, by);
+            }
+            let mut columns = simd.transpose(rows);
+            second_along.slide(simd, &mut second_sum, &mut columns);
+            if cell < SMALL && self.picked[cell] < left + STRIP {
+                let mut lanes = [[0.0; STRIP]; STRIP];
+                for (lanes, column) in lanes.iter_mut().zip(columns) {
+                    simd.store(column, lanes);
+                }
+                while cell < SMALL && self.picked[cell] < left + STRIP {
+                    let sum = simd.load(&lanes[self.picked[cell] - left]);
+                    simd.store(simd.divide(sum, simd.by(self.by[cell])), &mut kept[cell]);
+                    cell += 1;
+                }
+            }
+        }
+        let step = second.step(top, down);
+        for (block, cells) in kept.as_chunks::<STRIP>().0.iter().enumerate() {
+            let mut columns = [simd.zero(); STRIP];
+            for (column, cell) in columns.iter_mut().zip(cells) {
+                *column = simd.load(cell);
+            }
+            second.enter(simd, block, step, columns);
         }
     }
 
-    /// First average along rows: a strip of luminance to rows from `top` on.
-    fn average_rows(&mut self, top: usize) {
-        let Shrinker { strip, lanes, first, .. } = &mut *self.buffers;
-        transpose(strip, self.width, lanes);
-        let mut rows = first.strip_mut(top);
-        box_along(lanes, self.across, |column, sums, covers| {
+    /// Second average along columns, kept only at the rows that are picked; returns how many are done.
+    #[inline(always)]
+    fn pick(&mut self, top: usize, done: usize, small: &mut Small) -> usize {
+        let Self { simd, down, .. } = *self;
+        let second = &mut self.buffers.second;
+        let step = second.step(top, down);
+        let mut next = done;
+        for block in 0..CELLS {
+            let sums = second.slide(simd, block, step);
+            let mut rows = [[0.0; STRIP]; STRIP];
             for (row, sum) in rows.iter_mut().zip(sums) {
-                if let Some(value) = row.get_mut(column) {
-                    *value = sum / covers as f32;
+                simd.store(sum, row);
+            }
+            next = done;
+            while next < SMALL && down.picked(next) < top + STRIP {
+                let number = down.picked(next);
+                // Few enough to be divided, and the proof of divisors ends before them.
+                let covers = down.second_covers(number) as f32;
+                let to = &mut small[next][block * STRIP..][..STRIP];
+                for (to, sum) in to.iter_mut().zip(rows[number - top]) {
+                    *to = sum / covers;
                 }
+                next += 1;
             }
-        });
+        }
+        next
+    }
+}
+
+/// The bytes of eight rows from `top` on; blank ones below the picture.
+fn strip_of<'a>(pixels: Pixels<'a>, top: usize, blank: &'a [u8]) -> [&'a [u8]; STRIP] {
+    let row_bytes = pixels.width as usize * pixels.layout.bytes();
+    let mut rows = pixels.bytes.get(top * row_bytes..).unwrap_or_default().chunks_exact(row_bytes);
+    std::array::from_fn(|_| rows.next().unwrap_or(blank))
+}
+
+/// The bytes of eight pixels that follow each other in a row.
+trait Block: Copy {
+    /// All of a row but what is left over at its end.
+    fn blocks(row: &[u8]) -> &[Self];
+    /// What there is of block number `block`, and zeros.
+    fn padded(row: &[u8], block: usize) -> Self;
+    /// Luminance of one block of eight rows, column by column.
+    fn columns<S: Simd>(simd: S, rows: &[&[Self]; STRIP], block: usize) -> [S::Eight; STRIP];
+}
+
+impl Block for [u8; 8] {
+    fn blocks(row: &[u8]) -> &[Self] {
+        row.as_chunks().0
     }
 
-    /// First average along columns, one step down; hands on a strip when it is full.
-    fn average_columns(&mut self, number: usize) {
-        let step = self.down.step(number, self.height);
-        let Shrinker { first, between, .. } = &mut *self.buffers;
-        first.slide(step);
-        let Some(row) = step.output else { return };
-        let start = row % STRIP * self.width;
-        for (value, sum) in between.iter_mut().skip(start).zip(&first.sums) {
-            *value = sum / step.covers as f32;
-        }
-        if row % STRIP == STRIP - 1 || row + 1 == self.height {
-            self.average_rows_again(row / STRIP * STRIP);
-            for number in row / STRIP * STRIP..=row {
-                self.pick(number);
-            }
-        }
-        if row + 1 == self.height {
-            for number in self.height..self.height + self.down.lag {
-                self.pick(number);
-            }
-        }
+    fn padded(row: &[u8], block: usize) -> Self {
+        padded(row, block)
     }
 
-    /// Second average along rows, kept only at the columns that are picked.
-    fn average_rows_again(&mut self, top: usize) {
-        let Shrinker { between, lanes, second, .. } = &mut *self.buffers;
-        transpose(between, self.width, lanes);
-        let mut rows = second.strip_mut(top);
-        let mut cells = self.columns.iter().enumerate().peekable();
-        box_along(lanes, self.across, |column, sums, covers| {
-            while let Some((cell, _)) = cells.next_if(|(_, picked)| **picked == column) {
-                for (row, sum) in rows.iter_mut().zip(sums) {
-                    if let Some(value) = row.get_mut(cell) {
-                        *value = sum / covers as f32;
-                    }
-                }
-            }
-        });
+    #[inline(always)]
+    fn columns<S: Simd>(simd: S, rows: &[&[Self]; STRIP], block: usize) -> [S::Eight; STRIP] {
+        simd.grey_columns(rows, block)
+    }
+}
+
+impl Block for [u8; 24] {
+    fn blocks(row: &[u8]) -> &[Self] {
+        row.as_chunks().0
     }
 
-    /// Second average along columns, one step down, kept only at the rows that are picked.
-    fn pick(&mut self, number: usize) {
-        let step = self.down.step(number, self.height);
-        self.buffers.second.slide(step);
-        while self.picked < SMALL && step.output == Some(centre(self.picked, self.height)) {
-            for (value, sum) in self.small[self.picked].iter_mut().zip(&self.buffers.second.sums) {
-                *value = sum / step.covers as f32;
-            }
-            self.picked += 1;
-        }
+    fn padded(row: &[u8], block: usize) -> Self {
+        padded(row, block)
     }
+
+    #[inline(always)]
+    fn columns<S: Simd>(simd: S, rows: &[&[Self]; STRIP], block: usize) -> [S::Eight; STRIP] {
+        simd.rgb_columns(rows, block)
+    }
+}
+
+fn padded<const BYTES: usize>(row: &[u8], number: usize) -> [u8; BYTES] {
+    let mut block = [0; BYTES];
+    for (to, from) in block.iter_mut().zip(row.iter().skip(number * BYTES)) {
+        *to = *from;
+    }
+    block
 }
 
 #[cfg(test)]
@@ -317,6 +428,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::simd::{Level, Task};
 
     /// The description taken literally: whole buffers, one vector after another.
     fn literally(width: usize, height: usize, luminance: &[f32]) -> Small {
@@ -343,6 +455,32 @@ mod tests {
         })
     }
 
+    /// As the reference computes it.
+    fn luminance(layout: Layout, bytes: &[u8]) -> Vec<f32> {
+        let of = |rgb: &[u8]| {
+            let [red, green, blue] = [0, 1, 2].map(|part| f64::from(rgb[part]));
+            (red * 0.299 + green * 0.587 + blue * 0.114) as f32
+        };
+        match layout {
+            Layout::Grey => bytes.iter().map(|byte| f32::from(*byte)).collect(),
+            Layout::Rgb => bytes.chunks_exact(3).map(of).collect(),
+        }
+    }
+
+    struct Shrink<'a> {
+        shrinker: &'a mut Shrinker,
+        pixels: Pixels<'a>,
+    }
+
+    impl Task for Shrink<'_> {
+        type Output = Small;
+
+        #[inline(always)]
+        fn run<S: Simd>(self, simd: S) -> Small {
+            self.shrinker.shrink(simd, self.pixels)
+        }
+    }
+
     fn average(values: &[f32], window: usize) -> Vec<f32> {
         let ahead = window / 2;
         let (mut sum, mut covers, mut averages) = (0.0_f32, 0_u16, Vec::new());
@@ -362,45 +500,74 @@ mod tests {
         averages
     }
 
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        #[test]
-        fn strips_give_the_bits_of_the_literal_description(
-            width in 5_usize..400, height in 5_usize..400, seed: u32, grey: bool,
-        ) {
-            prop_assume!((width, height) != (64, 64));
-            let layout = if grey { Layout::Grey } else { Layout::Rgb };
-            let mut state = seed | 1;
-            let bytes: Vec<u8> = (0..width * height * layout.bytes()).map(|_| {
+    /// Checks one picture of noise at every level.
+    fn check(width: usize, height: usize, layout: Layout, seed: u32) {
+        let mut state = seed | 1;
+        let bytes: Vec<u8> = (0..width * height * layout.bytes())
+            .map(|_| {
                 state ^= state << 13;
                 state ^= state >> 17;
                 state ^= state << 5;
                 (state >> 24) as u8
-            }).collect();
-            let mut luma = vec![0.0; width * height];
-            luminance(layout, &bytes, &mut luma);
-            let pixels = Pixels { width: width as u32, height: height as u32, layout, bytes: &bytes };
+            })
+            .collect();
+        let pixels = Pixels { width: width as u32, height: height as u32, layout, bytes: &bytes };
+        let expected = literally(width, height, &luminance(layout, &bytes));
+        for level in Level::all() {
             let mut shrinker = Shrinker::default();
             // Twice, so that what the first picture leaves in the buffers would show.
             for _ in 0..2 {
-                let small = shrinker.shrink(pixels);
-                prop_assert_eq!(small, literally(width, height, &luma));
+                let small = level.run(Shrink { shrinker: &mut shrinker, pixels });
+                assert!(small == expected, "{level:?} {width} × {height} {layout:?}");
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn every_level_gives_the_bits_of_the_literal_description(
+            width in 5_usize..400, height in 5_usize..400, seed: u32, grey: bool,
+        ) {
+            prop_assume!((width, height) != (64, 64));
+            check(width, height, if grey { Layout::Grey } else { Layout::Rgb }, seed);
+        }
+    }
+
+    #[test]
+    fn every_level_gives_them_at_every_odd_side() {
+        for side in (5..=301).step_by(2) {
+            check(side, 306 - side, Layout::Rgb, 1);
+            check(side, side, Layout::Grey, 2);
+        }
+    }
+
+    #[test]
+    fn every_level_gives_them_where_windows_are_long() {
+        for (width, height) in
+            [(1023, 767), (2049, 5), (5, 2049), (9001, 7), (7, 9001), (40_001, 5)]
+        {
+            check(width, height, Layout::Rgb, 3);
+            check(width, height, Layout::Grey, 4);
         }
     }
 
     #[test]
     fn luminance_is_the_double_precision_sum_cut_to_single_precision() {
-        for red in 0..=255_u8 {
-            for green in 0..=255_u8 {
-                for blue in 0..=255_u8 {
-                    let [r, g, b] = [red, green, blue].map(f64::from);
-                    let reference = (r * 0.299 + g * 0.587 + b * 0.114) as f32;
-                    let mut ours = [0.0];
-                    luminance(Layout::Rgb, &[red, green, blue], &mut ours);
-                    assert_eq!(ours[0].to_bits(), reference.to_bits(), "{red} {green} {blue}");
-                }
+        let mut shrinker = Shrinker::default();
+        // A picture of 64 × 64 pixels is not filtered.
+        let colours: Vec<[u8; 3]> = (0..1 << 24)
+            .map(|colour: u32| colour.to_le_bytes())
+            .map(|[red, green, blue, _]| [red, green, blue])
+            .collect();
+        for some in colours.chunks_exact(SMALL * SMALL) {
+            let bytes = some.as_flattened();
+            let pixels = Pixels { width: 64, height: 64, layout: Layout::Rgb, bytes };
+            let expected = luminance(Layout::Rgb, bytes);
+            for level in Level::all() {
+                let small = level.run(Shrink { shrinker: &mut shrinker, pixels });
+                assert!(small.as_flattened() == expected, "{level:?}");
             }
         }
     }
