@@ -44,8 +44,8 @@ pub(crate) enum Command {
     Reference,
 }
 
-/// Runs one command to its end.
-pub(crate) fn run(command: Command, output: &Output) -> Ended {
+/// Runs one command to its end. `line` is the whole command line, for those that describe it.
+pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> Ended {
     match command {
         Command::Demo(demo) => demo::run(&demo, output),
         Command::Init(init) => init::run(&init, output),
@@ -59,8 +59,8 @@ pub(crate) fn run(command: Command, output: &Output) -> Ended {
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Serve(args) => serve::run(&args, output),
         Command::Receiver(receiver) => receiver::run(&receiver, output),
-        Command::Completions(completions) => completions::run(&completions),
-        Command::Man(man) => man::run(&man, output),
-        Command::Reference => reference::run(output),
+        Command::Completions(completions) => completions::run(&completions, line),
+        Command::Man(man) => man::run(&man, line, output),
+        Command::Reference => reference::run(line, output),
     }
 }

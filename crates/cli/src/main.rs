@@ -13,7 +13,7 @@ mod runtime;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use crate::{arguments::Arguments, output::Output};
 
@@ -22,5 +22,5 @@ fn main() -> ExitCode {
     watchfire_media::sandbox::run_if_child();
     let arguments = Arguments::parse();
     let output = Output { json: arguments.json };
-    exit::code(commands::run(arguments.command, &output))
+    exit::code(commands::run(arguments.command, Arguments::command(), &output))
 }

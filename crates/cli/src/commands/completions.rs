@@ -2,13 +2,10 @@
 
 use std::io::{self, Write};
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 use clap_complete::Shell;
 
-use crate::{
-    arguments::Arguments,
-    exit::{Answer, Ended},
-};
+use crate::exit::{Answer, Ended};
 
 /// Print completions for a shell.
 ///
@@ -22,10 +19,10 @@ pub(crate) struct Completions {
 }
 
 /// Runs the command.
-pub(crate) fn run(completions: &Completions) -> Ended {
+pub(crate) fn run(completions: &Completions, mut command: clap::Command) -> Ended {
     // Generated into memory first: the generator panics on a broken pipe.
     let mut script = Vec::new();
-    clap_complete::generate(completions.shell, &mut Arguments::command(), "watchfire", &mut script);
+    clap_complete::generate(completions.shell, &mut command, "watchfire", &mut script);
     io::stdout().lock().write_all(&script)?;
     Ok(Answer::Yes)
 }

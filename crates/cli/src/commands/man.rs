@@ -5,10 +5,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use clap::{Args, CommandFactory};
+use clap::Args;
 
 use crate::{
-    arguments::Arguments,
     exit::{Answer, Ended, Failure, OrEnvironment},
     output::Output,
 };
@@ -26,10 +25,9 @@ pub(crate) struct Man {
 }
 
 /// Runs the command.
-pub(crate) fn run(man: &Man, output: &Output) -> Ended {
+pub(crate) fn run(man: &Man, mut command: clap::Command, output: &Output) -> Ended {
     fs::create_dir_all(&man.out).or_environment(man.out.display())?;
     let mut pages = Vec::new();
-    let mut command = Arguments::command();
     command.build();
     page(&command, "watchfire", &man.out, &mut pages)?;
     output.answer(&pages, || pages.join("\n"))?;

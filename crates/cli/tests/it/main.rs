@@ -7,4 +7,5 @@ mod demo;
 mod hash;
 mod nodes;
 mod program;
+mod reference;
 mod trio;

@@ -58,6 +58,7 @@ async fn one(stage: &Stage<'_>, times: &mut Times) -> Result<(), Failure> {
     let alert = said.answer.id;
 
     let mut confirmers: Vec<&Member> = stage.fleet.with(Part::Confirms).collect();
+    stage.known(&confirmers, &alert, &said.from).await?;
     let last = confirmers.pop().ok_or_else(|| failed("nobody confirms"))?;
     for confirmer in &confirmers {
         let say = alerts::confirm(confirmer, &alert);

@@ -61,6 +61,8 @@ struct Posted<'a> {
 
 /// What came of something that was said.
 pub(super) struct Said<T> {
+    /// Where each feed stood before.
+    pub from: BTreeMap<&'static str, usize>,
     /// When the request was about to be sent.
     pub clock: Instant,
     /// What the node answered.
@@ -194,12 +196,13 @@ impl<'a> Stage<'a> {
         let first = self.fleet.members.iter();
         let first = first.filter(|one| matches!(one.player.part, Part::Reports | Part::Trusts));
         let first: Vec<_> = first.collect();
-        let from = self.places();
         let say = reporter.desk.client.alert(&report, None);
         let said = self.say(say, &first, &told.reupload_signals, VerdictKind::Block).await?;
         self.effective(told, must, &first, &said)?;
         told.alert = Some(said.answer.id);
-        self.received(told, must, &said.answer.id, (&from, said.clock)).await?;
+        self.received(told, must, &said.answer.id, (&said.from, said.clock)).await?;
+        let confirmers: Vec<_> = self.fleet.with(Part::Confirms).collect();
+        self.known(&confirmers, &said.answer.id, &said.from).await?;
         for other in self.fleet.with(Part::Follows) {
             let verdict = other.desk.probe(&told.reupload_signals).await?.verdict;
             let calm = verdict != VerdictKind::Block;
@@ -224,6 +227,28 @@ impl<'a> Stage<'a> {
             let say = alerts::confirm(confirmer, &alert);
             let said = self.say(say, &act, &told.reupload_signals, VerdictKind::Block).await?;
             self.effective(told, must, &act, &said)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until members know an alert: nobody can answer what has not arrived.
+    pub(super) async fn known(
+        &self,
+        members: &[&Member],
+        alert: &Commitment,
+        from: &BTreeMap<&'static str, usize>,
+    ) -> Result<(), Failure> {
+        let name = alert.to_string();
+        let fits = |event: &EventView| {
+            let set = event.more.get("set").and_then(serde_json::Value::as_str);
+            event.event == "case" && set == Some(&name)
+        };
+        for member in members {
+            let from = from.get(member.player.name).copied().unwrap_or(0);
+            let until = Instant::now() + super::RECEIVE_WAIT;
+            if self.feed(member)?.first(from, until, fits).await.is_none() {
+                return Err(failed(format!("{} does not come to know {alert}", member.player)));
+            }
         }
         Ok(())
     }
@@ -261,7 +286,7 @@ impl<'a> Stage<'a> {
         }));
         let say = async { Ok::<_, Failure>(say.await?) };
         let (answer, answered) = try_join(say, answers).await?;
-        Ok(Said { clock, answer, answered })
+        Ok(Said { from, clock, answer, answered })
     }
 
     /// Notes when each member had the alert durably.
