@@ -3,13 +3,10 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use watchfire_api::problem::{MEDIA_TYPE, Problem, ProblemKind};
-use watchfire_api::signature::SignatureError;
 use watchfire_node::publish::PublishError;
 use watchfire_node::raise::RaiseError;
 use watchfire_node::replicate::TakeError;
 use watchfire_tlog::SourceError;
-
-use crate::limits::MEMBER_REQUESTS;
 
 /// A problem as the answer to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -82,15 +79,6 @@ impl From<TakeError> for Failure {
             TakeError::Frozen(_) => Failure::new(ProblemKind::Conflict, error.to_string()),
             TakeError::Source(error) => Failure::internal(&error),
             TakeError::Store(error) => Failure::internal(&error),
-        }
-    }
-}
-
-impl From<SignatureError> for Failure {
-    fn from(error: SignatureError) -> Self {
-        match error {
-            SignatureError::TooMany => MEMBER_REQUESTS.too_many(),
-            error => Failure::new(ProblemKind::Unauthenticated, error.to_string()),
         }
     }
 }

@@ -12,7 +12,7 @@ use watchfire_node::publish::AnswerKey;
 
 use crate::answer::Failure;
 use crate::limits::IDEMPOTENCY_KEY_BYTES;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// The longest key that is looked at.
 const MAX_KEY_BYTES: usize = 256;

@@ -11,10 +11,13 @@ pub mod hashing;
 mod input;
 pub mod limits;
 mod member;
+mod places;
 mod routes;
 pub mod serve;
+pub mod server;
 pub mod tls;
 
 pub use routes::{openapi, router};
-pub use serve::{Running, ServeError, Server, serve, serve_on};
+pub use serve::{Running, ServeError, serve, serve_on};
+pub use server::{AddressError, Server};
 pub use tls::{Tls, TlsError};

@@ -1,18 +1,16 @@
 //! Finds out which member calls, by the signature of its request.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use watchfire_api::problem::ProblemKind;
-use watchfire_api::signature::{Incoming, Verified, verify};
+use watchfire_api::signature::{Incoming, SignatureError, Verified, verify};
 use watchfire_signal::name::MemberName;
 
 use crate::answer::Failure;
-use crate::limits::{ANONYMOUS_REQUESTS, ANONYMOUS_STREAMS, MEMBER_STREAMS};
-use crate::serve::Server;
+use crate::limits::MEMBER_REQUESTS;
+use crate::server::Server;
 
 /// Who asks for a log: a member, or anybody. A signature that is there and wrong is refused, so that a member with a
 /// wrong clock learns of it instead of getting the public's answer.
@@ -33,7 +31,7 @@ impl FromRequestParts<Arc<Server>> for Asker {
         };
         let now_s = server.node.clock().now_ms() / 1000;
         let key_of = |member: &MemberName| server.node.key_of(member);
-        Ok(Asker(Some(verify(&request, key_of, now_s, &server.nonces)?)))
+        verify(&request, key_of, now_s, &server.nonces).map(Some).map(Asker).map_err(refusal)
     }
 }
 
@@ -70,47 +68,10 @@ impl FromRequestParts<Arc<Server>> for Signer {
     }
 }
 
-/// Places for requests and streams, so that nobody takes them all.
-#[derive(Debug)]
-pub(crate) struct Places {
-    requests: Arc<Semaphore>,
-    streams: Arc<Semaphore>,
-    members: Mutex<HashMap<MemberName, Arc<Semaphore>>>,
-}
-
-impl Default for Places {
-    fn default() -> Self {
-        Places {
-            requests: Arc::new(Semaphore::new(ANONYMOUS_REQUESTS.value)),
-            streams: Arc::new(Semaphore::new(ANONYMOUS_STREAMS.value)),
-            members: Mutex::default(),
-        }
-    }
-}
-
-impl Places {
-    /// A place for a request, until it is dropped. Members need none.
-    pub(crate) fn request(&self, asker: &Asker) -> Result<Option<OwnedSemaphorePermit>, Failure> {
-        if asker.0.is_some() {
-            return Ok(None);
-        }
-        let place = self.requests.clone().try_acquire_owned();
-        place.map(Some).map_err(|_| ANONYMOUS_REQUESTS.too_many())
-    }
-
-    /// A place for a stream, until it is dropped.
-    pub(crate) fn stream(&self, asker: &Asker) -> Result<OwnedSemaphorePermit, Failure> {
-        let Some(member) = asker.name() else {
-            return self
-                .streams
-                .clone()
-                .try_acquire_owned()
-                .map_err(|_| ANONYMOUS_STREAMS.too_many());
-        };
-        // Names here are those of the charter, so there are few.
-        let mut members = self.members.lock().unwrap_or_else(PoisonError::into_inner);
-        let places = members.entry(member.clone());
-        let places = places.or_insert_with(|| Arc::new(Semaphore::new(MEMBER_STREAMS.value)));
-        places.clone().try_acquire_owned().map_err(|_| MEMBER_STREAMS.too_many())
+/// The answer to a request whose signature is not believed.
+pub(crate) fn refusal(error: SignatureError) -> Failure {
+    match error {
+        SignatureError::TooMany => MEMBER_REQUESTS.too_many(),
+        error => Failure::new(ProblemKind::Unauthenticated, error.to_string()),
     }
 }

@@ -30,7 +30,7 @@ use watchfire_api::problem::{Problem, ProblemKind};
 
 use crate::answer::Failure;
 use crate::limits::REQUEST_TIMEOUT;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Every route of a node.
 pub fn router(server: Arc<Server>) -> Router {

@@ -15,7 +15,7 @@ use watchfire_signal::name::ItemId;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Reading};
 use crate::input::Query;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Which item.
 #[derive(Debug, Deserialize, IntoParams)]

@@ -18,7 +18,7 @@ use crate::answer::Failure;
 use crate::caller::{Allowed, Reading};
 use crate::input::{Named, Query};
 use crate::limits::{DEFAULT_PAGE, PAGE};
-use crate::serve::Server;
+use crate::server::Server;
 
 /// An alert with its state, and when each member became protected by it.
 #[utoipa::path(

@@ -24,7 +24,7 @@ use crate::caller::{Allowed, Raising, answer_key};
 use crate::hashing::{Hashing, Purpose};
 use crate::input::{cut, is_json, json, media_type, read_json};
 use crate::limits::{JSON_BYTES, Limit};
-use crate::serve::Server;
+use crate::server::Server;
 
 /// The form by which an alert comes with its file.
 #[derive(ToSchema)]

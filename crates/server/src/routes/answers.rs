@@ -15,7 +15,7 @@ use super::matches::state;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Answering, answer_key};
 use crate::input::{Named, read_json};
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Confirms an alert: it is harmful.
 #[utoipa::path(

@@ -18,7 +18,7 @@ use watchfire_node::events::Numbered;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Reading};
 use crate::limits::{EVENT_STREAMS, PING_INTERVAL};
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Events from now on, or with `Last-Event-ID` from where the caller was.
 ///

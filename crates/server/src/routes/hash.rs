@@ -11,7 +11,7 @@ use watchfire_api::wire::Hashed;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Anything};
 use crate::hashing::{Purpose, to_json};
-use crate::serve::Server;
+use crate::server::Server;
 
 /// The signals of a file: every frame of a video.
 #[utoipa::path(

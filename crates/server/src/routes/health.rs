@@ -13,7 +13,7 @@ use watchfire_node as node;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Measuring};
 use crate::connection::Remote;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Answers as long as the process does.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200, body = String)))]

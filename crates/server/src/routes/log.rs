@@ -19,8 +19,8 @@ use watchfire_tlog::{Entry, Extension, Source};
 use crate::answer::Failure;
 use crate::input::{Named, Query, json, read_body};
 use crate::limits::{FRAME_BYTES, RECEIPT_BYTES, RECORD_INDICES};
-use crate::member::{Asker, Signer, same_member};
-use crate::serve::Server;
+use crate::member::{Asker, Signer, refusal, same_member};
+use crate::server::Server;
 
 /// Entries `from..to`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -55,7 +55,7 @@ pub(crate) async fn checkpoint(
     asker: Asker,
     Named(member): Named<MemberName>,
 ) -> Result<String, Failure> {
-    let _place = server.places.request(&asker)?;
+    let _place = server.places.request(asker.name())?;
     let checkpoint = source(&server, &member)?.checkpoint().await?;
     let checkpoint =
         checkpoint.ok_or_else(|| Failure::new(ProblemKind::NotFound, "the log is empty"))?;
@@ -76,7 +76,7 @@ pub(crate) async fn tile(
     asker: Asker,
     Path((member, path)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
-    let _place = server.places.request(&asker)?;
+    let _place = server.places.request(asker.name())?;
     let absent = |detail: &str| Failure::new(ProblemKind::NotFound, detail);
     let member = member.parse().map_err(|_| absent("no such member"))?;
     let tile: Tile =
@@ -123,7 +123,7 @@ pub(crate) async fn entries(
     Named(member): Named<MemberName>,
     Query(RangeQuery { from, to }): Query<RangeQuery>,
 ) -> Result<Response, Failure> {
-    let _place = server.places.request(&asker)?;
+    let _place = server.places.request(asker.name())?;
     let source = source(&server, &member)?;
     let to = to.min(from.saturating_add(MAX_FRAME_ENTRIES as u64));
     // The checkpoint first: it may then be older than the entries, and covers what it can.
@@ -189,7 +189,7 @@ pub(crate) async fn frames(
 ) -> Result<Json<SizeAnswer>, Failure> {
     same_member(&signer, &member)?;
     let body = read_body(request.into_body(), FRAME_BYTES).await?;
-    signer.check_body(&body)?;
+    signer.check_body(&body).map_err(refusal)?;
     let invalid = |detail: String| Failure::new(ProblemKind::Invalid, detail);
     let more = match Frame::decode(&body).map_err(|error| invalid(error.to_string()))? {
         Frame::Entries(more) => more,
@@ -217,7 +217,7 @@ pub(crate) async fn receipts(
 ) -> Result<StatusCode, Failure> {
     same_member(&signer, &member)?;
     let body = read_body(request.into_body(), RECEIPT_BYTES).await?;
-    signer.check_body(&body)?;
+    signer.check_body(&body).map_err(refusal)?;
     let ReceiptRequest { effective } = json(&body)?;
     server.node.receipt(&member, &effective);
     Ok(StatusCode::NO_CONTENT)

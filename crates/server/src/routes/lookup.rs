@@ -11,7 +11,7 @@ use super::matches::{found, signals};
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
 use crate::input::Query;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// The known signals near one.
 #[utoipa::path(

@@ -10,7 +10,7 @@ use watchfire_signal::hex;
 
 use crate::answer::Failure;
 use crate::caller::{Allowed, Anything};
-use crate::serve::Server;
+use crate::server::Server;
 
 /// The members, how much of their logs is here, and how the streams to them are.
 #[utoipa::path(

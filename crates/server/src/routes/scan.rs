@@ -17,7 +17,7 @@ use crate::caller::{Allowed, Scanning};
 use crate::hashing::{Purpose, to_json};
 use crate::input::{Query, is_json, read_json};
 use crate::limits::SCAN_SIGNALS;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Judges an item.
 ///

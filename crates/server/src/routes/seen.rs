@@ -10,7 +10,7 @@ use watchfire_signal::name::ItemId;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
 use crate::input::Named;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Forgets an item with its signals.
 #[utoipa::path(

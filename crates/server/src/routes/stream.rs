@@ -23,7 +23,7 @@ use crate::answer::Failure;
 use crate::input::{Named, Query};
 use crate::limits::{PING_INTERVAL, STREAM_LIFETIME};
 use crate::member::Asker;
-use crate::serve::Server;
+use crate::server::Server;
 
 /// Where to begin.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -50,7 +50,7 @@ pub(crate) async fn follow(
     Named(member): Named<MemberName>,
     Query(FollowQuery { from }): Query<FollowQuery>,
 ) -> Result<Response, Failure> {
-    let place = server.places.stream(&asker)?;
+    let place = server.places.stream(asker.name())?;
     let log = source(&server, &member)?.follow(from).await?;
     let pushing = Pushing {
         log,

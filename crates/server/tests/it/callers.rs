@@ -110,3 +110,25 @@ async fn alerts_are_listed_page_by_page() {
     }
     assert_eq!(listed, raised);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metrics_are_for_loopback_and_behind_a_proxy_for_auditors() {
+    use watchfire_server::{Server, Tls, serve};
+    let house = alone().await;
+    let key = house.key(&[Scope::Audit]).await;
+    let loopback = "127.0.0.1:0".parse().unwrap();
+    for (tls, without_key) in [(Tls::LoopbackPlain, 200), (Tls::Proxy, 401)] {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let metrics = Some(recorder.handle());
+        let hashing = crate::house::hashing();
+        let server = Server::new(house.node.clone(), &[], hashing, metrics).unwrap();
+        let running = serve(server, loopback, tls).await.unwrap();
+        let url = format!("http://{}/metrics", running.address());
+        assert_eq!(http().get(&url).send().await.unwrap().status(), without_key);
+        let told = http().get(&url).bearer_auth(&key).send().await.unwrap();
+        assert_eq!(told.status(), 200);
+        running.stop().await;
+    }
+    let (status, problem) = answer(http().get(house.url("/metrics"))).await;
+    assert_eq!((status, &problem["detail"]), (404, &"metrics are not recorded".into()));
+}

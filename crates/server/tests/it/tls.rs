@@ -4,7 +4,7 @@ use tokio::net::TcpListener;
 use watchfire_api::client::{Client, ClientError};
 use watchfire_api::outbound::{Allowed, Outbound};
 use watchfire_api::wire::Readiness;
-use watchfire_server::{ServeError, Server, Tls, TlsError, serve, serve_on};
+use watchfire_server::{AddressError, ServeError, Server, Tls, TlsError, serve, serve_on};
 
 use crate::house::{alone, hashing};
 
@@ -44,6 +44,6 @@ async fn addresses_that_are_none_are_refused_at_the_start() {
     let house = alone().await;
     for bad in ["node.example", "ftp://node.example", "https://u:p@node.example"] {
         let refused = Server::new(house.node.clone(), &[bad.to_owned()], hashing(), None);
-        assert!(matches!(refused.map(drop), Err(ServeError::Address(_))), "{bad}");
+        assert!(matches!(refused.map(drop), Err(AddressError::Address(_))), "{bad}");
     }
 }
