@@ -15,7 +15,8 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::{arguments::Arguments, output::Output};
+use crate::arguments::Arguments;
+use crate::output::Output;
 
 fn main() -> ExitCode {
     // A child that decodes foreign media gives its rights away before anything else happens.

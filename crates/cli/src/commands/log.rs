@@ -58,7 +58,7 @@ pub(crate) struct Verify {
 }
 
 /// What was found.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Default, Serialize)]
 struct Found {
     log: String,
     sound: bool,
@@ -130,22 +130,6 @@ async fn expected(verify: &Verify, source: &PublicLog) -> Result<(Origin, PeerKe
 struct Counting {
     source: PublicLog,
     counts: std::sync::Mutex<Found>,
-}
-
-impl Default for Found {
-    fn default() -> Self {
-        Self {
-            log: String::new(),
-            sound: false,
-            size: 0,
-            root: String::new(),
-            problem: None,
-            verbs: BTreeMap::new(),
-            reasons: BTreeMap::new(),
-            government_requests: 0,
-            unreadable: 0,
-        }
-    }
 }
 
 impl Found {

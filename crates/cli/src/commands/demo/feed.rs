@@ -58,8 +58,8 @@ impl Feed {
             count.borrow_and_update();
             {
                 let events = self.heard.events();
-                let fresh = events.iter().enumerate().skip(looked);
-                let found = fresh.filter(|(_, (_, event))| fits(event)).next();
+                let mut fresh = events.iter().enumerate().skip(looked);
+                let found = fresh.find(|(_, (_, event))| fits(event));
                 if let Some((place, (at, _))) = found {
                     return Some(Moment { place, at: *at });
                 }
