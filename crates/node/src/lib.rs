@@ -29,4 +29,6 @@ pub mod seen;
 pub mod standing;
 pub mod upload;
 
+pub use watchfire_store::EffectState;
+
 pub use node::{AlertView, Node, Readiness, Setup, StartError};

@@ -59,12 +59,11 @@ pub(crate) async fn actions(
     Ok(Json(Effects { actions: actions.collect() }))
 }
 
-/// The state of an effect by its name: the type belongs to a floor that this one does not know.
-fn state(state: impl std::fmt::Debug) -> EffectState {
-    match format!("{state:?}").as_str() {
-        "Done" => EffectState::Done,
-        "Dead" => EffectState::Dead,
-        "Cancelled" => EffectState::Cancelled,
-        _ => EffectState::Pending,
+fn state(state: watchfire_node::EffectState) -> EffectState {
+    match state {
+        watchfire_node::EffectState::Pending => EffectState::Pending,
+        watchfire_node::EffectState::Done => EffectState::Done,
+        watchfire_node::EffectState::Dead => EffectState::Dead,
+        watchfire_node::EffectState::Cancelled => EffectState::Cancelled,
     }
 }
