@@ -1,5 +1,10 @@
 //! The `watchfire` program: reads the command line, runs one command, ends with its exit code.
 
+#![allow(
+    rustdoc::bare_urls,
+    reason = "doc comments of commands are their help, printed as they stand"
+)]
+
 mod arguments;
 mod commands;
 mod config;
