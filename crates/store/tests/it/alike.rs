@@ -123,7 +123,7 @@ async fn compare(steps: Vec<Step>) {
     for step in steps {
         if matches!(step, Step::Reopen) {
             drop(embedded);
-            embedded = SqliteStore::open(directory.path(), options).unwrap();
+            embedded = crate::reopen(directory.path(), options).unwrap();
         }
         let expected = carry_out(&memory, &mut ours, &step).await;
         let answered = carry_out(&embedded, &mut theirs, &step).await;

@@ -23,8 +23,8 @@ pub(crate) fn note(acknowledged: &mut Acknowledged, line: &str) -> bool {
 /// Opens the store and says what is wrong with it; returns the number of entries.
 pub(crate) async fn judge(directory: &Path, acknowledged: &Acknowledged) -> Result<u64, String> {
     let options = SqliteOptions::default();
-    let store = SqliteStore::open(directory, options)
-        .map_err(|error| format!("it does not open: {error}"))?;
+    let store =
+        crate::reopen(directory, options).map_err(|error| format!("it does not open: {error}"))?;
     let heads = store.logs().await.unwrap();
     for (name, size) in acknowledged {
         let log = Author::new(name).log().clone();

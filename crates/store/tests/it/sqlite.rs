@@ -9,14 +9,14 @@ use watchfire_store::{
 };
 
 fn open(directory: &Path) -> Result<SqliteStore, OpenError> {
-    SqliteStore::open(directory, SqliteOptions::default())
+    crate::reopen(directory, SqliteOptions::default())
 }
 
 #[tokio::test]
 async fn a_directory_has_one_store_at_a_time() {
     let directory = tempfile::tempdir().unwrap();
     let store = open(directory.path()).unwrap();
-    let error = open(directory.path()).unwrap_err();
+    let error = SqliteStore::open(directory.path(), SqliteOptions::default()).unwrap_err();
     assert!(matches!(error, OpenError::Locked { .. }));
     assert!(error.to_string().contains(&directory.path().display().to_string()), "{error}");
     drop(store);
@@ -127,7 +127,7 @@ async fn commits_do_not_make_the_reserved_write_ahead_log_longer() {
     let directory = tempfile::tempdir().unwrap();
     let options = SqliteOptions { reserve_bytes: 13 << 20, ..SqliteOptions::default() };
     for _ in 0..2 {
-        let store = SqliteStore::open(directory.path(), options).unwrap();
+        let store = crate::reopen(directory.path(), options).unwrap();
         let before = store.counts().await.unwrap();
         assert!(before.wal_bytes > 12 << 20, "{before:?}");
         assert!(before.database_bytes < 1 << 20, "{before:?}");

@@ -29,7 +29,7 @@ mod embedded {
 
     use async_trait::async_trait;
     use watchfire_store::conformance::Bench;
-    use watchfire_store::{SqliteOptions, SqliteStore, Store};
+    use watchfire_store::{SqliteOptions, Store};
 
     struct Embedded(tempfile::TempDir);
 
@@ -37,7 +37,7 @@ mod embedded {
     impl Bench for Embedded {
         async fn open(&mut self) -> Arc<dyn Store> {
             let options = SqliteOptions::default();
-            Arc::new(SqliteStore::open(self.0.path(), options).unwrap())
+            Arc::new(crate::reopen(self.0.path(), options).unwrap())
         }
     }
 
