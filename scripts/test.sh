@@ -40,7 +40,7 @@ else
     stage tests cargo test --workspace --locked --quiet --no-fail-fast
 fi
 stage docs env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
-stage binary cargo build --locked --quiet --package watchfire-cli
+# The program that the tests ran is the one that the demo plays with.
 stage demo target/debug/watchfire demo --alerts 20
 
 # nextest says "N tests run: N passed (…), N failed"; cargo test "test result: ok. N passed; N failed".

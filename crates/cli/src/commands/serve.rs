@@ -108,7 +108,7 @@ async fn assemble(
     std::fs::create_dir_all(&scratch).or_environment(scratch.display())?;
     let setup = Setup {
         me: config.member.clone(),
-        key: directory.key()?,
+        key: Arc::new(directory.key()?),
         charter,
         policy: config.policy.clone(),
         store: Arc::new(directory.store()?),

@@ -3,12 +3,13 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    net::{SocketAddr, TcpListener},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
+use tokio::net::TcpSocket;
 
 use crate::program::{PROGRAM, init, json, run};
 
@@ -24,20 +25,24 @@ pub(crate) struct Trio {
     listen: BTreeMap<&'static str, SocketAddr>,
     keys: BTreeMap<&'static str, String>,
     running: BTreeMap<&'static str, Child>,
+    /// Bound and not listened on: a node may listen there, again and again, and nobody else is given
+    /// the port in between.
+    ports: [TcpSocket; MEMBERS.len()],
 }
 
 impl Trio {
     /// Founds the coalition; nothing runs yet. A member behind NAT has no address.
     pub(crate) fn found(nat: Option<&str>) -> Self {
         let place = tempfile::tempdir().unwrap();
-        let sockets = MEMBERS.map(|_| TcpListener::bind("127.0.0.1:0").unwrap());
+        let sockets = MEMBERS.map(|_| claimed_port());
         let mut trio = Self {
             place,
             listen: BTreeMap::new(),
             keys: BTreeMap::new(),
             running: BTreeMap::new(),
+            ports: sockets,
         };
-        for (member, socket) in MEMBERS.into_iter().zip(&sockets) {
+        for (member, socket) in MEMBERS.into_iter().zip(&trio.ports) {
             let listen = socket.local_addr().unwrap();
             let address = format!("http://{listen}");
             let address = (nat != Some(member)).then_some(address.as_str());
@@ -179,6 +184,14 @@ impl Trio {
         let logs = MEMBERS.map(|member| format!("{member}:\n{}", read(member).unwrap_or_default()));
         logs.join("\n")
     }
+}
+
+/// A port of loopback that the kernel gives to nobody else while the socket lives.
+fn claimed_port() -> TcpSocket {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    socket
 }
 
 impl Drop for Trio {

@@ -2,12 +2,12 @@
 
 use std::{
     fs,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::{net::TcpSocket, time::Instant};
 use watchfire_api::outbound::Outbound;
 use watchfire_node::clock::{Random, SystemRandom};
 use watchfire_signal::{charter::SignedCharter, name::MemberName};
@@ -56,6 +56,8 @@ pub(super) struct Fleet {
     /// In the order of the cast.
     pub members: Vec<Member>,
     children: Vec<Child>,
+    /// Held until all have stopped, so that one that is started again finds its port free.
+    _ports: Ports,
 }
 
 /// How a fleet is made.
@@ -73,10 +75,10 @@ pub(super) struct Plan<'a> {
 impl Fleet {
     /// Founds the coalition, starts everything, waits until all are ready and connected.
     pub(super) async fn start(plan: &Plan<'_>) -> Result<Self, Failure> {
-        let ports = free_ports(2 * CAST.len())?;
+        let ports = Ports::claim(2 * CAST.len())?;
         let mut members = Vec::new();
         let mut cards = Vec::new();
-        for (player, ports) in CAST.iter().zip(ports.chunks_exact(2)) {
+        for (player, ports) in CAST.iter().zip(ports.addresses()?.chunks_exact(2)) {
             let (made, member) = found(plan, *player, ports[0], ports[1]).await?;
             cards.push(made.member);
             members.push(member);
@@ -90,7 +92,7 @@ impl Fleet {
         for member in &members {
             children.extend(run(plan, member)?);
         }
-        let mut fleet = Self { members, children };
+        let mut fleet = Self { members, children, _ports: ports };
         fleet.wait_ready().await?;
         Ok(fleet)
     }
@@ -236,9 +238,23 @@ fn run(plan: &Plan<'_>, member: &Member) -> Result<[Child; 2], Failure> {
     Ok([node, platform])
 }
 
-/// Ports that nobody uses at this moment, all different.
-fn free_ports(count: usize) -> Result<Vec<SocketAddr>, Failure> {
-    let bind = |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
-    let listeners = (0..count).map(bind).collect::<Result<Vec<_>, _>>()?;
-    Ok(listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?)
+/// Ports that nobody else is given: each is bound here and not listened on, so that the kernel lets a
+/// member listen there (as every server does, with `SO_REUSEADDR`) and hands it to no connection that
+/// some other program opens meanwhile.
+struct Ports(Vec<TcpSocket>);
+
+impl Ports {
+    fn claim(count: usize) -> Result<Self, Failure> {
+        let claim = |_| {
+            let socket = TcpSocket::new_v4()?;
+            socket.set_reuseaddr(true)?;
+            socket.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+            Ok(socket)
+        };
+        Ok(Self((0..count).map(claim).collect::<std::io::Result<_>>()?))
+    }
+
+    fn addresses(&self) -> Result<Vec<SocketAddr>, Failure> {
+        Ok(self.0.iter().map(TcpSocket::local_addr).collect::<Result<_, _>>()?)
+    }
 }
