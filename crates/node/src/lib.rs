@@ -10,6 +10,7 @@ pub mod charter;
 pub mod clock;
 pub mod connector;
 pub mod deliver;
+pub mod desk;
 pub mod enforce;
 pub mod events;
 pub mod follow;
@@ -26,6 +27,7 @@ pub mod recover;
 pub mod replicate;
 pub mod scan;
 pub mod seen;
+pub mod sequence;
 pub mod standing;
 pub mod upload;
 

@@ -21,6 +21,7 @@ use crate::{
     access::{self, Caller},
     cases::SignalSet,
     clock::{Clock, Random},
+    desk::Desk,
     events::Events,
     judge::Judge,
     known::{Known, Match},
@@ -67,6 +68,7 @@ pub struct Node {
     judge: Judge,
     scanner: Scanner,
     publisher: Publisher,
+    desk: Desk,
     events: Events,
     receipts: Receipts,
     readiness: watch::Sender<Readiness>,
@@ -140,6 +142,12 @@ impl Node {
         &self.events
     }
 
+    /// What this member does at home.
+    #[must_use]
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
     /// What is effective where.
     #[must_use]
     pub fn receipts(&self) -> &Receipts {
@@ -190,7 +198,7 @@ impl Node {
             return Ok(before);
         }
         let draft = alert_draft(&self.charter, &self.log, new, answer);
-        let published = self.publisher.publish(draft).await?;
+        let published = self.publisher.write(draft).await?;
         self.wait_folded(published.index).await;
         Ok(published)
     }
@@ -210,7 +218,7 @@ impl Node {
         }
         let set = self.known.set(set).ok_or(RaiseError::Unknown(*set))?;
         let draft = answer_draft(&self.charter, &self.log, &set, given, answer)?;
-        let published = self.publisher.publish(draft).await?;
+        let published = self.publisher.write(draft).await?;
         self.wait_folded(published.index).await;
         Ok(published)
     }

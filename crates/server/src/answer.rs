@@ -3,9 +3,11 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use watchfire_api::problem::{MEDIA_TYPE, Problem, ProblemKind};
+use watchfire_node::desk::WriteError;
 use watchfire_node::publish::PublishError;
 use watchfire_node::raise::RaiseError;
 use watchfire_node::replicate::TakeError;
+use watchfire_node::sequence::SequenceError;
 use watchfire_tlog::SourceError;
 
 /// A problem as the answer to a request.
@@ -56,9 +58,28 @@ impl From<RaiseError> for Failure {
             RaiseError::Publish(PublishError::Invalid(error)) => {
                 Failure::new(ProblemKind::Invalid, error.to_string())
             }
-            RaiseError::Publish(PublishError::Store(error)) => Failure::internal(&error),
-            RaiseError::Publish(PublishError::TwoWriters | PublishError::Stopping) => {
+            RaiseError::Publish(PublishError::Sequence(error)) => error.into(),
+        }
+    }
+}
+
+impl From<SequenceError> for Failure {
+    fn from(error: SequenceError) -> Self {
+        match error {
+            SequenceError::Store(error) => Failure::internal(&error),
+            SequenceError::TwoWriters | SequenceError::Stopping => {
                 Failure::new(ProblemKind::Unavailable, error.to_string())
+            }
+        }
+    }
+}
+
+impl From<WriteError> for Failure {
+    fn from(error: WriteError) -> Self {
+        match error {
+            WriteError::Sequence(error) => error.into(),
+            WriteError::Body(_) | WriteError::TooLong | WriteError::Invalid(_) => {
+                Failure::new(ProblemKind::Invalid, error.to_string())
             }
         }
     }

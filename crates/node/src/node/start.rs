@@ -16,7 +16,7 @@ use watchfire_signal::{
     name::{LogName, MemberName},
 };
 use watchfire_store::{Store, StoreError};
-use watchfire_tlog::{OwnKey, PeerKey};
+use watchfire_tlog::{Origin, OwnKey, PeerKey};
 
 use super::{Node, Readiness};
 use crate::{
@@ -25,6 +25,7 @@ use crate::{
     clock::{Clock, Random},
     connector::Connector,
     deliver::Deliverer,
+    desk::{Desk, Line, Stamp, desk_origin},
     enforce::{Consequences, Enforcer},
     events::Events,
     follow::Follower,
@@ -32,12 +33,13 @@ use crate::{
     known::Known,
     peer::Peer,
     policy::Policy,
-    publish::{Drafts, Publisher, Sequencer},
+    publish::{Letterhead, Publisher, Statements},
     receipts::Receipts,
     recover::recover,
     replicate::{LogCopy, load_verified},
     scan::Scanner,
     seen::Seen,
+    sequence::{Draft, Sequencer},
     upload::{OwnLog, upload},
 };
 
@@ -46,7 +48,7 @@ pub struct Setup {
     /// Who we are.
     pub me: MemberName,
     /// Our key, for log and requests.
-    pub key: OwnKey,
+    pub key: Arc<OwnKey>,
     /// The coalition's constitution.
     pub charter: SignedCharter,
     /// Our rules.
@@ -113,6 +115,8 @@ impl Node {
             clock: setup.clock.clone(),
         };
         let (publisher, drafts) = Publisher::new();
+        let origin = desk_origin(&log).map_err(StartError::Name)?;
+        let (desk, lines) = Desk::new(origin, setup.key.public(), setup.store.clone());
         let node = Arc::new(Self {
             me: setup.me.clone(),
             log,
@@ -126,6 +130,7 @@ impl Node {
             judge,
             scanner,
             publisher,
+            desk,
             events,
             receipts: Receipts::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
@@ -139,6 +144,8 @@ impl Node {
         node.spawn(follower.run());
         node.spawn(node.consequences(setup.remover.clone()).run(enforcer));
         node.spawn(unwritten.run(node.store.clone()));
+        let desk = node.desk_sequencer(&setup.key).await?;
+        node.spawn(desk.run(lines));
         node.spawn(node.deliverer(setup.connectors.clone()).run());
         node.spawn_peers(&setup.peers, own.address.is_none());
         let sequencer = node.clone().sign_when_safe(setup, drafts);
@@ -205,7 +212,7 @@ impl Node {
     }
 
     /// Recovers our own log from the peers, then lets the sequencer write.
-    async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: Drafts) {
+    async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: Statements) {
         let Some(own) = self.copies.get(&self.log).cloned() else { return };
         let ask = !setup.alone && !setup.peers.is_empty();
         if ask && let Err(error) = recover(&self.log, &own, &setup.peers).await {
@@ -213,28 +220,48 @@ impl Node {
             self.readiness.send_replace(Readiness::Failed(error.to_string()));
             return;
         }
-        let verified = match load_verified(&*self.store, own.origin(), own.key()).await {
-            Ok(verified) => verified,
+        let letterhead = Letterhead {
+            log: self.log.clone(),
+            charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
+            random: self.random.clone(),
+        };
+        let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await;
+        let sequencer = match sequencer {
+            Ok(sequencer) => sequencer,
             Err(error) => {
                 self.readiness.send_replace(Readiness::Failed(error.to_string()));
                 return;
             }
-        };
-        let sequencer = Sequencer {
-            log: self.log.clone(),
-            origin: own.origin().clone(),
-            key: setup.key,
-            charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
-            frontier: verified.frontier().clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
         };
         drop((own, setup.peers));
         self.readiness.send_replace(Readiness::Ready);
         sequencer.run(drafts).await;
         let why = "the sequencer has stopped; see the log of this process";
         self.readiness.send_replace(Readiness::Failed(why.to_owned()));
+    }
+
+    /// The writer of a log that goes on from what the store holds of it.
+    async fn sequencer<D: Draft>(
+        &self,
+        origin: &Origin,
+        key: &Arc<OwnKey>,
+        sealer: D::Sealer,
+    ) -> Result<Sequencer<D>, StoreError> {
+        let verified = load_verified(&*self.store, origin, &key.public()).await?;
+        Ok(Sequencer {
+            origin: origin.clone(),
+            key: key.clone(),
+            sealer,
+            frontier: verified.frontier().clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+        })
+    }
+
+    /// The writer of the desk log: nobody else holds a copy of it, so it waits for nobody.
+    async fn desk_sequencer(&self, key: &Arc<OwnKey>) -> Result<Sequencer<Line>, StoreError> {
+        let stamp = Stamp { clock: self.clock.clone(), random: self.random.clone() };
+        self.sequencer(self.desk.origin(), key, stamp).await
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {

@@ -270,7 +270,7 @@ pub(crate) async fn start_unready(cast: Cast<'_>) -> Stage {
     };
     let node = Node::start(Setup {
         me: name(cast.me),
-        key: key(cast.me),
+        key: Arc::new(key(cast.me)),
         charter: cast.charter.clone(),
         policy,
         store: cast.store,

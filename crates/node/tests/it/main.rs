@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod coalition;
+mod desk;
 mod fold;
 mod policy;
 mod recovery;

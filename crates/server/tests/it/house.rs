@@ -166,7 +166,7 @@ async fn house(
     let random = Still::new(place as u64 + 50);
     let node = Node::start(Setup {
         me: name(me),
-        key: own_key(me),
+        key: Arc::new(own_key(me)),
         charter: charter.clone(),
         policy: Policy { trust: BTreeSet::from([name(plans[0].0)]), ..Policy::default() },
         store: store.clone(),

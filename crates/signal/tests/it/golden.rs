@@ -1,4 +1,4 @@
-//! The examples of `docs/format.md`, section 12: bytes that every implementation must produce.
+//! The examples of `docs/format.md`, section 13: bytes that every implementation must produce.
 
 use watchfire_signal::{
     alert::{Alert, ContentKind, Exception, Suggestion},
@@ -174,7 +174,7 @@ fn written(examples: &[(String, String)]) -> String {
 
 #[test]
 fn the_examples_of_the_format_are_what_this_crate_writes() {
-    let section = FORMAT.split("\n## 12. Examples\n").nth(1).expect("section 12 exists");
+    let section = FORMAT.split("\n## 13. Examples\n").nth(1).expect("section 13 exists");
     let block = section.split("```").nth(1).expect("a block of examples").trim_start();
     let examples = written(&examples());
     assert!(block == examples, "the block should read:\n{examples}");
@@ -205,7 +205,7 @@ fn an_effect_of_a_later_round_has_another_name() {
 
 #[test]
 fn the_examples_of_the_format_are_accepted() {
-    let block = FORMAT.split("\n## 12. Examples\n").nth(1).unwrap().split("```").nth(1).unwrap();
+    let block = FORMAT.split("\n## 13. Examples\n").nth(1).unwrap().split("```").nth(1).unwrap();
     let mut found: Vec<(String, String)> = Vec::new();
     for line in block.lines().filter(|line| !line.is_empty()) {
         match (line.strip_prefix("  "), found.last_mut()) {

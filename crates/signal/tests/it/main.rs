@@ -3,6 +3,7 @@
 
 mod any;
 mod charters;
+mod desk;
 mod forged;
 mod golden;
 mod hostile;
