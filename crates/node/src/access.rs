@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use watchfire_store::{Batch, CommitError, Row, Store, StoreError, Table};
 
-use crate::clock::Random;
+use crate::{clock::Random, desk::Actor};
 
 /// API keys: SHA-256 of the secret → [`Caller`] as JSON.
 pub const KEYS: Table = Table::Ledger("keys");
@@ -45,6 +45,12 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Who this is in the desk log.
+    #[must_use]
+    pub fn actor(&self) -> Actor {
+        Actor::Key(self.name.clone())
+    }
+
     /// Whether the caller may do what the scope stands for.
     #[must_use]
     pub fn may(&self, scope: Scope) -> bool {
