@@ -416,9 +416,11 @@ fn stance_of(
         (Verb::Dispute, Some(Statement::Dispute { commitment, .. })) if set == Some(commitment) => {
             Ok(Some(Stance::Disputes))
         }
-        (Verb::Retract, _) => {
+        (Verb::Retract, statement) => {
             let own = leaf.header.target.as_ref().is_some_and(|target| target.log == place.log);
-            if own { Ok(Some(Stance::Withdrawn)) } else { Err(Ignored::NotAllowed) }
+            // The leaf alone retracts, so that a withheld body cannot keep an alert alive.
+            let restore = !matches!(statement, Some(Statement::Retract { restore: false, .. }));
+            if own { Ok(Some(Stance::Withdrawn { restore })) } else { Err(Ignored::NotAllowed) }
         }
         // The body is a hole or says something else than the header: no opinion.
         _ => Err(Ignored::Senseless),

@@ -40,7 +40,11 @@ pub enum Stance {
     /// It is not what the alert says.
     Disputes,
     /// The member has taken its opinion back.
-    Withdrawn,
+    Withdrawn {
+        /// Whether it asks that what its opinion caused comes back. A retraction whose body is not
+        /// here asks for it.
+        restore: bool,
+    },
 }
 
 /// A renewal of a case.
@@ -95,6 +99,9 @@ pub struct Standing {
     /// Whether enough organisations for CONFIRMED ever stood by it, lapsed or withdrawn since: a
     /// forgotten renewal must not republish what was removed.
     pub was_confirmed: bool,
+    /// Whether what the case took down comes back once it is RETRACTED: not when all that took
+    /// their opinion back asked that it stay down (a duplicate of another alert, say).
+    pub restores: bool,
 }
 
 /// A level of support.
@@ -161,7 +168,9 @@ impl Standing {
             None => false,
         };
         let was_confirmed = stood >= quorum;
-        Self { level, term: Term { since_ms, until_ms }, disputed, disputes, was_confirmed }
+        let restores = level.is_some() || asks_for_restore(opinions);
+        let term = Term { since_ms, until_ms };
+        Self { level, term, disputed, disputes, was_confirmed, restores }
     }
 
     /// The state at a moment.
@@ -176,6 +185,21 @@ impl Standing {
             Some(Level::Confirmed) => State::Confirmed,
         }
     }
+}
+
+/// Whether anybody who once stood by the case, and does not any more, wants its undoing. One voice
+/// is enough: what was taken down in error must not stay down because another was careful.
+fn asks_for_restore(opinions: &BTreeMap<MemberName, Opinion>) -> bool {
+    let mut withdrawn = false;
+    for opinion in opinions.values() {
+        match opinion.stance {
+            Stance::Withdrawn { restore: false } => withdrawn = true,
+            Stance::Withdrawn { restore: true } => return true,
+            Stance::Disputes if opinion.stood => return true,
+            Stance::Disputes | Stance::Positive { .. } => {}
+        }
+    }
+    !withdrawn
 }
 
 /// The times of the earliest fitting opinion of each organisation, ascending.

@@ -108,7 +108,11 @@ impl Logs {
     }
 
     fn retract(&mut self, member: &str, own: &Target) {
-        let statement = Statement::Retract { restore: true, note: None };
+        self.retract_and(member, own, true);
+    }
+
+    fn retract_and(&mut self, member: &str, own: &Target, restore: bool) {
+        let statement = Statement::Retract { restore, note: None };
         self.say(member, &statement, |header| {
             header.target = Some(own.clone());
             header.reason = Some(Reason::WrongMatch);
@@ -191,6 +195,23 @@ fn a_case_that_was_confirmed_once_does_not_come_back_by_lapsing() {
     let set = cases.set(&case.0).unwrap();
     assert_eq!(set.state(later), State::Lapsed);
     assert!(set.standing.was_confirmed, "what was removed under it waits for a person");
+}
+
+#[test]
+fn what_all_that_retract_want_to_stay_down_is_not_restored() {
+    let restores = |first: bool, second: bool| {
+        let mut logs = Logs::new();
+        let case = logs.assert("tiktok", Review::OneHuman);
+        let google = logs.confirm("google", &case, SEEN);
+        logs.retract_and("tiktok", &case.1, first);
+        logs.retract_and("google", &google, second);
+        let cases = logs.fold(&[]);
+        let set = cases.set(&case.0).unwrap();
+        assert_eq!(set.state(SOON), State::Retracted);
+        set.standing.restores
+    };
+    assert!(!restores(false, false), "both say that it stays");
+    assert!(restores(true, false) && restores(false, true), "one who wants it back is enough");
 }
 
 #[test]

@@ -86,7 +86,7 @@ fn view_json(server: &Server, view: node::AlertView) -> Result<AlertView, Failur
         let (stance, human) = match opinion.stance {
             standing::Stance::Positive { human } => (Stance::Positive, human),
             standing::Stance::Disputes => (Stance::Disputes, false),
-            standing::Stance::Withdrawn => (Stance::Withdrawn, false),
+            standing::Stance::Withdrawn { .. } => (Stance::Withdrawn, false),
         };
         OpinionView { member: member.clone(), stance, human, verified_ms: opinion.verified_ms }
     });
