@@ -9,39 +9,57 @@ summary="$log/summary"
 : >"$summary"
 failed_stages=0
 
-# stage NAME COMMAND…: runs it, shows its output, and goes on after a failure, so that one run
-# shows everything that is wrong.
+# stage NAME MINUTES COMMAND…: runs it, shows its output, and goes on after a failure, so that one run
+# shows everything that is wrong. What takes longer than so many minutes hangs, and is ended: they are
+# many times what two cores need from nothing.
 stage() {
-    name=$1
-    shift
+    name=$1 minutes=$2
+    shift 2
     echo "==> $name: $*"
     begin=$(date +%s)
     status=0
-    # `tee` would hide the exit code: it is carried past it in a file.
-    { "$@" 2>&1 || echo $? >"$log/$name.status"; } | tee "$log/$name.log"
+    # `tee` would hide the exit code: it is carried past it in a file. `timeout` has a process group of
+    # its own, to end all of it, so the number of that is kept for Ctrl-C.
+    {
+        timeout --kill-after=30 "${minutes}m" "$@" 2>&1 &
+        echo $! >"$log/running"
+        wait $! || echo $? >"$log/$name.status"
+    } | tee "$log/$name.log"
+    rm -f "$log/running"
     if [ -s "$log/$name.status" ]; then
         status=$(cat "$log/$name.status")
         failed_stages=$((failed_stages + 1))
     fi
     rm -f "$log/$name.status"
     verdict=ok
-    [ "$status" -eq 0 ] || verdict="FAILED ($status)"
+    case $status in
+    0) ;;
+    124 | 137) verdict="FAILED (not done after $minutes minutes)" ;;
+    *) verdict="FAILED ($status)" ;;
+    esac
     printf '%-8s %4ss  %s\n' "$name" "$(($(date +%s) - begin))" "$verdict" >>"$summary"
 }
 
-rm -f "$log"/*.status
-stage format cargo fmt --all --check
-stage tidy cargo xtask tidy
-stage lint cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+# interrupted: ends what runs, and this script with it.
+interrupted() {
+    [ ! -s "$log/running" ] || kill "$(cat "$log/running")" 2>/dev/null || true
+    exit 130
+}
+trap interrupted INT TERM
+
+rm -f "$log"/*.status "$log/running"
+stage format 5 cargo fmt --all --check
+stage tidy 20 cargo xtask tidy
+stage lint 45 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 if cargo nextest --version >/dev/null 2>&1; then
-    stage tests cargo nextest run --workspace --locked --no-fail-fast --status-level fail --final-status-level fail --cargo-quiet --no-tests=pass
-    stage examples cargo test --workspace --locked --quiet --doc
+    stage tests 90 cargo nextest run --workspace --locked --no-fail-fast --status-level fail --final-status-level fail --cargo-quiet --no-tests=pass
+    stage examples 30 cargo test --workspace --locked --quiet --doc
 else
-    stage tests cargo test --workspace --locked --quiet --no-fail-fast
+    stage tests 90 cargo test --workspace --locked --quiet --no-fail-fast
 fi
-stage docs env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+stage docs 45 env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
 # The program that the tests ran is the one that the demo plays with.
-stage demo target/debug/watchfire demo --alerts 20
+stage demo 10 target/debug/watchfire demo --alerts 20
 
 # nextest says "N tests run: N passed (…), N failed"; cargo test "test result: ok. N passed; N failed".
 count() {
@@ -50,7 +68,7 @@ count() {
         awk '{ n += $1 } END { print n + 0 }'
 }
 passed=$(count passed)
-failed=$(count failed)
+failed=$(count '(failed|timed out)')
 echo
 cat "$summary"
 if [ "$failed_stages" -gt 0 ] && [ "$failed" -eq 0 ]; then

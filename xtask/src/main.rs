@@ -5,7 +5,7 @@ use std::{path::Path, process::ExitCode};
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  tidy    check the rules of the house (docs: ARCHITECTURE.md, docs/tidy.md)
+  tidy    check the rules of the house (ARCHITECTURE.md; the rules stand in xtask/src/tidy.rs)
   deny    check licences, sources and bans of all dependencies against deny.toml
 ";
 
