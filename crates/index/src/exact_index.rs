@@ -86,8 +86,12 @@ impl<V: Hash + Eq> ExactIndex<V> {
         let map = self.ids.pin();
         let mut hits: Vec<_> = match map.get(value) {
             None => Vec::new(),
-            Some(Ids::Few(ids)) => ids.iter().take(limit + 1).map(|&id| (id, 0)).collect(),
-            Some(Ids::Many(ids)) => ids.pin().iter().take(limit + 1).map(|&id| (id, 0)).collect(),
+            Some(Ids::Few(ids)) => {
+                ids.iter().take(limit.saturating_add(1)).map(|&id| (id, 0)).collect()
+            }
+            Some(Ids::Many(ids)) => {
+                ids.pin().iter().take(limit.saturating_add(1)).map(|&id| (id, 0)).collect()
+            }
         };
         let truncated = hits.len() > limit;
         hits.truncate(limit);

@@ -19,13 +19,11 @@ use crate::{
     align::{Aligned, MIN_ALIGNED_FRAMES, MatchRule, Pair, align_pairs},
 };
 
-/// A frame that is near frames of more known videos than this says nothing about any of them: black,
-/// logos, cards. Above the 800 variants of one event that members once listed (Christchurch, 2019), so
-/// that a video that is reported again and again does not hide itself.
-pub const STOP_VIDEOS: usize = 1_000;
-
-/// The most near frames that one frame of a query is answered with, so that a search stays bounded.
-const HITS_PER_FRAME: usize = 1 << 16;
+/// A frame (black, a logo, a card) can be near frames of any number of stored videos. Of those of one
+/// crowd it points to no more than this many, the earliest stored, so that nobody makes a search long by
+/// storing the same again and again. Above the 800 variants of one event that members once listed
+/// (Christchurch, 2019).
+pub const CROWD_VIDEOS: usize = 1_000;
 
 /// A video that shows the same moments.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -41,8 +39,6 @@ pub struct VideoMatch {
 pub struct FoundVideos {
     /// The videos that match, the one with the most aligned frames first.
     pub videos: Vec<VideoMatch>,
-    /// Whether a frame had more near frames than are looked at, so that videos may be missing.
-    pub truncated: bool,
 }
 
 /// A concurrent index of videos by the hashes of their frames, at any rate of frames.
@@ -106,25 +102,40 @@ impl FrameIndex {
         true
     }
 
-    /// The stored videos that a video matches, each by the rule it was stored with. Frames that are near
-    /// more than [`STOP_VIDEOS`] stored videos are left out.
+    /// The stored videos that a video matches, each by the rule it was stored with; all of them.
     #[must_use]
     pub fn search(&self, query: &[Frame]) -> FoundVideos {
-        self.find(query, None)
+        self.find(query, None, |_| None)
     }
 
-    /// The stored videos that match a video by the given rule: for looking an alert up among videos that
-    /// were seen. No frame is left out, because a thousand uploads of one video are a thousand finds.
+    /// As [`FrameIndex::search`], but a frame points to the [`CROWD_VIDEOS`] earliest videos of each
+    /// crowd alone. `crowd` names that of a stored video; one without a crowd is always looked at, so
+    /// what others store never hides it.
+    #[must_use]
+    pub fn search_crowds(
+        &self,
+        query: &[Frame],
+        crowd: impl Fn(u64) -> Option<u64>,
+    ) -> FoundVideos {
+        self.find(query, None, crowd)
+    }
+
+    /// The stored videos that match a video by the given rule, all of them: for looking an alert up among
+    /// videos that were seen, where a thousand uploads of one video are a thousand finds.
     #[must_use]
     pub fn search_with(&self, query: &[Frame], rule: &MatchRule) -> FoundVideos {
-        self.find(query, Some(rule))
+        self.find(query, Some(rule), |_| None)
     }
 
-    fn find(&self, query: &[Frame], rule: Option<&MatchRule>) -> FoundVideos {
+    fn find(
+        &self,
+        query: &[Frame],
+        rule: Option<&MatchRule>,
+        crowd: impl Fn(u64) -> Option<u64>,
+    ) -> FoundVideos {
         let query = in_time(query);
-        let stop = if rule.is_some() { usize::MAX } else { STOP_VIDEOS };
         let mut found = FoundVideos::default();
-        let candidates = self.candidates(&query, stop, &mut found.truncated);
+        let candidates = self.candidates(&query, crowd);
         let videos = self.videos.pin();
         for (number, pairs) in candidates {
             let Some(video) = videos.get(&number) else { continue };
@@ -140,18 +151,16 @@ impl FrameIndex {
     fn candidates(
         &self,
         query: &[Frame],
-        stop: usize,
-        truncated: &mut bool,
+        crowd: impl Fn(u64) -> Option<u64>,
     ) -> StdHashMap<u32, Vec<Pair>> {
         let mut pairs: StdHashMap<u32, Vec<Pair>> = StdHashMap::new();
         let mut known: StdHashMap<Pdq, Vec<u64>> = StdHashMap::new();
         for (place, frame) in query.iter().enumerate() {
             let hits = known.entry(frame.pdq).or_insert_with(|| {
-                let found = self.frames.search(&frame.pdq, MAX_DISTANCE, HITS_PER_FRAME);
-                *truncated |= found.truncated;
-                let hits: Vec<u64> = found.hits.into_iter().map(|(id, _)| id).collect();
-                let videos: HashSet<u64> = hits.iter().map(|id| id >> 32).collect();
-                if videos.len() > stop { Vec::new() } else { hits }
+                let found = self.frames.search(&frame.pdq, MAX_DISTANCE, usize::MAX);
+                let mut hits: Vec<u64> = found.hits.into_iter().map(|(id, _)| id).collect();
+                self.leave_crowds_out(&mut hits, &crowd);
+                hits
             });
             for id in hits {
                 let pair = Pair { query: place as u32, reference: *id as u32 };
@@ -163,6 +172,28 @@ impl FrameIndex {
             frames.len() >= MIN_ALIGNED_FRAMES as usize
         });
         pairs
+    }
+
+    /// Leaves of each crowd the earliest videos alone.
+    fn leave_crowds_out(&self, hits: &mut Vec<u64>, crowd: impl Fn(u64) -> Option<u64>) {
+        let numbers: HashSet<u32> = hits.iter().map(|id| (id >> 32) as u32).collect();
+        if numbers.len() <= CROWD_VIDEOS {
+            return;
+        }
+        let videos = self.videos.pin();
+        let mut crowds: StdHashMap<u64, Vec<(u64, u32)>> = StdHashMap::new();
+        for number in numbers {
+            let Some(video) = videos.get(&number) else { continue };
+            if let Some(crowd) = crowd(video.id) {
+                crowds.entry(crowd).or_default().push((video.id, number));
+            }
+        }
+        let mut out = HashSet::new();
+        for mut members in crowds.into_values().filter(|members| members.len() > CROWD_VIDEOS) {
+            members.sort_unstable();
+            out.extend(members.drain(CROWD_VIDEOS..).map(|(_, number)| number));
+        }
+        hits.retain(|id| !out.contains(&((id >> 32) as u32)));
     }
 
     /// The number of videos stored.

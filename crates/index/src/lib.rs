@@ -14,5 +14,5 @@ pub use align::{
     align_pairs,
 };
 pub use exact_index::ExactIndex;
-pub use frames::{FoundVideos, FrameIndex, STOP_VIDEOS, VideoMatch};
+pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
 pub use hash_index::{Found, HashIndex, Level};

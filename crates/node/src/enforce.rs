@@ -15,12 +15,7 @@ use watchfire_signal::{commitment::Commitment, effect::effect_name, name::ItemId
 use watchfire_store::{Batch, CommitError, Effect, EffectState, Store, StoreError};
 
 use crate::{
-    cases::SignalSet,
-    clock::Clock,
-    judge::Judge,
-    known::Known,
-    policy::Action,
-    seen::{Item, Seen},
+    cases::SignalSet, clock::Clock, judge::Judge, known::Known, policy::Action, seen::Seen,
     standing::State,
 };
 
@@ -107,11 +102,18 @@ impl Consequences {
         let now = self.clock.now_ms();
         let take_down = self.judge.about(&set, now).take_down();
         let history = History::of(self.store.effects_of_case(set.subject.0).await?);
-        let effects = match take_down {
-            Some(action) => self.take_downs(&set, action, &history, connector, now),
-            None if is_undone(&set, now) => self.restores(&set, &history, connector, now),
-            None => Vec::new(),
-        };
+        match take_down {
+            Some(action) => self.take_downs(&set, action, &history, connector, now).await,
+            None if is_undone(&set, now) => {
+                let effects = self.restores(&set, &history, connector, now).await?;
+                self.queue(effects).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Puts effects into the outbox, in one transaction.
+    async fn queue(&self, effects: Vec<Effect>) -> Result<(), StoreError> {
         if effects.is_empty() {
             return Ok(());
         }
@@ -126,47 +128,59 @@ impl Consequences {
         }
     }
 
-    fn take_downs(
+    /// Takes every held copy down, a transaction a page: a page that is decided again after a
+    /// failure decides nothing twice.
+    async fn take_downs(
         &self,
         set: &SignalSet,
         action: Action,
         history: &History,
         connector: &str,
         now_ms: u64,
-    ) -> Vec<Effect> {
-        let mut items = BTreeMap::<ItemId, Arc<Item>>::new();
+    ) -> Result<(), StoreError> {
         let signals = set.alert.as_ref().map_or(&[][..], |alert| &alert.signals);
-        for (item, _) in signals.iter().flat_map(|signal| self.seen.search(signal)) {
-            items.insert(item.id.clone(), item);
-        }
         let urgent = u8::from(set.header.severity.unwrap_or(0) < 4);
         let begin = Begin { set, connector, now_ms, priority: PRIORITY_RESTORE + 1 + urgent };
-        items
-            .into_keys()
-            .filter(|item| !history.is_down(item))
-            .map(|item| begin.effect(item.clone(), &action.to_string(), history.rounds(&item)))
-            .collect()
+        let mut copies = self.seen.search(signals).await?;
+        loop {
+            let page = copies.next().await?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            let items = page.into_iter().map(|(item, _)| item.id.clone());
+            let up = items.filter(|item| !history.is_down(item));
+            let effects = up
+                .map(|item| begin.effect(item.clone(), &action.to_string(), history.rounds(&item)));
+            self.queue(effects.collect()).await?;
+        }
     }
 
-    fn restores(
+    async fn restores(
         &self,
         set: &SignalSet,
         history: &History,
         connector: &str,
         now_ms: u64,
-    ) -> Vec<Effect> {
+    ) -> Result<Vec<Effect>, StoreError> {
         let begin = Begin { set, connector, now_ms, priority: PRIORITY_RESTORE };
-        let down = history.down().filter(|item| !self.stays_down(item, &set.subject, now_ms));
-        down.map(|item| {
-            let round = history.rounds(item).saturating_sub(1);
-            begin.effect(item.clone(), RESTORE, round)
-        })
-        .collect()
+        let mut effects = Vec::new();
+        for item in history.down() {
+            if !self.stays_down(item, &set.subject, now_ms).await? {
+                let round = history.rounds(item).saturating_sub(1);
+                effects.push(begin.effect(item.clone(), RESTORE, round));
+            }
+        }
+        Ok(effects)
     }
 
     /// Whether another case, or another live set of this one, takes this item down too.
-    fn stays_down(&self, item: &ItemId, subject: &Commitment, now_ms: u64) -> bool {
-        let Some(item) = self.seen.item(item) else { return false };
+    async fn stays_down(
+        &self,
+        item: &ItemId,
+        subject: &Commitment,
+        now_ms: u64,
+    ) -> Result<bool, StoreError> {
+        let Some(item) = self.seen.item(item).await? else { return Ok(false) };
         let matches = self.known.lookup(&item.signals);
         let keeps =
             matches.iter().find(|found| self.judge.about(&found.set, now_ms).take_down().is_some());
@@ -174,7 +188,7 @@ impl Consequences {
             tracing::info!(item = %item.id, ended = %subject, keeps = %keeps.set.subject,
                 "stays down for another case");
         }
-        keeps.is_some()
+        Ok(keeps.is_some())
     }
 }
 

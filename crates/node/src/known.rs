@@ -1,12 +1,17 @@
 //! The signals that the coalition has spoken of, and which of them are near a query.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    hash::{Hash, Hasher},
+    sync::Arc,
+};
 
 use watchfire_signal::{commitment::Commitment, value::Signal};
 
 use crate::{
     cases::SignalSet,
-    near::{Hit, Near, Whose},
+    near::{Hit, Near},
+    standing::Stance,
 };
 
 /// Known signals and their sets. One task writes, everybody reads, nobody waits.
@@ -71,8 +76,9 @@ impl Known {
     #[must_use]
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
         let sets = self.sets.pin();
+        let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(set));
         let mut best = BTreeMap::<Commitment, Hit<Commitment>>::new();
-        for hit in signals.iter().flat_map(|signal| self.near.search(signal, Whose::Held)) {
+        for hit in signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd)) {
             match best.get(&hit.owner) {
                 Some(known) if known.strength() >= hit.strength() => {}
                 _ => {
@@ -84,4 +90,14 @@ impl Known {
             .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?.clone(), hit }))
             .collect()
     }
+}
+
+/// The crowd of a set that only one member stands by: all such sets of its author. A set that a second
+/// member stands by has none, so that no member can hide it by repeating itself.
+fn crowd(set: &SignalSet) -> Option<u64> {
+    let stands = |stance| matches!(stance, Stance::Positive { .. });
+    let standing = set.opinions.values().filter(|opinion| stands(opinion.stance)).count();
+    let mut hasher = std::hash::DefaultHasher::new();
+    set.author().hash(&mut hasher);
+    (standing < 2).then(|| hasher.finish())
 }

@@ -4,6 +4,7 @@
 //! **Invariant:** what [`Near::insert`] returned from is found by the next search; readers never wait.
 
 use std::{
+    collections::HashMap,
     hash::Hash,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -17,8 +18,9 @@ use watchfire_signal::{
     vpdq::{Frame, Vpdq},
 };
 
-/// Owners named in one answer and kind; more are cut off, the nearest stay.
-pub const MAX_HITS: usize = 1_024;
+/// Owners of one crowd named in one answer and kind, the nearest: nobody makes an answer long by
+/// repeating the same, and nobody hides what others own.
+pub const CROWD_HITS: usize = 1_024;
 
 /// The gap between two aligned frames of a run that is bridged where an alert does not say.
 pub const STANDARD_MAX_GAP_MS: u32 = 3_000;
@@ -173,18 +175,11 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         }
     }
 
-    /// Owners of signals near this one.
+    /// Owners of signals near this one, all of them, the nearest first.
     #[must_use]
     pub fn search(&self, signal: &Signal, whose: Whose) -> Vec<Hit<K>> {
         let Some(value) = matchable(signal) else { return Vec::new() };
-        let exact = |ids: Vec<(u64, u32)>| self.hits(ids, signal, Method::Exact);
         match value {
-            Value::Sha256(digest) => exact(self.sha256.search(digest, MAX_HITS).hits),
-            Value::Md5(digest) => exact(self.md5.search(digest, MAX_HITS).hits),
-            Value::Pdq(pdq) => {
-                let found = self.pictures.search(pdq, pdq::MAX_DISTANCE, MAX_HITS);
-                self.hits(found.hits, signal, Method::Near)
-            }
             Value::Vpdq(vpdq) => {
                 let frames = harmful_frames(vpdq, signal.span);
                 let found = match whose {
@@ -193,8 +188,45 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 };
                 found.videos.iter().filter_map(|found| self.aligned(found)).collect()
             }
-            Value::Other { .. } => Vec::new(),
+            value => self.still(value, signal),
         }
+    }
+
+    /// Owners of signals near this one, each by its own rule. Of the owners of one crowd there are the
+    /// [`CROWD_HITS`] nearest; an owner without a crowd is never left out.
+    #[must_use]
+    pub fn search_crowds(&self, signal: &Signal, crowd: impl Fn(&K) -> Option<u64>) -> Vec<Hit<K>> {
+        let Some(value) = matchable(signal) else { return Vec::new() };
+        if let Value::Vpdq(vpdq) = value {
+            let slots = self.slots.pin();
+            let of_video = |id| slots.get(&id).and_then(|slot| crowd(&slot.owner));
+            let found = self.videos.search_crowds(&harmful_frames(vpdq, signal.span), of_video);
+            return found.videos.iter().filter_map(|found| self.aligned(found)).collect();
+        }
+        let mut hits = self.still(value, signal);
+        if hits.len() > CROWD_HITS {
+            let mut counts = HashMap::<u64, usize>::new();
+            hits.retain(|hit| {
+                let Some(crowd) = crowd(&hit.owner) else { return true };
+                let count = counts.entry(crowd).or_default();
+                *count += 1;
+                *count <= CROWD_HITS
+            });
+        }
+        hits
+    }
+
+    /// Owners of a digest or of a picture near this one.
+    fn still(&self, value: &Value, signal: &Signal) -> Vec<Hit<K>> {
+        let (found, method) = match value {
+            Value::Sha256(digest) => (self.sha256.search(digest, usize::MAX), Method::Exact),
+            Value::Md5(digest) => (self.md5.search(digest, usize::MAX), Method::Exact),
+            Value::Pdq(pdq) => {
+                (self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX), Method::Near)
+            }
+            Value::Vpdq(_) | Value::Other { .. } => return Vec::new(),
+        };
+        self.hits(found.hits, signal, method)
     }
 
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {

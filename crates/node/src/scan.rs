@@ -79,7 +79,7 @@ impl Scanner {
         if scanned.verdict == Verdict::Block && !held {
             self.seen.withdraw(&item.id);
         } else {
-            self.seen.keep(&item).await;
+            self.seen.keep(&item.id).await;
         }
         let verdict = match scanned.verdict {
             Verdict::Allow => "allow",

@@ -4,64 +4,51 @@
 //! **Invariant:** an item is findable here before its own lookup begins, and a signal is findable
 //! in [`Known`](crate::known::Known) before this table is searched for it, so no copy slips
 //! between an upload and an alert.
+//! **Invariant:** a search finds every copy: nothing is cut off.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+mod item;
+mod recent;
+mod writer;
 
-use minicbor::{Decoder, Encoder};
-use thiserror::Error;
+use std::sync::Arc;
+
 use tokio::sync::{mpsc, oneshot};
-use watchfire_signal::{
-    name::ItemId,
-    value::{Kind, Signal, Value, ValueOrBlob},
+use watchfire_signal::{name::ItemId, value::Signal};
+use watchfire_store::{Store, StoreError};
+
+pub use self::{
+    item::Item,
+    writer::{MAX_GROUP, QUEUE, Unwritten, WINDOW},
 };
-use watchfire_store::{SeenItem, Store, StoreError};
+use self::{recent::Recent, writer::Message};
+use crate::near::Hit;
 
-use crate::near::{Hit, Near, Whose};
-
-/// Items that can wait to be written; a scan waits for room only beyond that.
-pub const QUEUE: usize = 65_536;
-/// Items in one transaction: few enough that an alert's commit never waits long behind one.
-pub const MAX_GROUP: usize = 256;
-/// How long a group gathers. A crash can lose the items of this window, no more; the platform's
-/// next scan of them brings them back.
-pub const WINDOW: Duration = Duration::from_millis(50);
 /// Items read at once at start.
 const PAGE: usize = 10_000;
-
-/// An item with its signals.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Item {
-    /// The platform's own id.
-    pub id: ItemId,
-    /// When it was scanned, in milliseconds since 1970.
-    pub seen_ms: u64,
-    /// Its signals.
-    pub signals: Vec<Signal>,
-}
+/// Copies in one page of an answer: effects on so many fit into one transaction.
+pub const COPIES_PAGE: usize = 1_024;
 
 /// The seen table.
 pub struct Seen {
-    near: Near<u64>,
-    items: papaya::HashMap<u64, Arc<Item>>,
-    rows: papaya::HashMap<ItemId, u64>,
-    next: AtomicU64,
+    recent: Arc<Recent>,
     queue: mpsc::Sender<Message>,
-    store: Arc<dyn Store>,
 }
 
-enum Message {
-    Keep(SeenItem),
-    Flush(oneshot::Sender<()>),
+/// The copies that a search found, page by page.
+pub struct Copies {
+    recent: std::vec::IntoIter<(Arc<Item>, Hit<u64>)>,
 }
 
-/// Items on their way to the store.
-pub struct Unwritten(mpsc::Receiver<Message>);
+impl Copies {
+    /// The next page, of at most [`COPIES_PAGE`] copies, each once with the hit that speaks loudest;
+    /// empty when there are no more.
+    ///
+    /// # Errors
+    /// The store's; the search can be asked again.
+    pub async fn next(&mut self) -> Result<Vec<(Arc<Item>, Hit<u64>)>, StoreError> {
+        Ok(self.recent.by_ref().take(COPIES_PAGE).collect())
+    }
+}
 
 impl Seen {
     /// Loads what the store holds.
@@ -73,49 +60,31 @@ impl Seen {
         seed: [u8; 32],
         least_matched_ms: u32,
     ) -> Result<(Self, Unwritten), StoreError> {
-        let (queue, unwritten) = mpsc::channel(QUEUE);
-        let seen = Self {
-            near: Near::new(seed, least_matched_ms),
-            items: papaya::HashMap::new(),
-            rows: papaya::HashMap::new(),
-            next: AtomicU64::new(1),
-            queue,
-            store,
-        };
+        let (queue, messages) = mpsc::channel(QUEUE);
+        let recent = Arc::new(Recent::new(seed, least_matched_ms));
         let mut after = 0;
         loop {
-            let page = seen.store.seen(after, PAGE).await?;
+            let page = store.seen(after, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
             for (row, stored) in page {
-                let item = Item::from_stored(&stored)
-                    .map_err(|error| StoreError::Corrupt(format!("seen row {row}: {error}")))?;
-                seen.insert(item);
+                recent.insert(Item::from_row(row, &stored)?);
             }
         }
-        Ok((seen, Unwritten(unwritten)))
+        let unwritten = Unwritten { messages, recent: recent.clone(), store };
+        Ok((Self { recent, queue }, unwritten))
     }
 
     /// Makes an item findable; one of the same id is replaced. Not durable yet: [`Seen::keep`].
     /// Answers whether the id was known before.
     pub fn insert(&self, item: Item) -> bool {
-        let row = self.next.fetch_add(1, Ordering::Relaxed);
-        let id = item.id.clone();
-        for signal in &item.signals {
-            self.near.insert(row, signal);
-        }
-        self.items.pin().insert(row, Arc::new(item));
-        let before = self.rows.pin().insert(id, row).copied();
-        if let Some(before) = before {
-            self.drop_row(before);
-        }
-        before.is_some()
+        self.recent.insert(item)
     }
 
-    /// Has an item written with the next group.
-    pub async fn keep(&self, item: &Item) {
+    /// Has an item that was inserted written with the next group, unless it is forgotten before.
+    pub async fn keep(&self, id: &ItemId) {
         // The receiver lives as long as the node; at its end there is nothing to keep any more.
-        let _stopping = self.queue.send(Message::Keep(item.to_stored())).await;
+        let _stopping = self.queue.send(Message::Keep(id.clone())).await;
     }
 
     /// Waits until what was kept so far is durable.
@@ -129,41 +98,43 @@ impl Seen {
 
     /// Forgets an item that was not accepted after all, and was never kept.
     pub fn withdraw(&self, id: &ItemId) {
-        if let Some(row) = self.rows.pin().remove(id).copied() {
-            self.drop_row(row);
-        }
+        self.recent.remove(id);
     }
 
-    /// Forgets an item that the platform deleted; false if it was not known.
+    /// Forgets an item that the platform deleted; false if it was not known. It waits behind what was
+    /// kept before, so that an item still on its way to the store does not come back.
     ///
     /// # Errors
-    /// The store's; the item is then still there.
+    /// The store's; the item may come back at the next start then.
     pub async fn forget(&self, id: &ItemId) -> Result<bool, StoreError> {
-        let known = self.store.seen_remove(id.as_str()).await?;
-        let in_memory = self.rows.pin().get(id).is_some();
-        self.withdraw(id);
-        Ok(known || in_memory)
+        let in_memory = self.recent.remove(id);
+        let (done, forgotten) = oneshot::channel();
+        let asked = self.queue.send(Message::Forget(id.clone(), done)).await;
+        asked.map_err(|_| StoreError::Closed)?;
+        let in_store = forgotten.await.map_err(|_| StoreError::Closed)??;
+        Ok(in_memory || in_store)
     }
 
     /// An item by its id.
-    #[must_use]
-    pub fn item(&self, id: &ItemId) -> Option<Arc<Item>> {
-        let row = self.rows.pin().get(id).copied()?;
-        self.items.pin().get(&row).cloned()
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn item(&self, id: &ItemId) -> Result<Option<Arc<Item>>, StoreError> {
+        Ok(self.recent.item(id))
     }
 
-    /// Items near a signal, with how they match.
-    #[must_use]
-    pub fn search(&self, signal: &Signal) -> Vec<(Arc<Item>, Hit<u64>)> {
-        let items = self.items.pin();
-        let found = self.near.search(signal, Whose::Query);
-        found.into_iter().filter_map(|hit| Some((items.get(&hit.owner)?.clone(), hit))).collect()
+    /// Items near any of the signals: all of them, page by page.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn search(&self, signals: &[Signal]) -> Result<Copies, StoreError> {
+        Ok(Copies { recent: self.recent.search(signals).into_iter() })
     }
 
     /// Items held.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.items.len()
+        self.recent.len()
     }
 
     /// Whether nothing is held.
@@ -171,114 +142,4 @@ impl Seen {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
-
-    fn drop_row(&self, row: u64) {
-        self.items.pin().remove(&row);
-        self.near.remove(&row);
-    }
-}
-
-impl Unwritten {
-    /// Writes items in groups until the seen table is gone.
-    pub async fn run(mut self, store: Arc<dyn Store>) {
-        let mut group = Vec::with_capacity(MAX_GROUP);
-        while self.0.recv_many(&mut group, MAX_GROUP).await > 0 {
-            let mut flushes = Vec::new();
-            let mut items = Vec::new();
-            sort(&mut group, &mut items, &mut flushes);
-            if flushes.is_empty() {
-                tokio::time::sleep(WINDOW).await;
-            }
-            while items.len() < MAX_GROUP
-                && let Ok(message) = self.0.try_recv()
-            {
-                sort(&mut vec![message], &mut items, &mut flushes);
-            }
-            if !items.is_empty()
-                && let Err(error) = store.seen_add(items).await
-            {
-                metrics::counter!("watchfire_seen_lost_total").increment(1);
-                tracing::error!(%error, "scanned items could not be kept");
-            }
-            for done in flushes {
-                // Whoever asked may have gone.
-                let _gone = done.send(());
-            }
-        }
-    }
-}
-
-fn sort(
-    messages: &mut Vec<Message>,
-    items: &mut Vec<SeenItem>,
-    flushes: &mut Vec<oneshot::Sender<()>>,
-) {
-    for message in messages.drain(..) {
-        match message {
-            Message::Keep(item) => items.push(item),
-            Message::Flush(done) => flushes.push(done),
-        }
-    }
-}
-
-/// Why a stored item cannot be read.
-#[derive(Debug, Error)]
-pub enum ItemError {
-    /// Not the encoding that this file writes.
-    #[error(transparent)]
-    Encoding(#[from] minicbor::decode::Error),
-    /// A value that is none.
-    #[error("{0}")]
-    Value(String),
-}
-
-impl Item {
-    fn to_stored(&self) -> SeenItem {
-        SeenItem {
-            item: self.id.to_string(),
-            seen_ms: self.seen_ms,
-            signals: encode_signals(&self.signals),
-        }
-    }
-
-    fn from_stored(stored: &SeenItem) -> Result<Self, ItemError> {
-        let id =
-            stored.item.parse::<ItemId>().map_err(|error| ItemError::Value(error.to_string()))?;
-        Ok(Self { id, seen_ms: stored.seen_ms, signals: decode_signals(&stored.signals)? })
-    }
-}
-
-/// `[[kind as text, value bytes, quality or 255] …]`: a private encoding of this table.
-fn encode_signals(signals: &[Signal]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes);
-    let values = signals.iter().filter_map(|signal| match &signal.value {
-        ValueOrBlob::Value(value) => Some((value, signal.quality.unwrap_or(u8::MAX))),
-        ValueOrBlob::Blob { .. } => None,
-    });
-    let values = values.collect::<Vec<_>>();
-    let result = encoder.array(values.len() as u64).and_then(|encoder| {
-        values.iter().try_fold(encoder, |encoder, (value, quality)| {
-            encoder.array(3)?.str(value.kind().as_str())?.bytes(&value.to_bytes())?.u8(*quality)
-        })
-    });
-    // Writing into memory cannot fail.
-    assert!(result.is_ok(), "a vector takes every write");
-    bytes
-}
-
-fn decode_signals(bytes: &[u8]) -> Result<Vec<Signal>, ItemError> {
-    let mut decoder = Decoder::new(bytes);
-    let count = decoder.array()?.unwrap_or(0);
-    let mut signals = Vec::new();
-    for _ in 0..count {
-        decoder.array()?;
-        let kind = decoder.str()?.parse::<Kind>();
-        let kind = kind.map_err(|error| ItemError::Value(error.to_string()))?;
-        let value = Value::from_bytes(kind, decoder.bytes()?);
-        let value = value.map_err(|error| ItemError::Value(error.to_string()))?;
-        let quality = Some(decoder.u8()?).filter(|quality| *quality != u8::MAX);
-        signals.push(Signal { quality, ..Signal::new(value) });
-    }
-    Ok(signals)
 }

@@ -1,7 +1,7 @@
 //! Splices, speed changes, noise and still pictures: which videos match and where.
 
 use proptest::prelude::*;
-use watchfire_index::{FrameIndex, MatchRule, STOP_VIDEOS, align};
+use watchfire_index::{CROWD_VIDEOS, FrameIndex, MatchRule, align};
 use watchfire_signal::{pdq::Pdq, vpdq::Frame};
 
 use crate::data::Random;
@@ -247,21 +247,32 @@ fn frames_of_low_quality_do_not_count() {
 }
 
 #[test]
-fn frames_that_are_in_too_many_known_videos_are_left_out_but_seen_copies_are_all_found() {
+fn a_clip_stored_a_thousand_times_by_one_hides_neither_itself_nor_that_of_another() {
     let mut random = Random(11);
     let intro: Vec<Frame> = film(5_000, &mut random).into_iter().step_by(15).collect();
     let index = FrameIndex::new([6; 32]);
-    let count = STOP_VIDEOS as u64 + 1;
-    for video in 1..count {
+    let count = CROWD_VIDEOS as u64 + 5;
+    let (flood, confirmed) = (|video| (video < 10_000).then_some(7), 10_000);
+    for video in 1..=count {
         index.insert(video, &splice(&intro, 0, 8_000, &mut random), rule(1_000));
     }
+    index.insert(confirmed, &splice(&intro, 0, 8_000, &mut random), rule(1_000));
     let query = splice(&intro, 2_000, 9_000, &mut random);
-    assert_eq!(index.search(&query).videos.len(), STOP_VIDEOS);
-    let last = splice(&intro, 0, 8_000, &mut random);
-    index.insert(count, &last, rule(1_000));
-    assert!(index.search(&query).videos.is_empty());
-    assert_eq!(index.search(&last).videos[0].video, count);
-    assert_eq!(index.search_with(&intro, &rule(1_000)).videos.len(), count as usize);
+    let mut found: Vec<u64> =
+        index.search_crowds(&query, flood).videos.iter().map(|found| found.video).collect();
+    found.sort_unstable();
+    let expected: Vec<u64> = (1..=CROWD_VIDEOS as u64).chain([confirmed]).collect();
+    assert_eq!(found, expected);
+    // Two crowds of half the size are none.
+    let halves = |video| Some(video % 2);
+    assert_eq!(index.search_crowds(&query, halves).videos.len(), count as usize + 1);
+    assert_eq!(index.search(&query).videos.len(), count as usize + 1);
+    assert_eq!(index.search_with(&intro, &rule(1_000)).videos.len(), count as usize + 1);
+    // What only the last of the crowd shows still points to it.
+    let own = splice(&intro, 0, 8_000, &mut random);
+    index.insert(count, &own, rule(1_000));
+    let found = index.search_crowds(&own, flood).videos;
+    assert!(found.iter().any(|found| found.video == count));
 }
 
 #[test]

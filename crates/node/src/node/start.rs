@@ -143,7 +143,7 @@ impl Node {
         follower.catch_up().await?;
         node.spawn(follower.run());
         node.spawn(node.consequences(setup.remover.clone()).run(enforcer));
-        node.spawn(unwritten.run(node.store.clone()));
+        node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
         node.spawn(desk.run(lines));
         node.spawn(node.deliverer(setup.connectors.clone()).run());

@@ -6,4 +6,5 @@ mod desk;
 mod fold;
 mod policy;
 mod recovery;
+mod seen;
 mod story;

@@ -26,7 +26,7 @@ const MEMBERS: [(&str, &str); 4] =
     [("tiktok", "bytedance"), ("twitch", "amazon"), ("reddit", "advance"), ("google", "alphabet")];
 
 /// Four linked members; `twitch` trusts `tiktok`; two organisations confirm.
-async fn coalition() -> BTreeMap<&'static str, Stage> {
+pub(crate) async fn coalition() -> BTreeMap<&'static str, Stage> {
     let charter = charter(&MEMBERS, 2);
     let stores =
         MEMBERS.map(|(member, _)| (member, Arc::new(MemoryStore::new()) as Arc<dyn Store>));
@@ -52,7 +52,7 @@ async fn coalition() -> BTreeMap<&'static str, Stage> {
     stages
 }
 
-fn picture(byte: u8) -> Signal {
+pub(crate) fn picture(byte: u8) -> Signal {
     Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
 }
 
@@ -61,7 +61,7 @@ fn item(text: &str) -> ItemId {
 }
 
 /// Waits until a member judges a picture so; the test runner's own limit is the clock.
-async fn until(stage: &Stage, byte: u8, verdict: Verdict) {
+pub(crate) async fn until(stage: &Stage, byte: u8, verdict: Verdict) {
     while stage.node.judge(&[picture(byte)]).verdict != verdict {
         tokio::task::yield_now().await;
     }

@@ -1,0 +1,88 @@
+//! An item of the seen table: what the platform holds under one id, and its private encoding.
+
+use minicbor::{Decoder, Encoder};
+use thiserror::Error;
+use watchfire_signal::{
+    name::ItemId,
+    value::{Kind, Signal, Value, ValueOrBlob},
+};
+use watchfire_store::{SeenItem, StoreError};
+
+/// An item with its signals.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Item {
+    /// The platform's own id.
+    pub id: ItemId,
+    /// When it was scanned, in milliseconds since 1970.
+    pub seen_ms: u64,
+    /// Its signals.
+    pub signals: Vec<Signal>,
+}
+
+/// Why a stored item cannot be read.
+#[derive(Debug, Error)]
+enum ItemError {
+    /// Not the encoding that this file writes.
+    #[error(transparent)]
+    Encoding(#[from] minicbor::decode::Error),
+    /// A value that is none.
+    #[error("{0}")]
+    Value(String),
+}
+
+impl Item {
+    pub(super) fn to_stored(&self) -> SeenItem {
+        SeenItem {
+            item: self.id.to_string(),
+            seen_ms: self.seen_ms,
+            signals: encode_signals(&self.signals),
+        }
+    }
+
+    /// Reads a row of the store; one that cannot be read is [`StoreError::Corrupt`].
+    pub(super) fn from_row(row: u64, stored: &SeenItem) -> Result<Self, StoreError> {
+        let corrupt = |error| StoreError::Corrupt(format!("seen row {row}: {error}"));
+        Self::from_stored(stored).map_err(corrupt)
+    }
+
+    fn from_stored(stored: &SeenItem) -> Result<Self, ItemError> {
+        let id =
+            stored.item.parse::<ItemId>().map_err(|error| ItemError::Value(error.to_string()))?;
+        Ok(Self { id, seen_ms: stored.seen_ms, signals: decode_signals(&stored.signals)? })
+    }
+}
+
+/// `[[kind as text, value bytes, quality or 255] …]`: a private encoding of this table.
+fn encode_signals(signals: &[Signal]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = Encoder::new(&mut bytes);
+    let values = signals.iter().filter_map(|signal| match &signal.value {
+        ValueOrBlob::Value(value) => Some((value, signal.quality.unwrap_or(u8::MAX))),
+        ValueOrBlob::Blob { .. } => None,
+    });
+    let values = values.collect::<Vec<_>>();
+    let result = encoder.array(values.len() as u64).and_then(|encoder| {
+        values.iter().try_fold(encoder, |encoder, (value, quality)| {
+            encoder.array(3)?.str(value.kind().as_str())?.bytes(&value.to_bytes())?.u8(*quality)
+        })
+    });
+    // Writing into memory cannot fail.
+    assert!(result.is_ok(), "a vector takes every write");
+    bytes
+}
+
+fn decode_signals(bytes: &[u8]) -> Result<Vec<Signal>, ItemError> {
+    let mut decoder = Decoder::new(bytes);
+    let count = decoder.array()?.unwrap_or(0);
+    let mut signals = Vec::new();
+    for _ in 0..count {
+        decoder.array()?;
+        let kind = decoder.str()?.parse::<Kind>();
+        let kind = kind.map_err(|error| ItemError::Value(error.to_string()))?;
+        let value = Value::from_bytes(kind, decoder.bytes()?);
+        let value = value.map_err(|error| ItemError::Value(error.to_string()))?;
+        let quality = Some(decoder.u8()?).filter(|quality| *quality != u8::MAX);
+        signals.push(Signal { quality, ..Signal::new(value) });
+    }
+    Ok(signals)
+}
