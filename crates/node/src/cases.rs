@@ -5,7 +5,7 @@
 //! **Invariant:** time enters only through [`SignalSet::state`].
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -22,7 +22,7 @@ use watchfire_signal::{
 use watchfire_store::Held;
 
 use crate::{
-    policy::{Facts, Policy},
+    policy::Facts,
     standing::{Opinion, Renewal, Rules, Stance, Standing, State},
 };
 
@@ -91,22 +91,32 @@ impl SignalSet {
         latest.stood = stood;
     }
 
-    /// What policy needs to know about it.
+    /// What policy looks at, apart from item and match.
     #[must_use]
-    pub fn facts<'a>(&'a self, me: &MemberName, policy: &Policy, now_ms: u64) -> Facts<'a> {
-        let stands = |member: &MemberName| {
-            let stance = self.opinions.get(member).map(|opinion| opinion.stance);
-            stance == Some(Stance::Positive { human: true })
+    pub fn facts(&self, me: &MemberName, now_ms: u64) -> Facts {
+        let that = |fits: &dyn Fn(Stance) -> bool| {
+            let opinions = self.opinions.iter().filter(|(_, opinion)| fits(opinion.stance));
+            opinions.map(|(member, _)| member.clone()).collect::<BTreeSet<_>>()
         };
+        let looked = that(&|stance| stance == Stance::Positive { human: true });
+        let alert = self.alert.as_ref();
         Facts {
-            state: self.state(now_ms),
+            at_ms: now_ms,
+            source: Some(self.author().clone()),
+            state: Some(self.state(now_ms)),
             was_confirmed: self.standing.was_confirmed,
-            own: stands(me),
-            trusted: policy.trust.iter().any(stands),
+            own: looked.contains(me),
+            members: that(&|stance| matches!(stance, Stance::Positive { .. })),
+            looked,
+            confirmations: self.standing.confirmations,
             drill: self.header.test,
             unreadable: self.unreadable,
-            labels: self.alert.as_ref().map_or(&[], |alert| &alert.labels),
+            labels: alert.map_or_else(Vec::new, |alert| alert.labels.clone()),
             severity: self.header.severity.unwrap_or(0),
+            confidence: alert.map(|alert| alert.confidence),
+            provenance: Some(self.header.provenance),
+            exceptions: alert.map_or_else(Vec::new, |alert| alert.exceptions.clone()),
+            ..Facts::default()
         }
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     events::Events,
     judge::Judge,
     known::{Known, Match},
-    policy::Policy,
+    policy::{ItemFacts, Policy},
     publish::{ANSWERS, AnswerKey, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
     receipts::Receipts,
@@ -118,10 +118,10 @@ impl Node {
         &self.charter
     }
 
-    /// Our policy.
+    /// The policy in force.
     #[must_use]
-    pub fn policy(&self) -> &Policy {
-        &self.judge.policy
+    pub fn policy(&self) -> Arc<Policy> {
+        self.judge.policy()
     }
 
     /// The node's clock.
@@ -162,13 +162,18 @@ impl Node {
 
     /// Judges an item and remembers it.
     pub async fn scan(&self, item: ItemId, signals: Vec<Signal>) -> Scanned {
-        self.scanner.scan(item, signals).await
+        self.scanner.scan(item, signals, ItemFacts::default()).await
+    }
+
+    /// Judges an item of which the platform says something, and remembers it.
+    pub async fn scan_with(&self, item: ItemId, signals: Vec<Signal>, facts: ItemFacts) -> Scanned {
+        self.scanner.scan(item, signals, facts).await
     }
 
     /// Judges signals and remembers nothing.
     #[must_use]
     pub fn judge(&self, signals: &[Signal]) -> Scanned {
-        self.scanner.judge(signals)
+        self.scanner.judge(None, signals, &ItemFacts::default())
     }
 
     /// Signal sets near a signal, whatever their state.

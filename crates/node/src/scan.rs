@@ -2,23 +2,17 @@
 //!
 //! **Invariant:** a scan waits for no peer and no disk.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
-use watchfire_signal::{
-    commitment::Commitment,
-    label::Label,
-    name::{ItemId, MemberName},
-    value::Signal,
-};
+use watchfire_signal::{commitment::Commitment, name::ItemId, value::Signal};
 
 use crate::{
     clock::Clock,
     judge::Judge,
     known::{Known, Match},
     near::Hit,
-    policy::{Action, Decision, Verdict},
+    policy::{Decision, Facts, ItemFacts, Verdict},
     seen::{Item, Seen},
-    standing::{Stance, State},
 };
 
 /// What scanning needs.
@@ -41,14 +35,8 @@ pub struct Reason {
     pub case: Commitment,
     /// The record that brought the signals.
     pub record: Commitment,
-    /// Members that stand by it.
-    pub members: Vec<MemberName>,
-    /// Labels of the alert.
-    pub labels: Vec<Label>,
-    /// 0 to 4.
-    pub severity: u8,
-    /// State of the case at this moment.
-    pub state: State,
+    /// All that policy looked at.
+    pub facts: Facts,
     /// How it matches.
     pub hit: Hit<Commitment>,
     /// What policy says of it.
@@ -60,8 +48,8 @@ pub struct Reason {
 pub struct Scanned {
     /// The verdict.
     pub verdict: Verdict,
-    /// What is to be done.
-    pub actions: BTreeSet<Action>,
+    /// What is to be done, for all reasons together.
+    pub decision: Decision,
     /// Why, the strictest first.
     pub reasons: Vec<Reason>,
     /// The policy that decided.
@@ -69,12 +57,13 @@ pub struct Scanned {
 }
 
 impl Scanner {
-    /// Judges an item and remembers it, unless it is refused.
-    pub async fn scan(&self, id: ItemId, signals: Vec<Signal>) -> Scanned {
+    /// Judges an item and remembers it, unless it is refused. `facts` is what the platform says about
+    /// it.
+    pub async fn scan(&self, id: ItemId, signals: Vec<Signal>, facts: ItemFacts) -> Scanned {
         let item = Item { id, seen_ms: self.clock.now_ms(), signals };
         // First findable, then looked up: an alert that comes in between finds it.
         let held = self.seen.insert(item.clone());
-        let scanned = self.judge(&item.signals);
+        let scanned = self.judge(Some(&item.id), &item.signals, &facts);
         // A new upload that is refused never comes to be held; an item scanned again is.
         if scanned.verdict == Verdict::Block && !held {
             self.seen.withdraw(&item.id);
@@ -93,40 +82,25 @@ impl Scanner {
 
     /// Judges signals and remembers nothing.
     #[must_use]
-    pub fn judge(&self, signals: &[Signal]) -> Scanned {
+    pub fn judge(&self, item: Option<&ItemId>, signals: &[Signal], facts: &ItemFacts) -> Scanned {
         let now = self.clock.now_ms();
-        let mut reasons = self
-            .known
-            .lookup(signals)
-            .into_iter()
-            .filter(|found| !found.set.header.test)
-            .map(|found| self.reason(found, now))
-            .filter(|reason| !reason.decision.actions.is_empty())
-            .collect::<Vec<_>>();
+        let policy = self.judge.policy();
+        let reason = |found: Match| {
+            let set = &found.set;
+            let about = self.judge.facts(set, now).matched(&found.hit);
+            let about = about.about(item.cloned(), facts.clone());
+            let decision = policy.decide(&about);
+            let (case, record) = (set.subject, set.name);
+            Reason { case, record, facts: about, hit: found.hit, decision }
+        };
+        let found = self.known.lookup(signals).into_iter();
+        let found = found.filter(|found| !found.set.header.test).map(reason);
+        let mut reasons =
+            found.filter(|reason| !reason.decision.then.is_empty()).collect::<Vec<_>>();
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.decision.verdict()));
-        let decision =
-            reasons.iter().fold(Decision::default(), |all, one| all.and(one.decision.clone()));
-        Scanned {
-            verdict: decision.verdict(),
-            actions: decision.actions,
-            reasons,
-            policy_version: self.judge.policy.version,
-        }
-    }
-
-    fn reason(&self, found: Match, now_ms: u64) -> Reason {
-        let set = &found.set;
-        let stand = |stance: Stance| matches!(stance, Stance::Positive { .. });
-        let members = set.opinions.iter().filter(|(_, opinion)| stand(opinion.stance));
-        Reason {
-            case: set.subject,
-            record: set.name,
-            members: members.map(|(member, _)| member.clone()).collect(),
-            labels: set.alert.as_ref().map_or_else(Vec::new, |alert| alert.labels.clone()),
-            severity: set.header.severity.unwrap_or(0),
-            state: set.state(now_ms),
-            decision: self.judge.about(set, now_ms),
-            hit: found.hit,
-        }
+        let all = reasons.iter().map(|reason| reason.decision.clone());
+        let decision = all.reduce(Decision::and).unwrap_or_default();
+        let verdict = decision.verdict();
+        Scanned { verdict, decision, reasons, policy_version: policy.version }
     }
 }

@@ -94,6 +94,8 @@ pub struct Standing {
     pub term: Term,
     /// Whether disputes suspend it.
     pub disputed: bool,
+    /// Organisations of which a person has looked and stands by it.
+    pub confirmations: u32,
     /// Organisations that dispute it.
     pub disputes: usize,
     /// Whether enough organisations for CONFIRMED ever stood by it, lapsed or withdrawn since: a
@@ -169,8 +171,9 @@ impl Standing {
         };
         let was_confirmed = stood >= quorum;
         let restores = level.is_some() || asks_for_restore(opinions);
+        let confirmations = u32::try_from(humans.len()).unwrap_or(u32::MAX);
         let term = Term { since_ms, until_ms };
-        Self { level, term, disputed, disputes, was_confirmed, restores }
+        Self { level, term, disputed, confirmations, disputes, was_confirmed, restores }
     }
 
     /// The state at a moment.

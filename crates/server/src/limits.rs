@@ -32,6 +32,9 @@ pub const RECORD_INDICES: Limit =
 /// Signals of one scan: a file has three, and a caller who adds more wants a batch.
 pub const SCAN_SIGNALS: Limit = Limit { name: "scan_signals", value: 64 };
 
+/// What a platform says of one item: policy asks for a few numbers, and they are kept for weeks.
+pub const SCAN_FACTS: Limit = Limit { name: "scan_facts", value: 32 };
+
 /// Alerts in a page.
 pub const PAGE: Limit = Limit { name: "page", value: 1_000 };
 

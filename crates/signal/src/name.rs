@@ -14,6 +14,9 @@ pub const MAX_NAME_LENGTH: usize = 32;
 /// The longest id of an item, in characters; platforms use URIs and UUIDs, which are shorter.
 pub const MAX_ITEM_LENGTH: usize = 256;
 
+/// The longest name of a bank, in characters.
+pub const MAX_BANK_LENGTH: usize = 64;
+
 /// Prefix of every log's name; it tells a checkpoint of ours from those of other systems.
 const LOG_PREFIX: &str = "watchfire";
 
@@ -32,6 +35,9 @@ pub enum NameError {
     /// Not 1 to 256 characters without control characters.
     #[error("an item's id has 1 to 256 characters and no control characters: {0:?}")]
     Item(String),
+    /// Not 1 to 64 characters of `A-Z`, `0-9` and `_`, no digit first.
+    #[error("a bank's name has 1 to 64 characters of A-Z, 0-9 and _, no digit first: {0:?}")]
+    Bank(String),
 }
 
 /// Cuts what was given, so that an error never carries more than a line.
@@ -121,11 +127,32 @@ text_type!(
     NameError::Item
 );
 
+text_type!(
+    /// The name of a queue of the review, such as `hate`.
+    QueueName,
+    is_name,
+    NameError::Name
+);
+text_type!(
+    /// The name of one of a member's own banks of signals, such as `OUR_LOGOS`; the form is that of
+    /// Hasher-Matcher-Actioner, so that its names fit.
+    BankName,
+    is_bank,
+    NameError::Bank
+);
+
 text_item!(MemberName, MAX_NAME_LENGTH, "a name");
 text_item!(OrganisationName, MAX_NAME_LENGTH, "a name");
 text_item!(CoalitionName, MAX_NAME_LENGTH, "a name");
 text_item!(GroupName, MAX_NAME_LENGTH, "a name");
 text_item!(LogName, MAX_LOG_BYTES, "the name of a log");
+
+fn is_bank(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    (1..=MAX_BANK_LENGTH).contains(&bytes.len())
+        && !bytes[0].is_ascii_digit()
+        && bytes.iter().all(|b| b.is_ascii_uppercase() || b.is_ascii_digit() || *b == b'_')
+}
 
 fn is_item(text: &str) -> bool {
     // Bytes first, so that a hostile length is never walked through.

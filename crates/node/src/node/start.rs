@@ -107,7 +107,7 @@ impl Node {
         let (seen, unwritten) =
             Seen::load(setup.store.clone(), seed(&*setup.random), least).await?;
         let seen = Arc::new(seen);
-        let judge = Judge { me: setup.me.clone(), policy: Arc::new(setup.policy.clone()) };
+        let judge = Judge::new(setup.me.clone(), setup.policy.clone());
         let scanner = Scanner {
             known: known.clone(),
             seen: seen.clone(),

@@ -108,7 +108,7 @@ async fn a_confirmed_alert_takes_held_copies_down_and_a_retraction_brings_them_b
     assert!(!google.platform.is_hidden("google:2"));
     let again = google.node.scan(item("google:3"), vec![picture(1)]).await;
     assert_eq!(again.verdict, Verdict::Block);
-    assert_eq!(again.reasons[0].state, State::Confirmed);
+    assert_eq!(again.reasons[0].facts.state, Some(State::Confirmed));
 
     retract(&stages["tiktok"], &case).await;
     retract(&stages["reddit"], &case).await;

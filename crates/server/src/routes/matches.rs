@@ -34,14 +34,16 @@ pub(super) fn state(state: standing::State) -> State {
 
 /// A reason of a verdict.
 pub(super) fn reason(reason: &Reason) -> Match {
+    let facts = &reason.facts;
+    let rules: Vec<_> = reason.decision.acted().collect();
     Match {
         case: reason.case,
         record: reason.record,
-        state: state(reason.state),
-        label: reason.labels.first().cloned(),
-        severity: reason.severity,
-        members: reason.members.clone(),
-        rule: Some(reason.decision.rules.join(", ")).filter(|rules| !rules.is_empty()),
+        state: state(facts.state.unwrap_or(standing::State::Proposed)),
+        label: facts.labels.first().cloned(),
+        severity: facts.severity,
+        members: facts.members.iter().cloned().collect(),
+        rule: Some(rules.join(", ")).filter(|rules| !rules.is_empty()),
         ..hit(&reason.hit, reason.case)
     }
 }

@@ -1,5 +1,6 @@
 //! Judges an item: signals or the file itself come in, the verdict with its reasons goes out.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -7,7 +8,7 @@ use axum::extract::{Request, State};
 use tokio::time::Instant;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{ScanQuery, ScanRequest, Verdict, VerdictKind};
-use watchfire_node::policy;
+use watchfire_node::policy::{self, Fact, ItemFacts};
 use watchfire_signal::name::ItemId;
 use watchfire_signal::value::Signal;
 
@@ -16,7 +17,7 @@ use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
 use crate::hashing::{Purpose, to_json};
 use crate::input::{Query, is_json, read_json};
-use crate::limits::SCAN_SIGNALS;
+use crate::limits::{SCAN_FACTS, SCAN_SIGNALS};
 use crate::server::Server;
 
 /// Judges an item.
@@ -43,19 +44,19 @@ pub(crate) async fn scan(
 ) -> Result<Json<Verdict>, Failure> {
     let begun = Instant::now();
     let (parts, body) = request.into_parts();
-    let (item, signals) = if is_json(&parts.headers) {
+    let (item, signals, facts) = if is_json(&parts.headers) {
         let scan: ScanRequest = read_json(&parts, body).await?;
-        (scan.item.clone(), from_json(&scan)?)
+        (scan.item.clone(), from_json(&scan)?, item_facts(scan)?)
     } else {
         let item = query.item.ok_or_else(|| {
             let detail = "the query has to name the item: /v1/scan?item=ID";
             Failure::new(ProblemKind::Invalid, detail)
         })?;
         let upload = server.hashing.receive(body).await?;
-        (item, server.hashing.signals(upload, Purpose::Query).await?.1)
+        (item, server.hashing.signals(upload, Purpose::Query).await?.1, ItemFacts::default())
     };
     let shown = query.signals.then(|| to_json(&signals));
-    let scanned = server.node.scan(item.clone(), signals).await;
+    let scanned = server.node.scan_with(item.clone(), signals, facts).await;
     let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     metrics::histogram!("watchfire_scan_seconds").record(begun.elapsed().as_secs_f64());
     Ok(Json(verdict(item, &scanned, shown, took_us)))
@@ -66,6 +67,21 @@ fn from_json(scan: &ScanRequest) -> Result<Vec<Signal>, Failure> {
         return Err(SCAN_SIGNALS.exceeded());
     }
     super::matches::signals(&scan.signals)
+}
+
+/// What the platform says about the item: yes or no, whole numbers and texts, under names that an
+/// expression of a policy can have.
+fn item_facts(scan: ScanRequest) -> Result<ItemFacts, Failure> {
+    if scan.facts.len() > SCAN_FACTS.value {
+        return Err(SCAN_FACTS.exceeded());
+    }
+    let read = |(name, value): (String, serde_json::Value)| {
+        let fact =
+            Fact::of(&name, value).map_err(|error| Failure::new(ProblemKind::Invalid, error))?;
+        Ok((name, fact))
+    };
+    let facts = scan.facts.into_iter().map(read).collect::<Result<BTreeMap<_, _>, Failure>>()?;
+    Ok(facts.into())
 }
 
 fn verdict(
@@ -82,7 +98,7 @@ fn verdict(
             policy::Verdict::Review => VerdictKind::Review,
             policy::Verdict::Block => VerdictKind::Block,
         },
-        actions: scanned.actions.iter().map(ToString::to_string).collect(),
+        actions: scanned.decision.then.words(),
         reasons: scanned.reasons.iter().map(reason).collect(),
         policy_version: scanned.policy_version,
         signals,

@@ -1,0 +1,65 @@
+//! The most that may happen automatically (`docs/states.md`).
+//!
+//! **Invariant:** a member's policy can only be milder than the cap; a person's decision is no
+//! automatic one.
+
+use watchfire_signal::label::Label;
+
+use super::{Action, Facts, Policy, Then};
+use crate::standing::State;
+
+/// The most that may happen automatically.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cap {
+    Nothing,
+    Review,
+    /// Everything that can be undone.
+    Reversible,
+    Everything,
+}
+
+impl Facts {
+    /// The state that counts for this member, and the cap that goes with it.
+    pub(super) fn standing_here(&self, policy: &Policy) -> (Option<State>, Cap) {
+        if self.drill {
+            return (self.state, Cap::Nothing);
+        }
+        if self.human.as_ref().is_some_and(|human| human.harmful) {
+            return (Some(State::Confirmed), Cap::Everything);
+        }
+        let Some(state) = self.state else {
+            // The member's own bank is its own word.
+            return (None, if self.bank.is_some() { Cap::Everything } else { Cap::Nothing });
+        };
+        let trusted = self.looked.iter().any(|member| policy.trust.contains(member));
+        let (counts, cap) = match state {
+            State::Confirmed => (State::Confirmed, Cap::Everything),
+            State::Proposed | State::Provisional if self.own || trusted => {
+                (State::Confirmed, Cap::Reversible)
+            }
+            State::Disputed if self.own => (State::Confirmed, Cap::Reversible),
+            State::Proposed | State::Provisional | State::Disputed => (state, Cap::Review),
+            State::Lapsed if self.was_confirmed => (State::Lapsed, Cap::Review),
+            State::Lapsed | State::Retracted => (state, Cap::Nothing),
+        };
+        let unread = self.unreadable && matches!(cap, Cap::Everything | Cap::Reversible);
+        (Some(counts), if unread { Cap::Review } else { cap })
+    }
+
+    /// Whether the law of the taxonomy forbids more than a label.
+    pub(super) fn label_only(&self, labels: &[Label]) -> bool {
+        (self.bank.is_none() || !labels.is_empty()) && !labels.iter().any(Label::is_automatic)
+    }
+}
+
+/// Replaces everything stricter than a review, and what would fall on the author, by `instead`.
+pub(super) fn soften(then: &mut Then, instead: Action) {
+    let before = then.actions.len();
+    then.actions.retain(|action| !action.is_stricter_than_review());
+    if then.actions.len() < before || then.strikes > 0 || !then.reports.is_empty() {
+        then.actions.insert(instead);
+    }
+    then.strikes = 0;
+    then.reports.clear();
+    then.keep_strictest();
+}
