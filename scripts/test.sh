@@ -51,8 +51,10 @@ rm -f "$log"/*.status "$log/running"
 stage format 5 cargo fmt --all --check
 stage tidy 20 cargo xtask tidy
 stage lint 45 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+# The platforms that connectors are tried against: minutes on a fresh machine, nothing afterwards.
+stage services 30 scripts/services.sh install
 if cargo nextest --version >/dev/null 2>&1; then
-    stage tests 90 cargo nextest run --workspace --locked --no-fail-fast --status-level fail --final-status-level fail --cargo-quiet --no-tests=pass
+    stage tests 90 cargo nextest run --profile ci --workspace --locked --no-fail-fast --status-level fail --final-status-level fail --cargo-quiet --no-tests=pass
     stage examples 30 cargo test --workspace --locked --quiet --doc
 else
     stage tests 90 cargo test --workspace --locked --quiet --no-fail-fast

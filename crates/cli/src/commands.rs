@@ -3,6 +3,7 @@
 mod alert;
 mod coalition;
 mod completions;
+mod connectors;
 mod demo;
 mod doctor;
 mod hash;
@@ -38,6 +39,7 @@ pub(crate) enum Command {
     Log(log::Log),
     Doctor(doctor::Doctor),
     Receiver(receiver::Receiver),
+    Connectors(connectors::Connectors),
     Completions(completions::Completions),
     Man(man::Man),
     #[command(hide = true)]
@@ -59,6 +61,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Serve(args) => serve::run(&args, output),
         Command::Receiver(receiver) => receiver::run(&receiver, output),
+        Command::Connectors(connectors) => connectors::run(&connectors, output),
         Command::Completions(completions) => completions::run(&completions, line),
         Command::Man(man) => man::run(&man, line, output),
         Command::Reference => reference::run(line, output),

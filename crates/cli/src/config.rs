@@ -3,11 +3,15 @@
 //! **Invariant:** an unknown field is an error, so that a misspelt one never goes unnoticed.
 //! **Invariant:** every field stands with its comment in the file that `watchfire init` writes.
 
+mod connector;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use watchfire_node::policy::Policy;
 use watchfire_signal::name::MemberName;
+
+pub(crate) use connector::{Connector, Served, Synapse};
 
 /// The file that `watchfire init` writes, with its comments: the reference of all fields.
 const TEMPLATE: &str = include_str!("config/template.toml");
@@ -26,6 +30,9 @@ pub(crate) struct Config {
     /// What removes and restores on our platform.
     #[serde(default)]
     pub webhook: Option<Webhook>,
+    /// What removes and restores items whose ids begin in certain ways.
+    #[serde(default)]
+    pub connector: Vec<Served>,
     /// Limits on uploads.
     #[serde(default)]
     pub media: Media,
@@ -176,6 +183,9 @@ mod tests {
         assert!(config.listen.certificate.is_some() && config.listen.private_key.is_some());
         let webhook = config.webhook.unwrap();
         assert!(webhook.verify_url.is_some() && !webhook.key_files.is_empty());
+        let kinds: Vec<_> = config.connector.iter().map(|served| served.by.kind()).collect();
+        assert_eq!(kinds, ["synapse"]);
+        assert!(config.connector.iter().all(|served| !served.items.is_empty()));
         assert_eq!(config.policy.trust.len(), 2);
     }
 
@@ -183,5 +193,13 @@ mod tests {
     fn a_misspelt_field_is_an_error_that_names_it() {
         let error = Config::parse(&text().replace("addr =", "adr =")).unwrap_err();
         assert!(error.to_string().contains("adr"), "{error}");
+        let connector = "\n[[connector]]\nname = \"m\"\nitems = [\"mxc://\"]\n\
+            [connector.by.synapse]\nurl = \"http://h\"\n\
+            moderator_token_file = \"a\"\nviewer_token_file = \"b\"\n";
+        assert!(Config::parse(&(text() + connector)).is_ok());
+        let error = Config::parse(&(text() + connector + "redacts = true\n")).unwrap_err();
+        assert!(error.to_string().contains("redacts"), "{error}");
+        let error = Config::parse(&(text() + &connector.replace("synapse", "synapps")));
+        assert!(error.unwrap_err().to_string().contains("synapps"));
     }
 }

@@ -133,7 +133,9 @@ fn deviation(step: &'static str, expected: &str, found: &impl std::fmt::Debug) -
     Deviation { step, expected: expected.to_owned(), found: format!("{found:?}") }
 }
 
-fn order(key: &str, item: &str, action: &str) -> Order {
+/// An order with nothing in its detail.
+#[must_use]
+pub fn order(key: &str, item: &str, action: &str) -> Order {
     Order {
         key: key.to_owned(),
         item: item.to_owned(),

@@ -3,7 +3,13 @@
 //! **Invariant:** implements [`watchfire_node::connector::Connector`] and decides nothing.
 //! **Invariant:** every request goes out through [`watchfire_api::outbound`].
 
+pub mod abilities;
 pub mod conformance;
+pub mod json_api;
+pub mod pause;
 pub mod receiver;
+pub mod routed;
+mod segment;
 pub mod standard_webhook;
+pub mod synapse;
 pub mod webhook;

@@ -17,16 +17,16 @@ use watchfire_node::{
     connector::{Answer, Connector, ConnectorError, Order, Visibility},
 };
 
-use crate::standard_webhook::{self, Message, SigningKey};
+use crate::{
+    pause::pause_ms,
+    segment::segment,
+    standard_webhook::{self, Message, SigningKey},
+};
 
 /// What stands for the item's id in a template of an address.
 pub const ITEM_PLACE: &str = "{item}";
 /// The longest answer that is read: a status and a sentence.
 pub const MAX_ANSWER_BYTES: usize = 16 * 1024;
-/// How long to wait when the platform asks for a pause and does not say how long.
-pub const DEFAULT_PAUSE_MS: u64 = 5_000;
-/// The longest pause that a platform can ask for: a take-down must not be put off for days.
-pub const LONGEST_PAUSE_MS: u64 = 3_600_000;
 /// How long one request may take; what takes longer is tried again.
 pub const TIMEOUT: Duration = Duration::from_secs(15);
 /// How much of a refusal is kept for people to read.
@@ -218,12 +218,6 @@ fn says_already_done(body: &[u8]) -> bool {
     serde_json::from_slice::<Status>(body).is_ok_and(|body| body.status == "already_done")
 }
 
-/// Reads `Retry-After` in seconds; its other form, a date, gives the default pause.
-fn pause_ms(retry_after: Option<&str>) -> u64 {
-    let seconds = retry_after.and_then(|text| text.trim().parse::<u64>().ok());
-    seconds.map_or(DEFAULT_PAUSE_MS, |s| s.saturating_mul(1000).min(LONGEST_PAUSE_MS))
-}
-
 fn reason(reply: &Reply<'_>) -> String {
     let text = String::from_utf8_lossy(reply.body);
     let shown: String = text.chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect();
@@ -262,15 +256,7 @@ fn item_address(template: &str, item: &str) -> Option<Url> {
     if matches!(item, "" | "." | "..") {
         return None;
     }
-    let mut encoded = String::with_capacity(item.len());
-    for byte in item.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    Url::parse(&template.replace(ITEM_PLACE, &encoded)).ok()
+    Url::parse(&template.replace(ITEM_PLACE, &segment(item))).ok()
 }
 
 #[cfg(test)]
@@ -297,18 +283,6 @@ mod tests {
         for status in [301, 307, 401, 500, 502, 504] {
             assert!(reply(status, None, "").is_err(), "{status}");
         }
-    }
-
-    #[test]
-    fn a_pause_is_taken_as_asked_but_never_for_days() {
-        assert_eq!(reply(429, Some("2"), ""), Ok(Answer::RetryAfter(2_000)));
-        assert_eq!(
-            reply(503, Some("99999999999999999"), ""),
-            Ok(Answer::RetryAfter(LONGEST_PAUSE_MS))
-        );
-        assert_eq!(reply(503, None, ""), Ok(Answer::RetryAfter(DEFAULT_PAUSE_MS)));
-        let date = Some("Wed, 21 Oct 2026 07:28:00 GMT");
-        assert_eq!(reply(503, date, ""), Ok(Answer::RetryAfter(DEFAULT_PAUSE_MS)));
     }
 
     #[test]

@@ -3,23 +3,17 @@
 //! **Invariant:** a concrete store, a connector and the way to peers are named here and in no other
 //! place of a running node.
 
+mod connectors;
 mod peer;
 
-use std::{
-    collections::BTreeMap,
-    io::IsTerminal,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf, sync::Arc};
 
 use clap::Args;
 use tracing_subscriber::EnvFilter;
 use watchfire_api::{outbound::Outbound, peer::PeerClient, signature::Identity};
-use watchfire_connector::{standard_webhook::SigningKey, webhook};
 use watchfire_node::{
     Node, Setup,
     clock::{Clock, SystemClock, SystemRandom},
-    connector::Connector,
     peer::Peer,
 };
 use watchfire_server::{Server, Tls, hashing::HashingSetup, serve};
@@ -34,17 +28,18 @@ use crate::{
     runtime,
 };
 
-use self::peer::{HttpPeer, Now};
+use self::{
+    connectors::PLATFORM,
+    peer::{HttpPeer, Now},
+};
 
-/// The name of the connector that removes and restores.
-const WEBHOOK: &str = "webhook";
 /// What is logged unless RUST_LOG says otherwise.
 const LOGS: &str = "info";
 
 /// Run a member's node.
 ///
 /// Serves the API and the log, copies the logs of all other members, and carries actions out through
-/// the webhook. Prints one line when it listens; logs go to standard error (RUST_LOG chooses which).
+/// the webhook and the other connectors. Prints one line when it listens; logs go to standard error (RUST_LOG chooses which).
 /// Before it signs anything, the node asks the other members what they hold of its log, so that a
 /// restored backup never contradicts what it said before. SIGTERM and SIGINT stop it; what was
 /// acknowledged is durable at any time.
@@ -103,7 +98,7 @@ async fn assemble(
     let charter = directory.charter()?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let peers = peers(directory, &charter.charter, &config.member, &out, &clock)?;
-    let connectors = connectors(directory, config, &out, &clock)?;
+    let connectors = connectors::connectors(directory, config, &out, &clock)?;
     let scratch = directory.file("scratch");
     std::fs::create_dir_all(&scratch).or_environment(scratch.display())?;
     let setup = Setup {
@@ -113,7 +108,7 @@ async fn assemble(
         policy: config.policy.clone(),
         store: Arc::new(directory.store()?),
         peers,
-        remover: connectors.keys().next().cloned(),
+        remover: connectors.contains_key(PLATFORM).then(|| PLATFORM.to_owned()),
         connectors,
         alone: args.alone,
         clock,
@@ -173,33 +168,4 @@ fn peers(
         peers.insert(member.name.clone(), Arc::new(HttpPeer::new(client)));
     }
     Ok(peers)
-}
-
-/// What carries out actions.
-fn connectors(
-    directory: &Directory,
-    config: &Config,
-    out: &Outbound,
-    clock: &Arc<dyn Clock>,
-) -> Result<BTreeMap<String, Arc<dyn Connector>>, Failure> {
-    let mut connectors = BTreeMap::<String, Arc<dyn Connector>>::new();
-    if let Some(configured) = &config.webhook {
-        let keys = configured.key_files.iter().map(|name| signing_key(directory, name));
-        let setup = webhook::Setup {
-            url: configured.url.clone(),
-            verify_url: configured.verify_url.clone(),
-            keys: keys.collect::<Result<_, _>>()?,
-            clock: clock.clone(),
-            out: out.clone(),
-        };
-        let webhook = webhook::Webhook::new(setup).or_environment("[webhook]")?;
-        connectors.insert(WEBHOOK.to_owned(), Arc::new(webhook));
-    }
-    Ok(connectors)
-}
-
-fn signing_key(directory: &Directory, name: &Path) -> Result<SigningKey, Failure> {
-    let path = directory.file(name);
-    let text = directory.secret(&path)?;
-    SigningKey::parse(text.trim()).or_environment(path.display())
 }

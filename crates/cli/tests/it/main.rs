@@ -8,4 +8,5 @@ mod hash;
 mod nodes;
 mod program;
 mod reference;
+mod services;
 mod trio;

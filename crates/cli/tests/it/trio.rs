@@ -74,6 +74,11 @@ impl Trio {
         self.place.path().join("charter.cbor")
     }
 
+    /// The key that a member's programs use.
+    pub(crate) fn key(&self, member: &str) -> &str {
+        &self.keys[member]
+    }
+
     /// A member's address.
     pub(crate) fn url(&self, member: &str) -> String {
         format!("http://{}", self.listen[member])
