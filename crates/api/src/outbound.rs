@@ -20,6 +20,8 @@ use url::{Host, Url};
 
 pub use address::{Allowed, AllowedError, is_public};
 pub use body::{BodyError, read_body, reason};
+/// What came back to a request; its body is still on its way.
+pub use reqwest::Response;
 
 /// How long a connection may take to stand, with TLS.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

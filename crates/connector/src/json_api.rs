@@ -8,7 +8,7 @@ use http::{Method, header};
 use serde_json::Value;
 use thiserror::Error;
 use url::Url;
-use watchfire_api::outbound::{Outbound, read_body, reason};
+use watchfire_api::outbound::{Outbound, Response, read_body, reason};
 use watchfire_node::connector::{Answer, ConnectorError};
 
 use crate::pause::{DEFAULT_PAUSE_MS, LONGEST_PAUSE_MS, pause_ms};
@@ -117,7 +117,7 @@ impl JsonApi {
         Ok(self.send(ask).await?.status().as_u16())
     }
 
-    async fn send(&self, ask: &Ask<'_>) -> Result<reqwest::Response, ConnectorError> {
+    async fn send(&self, ask: &Ask<'_>) -> Result<Response, ConnectorError> {
         let address = watchfire_api::outbound::address_at(&self.base, ask.path);
         let url = Url::parse(&address).map_err(|error| failed(ask.path, &error.to_string()))?;
         let request = self.out.request(ask.method.clone(), &url);
