@@ -18,7 +18,7 @@ use crate::frame::{self, split};
 use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::signature::{Identity, Outgoing, sign};
-use crate::wire::{ReceiptRequest, SizeAnswer};
+use crate::wire::{ReceiptAnswer, ReceiptRequest, SizeAnswer};
 
 pub use source::{PeerSource, STREAM_SILENCE};
 
@@ -27,6 +27,9 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest answer that is not frames: a checkpoint, a problem, a size.
 const MAX_SMALL_ANSWER_BYTES: usize = 64 * 1024;
+
+/// The longest list of receipts: a size for each log of the largest coalition.
+const MAX_RECEIPTS_BYTES: usize = 256 * 1024;
 
 /// Another member's node at its address, spoken to as one of us. Cheap to clone.
 #[derive(Clone)]
@@ -83,6 +86,18 @@ impl PeerClient {
         let request = self.request(Method::POST, &path, Some(&body))?;
         let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         self.small_answer(request).await.map(drop)
+    }
+
+    /// Asks the peer up to which size each log is effective there.
+    ///
+    /// # Errors
+    /// [`SourceError`]; the caller asks again later.
+    pub async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, SourceError> {
+        let path = format!("/log/{}/receipts", self.identity.member);
+        let request = self.request(Method::GET, &path, None)?;
+        let answer = self.answer(request, MAX_RECEIPTS_BYTES).await?;
+        let answer: ReceiptAnswer = serde_json::from_slice(&answer).map_err(|e| broken(&e))?;
+        Ok(answer.effective)
     }
 
     async fn small_answer(&self, request: RequestBuilder) -> Result<Bytes, SourceError> {

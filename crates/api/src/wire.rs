@@ -6,6 +6,7 @@
 mod action;
 mod alert;
 mod event;
+mod evidence;
 mod hash;
 mod lookup;
 mod member;
@@ -18,8 +19,11 @@ pub use alert::{
     DEFAULT_VALID_FOR_S, DisputeRequest, OpinionView, Protection, Raised, RetractRequest, Stance,
 };
 pub use event::EventView;
+pub use evidence::{Consistency, Evidence, ForkProof};
 pub use hash::{Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
-pub use member::{MemberView, Members, Readiness, ReadyView, ReceiptRequest, SizeAnswer};
+pub use member::{
+    MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,
+};
 pub use scan::{Match, Method, ScanQuery, ScanRequest, Verdict, VerdictKind};
 pub use signal::{SignalJson, SignalSummary, State};

@@ -5,7 +5,7 @@
 //! **Invariant:** time enters only through [`SignalSet::state`].
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
 };
 
@@ -24,20 +24,10 @@ use watchfire_store::Held;
 use crate::{
     policy::Facts,
     standing::{Opinion, Renewal, Rules, Stance, Standing, State},
+    waiting::Waiting,
 };
 
-/// Entries that wait for the leaf they speak of, over all logs; more are dropped and counted.
-/// A member can make others wait only within its own quota of records.
-pub const MAX_WAITING: usize = 1_000_000;
-
-/// A place in a log.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Place {
-    /// The log.
-    pub log: LogName,
-    /// The index of the leaf.
-    pub index: u64,
-}
+pub use crate::place::Place;
 
 /// One set of signals of a case with all opinions about it.
 #[derive(Debug, Clone)]
@@ -56,8 +46,8 @@ pub struct SignalSet {
     pub verified_ms: u64,
     /// The latest opinion of each member.
     pub opinions: BTreeMap<MemberName, Opinion>,
-    /// Renewals of the case.
-    pub renewals: Vec<Renewal>,
+    /// The latest renewal of each member.
+    pub renewals: BTreeMap<MemberName, Renewal>,
     /// A record of a version unknown here speaks of it.
     pub unreadable: bool,
     /// What the opinions add up to.
@@ -77,18 +67,29 @@ impl SignalSet {
         self.standing.state(now_ms)
     }
 
-    /// Takes a member's opinion in.
+    /// Takes a member's opinion in. The latest word counts; since when a person stood by the set
+    /// does not move with it, so that saying it again lengthens nothing.
     fn hold(&mut self, place: &Place, stance: Stance, verified_ms: u64) {
-        let stood = stance == Stance::Positive { human: true };
-        let opinion = Opinion { index: place.index, verified_ms, stance, stood };
+        let stood_since_ms = (stance == Stance::Positive { human: true }).then_some(verified_ms);
+        let opinion = Opinion { index: place.index, verified_ms, stance, stood_since_ms };
         let member = place.log.member.clone();
         let latest = self.opinions.entry(member).or_insert_with(|| opinion.clone());
-        // What waited for its target is folded later than what came after it in its own log.
-        let stood = stood || latest.stood;
-        if latest.index < place.index {
+        // What waited for its target is folded later than what came after it in its own log, and a
+        // record that was missing is folded again in its place.
+        let since = latest.stood_since_ms.into_iter().chain(stood_since_ms).min();
+        if latest.index <= place.index {
             *latest = opinion;
         }
-        latest.stood = stood;
+        latest.stood_since_ms = since;
+    }
+
+    /// Takes a renewal in; of one member the latest counts.
+    fn renew(&mut self, place: &Place, renewal: Renewal) {
+        let member = place.log.member.clone();
+        let latest = self.renewals.entry(member).or_insert_with(|| renewal.clone());
+        if latest.index < renewal.index {
+            *latest = renewal;
+        }
     }
 
     /// What policy looks at, apart from item and match.
@@ -134,8 +135,7 @@ pub struct Cases {
     charter: Arc<Charter>,
     sets: HashMap<Commitment, SignalSet>,
     meanings: HashMap<Place, Meaning>,
-    waiting: HashMap<Place, Vec<(LogName, Held)>>,
-    waiting_count: usize,
+    waiting: Waiting,
 }
 
 /// Why an entry says nothing here. It stays in its log; it is counted.
@@ -175,8 +175,7 @@ impl Cases {
             charter,
             sets: HashMap::new(),
             meanings: HashMap::new(),
-            waiting: HashMap::new(),
-            waiting_count: 0,
+            waiting: Waiting::default(),
         }
     }
 
@@ -192,6 +191,7 @@ impl Cases {
     }
 
     /// Folds one verified entry and whatever waited for it; answers the names of the sets touched.
+    /// An entry whose record was missing is folded again once the record is here.
     pub fn fold(&mut self, log: &LogName, held: Held) -> (Vec<Commitment>, Option<Ignored>) {
         let mut touched = Vec::new();
         let mut ignored = None;
@@ -203,10 +203,7 @@ impl Cases {
                 Ok(None) => {}
                 Err(why) => ignored = Some(why),
             }
-            if let Some(waited) = self.waiting.remove(&place) {
-                self.waiting_count -= waited.len();
-                todo.extend(waited);
-            }
+            todo.extend(self.waiting.take(&place));
         }
         for name in &touched {
             self.add_up(name);
@@ -284,9 +281,14 @@ impl Cases {
         let name = leaf.commitment;
         let human = leaf.header.review.is_some_and(|review| review.is_human());
         let stance = Stance::Positive { human };
-        let opinion = Opinion { index: place.index, verified_ms, stance, stood: human };
+        let opinion = Opinion {
+            index: place.index,
+            verified_ms,
+            stance,
+            stood_since_ms: human.then_some(verified_ms),
+        };
         let opinions = BTreeMap::from([(place.log.member.clone(), opinion)]);
-        let standing = self.standing(&opinions, &[], 0);
+        let standing = self.standing(&opinions, &BTreeMap::new(), 0);
         let set = SignalSet {
             name,
             subject,
@@ -295,12 +297,20 @@ impl Cases {
             alert,
             verified_ms,
             opinions,
-            renewals: Vec::new(),
+            renewals: BTreeMap::new(),
             unreadable: false,
             standing,
         };
-        // Two leaves with one commitment would need one salt twice: the first one stands.
-        self.sets.entry(name).or_insert(set);
+        match self.sets.entry(name) {
+            Entry::Vacant(free) => drop(free.insert(set)),
+            // Its record had been missing.
+            Entry::Occupied(mut there) if there.get().place == *place => {
+                let there = there.get_mut();
+                there.alert = there.alert.take().or(set.alert);
+            }
+            // Two leaves with one commitment would need one salt twice: the first one stands.
+            Entry::Occupied(_) => {}
+        }
         self.meanings.insert(place.clone(), Meaning::Set(name));
         name
     }
@@ -335,11 +345,12 @@ impl Cases {
                 Ok(Some(self.insert_set(place, leaf, subject, alert, verified_ms)))
             }
             (Verb::Renew, Some(Statement::Renew { valid_until })) if is_set => {
-                let member = place.log.member.clone();
-                set.renewals.push(Renewal { member, verified_ms, valid_until });
-                set.renewals.sort_unstable();
+                set.renew(place, Renewal { index: place.index, verified_ms, valid_until });
                 Ok(Some(name))
             }
+            // Whoever brought a set stands by it as the review in its header says, and cannot make
+            // more of that, or a new term, by confirming itself.
+            (Verb::Confirm, _) if place.log.member == *set.author() => Err(Ignored::NotAllowed),
             (_, statement) => {
                 let Some(stance) = stance_of(place, leaf, statement, is_set.then_some(name))?
                 else {
@@ -358,12 +369,15 @@ impl Cases {
         place: &Place,
         held: Held,
     ) -> Result<Option<Commitment>, Ignored> {
-        if self.waiting_count >= MAX_WAITING {
-            return Err(Ignored::Flood);
+        if self.charter.member_of_log(&target.log).is_none() {
+            return Err(Ignored::Foreign);
         }
-        self.waiting_count += 1;
-        self.waiting.entry(target).or_default().push((place.log.clone(), held));
-        Ok(None)
+        // What speaks of a later leaf of its own log was written for nobody's sake: an author does
+        // not know yet what that leaf will say.
+        if target.log == place.log && target.index >= place.index {
+            return Err(Ignored::Senseless);
+        }
+        if self.waiting.add(target, &place.log, held) { Ok(None) } else { Err(Ignored::Flood) }
     }
 
     fn mark_unreadable(
@@ -372,6 +386,10 @@ impl Cases {
         place: &Place,
         held: Held,
     ) -> Result<Option<Commitment>, Ignored> {
+        let author = self.charter.member_of_log(&place.log).ok_or(Ignored::Foreign)?;
+        if !may_speak_of_cases(author.role) {
+            return Err(Ignored::NotAllowed);
+        }
         let target = Place { log: target.log.clone(), index: target.index };
         match self.meanings.get(&target).copied() {
             Some(Meaning::Set(name) | Meaning::OpinionOn(name)) => {
@@ -396,7 +414,7 @@ impl Cases {
     fn standing(
         &self,
         opinions: &BTreeMap<MemberName, Opinion>,
-        renewals: &[Renewal],
+        renewals: &BTreeMap<MemberName, Renewal>,
         valid_until: u64,
     ) -> Standing {
         let rules = Rules {
@@ -439,9 +457,14 @@ fn stance_of(
 
 /// Which verbs about cases a role may say (`docs/states.md`, roles).
 fn may_say(role: Role, verb: Verb) -> bool {
+    let founds = matches!(verb, Verb::Assert | Verb::Amend | Verb::Variant);
+    may_speak_of_cases(role) && !(role == Role::Convenor && founds)
+}
+
+/// Whether a role has a say about cases at all, in whatever version of the format.
+fn may_speak_of_cases(role: Role) -> bool {
     match role {
-        Role::Platform | Role::Contributor => true,
-        Role::Convenor => !matches!(verb, Verb::Assert | Verb::Amend | Verb::Variant),
+        Role::Platform | Role::Contributor | Role::Convenor => true,
         Role::Auditor | Role::Witness => false,
     }
 }

@@ -6,6 +6,7 @@ use thiserror::Error;
 use watchfire_signal::{
     charter::{Charter, CharterError, SignedCharter, approval_message},
     name::MemberName,
+    record::Leaf,
 };
 use watchfire_tlog::{OwnKey, PeerKey, Signature};
 
@@ -69,4 +70,11 @@ pub fn approvers(
 #[must_use]
 pub fn approve(signed_hash: &[u8; 32], key: &OwnKey) -> [u8; 64] {
     key.sign(&approval_message(signed_hash)).to_bytes()
+}
+
+/// Whether a member may have the record of a leaf: it is in the leaf's group. Of a leaf that cannot
+/// be read nobody knows the group, so its record goes to nobody.
+#[must_use]
+pub fn may_have(charter: &Charter, member: &MemberName, leaf: &[u8]) -> bool {
+    Leaf::decode(leaf).is_ok_and(|leaf| charter.is_in_group(member, &leaf.header.group))
 }

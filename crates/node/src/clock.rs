@@ -3,7 +3,10 @@
 //! **Invariant:** only this file asks the machine for the time or for random bytes.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -31,6 +34,35 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
         self.last.fetch_max(now, Ordering::Relaxed).max(now)
+    }
+}
+
+/// The clock that terms of cases are measured by: it goes on from the newest time that this node
+/// has written down, also when the machine was set back while the node stood still. Otherwise a
+/// case whose term is over would come to life again.
+pub struct TermClock {
+    clock: Arc<dyn Clock>,
+    behind_ms: u64,
+}
+
+impl TermClock {
+    /// A clock that never shows less than `newest_ms`.
+    #[must_use]
+    pub fn since(clock: Arc<dyn Clock>, newest_ms: u64) -> Self {
+        let behind_ms = newest_ms.saturating_sub(clock.now_ms());
+        if behind_ms > 0 {
+            tracing::warn!(
+                behind_ms,
+                "the clock was set back; terms are measured as if it was not"
+            );
+        }
+        Self { clock, behind_ms }
+    }
+}
+
+impl Clock for TermClock {
+    fn now_ms(&self) -> u64 {
+        self.clock.now_ms().saturating_add(self.behind_ms)
     }
 }
 

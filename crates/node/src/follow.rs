@@ -5,13 +5,19 @@
 //! **Invariant:** nothing here asks a peer or the platform.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
 
 use futures_util::StreamExt;
-use watchfire_signal::{commitment::Commitment, name::LogName, record::Leaf};
+use tokio::sync::mpsc;
+use watchfire_signal::{
+    charter::Charter,
+    commitment::Commitment,
+    name::{LogName, MemberName},
+    record::Leaf,
+};
 use watchfire_store::{Held, Store, StoreError};
 use watchfire_tlog::Origin;
 
@@ -20,16 +26,24 @@ use crate::{
     clock::Clock,
     enforce::Enforcer,
     events::{Event, Events},
+    fetch::Holes,
     judge::Judge,
     known::Known,
+    place::Place,
     receipts::Receipts,
 };
 
 /// Entries folded between two looks at the other logs.
 const PAGE: usize = 1_024;
+/// How long to wait before what the store did not give is folded again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// Folds logs. One task.
 pub struct Follower {
+    /// Who we are.
+    pub me: MemberName,
+    /// Says which groups we are in.
+    pub charter: Arc<Charter>,
     /// The fold.
     pub cases: Cases,
     /// Where the logs are.
@@ -44,6 +58,8 @@ pub struct Follower {
     pub events: Events,
     /// Told up to where it is effective.
     pub receipts: Receipts,
+    /// Told which records are missing.
+    pub holes: Holes,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// Entries folded of each log.
@@ -52,44 +68,100 @@ pub struct Follower {
     pub deadlines: BTreeSet<(u64, Commitment)>,
 }
 
+/// What is still to be folded, because the store failed.
+#[derive(Default)]
+struct Unfolded {
+    logs: BTreeMap<Origin, u64>,
+    places: VecDeque<Place>,
+}
+
+/// A log at a start, with its entries to be folded next.
+struct Backlog {
+    log: LogName,
+    origin: Origin,
+    read: u64,
+    page: VecDeque<Held>,
+}
+
 impl Follower {
-    /// Folds all that the store holds; nothing is announced entry by entry.
+    /// Folds all that the store holds; nothing is announced entry by entry. All logs go side by
+    /// side in the order in which their entries were verified, so that hardly anything has to wait
+    /// for what it speaks of.
     ///
     /// # Errors
     /// The store's.
     pub async fn catch_up(&mut self) -> Result<(), StoreError> {
+        let mut backlogs = Vec::new();
         for head in self.store.logs().await? {
-            self.fold_to(&head.log, head.size, false).await?;
+            if let Ok(log) = head.log.as_str().parse::<LogName>() {
+                let page = VecDeque::new();
+                backlogs.push(Backlog { log, origin: head.log, read: 0, page });
+            }
+        }
+        let mut touched = BTreeMap::new();
+        loop {
+            for backlog in &mut backlogs {
+                backlog.fill(&*self.store).await?;
+            }
+            backlogs.retain(|backlog| !backlog.page.is_empty());
+            let next = backlogs.iter_mut().min_by_key(|backlog| backlog.next_ms());
+            let Some(backlog) = next else { break };
+            let Some(held) = backlog.page.pop_front() else { break };
+            let (log, index) = (backlog.log.clone(), held.index);
+            for name in self.fold(&log, held, false) {
+                touched.insert(name, (log.clone(), index));
+            }
+            self.cursors.insert(log, index + 1);
+        }
+        for (name, (log, index)) in touched {
+            self.refresh(name, &log, index);
+        }
+        for (log, size) in &self.cursors {
+            self.receipts.set_here(log, *size);
         }
         Ok(())
     }
 
-    /// Folds as logs grow and deadlines pass, for as long as the node runs.
-    pub async fn run(mut self) {
+    /// Folds as logs grow, records are filled in, and deadlines pass, for as long as the node runs.
+    pub async fn run(mut self, mut filled: mpsc::Receiver<Place>) {
         let mut growth = self.store.watch();
+        let mut unfolded = Unfolded::default();
         loop {
-            let pause = self.until_next_deadline();
+            let nothing_left = unfolded.logs.is_empty() && unfolded.places.is_empty();
+            let pause = if nothing_left { self.until_next_deadline() } else { RETRY };
             tokio::select! {
                 biased;
                 grown = growth.next() => match grown {
-                    Some((log, size)) => {
-                        if let Err(error) = self.fold_to(&log, size, true).await {
-                            tracing::error!(%error, %log, "log could not be folded");
-                        }
-                    }
+                    Some((log, size)) => unfolded.logs.extend([(log, size)]),
                     None => return,
                 },
+                Some(place) = filled.recv() => unfolded.places.push_back(place),
                 () = tokio::time::sleep(pause) => self.pass_deadlines(),
             }
+            self.fold_all(&mut unfolded).await;
         }
     }
 
-    async fn fold_to(
-        &mut self,
-        origin: &Origin,
-        size: u64,
-        announce: bool,
-    ) -> Result<(), StoreError> {
+    /// Folds what has come; what the store does not give now stays to be folded.
+    async fn fold_all(&mut self, unfolded: &mut Unfolded) {
+        let mut failed = BTreeMap::new();
+        for (log, size) in std::mem::take(&mut unfolded.logs) {
+            if let Err(error) = self.fold_to(&log, size).await {
+                tracing::error!(%error, %log, "log could not be folded; tried again");
+                failed.insert(log, size);
+            }
+        }
+        unfolded.logs = failed;
+        while let Some(place) = unfolded.places.front() {
+            if let Err(error) = self.fold_again(place).await {
+                tracing::error!(%error, log = %place.log, "record could not be folded; tried again");
+                return;
+            }
+            unfolded.places.pop_front();
+        }
+    }
+
+    async fn fold_to(&mut self, origin: &Origin, size: u64) -> Result<(), StoreError> {
         let Ok(log) = origin.as_str().parse::<LogName>() else { return Ok(()) };
         loop {
             let from = self.cursors.get(&log).copied().unwrap_or(0);
@@ -99,42 +171,60 @@ impl Follower {
             let page = self.store.held(origin, from, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             let next = last.index + 1;
-            let mut touched = Vec::new();
-            for held in page {
-                self.fold(&log, held, announce, &mut touched);
-            }
             // One look at each set, however many records of the page spoke of it.
-            let mut done = BTreeSet::new();
-            for (name, index) in touched.into_iter().rev() {
-                if done.insert(name) {
-                    self.refresh(name, &log, index);
+            let mut touched = BTreeMap::new();
+            for held in page {
+                let index = held.index;
+                for name in self.fold(&log, held, true) {
+                    touched.insert(name, index);
                 }
+            }
+            for (name, index) in touched {
+                self.refresh(name, &log, index);
             }
             self.cursors.insert(log.clone(), next);
             self.receipts.set_here(&log, next);
         }
     }
 
-    fn fold(
-        &mut self,
-        log: &LogName,
-        held: Held,
-        announce: bool,
-        touched: &mut Vec<(Commitment, u64)>,
-    ) {
+    /// Folds an entry once more, whose record is here now.
+    async fn fold_again(&mut self, place: &Place) -> Result<(), StoreError> {
+        let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
+        for held in self.store.held(&origin, place.index, 1).await? {
+            for name in self.fold(&place.log, held, false) {
+                self.refresh(name, &place.log, place.index);
+            }
+        }
+        Ok(())
+    }
+
+    /// Folds one entry; answers the sets that it touched.
+    fn fold(&mut self, log: &LogName, held: Held, announce: bool) -> Vec<Commitment> {
         let index = held.index;
-        if announce && let Ok(leaf) = Leaf::decode(&held.entry.leaf) {
-            let commitment = leaf.commitment;
-            self.events.send(Event::Received { commitment, log: log.clone(), index });
+        if let Ok(leaf) = Leaf::decode(&held.entry.leaf) {
+            if announce {
+                let commitment = leaf.commitment;
+                self.events.send(Event::Received { commitment, log: log.clone(), index });
+            }
+            if held.entry.record.is_none() && self.misses(&leaf) {
+                self.holes.add(&Place { log: log.clone(), index });
+            }
         }
         let (names, ignored) = self.cases.fold(log, held);
-        touched.extend(names.into_iter().map(|name| (name, index)));
         if let Some(why) = ignored {
             let member = log.member.to_string();
             metrics::counter!("watchfire_entries_ignored_total", "member" => member, "why" => why.name())
                 .increment(1);
             tracing::warn!(%log, index, why = why.name(), "an entry says nothing here");
         }
+        names
+    }
+
+    /// Whether we may have a leaf's record, and it is still of use.
+    fn misses(&self, leaf: &Leaf) -> bool {
+        let today = self.clock.now_ms() / 86_400_000;
+        let ours = self.charter.is_in_group(&self.me, &leaf.header.group);
+        ours && leaf.header.lease_day.is_none_or(|day| u64::from(day) >= today)
     }
 
     /// Makes a changed set visible to lookups, then has its consequences drawn.
@@ -178,5 +268,20 @@ impl Follower {
                 self.refresh(name, &place.log, place.index);
             }
         }
+    }
+}
+
+impl Backlog {
+    /// Reads on when all that was read is folded.
+    async fn fill(&mut self, store: &dyn Store) -> Result<(), StoreError> {
+        if self.page.is_empty() {
+            self.page.extend(store.held(&self.origin, self.read, PAGE).await?);
+            self.read = self.page.back().map_or(self.read, |last| last.index + 1);
+        }
+        Ok(())
+    }
+
+    fn next_ms(&self) -> u64 {
+        self.page.front().map_or(u64::MAX, |held| held.verified_ms)
     }
 }

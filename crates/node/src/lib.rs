@@ -13,12 +13,15 @@ pub mod deliver;
 pub mod desk;
 pub mod enforce;
 pub mod events;
+pub mod evidence;
+pub mod fetch;
 pub mod follow;
 pub mod judge;
 pub mod known;
 pub mod near;
 pub mod node;
 pub mod peer;
+pub mod place;
 pub mod policy;
 pub mod publish;
 pub mod raise;
@@ -30,6 +33,7 @@ pub mod seen;
 pub mod sequence;
 pub mod standing;
 pub mod upload;
+mod waiting;
 
 pub use watchfire_store::EffectState;
 

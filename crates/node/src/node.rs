@@ -15,23 +15,26 @@ use watchfire_signal::{
     value::Signal,
 };
 use watchfire_store::{Effect, Store, StoreError};
-use watchfire_tlog::{Extension, Origin, PeerKey, Source};
+use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, Source};
 
 use crate::{
     access::{self, Caller},
     cases::SignalSet,
+    charter,
     clock::{Clock, Random},
     desk::Desk,
     events::Events,
+    evidence,
     judge::Judge,
     known::{Known, Match},
     policy::{ItemFacts, Policy},
-    publish::{ANSWERS, AnswerKey, Published, Publisher},
+    publish::{AnswerKey, PublishError, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
-    receipts::Receipts,
+    receipts::{Point, Receipts},
     replicate::{LogCopy, TakeError},
     scan::{Scanned, Scanner},
     seen::Seen,
+    sequence,
     standing::State,
 };
 
@@ -61,6 +64,7 @@ pub struct Node {
     charter: Arc<Charter>,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
+    wall_clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     copies: BTreeMap<LogName, Arc<LogCopy>>,
     known: Arc<Known>,
@@ -124,10 +128,16 @@ impl Node {
         self.judge.policy()
     }
 
-    /// The node's clock.
+    /// The clock that terms of cases are measured by; it never goes back, restarts included.
     #[must_use]
     pub fn clock(&self) -> &Arc<dyn Clock> {
         &self.clock
+    }
+
+    /// The machine's clock, which is compared with those of other members.
+    #[must_use]
+    pub fn wall_clock(&self) -> &Arc<dyn Clock> {
+        &self.wall_clock
     }
 
     /// Whether the node may sign.
@@ -230,9 +240,7 @@ impl Node {
 
     async fn answered(&self, key: Option<&AnswerKey>) -> Result<Option<Published>, RaiseError> {
         let Some(key) = key else { return Ok(None) };
-        let row = self.store.row(ANSWERS, key).await;
-        let row = row.map_err(crate::publish::PublishError::from)?;
-        Ok(row.and_then(|row| Published::from_row(&row)))
+        Ok(sequence::answered(&*self.store, key).await.map_err(PublishError::from)?)
     }
 
     async fn wait_folded(&self, index: u64) {
@@ -287,7 +295,7 @@ impl Node {
     /// Whether a member may have the record of a leaf.
     #[must_use]
     pub fn may_have(&self, member: &MemberName, leaf: &[u8]) -> bool {
-        Leaf::decode(leaf).is_ok_and(|leaf| self.charter.is_in_group(member, &leaf.header.group))
+        charter::may_have(&self.charter, member, leaf)
     }
 
     /// Takes more of a member's own log, brought by that member; answers the size held.
@@ -308,14 +316,35 @@ impl Node {
     }
 
     /// Notes up to where logs are effective at a member, by its own word.
-    pub fn receipt(&self, member: &MemberName, effective: &BTreeMap<LogName, u64>) {
-        let now = self.clock.now_ms();
-        for (log, size) in effective.iter().filter(|(log, _)| self.copies.contains_key(*log)) {
-            if self.receipts.told(member, log, *size, now) && *log == self.log {
+    ///
+    /// # Errors
+    /// The store's; nothing is noted then.
+    pub async fn receipt(
+        &self,
+        member: &MemberName,
+        effective: &BTreeMap<LogName, u64>,
+    ) -> Result<(), StoreError> {
+        let held = self.held().await?;
+        let told_ms = self.clock.now_ms();
+        for (log, &size) in effective.iter().filter(|(log, _)| self.copies.contains_key(*log)) {
+            let held = held.get(&log.member).copied().unwrap_or(0);
+            let point = Point { size, told_ms };
+            if self.receipts.told(member, log, point, held) && *log == self.log {
                 let (member, log) = (member.clone(), log.clone());
-                self.events.send(crate::events::Event::Receipt { member, log, size: *size });
+                let size = size.min(held);
+                self.events.send(crate::events::Event::Receipt { member, log, size });
             }
         }
+        Ok(())
+    }
+
+    /// The proofs that a member's log has shown two histories.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn evidence(&self, member: &MemberName) -> Result<Vec<Evidence>, StoreError> {
+        let Some(log) = self.charter.log_of(member) else { return Ok(Vec::new()) };
+        evidence::against(&*self.store, &log).await
     }
 
     /// Entries held of each member's log.

@@ -19,6 +19,9 @@ pub trait Peer: Send + Sync + 'static {
 
     /// Tells the peer up to which size each log is effective here.
     async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError>;
+
+    /// Asks the peer up to which size each log is effective there, when it cannot come and tell us.
+    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError>;
 }
 
 /// Why a peer could not be told something; it is told again later.

@@ -6,20 +6,19 @@ use std::sync::Arc;
 
 use thiserror::Error;
 use watchfire_signal::{
-    commitment::Commitment,
     header::{CharterRef, Header},
     name::LogName,
     record::{SealError, seal},
     statement::Statement,
 };
-use watchfire_store::{Row, StoreError, Table};
+use watchfire_store::StoreError;
 
 use crate::{
     clock::Random,
     sequence::{self, Beside, Drafts, Sealed, SequenceError, Writer},
 };
 
-pub use crate::sequence::Published;
+pub use crate::sequence::{ANSWERS, AnswerKey, Published};
 
 /// Something to say, but for what the sequencer fills in (log, charter, salt).
 #[derive(Debug, Clone)]
@@ -32,16 +31,10 @@ pub struct Draft {
     pub answer: Option<AnswerKey>,
 }
 
-/// Under which idempotency key the answer is kept.
-pub type AnswerKey = Vec<u8>;
-
 /// Hands statements to the sequencer of our log.
 pub type Publisher = Writer<Draft>;
 /// Statements on their way to it.
 pub type Statements = Drafts<Draft>;
-
-/// Answers under idempotency keys: SHA-256 of caller and key → what was published.
-pub const ANSWERS: Table = Table::Ledger("answers");
 
 /// What every statement of this member carries.
 pub struct Letterhead {
@@ -85,24 +78,11 @@ impl sequence::Draft for Draft {
         Ok(Sealed { leaf: sealed.leaf.into(), record: sealed.record.into(), commitment })
     }
 
-    fn with(self, published: Published) -> Beside {
-        let row = self.answer.map(|key| published.row(key));
-        Beside { rows: row.into_iter().collect(), effects: Vec::new() }
-    }
-}
-
-impl Published {
-    fn row(self, key: AnswerKey) -> Row {
-        let mut value = self.index.to_be_bytes().to_vec();
-        value.extend_from_slice(&self.commitment.0);
-        Row { table: ANSWERS, key, value: Some(value) }
+    fn answer_key(&self) -> Option<&AnswerKey> {
+        self.answer.as_ref()
     }
 
-    /// Reads what [`ANSWERS`] keeps.
-    #[must_use]
-    pub fn from_row(value: &[u8]) -> Option<Self> {
-        let index = u64::from_be_bytes(value.get(..8)?.try_into().ok()?);
-        let commitment = Commitment(value.get(8..40)?.try_into().ok()?);
-        (value.len() == 40).then_some(Self { commitment, index })
+    fn with(self, _published: Published) -> Beside {
+        Beside::default()
     }
 }

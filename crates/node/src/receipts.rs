@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use tokio::{sync::watch, time::Instant};
 use watchfire_signal::name::{LogName, MemberName};
 
@@ -13,6 +14,9 @@ use crate::peer::Peer;
 
 /// A member is told at most this often.
 pub const PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait before a peer that cannot tell us is asked again while something of ours is not
+/// effective there.
+const ASK_PAUSE_END: Duration = Duration::from_secs(30);
 /// Points kept for each member and log, to say when an alert became effective there.
 const HISTORY: usize = 1_024;
 
@@ -62,17 +66,22 @@ impl Receipts {
         let _closed = here.wait_for(|here| here.get(log).is_some_and(|have| *have >= size)).await;
     }
 
-    /// Notes what a member told; sizes never go back.
-    pub fn told(&self, member: &MemberName, log: &LogName, size: u64, told_ms: u64) -> bool {
+    /// Notes what a member told; true if it is news. A smaller size than before takes the larger
+    /// one back: the member was restored from an old backup and catches up again. `held` is what we
+    /// hold of the log: nothing can be effective that is not there, and what the member has ahead of
+    /// us its next receipt says again.
+    pub fn told(&self, member: &MemberName, log: &LogName, point: Point, held: u64) -> bool {
+        let size = point.size.min(held);
         let mut others = self.others();
         let points = others.entry((member.clone(), log.clone())).or_default();
-        if points.last().is_some_and(|last| last.size >= size) {
+        points.retain(|point| point.size <= size);
+        if size == 0 || points.last().is_some_and(|last| last.size == size) {
             return false;
         }
         if points.len() == HISTORY {
             points.remove(0);
         }
-        points.push(Point { size, told_ms });
+        points.push(Point { size, ..point });
         true
     }
 
@@ -106,6 +115,43 @@ impl Receipts {
                 here.mark_changed();
             }
             tokio::time::sleep_until(sent + PAUSE).await;
+        }
+    }
+
+    /// Asks one peer that cannot tell us what is effective there: when something changed here, and
+    /// then until it is effective there too, for as long as the node runs.
+    pub async fn ask(
+        self,
+        peer: Arc<dyn Peer>,
+        note: impl Fn(BTreeMap<LogName, u64>) -> BoxFuture<'static, ()> + Send,
+    ) {
+        let mut here = self.here.subscribe();
+        here.mark_changed();
+        let mut wait = PAUSE;
+        loop {
+            let now = here.borrow_and_update().clone();
+            let behind = match peer.receipts().await {
+                Ok(there) => {
+                    let lacks = |(log, size): (&LogName, &u64)| there.get(log) < Some(size);
+                    let behind = now.iter().any(lacks);
+                    note(there).await;
+                    behind
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a peer does not say what is effective there");
+                    true
+                }
+            };
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(ASK_PAUSE_END);
+            if !behind {
+                if here.changed().await.is_err() {
+                    return;
+                }
+                wait = PAUSE;
+            } else if here.has_changed().unwrap_or(false) {
+                wait = PAUSE;
+            }
         }
     }
 

@@ -8,31 +8,32 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use watchfire_signal::{
     name::{LogName, MemberName},
     record::{Leaf, open},
 };
 use watchfire_store::{
-    Append, Batch, CommitError, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Row, Store, StoreError, Table,
+    Append, Batch, CommitError, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
 };
 use watchfire_tlog::{
-    Entry, Evidence, EvidenceKind, ExtendError, Extension, Frontier, Origin, PeerKey,
-    SignedCheckpoint, Source, SourceError, Verified,
+    Entry, Evidence, ExtendError, Extension, Frontier, Origin, PeerKey, SignedCheckpoint, Source,
+    SourceError, Verified,
     evidence::{CompareError, compare},
 };
 
 use crate::{
     clock::{Clock, Random},
     events::{Event, Events},
+    evidence,
 };
 
-/// Evidence of forks: log and sizes → both signed checkpoints as text.
-pub const EVIDENCE: Table = Table::Ledger("evidence");
 /// The first wait before a broken stream is opened again.
 const BACKOFF_START: Duration = Duration::from_millis(100);
 /// The longest wait; with it a peer that comes back is followed within half a minute.
 const BACKOFF_END: Duration = Duration::from_secs(30);
+/// How long a stream has to stand for its end to be no sign of trouble.
+const STOOD: Duration = Duration::from_secs(5);
 /// Extensions put together into one transaction when a source runs ahead of the disk; what one
 /// extension may hold is bounded by its frame.
 const MAX_GROUP: usize = 64;
@@ -54,7 +55,19 @@ pub enum TakeError {
         /// Size of the checkpoint.
         checkpoint: u64,
     },
-    /// The source did not answer.
+    /// More lies between two checkpoints than anybody takes in one piece (`docs/format.md`,
+    /// section 10): the author's node must sign more often.
+    #[error(
+        "{entries} entries of {bytes} bytes between two checkpoints; at most \
+         {MAX_APPEND_ENTRIES} entries and {MAX_APPEND_BYTES} bytes are taken"
+    )]
+    TooMuch {
+        /// Entries between the two.
+        entries: usize,
+        /// Bytes of their leaves and records.
+        bytes: usize,
+    },
+    /// The source did not answer, or not with all that its signed head covers.
     #[error(transparent)]
     Source(SourceError),
     /// The store failed.
@@ -74,9 +87,11 @@ pub struct LogCopy {
     state: Mutex<CopyState>,
 }
 
+/// `None`: read from the store when it is needed.
+#[derive(Default)]
 struct CopyState {
     verified: Option<Verified>,
-    frozen: bool,
+    frozen: Option<bool>,
 }
 
 impl LogCopy {
@@ -89,7 +104,7 @@ impl LogCopy {
         events: Events,
     ) -> Result<Self, watchfire_tlog::origin::OriginError> {
         let origin = Origin::new(log.to_string())?;
-        let state = Mutex::new(CopyState { verified: None, frozen: false });
+        let state = Mutex::default();
         Ok(Self { log, origin, key, store, clock, events, state })
     }
 
@@ -123,17 +138,11 @@ impl LogCopy {
     /// [`TakeError`]; after a fork the evidence is durable when it returns.
     pub async fn take(&self, source: &dyn Source, more: Vec<Extension>) -> Result<u64, TakeError> {
         let mut state = self.state.lock().await;
-        if state.frozen {
-            return Err(TakeError::Frozen(self.log.clone()));
-        }
+        self.check_thawed(&mut state).await?;
         let before = self.verified(&mut state).await?.clone();
         let (after, append) = match self.check(source, &before, more).await {
             Ok(checked) => checked,
-            Err(ExtendError::Fork(evidence)) => {
-                state.frozen = true;
-                self.keep_evidence(&evidence).await?;
-                return Err(TakeError::Frozen(self.log.clone()));
-            }
+            Err(ExtendError::Fork(proof)) => return Err(self.freeze(&mut state, &proof).await),
             Err(error) => return Err(error.into()),
         };
         let size = after.size();
@@ -143,6 +152,7 @@ impl LogCopy {
         if after.checkpoint().size != size {
             return Err(TakeError::Ahead { entries: size, checkpoint: after.checkpoint().size });
         }
+        check_amount(&append.entries)?;
         match self.store.commit(Batch { append: Some(append), ..Batch::default() }).await {
             Ok(()) => {
                 state.verified = Some(after);
@@ -182,42 +192,68 @@ impl LogCopy {
         Ok((after, append))
     }
 
-    /// Takes from a source what it holds more of this log than we do; true if there was more.
+    /// How many entries a head covers that this log's key has signed.
+    ///
+    /// # Errors
+    /// [`TakeError::Unproven`] when it has not.
+    pub fn covered_by(&self, head: &SignedCheckpoint) -> Result<u64, TakeError> {
+        Ok(head.verify(&self.origin, &self.key).map_err(ExtendError::from)?.size)
+    }
+
+    /// Takes from a source all that its signed head covers and we lack; true if there was more.
     /// For our own log, before the first signature.
     ///
     /// # Errors
-    /// [`TakeError::Frozen`] when the source's signed head contradicts what we hold.
+    /// [`TakeError::Frozen`] when the source's signed head contradicts what we hold,
+    /// [`TakeError::Source`] when it shows a head and not what is under it.
     pub async fn adopt(
         &self,
-        held: SignedCheckpoint,
+        head: &SignedCheckpoint,
         source: &dyn Source,
     ) -> Result<bool, TakeError> {
-        let theirs = held.verify(&self.origin, &self.key).map_err(ExtendError::from)?;
-        let ours = self.size().await?;
-        if theirs.size <= ours {
-            return self.check_older(&held).await.map(|()| false);
+        let (theirs, ours) = (self.covered_by(head)?, self.size().await?);
+        if theirs <= ours {
+            return self.check_older(head).await.map(|()| false);
         }
         let mut stream = source.follow(ours).await.map_err(TakeError::Source)?;
-        let mut size = ours;
-        while size < theirs.size {
-            let Some(more) = stream.next().await else { break };
-            size = self.take(source, vec![more.map_err(TakeError::Source)?]).await?;
+        while self.size().await? < theirs {
+            let Some(more) = stream.next().await else {
+                let short = "the stream ended before the head that was shown".to_owned();
+                return Err(TakeError::Source(SourceError::Unreachable(short)));
+            };
+            match self.take(source, vec![more.map_err(TakeError::Source)?]).await {
+                // Another peer has brought as much in the meantime.
+                Ok(_) | Err(TakeError::Unproven(ExtendError::Shrunk { .. })) => {}
+                Err(error) => return Err(error),
+            }
         }
         Ok(true)
+    }
+
+    /// Holds a signed head of our own log, as a peer shows it, against what the store has by now:
+    /// the size that it covers, if that is more than we have.
+    ///
+    /// # Errors
+    /// [`TakeError::Frozen`] when it contradicts what we hold.
+    pub async fn confront(&self, head: &SignedCheckpoint) -> Result<Option<u64>, TakeError> {
+        let theirs = self.covered_by(head)?;
+        // The sequencer writes past us.
+        self.state.lock().await.verified = None;
+        if theirs > self.size().await? {
+            return Ok(Some(theirs));
+        }
+        self.check_older(head).await.map(|()| None)
     }
 
     /// Checks that a signed head no larger than ours is the beginning of what we hold.
     async fn check_older(&self, theirs: &SignedCheckpoint) -> Result<(), TakeError> {
         let mut state = self.state.lock().await;
+        self.check_thawed(&mut state).await?;
         let Some(ours) = self.verified(&mut state).await?.signed().cloned() else { return Ok(()) };
         let held = self.store.read(&self.origin);
         match compare(&*held, &ours, theirs, &self.origin, &self.key).await {
             Ok(None) => Ok(()),
-            Ok(Some(evidence)) => {
-                state.frozen = true;
-                self.keep_evidence(&evidence).await?;
-                Err(TakeError::Frozen(self.log.clone()))
-            }
+            Ok(Some(proof)) => Err(self.freeze(&mut state, &proof).await),
             Err(CompareError::Checkpoint(error)) => Err(ExtendError::from(error).into()),
             Err(CompareError::Unproven(error)) => {
                 Err(StoreError::Corrupt(format!("log {}: {error}", self.log)).into())
@@ -262,66 +298,92 @@ impl LogCopy {
         load_verified(&*self.store, &self.origin, &self.key).await
     }
 
-    async fn keep_evidence(&self, evidence: &Evidence) -> Result<(), StoreError> {
-        let key = format!("{}\n{}\n{}", self.log, evidence.ours.text, evidence.theirs.text);
-        let value = serde_json::json!({
-            "log": self.log.to_string(),
-            "ours": evidence.ours.text,
-            "theirs": evidence.theirs.text,
-            "consistency": match &evidence.kind {
-                EvidenceKind::SameSize => serde_json::Value::Null,
-                EvidenceKind::Prefix { root, proof } => serde_json::json!({
-                    "root": root.to_string(),
-                    "proof": proof.iter().map(ToString::to_string).collect::<Vec<_>>(),
-                }),
-            },
-        });
-        let row = Row {
-            table: EVIDENCE,
-            key: sha2_of(key.as_bytes()),
-            value: Some(value.to_string().into_bytes()),
-        };
+    /// Whether this log has shown two histories, to this run of the node or to one before.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn is_frozen(&self) -> Result<bool, StoreError> {
+        self.frozen(&mut *self.state.lock().await).await
+    }
+
+    async fn frozen(&self, state: &mut CopyState) -> Result<bool, StoreError> {
+        if state.frozen.is_none() {
+            let proofs = evidence::against(&*self.store, &self.log).await?;
+            state.frozen = Some(!proofs.is_empty());
+        }
+        Ok(state.frozen == Some(true))
+    }
+
+    async fn check_thawed(&self, state: &mut CopyState) -> Result<(), TakeError> {
+        let frozen = self.frozen(state).await?;
+        if frozen { Err(TakeError::Frozen(self.log.clone())) } else { Ok(()) }
+    }
+
+    /// Takes nothing more of this log; the proof is durable when this returns.
+    async fn freeze(&self, state: &mut CopyState, proof: &Evidence) -> TakeError {
+        state.frozen = Some(true);
         metrics::counter!("watchfire_forks_total", "member" => self.member().to_string())
             .increment(1);
         tracing::error!(log = %self.log, "this log has shown two histories; it is frozen");
         self.events.send(Event::Fork { log: self.log.clone() });
-        let batch = Batch { rows: vec![row], ..Batch::default() };
-        self.store.commit(batch).await.map_err(|error| StoreError::Failed(error.to_string()))
+        match evidence::keep(&*self.store, &self.log, proof).await {
+            Ok(()) => TakeError::Frozen(self.log.clone()),
+            Err(error) => error.into(),
+        }
     }
 
-    /// Follows the log at a source for as long as the node runs.
+    /// Follows the log at its author for as long as the node runs.
     pub async fn run(&self, source: Arc<dyn Source>, random: Arc<dyn Random>) {
         let mut wait = BACKOFF_START;
         loop {
-            match self.follow_once(&*source).await {
-                Ok(progress) if progress => wait = BACKOFF_START,
-                Ok(_) => {}
+            let (begun, before) = (Instant::now(), self.size().await.ok());
+            match self.follow_once(&*source, || self.events.link(self.member(), None)).await {
                 Err(FollowError::Take(TakeError::Frozen(_))) => return,
                 Err(error) => {
                     tracing::debug!(log = %self.log, %error, "stream ended");
                     self.events.link(self.member(), Some(error.to_string()));
                 }
+                Ok(()) => {}
             }
-            tokio::time::sleep(jittered(wait, &*random)).await;
-            wait = (wait * 2).min(BACKOFF_END);
+            let good = stood(begun) || self.size().await.ok() > before;
+            wait = pause_after(good, wait, &*random).await;
         }
     }
 
-    async fn follow_once(&self, source: &dyn Source) -> Result<bool, FollowError> {
-        let from = self.size().await?;
-        let mut stream = source.follow(from).await?;
-        self.events.link(self.member(), None);
-        let mut progress = false;
+    /// Follows the log of a member that nobody can reach at others that have copies, one after the
+    /// other, for as long as the node runs.
+    pub async fn relay(&self, sources: Vec<Arc<dyn Source>>, random: Arc<dyn Random>) {
+        let mut wait = BACKOFF_START;
+        for source in sources.iter().cycle() {
+            let (begun, before) = (Instant::now(), self.size().await.ok());
+            match self.follow_once(&**source, || {}).await {
+                Err(FollowError::Take(TakeError::Frozen(_))) => return,
+                Err(error) => tracing::debug!(log = %self.log, %error, "relayed stream ended"),
+                Ok(()) => {}
+            }
+            let good = stood(begun) || self.size().await.ok() > before;
+            wait = pause_after(good, wait, &*random).await;
+        }
+    }
+
+    async fn follow_once(
+        &self,
+        source: &dyn Source,
+        opened: impl FnOnce(),
+    ) -> Result<(), FollowError> {
+        self.check_thawed(&mut *self.state.lock().await).await?;
+        let mut stream = source.follow(self.size().await?).await?;
+        opened();
         let mut carried = None;
         loop {
             let first = match carried.take() {
                 Some(carried) => carried,
                 None => match stream.next().await {
                     Some(first) => first?,
-                    None => return Ok(progress),
+                    None => return Ok(()),
                 },
             };
-            let mut room = MAX_APPEND_BYTES.saturating_sub(bytes_of(&first));
+            let mut room = MAX_APPEND_BYTES.saturating_sub(bytes_of(&first.entries));
             let mut places = MAX_APPEND_ENTRIES.saturating_sub(first.entries.len());
             let mut group = vec![first];
             // What has already arrived shares one transaction; an idle link waits for nothing.
@@ -329,7 +391,7 @@ impl LogCopy {
                 && let Some(Some(next)) = stream.next().now_or_never()
             {
                 let next = next?;
-                let (bytes, count) = (bytes_of(&next), next.entries.len());
+                let (bytes, count) = (bytes_of(&next.entries), next.entries.len());
                 if bytes > room || count > places {
                     carried = Some(next);
                     break;
@@ -338,9 +400,21 @@ impl LogCopy {
                 group.push(next);
             }
             self.take(source, group).await?;
-            progress = true;
         }
     }
+}
+
+/// Whether a stream stood long enough for its end to be no sign of trouble.
+pub(crate) fn stood(begun: Instant) -> bool {
+    begun.elapsed() >= STOOD
+}
+
+/// Waits until a stream that has ended may be opened again, and says how long to wait after the
+/// next one: one that was good, that stood or brought something, is opened again soon.
+pub(crate) async fn pause_after(good: bool, wait: Duration, random: &dyn Random) -> Duration {
+    let wait = if good { BACKOFF_START } else { wait };
+    tokio::time::sleep(jittered(wait, random)).await;
+    (wait * 2).min(BACKOFF_END)
 }
 
 /// Why a stream is opened again.
@@ -375,10 +449,17 @@ pub async fn load_verified(
         .map_err(|error| corrupt(error.to_string()))
 }
 
-/// Bytes that the store counts for an extension.
-fn bytes_of(more: &Extension) -> usize {
+/// Refuses what the store would not take in one transaction.
+fn check_amount(entries: &[Entry]) -> Result<(), TakeError> {
+    let (entries, bytes) = (entries.len(), bytes_of(entries));
+    let fits = entries <= MAX_APPEND_ENTRIES && bytes <= MAX_APPEND_BYTES;
+    if fits { Ok(()) } else { Err(TakeError::TooMuch { entries, bytes }) }
+}
+
+/// Bytes that the store counts.
+fn bytes_of(entries: &[Entry]) -> usize {
     let bytes = |entry: &Entry| entry.leaf.len() + entry.record.as_ref().map_or(0, Bytes::len);
-    more.entries.iter().map(bytes).sum()
+    entries.iter().map(bytes).sum()
 }
 
 /// Between half and all of a wait, so that peers that lost the same node do not return at once.
@@ -386,9 +467,4 @@ pub(crate) fn jittered(wait: Duration, random: &dyn Random) -> Duration {
     let mut byte = [0; 1];
     random.fill(&mut byte);
     wait / 2 + wait / 2 * u32::from(byte[0]) / 255
-}
-
-fn sha2_of(bytes: &[u8]) -> Vec<u8> {
-    use sha2::{Digest, Sha256};
-    Sha256::digest(bytes).to_vec()
 }

@@ -3,15 +3,16 @@
 //!
 //! **Invariant:** no leaf or signature leaves before `commit` returned `Ok`.
 //! **Invariant:** after a commit whose outcome is unknown nothing more is signed.
+//! **Invariant:** what has one idempotency key is said once, however many ask for it at a time.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use bytes::Bytes;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use watchfire_signal::commitment::Commitment;
 use watchfire_store::{
-    Append, Batch, CommitError, Effect, MAX_APPEND_BYTES, Row, Store, StoreError,
+    Append, Batch, CommitError, Effect, MAX_APPEND_BYTES, Row, Store, StoreError, Table,
 };
 use watchfire_tlog::{Checkpoint, Entry, Frontier, Hash, Origin, OwnKey, SignedCheckpoint};
 
@@ -21,6 +22,12 @@ use crate::clock::Clock;
 pub const QUEUE: usize = 4_096;
 /// Drafts in one transaction: what comes while a commit runs goes into the next one together.
 pub const MAX_BATCH: usize = 256;
+
+/// Answers under idempotency keys: SHA-256 of caller and key → what was published.
+pub const ANSWERS: Table = Table::Ledger("answers");
+
+/// Under which idempotency key an answer is kept.
+pub type AnswerKey = Vec<u8>;
 
 /// Something to say in a log.
 pub trait Draft: Send + 'static {
@@ -34,6 +41,11 @@ pub trait Draft: Send + 'static {
     /// # Errors
     /// Why it cannot be said; nothing of it is.
     fn seal(&self, sealer: &Self::Sealer) -> Result<Sealed, Self::Error>;
+
+    /// Under which idempotency key its answer is kept; the sequencer keeps it.
+    fn answer_key(&self) -> Option<&AnswerKey> {
+        None
+    }
 
     /// What becomes durable with it, once its place is known.
     fn with(self, published: Published) -> Beside;
@@ -65,6 +77,28 @@ pub struct Published {
     pub commitment: Commitment,
     /// Its index in the log.
     pub index: u64,
+}
+
+impl Published {
+    fn row(self, key: AnswerKey) -> Row {
+        let mut value = self.index.to_be_bytes().to_vec();
+        value.extend_from_slice(&self.commitment.0);
+        Row { table: ANSWERS, key, value: Some(value) }
+    }
+
+    fn from_row(value: &[u8]) -> Option<Self> {
+        let index = u64::from_be_bytes(value.get(..8)?.try_into().ok()?);
+        let commitment = Commitment(value.get(8..40)?.try_into().ok()?);
+        (value.len() == 40).then_some(Self { commitment, index })
+    }
+}
+
+/// What was published under an idempotency key.
+///
+/// # Errors
+/// The store's.
+pub async fn answered(store: &dyn Store, key: &AnswerKey) -> Result<Option<Published>, StoreError> {
+    Ok(store.row(ANSWERS, key).await?.and_then(|row| Published::from_row(&row)))
 }
 
 /// Why a draft was not written; nothing of it was, but after `Store` that is not known.
@@ -156,6 +190,7 @@ impl<D: Draft> Sequencer<D> {
     async fn write(&mut self, jobs: Vec<Job<D>>) -> bool {
         let mut group = Group::new(self.frontier.clone());
         for job in jobs {
+            let Some(job) = self.unsaid(job, &mut group).await else { continue };
             let sealed = match job.draft.seal(&self.sealer) {
                 Ok(sealed) => sealed,
                 Err(error) => {
@@ -172,6 +207,26 @@ impl<D: Draft> Sequencer<D> {
             group.add(job, sealed);
         }
         self.commit(group).await
+    }
+
+    /// Answers a job whose key has an answer, or has it answered with the one that will get it.
+    async fn unsaid(&self, job: Job<D>, group: &mut Group<D>) -> Option<Job<D>> {
+        let Some(key) = job.draft.answer_key() else { return Some(job) };
+        if let Some(&published) = group.answers.get(key) {
+            group.done.push((job.done, published));
+            return None;
+        }
+        match answered(&*self.store, key).await {
+            Ok(None) => Some(job),
+            Ok(Some(published)) => {
+                answer(job.done, Ok(published));
+                None
+            }
+            Err(error) => {
+                answer(job.done, Err(SequenceError::Store(error).into()));
+                None
+            }
+        }
     }
 
     /// Signs, commits, answers. True: give up.
@@ -228,13 +283,21 @@ struct Group<D: Draft> {
     bytes: usize,
     hashes: Vec<Hash>,
     beside: Beside,
+    answers: HashMap<AnswerKey, Published>,
     done: Vec<(Done<D>, Published)>,
 }
 
 impl<D: Draft> Group<D> {
     fn new(frontier: Frontier) -> Self {
-        let beside = Beside::default();
-        Self { frontier, entries: vec![], bytes: 0, hashes: vec![], beside, done: vec![] }
+        Self {
+            frontier,
+            entries: Vec::new(),
+            bytes: 0,
+            hashes: Vec::new(),
+            beside: Beside::default(),
+            answers: HashMap::new(),
+            done: Vec::new(),
+        }
     }
 
     fn add(&mut self, job: Job<D>, sealed: Sealed) {
@@ -242,6 +305,10 @@ impl<D: Draft> Group<D> {
         let entry = Entry::new(sealed.leaf, Some(sealed.record));
         let hash = entry.leaf_hash();
         let published = Published { commitment: sealed.commitment, index: self.frontier.size() };
+        if let Some(key) = job.draft.answer_key().cloned() {
+            self.beside.rows.push(published.row(key.clone()));
+            self.answers.insert(key, published);
+        }
         let Beside { rows, effects } = job.draft.with(published);
         self.beside.rows.extend(rows);
         self.beside.effects.extend(effects);

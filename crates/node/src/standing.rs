@@ -1,8 +1,8 @@
 //! The state of a case as a function of its opinions and of the time.
 //!
 //! **Invariant:** [`Standing::of`] depends on the set of opinions, never on their order of arrival.
-//! **Invariant:** deadlines are measured from this node's own verification, so that no statement
-//! of a peer can push one out.
+//! **Invariant:** deadlines are measured from this node's own verification. No statement of a peer
+//! pushes one out, but a renewal of what persons of enough organisations for CONFIRMED stand by.
 
 use std::collections::BTreeMap;
 
@@ -25,8 +25,9 @@ pub struct Opinion {
     pub verified_ms: u64,
     /// What it says.
     pub stance: Stance,
-    /// Whether a person of that member ever stood by it, withdrawn since or not.
-    pub stood: bool,
+    /// Since when a person of that member has stood by it, by this node's verification of the first
+    /// record that says so; withdrawn since or not.
+    pub stood_since_ms: Option<u64>,
 }
 
 /// What an opinion says.
@@ -47,11 +48,12 @@ pub enum Stance {
     },
 }
 
-/// A renewal of a case.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+/// A member's latest renewal of a case; it counts while that member stands by the case, and while
+/// persons of enough organisations for CONFIRMED do.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {
-    /// Who renews; it counts while that member stands by the case.
-    pub member: MemberName,
+    /// Place of the record in its author's log.
+    pub index: u64,
     /// When this node had verified it.
     pub verified_ms: u64,
     /// The end that it asks for.
@@ -132,7 +134,7 @@ impl Standing {
     #[must_use]
     pub fn of(
         opinions: &BTreeMap<MemberName, Opinion>,
-        renewals: &[Renewal],
+        renewals: &BTreeMap<MemberName, Renewal>,
         valid_until: u64,
         rules: &Rules<'_>,
     ) -> Self {
@@ -145,7 +147,9 @@ impl Standing {
         let disputes =
             earliest_by_organisation(opinions, rules, |opinion| opinion.stance == Stance::Disputes)
                 .len();
-        let stood = earliest_by_organisation(opinions, rules, |opinion| opinion.stood).len();
+        let stood =
+            earliest_by_organisation(opinions, rules, |opinion| opinion.stood_since_ms.is_some())
+                .len();
         let quorum = rules.confirm_quorum.max(1);
         let (level, since_ms, longest) = if humans.len() >= quorum {
             (Some(Level::Confirmed), humans[quorum - 1], CONFIRMED_MAX_MS)
@@ -156,11 +160,11 @@ impl Standing {
         } else {
             (None, 0, 0)
         };
-        let stands = |renewal: &&Renewal| {
-            let opinion = opinions.get(&renewal.member);
-            opinion.is_some_and(|opinion| matches!(opinion.stance, Stance::Positive { .. }))
+        let stands = |(member, _): &(&MemberName, &Renewal)| {
+            let stance = opinions.get(*member).map(|opinion| opinion.stance);
+            matches!(stance, Some(Stance::Positive { .. })) && level == Some(Level::Confirmed)
         };
-        let counted = || renewals.iter().filter(stands);
+        let counted = || renewals.iter().filter(stands).map(|(_, renewal)| renewal);
         let renewed = counted().map(|renewal| renewal.verified_ms).max().unwrap_or(0);
         let asked = counted().map(|renewal| renewal.valid_until).fold(valid_until, u64::max);
         let until_ms = asked.min(since_ms.max(renewed).saturating_add(longest));
@@ -198,14 +202,15 @@ fn asks_for_restore(opinions: &BTreeMap<MemberName, Opinion>) -> bool {
         match opinion.stance {
             Stance::Withdrawn { restore: false } => withdrawn = true,
             Stance::Withdrawn { restore: true } => return true,
-            Stance::Disputes if opinion.stood => return true,
+            Stance::Disputes if opinion.stood_since_ms.is_some() => return true,
             Stance::Disputes | Stance::Positive { .. } => {}
         }
     }
     !withdrawn
 }
 
-/// The times of the earliest fitting opinion of each organisation, ascending.
+/// Since when each organisation with a fitting opinion has stood by the case, ascending. Of the
+/// members of one owner the first that ever stood by it counts, so that they cannot take turns.
 fn earliest_by_organisation(
     opinions: &BTreeMap<MemberName, Opinion>,
     rules: &Rules<'_>,
@@ -215,8 +220,16 @@ fn earliest_by_organisation(
     for (member, opinion) in opinions.iter().filter(|(_, opinion)| fits(opinion)) {
         // A member that the charter does not name has no say.
         let Some(organisation) = (rules.organisation)(member) else { continue };
-        let time = earliest.entry(organisation).or_insert(opinion.verified_ms);
-        *time = (*time).min(opinion.verified_ms);
+        let since_ms = opinion.stood_since_ms.unwrap_or(opinion.verified_ms);
+        let time = earliest.entry(organisation).or_insert(since_ms);
+        *time = (*time).min(since_ms);
+    }
+    for (member, opinion) in opinions {
+        let organisation = (rules.organisation)(member);
+        let time = organisation.and_then(|organisation| earliest.get_mut(&organisation));
+        if let (Some(time), Some(since_ms)) = (time, opinion.stood_since_ms) {
+            *time = (*time).min(since_ms);
+        }
     }
     let mut times = earliest.into_values().collect::<Vec<_>>();
     times.sort_unstable();

@@ -94,7 +94,7 @@ impl From<SourceError> for Failure {
 impl From<TakeError> for Failure {
     fn from(error: TakeError) -> Self {
         match error {
-            TakeError::Unproven(_) | TakeError::Ahead { .. } => {
+            TakeError::Unproven(_) | TakeError::Ahead { .. } | TakeError::TooMuch { .. } => {
                 Failure::new(ProblemKind::Invalid, error.to_string())
             }
             TakeError::Frozen(_) => Failure::new(ProblemKind::Conflict, error.to_string()),

@@ -29,7 +29,7 @@ impl FromRequestParts<Arc<Server>> for Asker {
             path_and_query: parts.uri.path_and_query().map_or("/", |path| path.as_str()),
             headers: &parts.headers,
         };
-        let now_s = server.node.clock().now_ms() / 1000;
+        let now_s = server.node.wall_clock().now_ms() / 1000;
         let key_of = |member: &MemberName| server.node.key_of(member);
         verify(&request, key_of, now_s, &server.nonces).map(Some).map(Asker).map_err(refusal)
     }

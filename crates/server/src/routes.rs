@@ -5,6 +5,7 @@ mod alert;
 mod alerts;
 mod answers;
 mod events;
+mod evidence;
 mod hash;
 mod health;
 mod log;
@@ -91,9 +92,10 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(log::tile))
         .routes(routes!(log::entries))
         .routes(routes!(log::records))
+        .routes(routes!(evidence::evidence))
         .routes(routes!(stream::follow))
         .routes(routes!(log::frames))
-        .routes(routes!(log::receipts))
+        .routes(routes!(log::receipts, log::effective))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

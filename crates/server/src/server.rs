@@ -54,7 +54,7 @@ impl Server {
         }
         let form = |text: &String| node_address(text).map(|url| address_at(&url, ""));
         let addresses = addresses.iter().map(form).collect::<Result<_, _>>()?;
-        let nonces = NonceMemory::new(node.clock().now_ms() / 1000);
+        let nonces = NonceMemory::new(node.wall_clock().now_ms() / 1000);
         Ok(Server {
             node,
             addresses,

@@ -65,6 +65,14 @@ pub struct ReceiptRequest {
     pub effective: BTreeMap<LogName, u64>,
 }
 
+/// Up to which size logs are effective at the node that answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReceiptAnswer {
+    /// Sizes by the names of logs.
+    #[schema(value_type = Object)]
+    pub effective: BTreeMap<LogName, u64>,
+}
+
 /// How much of a log the receiver of frames now holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SizeAnswer {

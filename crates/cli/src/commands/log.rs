@@ -1,5 +1,7 @@
-//! `watchfire log verify`: audits a member's whole log from what anyone may read of it.
+//! `watchfire log`: audits a member's whole log from what anyone may read of it, and shows the proofs
+//! of forks.
 
+mod evidence;
 mod public;
 
 use std::{collections::BTreeMap, path::PathBuf};
@@ -28,6 +30,7 @@ use self::public::PublicLog;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Log {
     Verify(Verify),
+    Evidence(evidence::Evidence),
 }
 
 /// Check that a member's log is complete and was never rewritten, and count what it says in clear.
@@ -44,6 +47,13 @@ pub(crate) enum Log {
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Verify {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// Which log is read, and whose it must be.
+#[derive(Debug, Args)]
+pub(crate) struct Which {
     /// Where the log is read: ADDRESS/log/MEMBER.
     url: String,
     /// The public key of the member, 64 hexadecimal digits.
@@ -74,14 +84,15 @@ struct Found {
 
 /// Runs the command.
 pub(crate) fn run(log: &Log, output: &Output) -> Ended {
-    let Log::Verify(verify) = log;
-    runtime::block_on(check(verify, output))?
+    match log {
+        Log::Verify(verify) => runtime::block_on(check(&verify.which, output))?,
+        Log::Evidence(evidence) => runtime::block_on(evidence::run(evidence, output))?,
+    }
 }
 
-async fn check(verify: &Verify, output: &Output) -> Ended {
-    let out = way_out(&["0.0.0.0/0", "::/0"], &verify.root)?;
-    let log = Counting { source: PublicLog::new(out, &verify.url)?, counts: Default::default() };
-    let (origin, key) = expected(verify, &log.source).await?;
+async fn check(which: &Which, output: &Output) -> Ended {
+    let log = Counting { source: which.open()?, counts: Default::default() };
+    let (origin, key) = which.expected(&log.source).await?;
     let bar = output.progress(2, "walking the log");
     let mut progress = |done, of| {
         bar.set_length(of);
@@ -102,27 +113,35 @@ async fn check(verify: &Verify, output: &Output) -> Ended {
     Ok(Answer::of(found.sound))
 }
 
-/// The name and key that the log must have.
-async fn expected(verify: &Verify, source: &PublicLog) -> Result<(Origin, PeerKey), Failure> {
-    if let Some(key) = verify.key {
-        // With a key alone, the log may have any name: the key vouches for it.
-        let checkpoint = source.checkpoint().await?;
-        let text = checkpoint.map(|checkpoint| checkpoint.to_string()).unwrap_or_default();
-        let name = text.lines().next().unwrap_or_default();
-        let named = format!("{} has no checkpoint that names a log", verify.url);
-        return Ok((Origin::new(name).or_environment(named)?, key));
+impl Which {
+    /// The log at its address.
+    fn open(&self) -> Result<PublicLog, Failure> {
+        PublicLog::new(way_out(&["0.0.0.0/0", "::/0"], &self.root)?, &self.url)
     }
-    let path =
-        verify.charter.as_ref().ok_or_else(|| environment("--key or --charter is needed"))?;
-    let signed = read_charter(path)?;
-    watchfire_node::charter::check_founding(&signed)?;
-    let charter = &signed.charter;
-    let name = source.member();
-    let missing = || environment(format!("the charter knows no member {name}"));
-    let member = name.parse().ok().and_then(|name| charter.member(&name)).ok_or_else(missing)?;
-    let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
-    let key = PeerKey::from_bytes(&member.key).or_environment("the key in the charter")?;
-    Ok((Origin::new(log.to_string()).or_environment("the name of the log")?, key))
+
+    /// The name and key that the log must have.
+    async fn expected(&self, source: &PublicLog) -> Result<(Origin, PeerKey), Failure> {
+        if let Some(key) = self.key {
+            // With a key alone, the log may have any name: the key vouches for it.
+            let checkpoint = source.checkpoint().await?;
+            let text = checkpoint.map(|checkpoint| checkpoint.to_string()).unwrap_or_default();
+            let name = text.lines().next().unwrap_or_default();
+            let named = format!("{} has no checkpoint that names a log", self.url);
+            return Ok((Origin::new(name).or_environment(named)?, key));
+        }
+        let path =
+            self.charter.as_ref().ok_or_else(|| environment("--key or --charter is needed"))?;
+        let signed = read_charter(path)?;
+        watchfire_node::charter::check_founding(&signed)?;
+        let charter = &signed.charter;
+        let name = source.member();
+        let missing = || environment(format!("the charter knows no member {name}"));
+        let member =
+            name.parse().ok().and_then(|name| charter.member(&name)).ok_or_else(missing)?;
+        let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
+        let key = PeerKey::from_bytes(&member.key).or_environment("the key in the charter")?;
+        Ok((Origin::new(log.to_string()).or_environment("the name of the log")?, key))
+    }
 }
 
 /// Counts what leaves say in clear while they pass; what is counted was not verified yet, and is

@@ -95,6 +95,35 @@ fn a_member_that_nobody_can_reach_gives_and_gets_alerts() {
 }
 
 #[test]
+fn two_members_that_nobody_can_reach_are_members_all_the_same() {
+    let mut trio = Trio::found(["bee", "cat"]);
+    trio.start(&MEMBERS);
+    let of_bee = trio.raise("bee", &picture(9));
+    let of_cat = trio.raise("cat", &picture(10));
+    assert_eq!(trio.knows("cat", &of_bee)["author"], "bee");
+    assert_eq!(trio.knows("bee", &of_cat)["author"], "cat");
+    // The author learns that it is effective where it can be told.
+    trio.until("bee learns that ant is protected", || {
+        let view = trio.knows("bee", &of_bee);
+        let mut members = view["members"].as_array()?.iter();
+        members.find(|at| at["member"] == "ant")?["effective_at_ms"].as_u64()
+    });
+}
+
+#[test]
+fn evidence_of_a_log_that_has_not_forked_is_none() {
+    let mut trio = Trio::found(None);
+    trio.start(&["ant"]);
+    let url = format!("{}/log/ant", trio.url("ant"));
+    let found = trio.until("ant answers", || {
+        let charter = trio.charter();
+        let found = run(["--json", "log", "evidence", &url, "--charter", charter.to_str()?]);
+        serde_json::from_slice::<serde_json::Value>(&found.stdout).ok()
+    });
+    assert_eq!((&found["forked"], found["proofs"].as_array().unwrap().len()), (&false.into(), 0));
+}
+
+#[test]
 fn the_directory_of_a_running_node_is_locked_and_doctor_finds_it_well() {
     let mut trio = Trio::found(None);
     trio.start(&MEMBERS);

@@ -31,8 +31,9 @@ pub(crate) struct Trio {
 }
 
 impl Trio {
-    /// Founds the coalition; nothing runs yet. A member behind NAT has no address.
-    pub(crate) fn found(nat: Option<&str>) -> Self {
+    /// Founds the coalition; nothing runs yet. Members behind NAT have no address.
+    pub(crate) fn found(nat: impl IntoIterator<Item = &'static str>) -> Self {
+        let nat = nat.into_iter().collect::<Vec<_>>();
         let place = tempfile::tempdir().unwrap();
         let sockets = MEMBERS.map(|_| claimed_port());
         let mut trio = Self {
@@ -45,7 +46,7 @@ impl Trio {
         for (member, socket) in MEMBERS.into_iter().zip(&trio.ports) {
             let listen = socket.local_addr().unwrap();
             let address = format!("http://{listen}");
-            let address = (nat != Some(member)).then_some(address.as_str());
+            let address = (!nat.contains(&member)).then_some(address.as_str());
             let made = init(trio.place.path(), member, &listen.to_string(), address);
             trio.listen.insert(member, listen);
             trio.keys.insert(member, made["api_key"].as_str().unwrap().to_owned());

@@ -1,6 +1,7 @@
 //! Puts a node together and starts it: first what the store holds is folded, then work begins.
 //!
-//! **Invariant:** nothing is signed before the peers were asked what they hold of our log.
+//! **Invariant:** nothing is signed before the peers were asked what they hold of our log, and
+//! nothing more once one of them has shown a history of it that is not ours.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -8,7 +9,7 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
     charter::{Charter, SignedCharter},
@@ -22,26 +23,32 @@ use super::{Node, Readiness};
 use crate::{
     cases::Cases,
     charter::{TrustError, check_founding},
-    clock::{Clock, Random},
+    clock::{Clock, Random, TermClock},
     connector::Connector,
     deliver::Deliverer,
     desk::{Desk, Line, Stamp, desk_origin},
     enforce::{Consequences, Enforcer},
     events::Events,
+    fetch::{FILLED, Fetcher, Holes},
     follow::Follower,
     judge::Judge,
     known::Known,
     peer::Peer,
+    place::Place,
     policy::Policy,
     publish::{Letterhead, Publisher, Statements},
     receipts::Receipts,
-    recover::recover,
+    recover::{RecoverError, contradiction, recover},
     replicate::{LogCopy, load_verified},
     scan::Scanner,
     seen::Seen,
     sequence::{Draft, Sequencer},
-    upload::{OwnLog, upload},
+    upload::{OwnLog, Reader, upload},
 };
+
+/// From how many members at a time the log of one that nobody can reach is copied: one of them may
+/// withhold it.
+const RELAYS: usize = 2;
 
 /// All that a node is made of. Only the binary puts this together.
 pub struct Setup {
@@ -93,7 +100,10 @@ impl Node {
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start(setup: Setup) -> Result<Arc<Self>, StartError> {
+    pub async fn start(mut setup: Setup) -> Result<Arc<Self>, StartError> {
+        let newest_ms = newest_ms(&*setup.store).await?;
+        let terms = TermClock::since(setup.clock.clone(), newest_ms);
+        let wall_clock = std::mem::replace(&mut setup.clock, Arc::new(terms));
         check_founding(&setup.charter)?;
         let charter = Arc::new(setup.charter.charter.clone());
         let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
@@ -123,6 +133,7 @@ impl Node {
             charter: charter.clone(),
             store: setup.store.clone(),
             clock: setup.clock.clone(),
+            wall_clock,
             random: setup.random.clone(),
             copies,
             known,
@@ -139,9 +150,12 @@ impl Node {
             stop: CancellationToken::new(),
         });
         let enforcer = Enforcer::default();
-        let mut follower = node.follower(enforcer.clone());
+        let holes = Holes::default();
+        let (fills, filled) = mpsc::channel(FILLED);
+        let mut follower = node.follower(enforcer.clone(), holes.clone());
         follower.catch_up().await?;
-        node.spawn(follower.run());
+        node.spawn(follower.run(filled));
+        node.spawn(node.fetcher(&setup, holes, fills).run());
         node.spawn(node.consequences(setup.remover.clone()).run(enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
@@ -153,8 +167,10 @@ impl Node {
         Ok(node)
     }
 
-    fn follower(&self, enforcer: Enforcer) -> Follower {
+    fn follower(&self, enforcer: Enforcer, holes: Holes) -> Follower {
         Follower {
+            me: self.me.clone(),
+            charter: self.charter.clone(),
             cases: Cases::new(self.charter.clone()),
             store: self.store.clone(),
             known: self.known.clone(),
@@ -162,9 +178,20 @@ impl Node {
             enforcer,
             events: self.events.clone(),
             receipts: self.receipts.clone(),
+            holes,
             clock: self.clock.clone(),
             cursors: HashMap::new(),
             deadlines: BTreeSet::new(),
+        }
+    }
+
+    fn fetcher(&self, setup: &Setup, holes: Holes, filled: mpsc::Sender<Place>) -> Fetcher {
+        Fetcher {
+            holes,
+            store: self.store.clone(),
+            peers: setup.peers.clone(),
+            random: self.random.clone(),
+            filled,
         }
     }
 
@@ -191,7 +218,11 @@ impl Node {
         }
     }
 
-    fn spawn_peers(&self, peers: &BTreeMap<MemberName, Arc<dyn Peer>>, unreachable: bool) {
+    fn spawn_peers(
+        self: &Arc<Self>,
+        peers: &BTreeMap<MemberName, Arc<dyn Peer>>,
+        unreachable: bool,
+    ) {
         for (member, peer) in peers {
             let Some(log) = self.charter.log_of(member) else { continue };
             if let Some(copy) = self.copies.get(&log).cloned() {
@@ -199,10 +230,45 @@ impl Node {
                 self.spawn(async move { copy.run(source, random).await });
             }
             self.spawn(self.receipts.clone().run(peer.clone()));
-            if unreachable && let Some(own) = self.own_log() {
-                let ours = self.store.read(&own.origin);
-                self.spawn(upload(own, ours, peer.clone(), self.random.clone()));
+            if unreachable {
+                self.spawn_visits(member, peer);
             }
+        }
+        let elsewhere = self
+            .copies
+            .values()
+            .filter(|copy| *copy.member() != self.me && !peers.contains_key(copy.member()));
+        for copy in elsewhere {
+            self.spawn_relays(copy, peers);
+        }
+    }
+
+    /// Goes to a peer that cannot come to us: brings our log, and asks what is effective there.
+    fn spawn_visits(self: &Arc<Self>, member: &MemberName, peer: &Arc<dyn Peer>) {
+        if let Some(own) = self.own_log() {
+            let ours = self.store.read(&own.origin);
+            let charter = self.charter.clone();
+            let reader = Reader { member: member.clone(), peer: peer.clone(), charter };
+            self.spawn(upload(own, ours, reader, self.random.clone()));
+        }
+        let (node, member) = (self.clone(), member.clone());
+        self.spawn(self.receipts.clone().ask(peer.clone(), move |effective| {
+            let (node, member) = (node.clone(), member.clone());
+            Box::pin(async move {
+                if let Err(error) = node.receipt(&member, &effective).await {
+                    tracing::warn!(%error, "a receipt could not be noted");
+                }
+            })
+        }));
+    }
+
+    /// Copies the log of a member that we cannot reach from those that we can.
+    fn spawn_relays(&self, copy: &Arc<LogCopy>, peers: &BTreeMap<MemberName, Arc<dyn Peer>>) {
+        for lane in 0..RELAYS {
+            let lane = peers.values().skip(lane).step_by(RELAYS);
+            let sources = lane.map(|peer| peer.source(&copy.log)).collect::<Vec<_>>();
+            let (copy, random) = (copy.clone(), self.random.clone());
+            self.spawn(async move { copy.relay(sources, random).await });
         }
     }
 
@@ -213,31 +279,35 @@ impl Node {
 
     /// Recovers our own log from the peers, then lets the sequencer write.
     async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: Statements) {
-        let Some(own) = self.copies.get(&self.log).cloned() else { return };
-        let ask = !setup.alone && !setup.peers.is_empty();
-        if ask && let Err(error) = recover(&self.log, &own, &setup.peers).await {
-            tracing::error!(%error, "this node does not sign");
-            self.readiness.send_replace(Readiness::Failed(error.to_string()));
-            return;
+        let why = match self.sign(setup, drafts).await {
+            Ok(()) => "the sequencer has stopped; see the log of this process".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(why, "this node does not sign");
+        self.readiness.send_replace(Readiness::Failed(why));
+    }
+
+    /// Signs for as long as that is safe. Dropping the sequencer in the middle of a commit is
+    /// harmless: what it has written may be there, and nobody was told so.
+    async fn sign(&self, setup: Setup, drafts: Statements) -> Result<(), RecoverError> {
+        let Some(own) = self.copies.get(&self.log) else { return Ok(()) };
+        if own.is_frozen().await? {
+            return Err(RecoverError::Forked);
+        }
+        if !setup.alone && !setup.peers.is_empty() {
+            recover(&self.log, own, &setup.peers).await?;
         }
         let letterhead = Letterhead {
             log: self.log.clone(),
             charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
             random: self.random.clone(),
         };
-        let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await;
-        let sequencer = match sequencer {
-            Ok(sequencer) => sequencer,
-            Err(error) => {
-                self.readiness.send_replace(Readiness::Failed(error.to_string()));
-                return;
-            }
-        };
-        drop((own, setup.peers));
+        let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await?;
         self.readiness.send_replace(Readiness::Ready);
-        sequencer.run(drafts).await;
-        let why = "the sequencer has stopped; see the log of this process";
-        self.readiness.send_replace(Readiness::Failed(why.to_owned()));
+        tokio::select! {
+            () = sequencer.run(drafts) => Ok(()),
+            error = contradiction(&self.log, own, &setup.peers, &*self.random) => Err(error),
+        }
     }
 
     /// The writer of a log that goes on from what the store holds of it.
@@ -273,6 +343,16 @@ impl Node {
             }
         });
     }
+}
+
+/// The newest time that the store has written down.
+async fn newest_ms(store: &dyn Store) -> Result<u64, StoreError> {
+    let mut newest_ms = 0;
+    for head in store.logs().await? {
+        let last = store.held(&head.log, head.size.saturating_sub(1), 1).await?;
+        newest_ms = last.iter().map(|held| held.verified_ms).fold(newest_ms, u64::max);
+    }
+    Ok(newest_ms)
 }
 
 /// The copies of all members' logs, our own among them.

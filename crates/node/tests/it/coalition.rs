@@ -90,6 +90,15 @@ pub(crate) fn key(member: &str) -> OwnKey {
 
 /// A charter of members given as `(name, organisation)`, approved by all.
 pub(crate) fn charter(members: &[(&str, &str)], confirm: u32) -> SignedCharter {
+    charter_with(members, confirm, |_| {})
+}
+
+/// The same with something changed before all approve it.
+pub(crate) fn charter_with(
+    members: &[(&str, &str)],
+    confirm: u32,
+    change: impl FnOnce(&mut Charter),
+) -> SignedCharter {
     let member = |(member, organisation): &(&str, &str)| Member {
         name: name(member),
         organisation: organisation.parse().unwrap(),
@@ -117,6 +126,7 @@ pub(crate) fn charter(members: &[(&str, &str)], confirm: u32) -> SignedCharter {
         members: members.iter().map(member).collect(),
         groups: vec![],
     };
+    change(&mut charter);
     charter.sort();
     let hash = charter.hash();
     let approval = |(member, _): &(&str, &str)| Approval {
@@ -230,6 +240,10 @@ impl Peer for TestPeer {
     async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
         Ok(())
     }
+
+    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+        Err(PeerError("nobody is behind NAT here".to_owned()))
+    }
 }
 
 /// A node with what a test wants to look at.
@@ -264,26 +278,30 @@ pub(crate) async fn start_unready(cast: Cast<'_>) -> Stage {
     let platform = Arc::new(TestPlatform::default());
     let connectors =
         BTreeMap::from([("platform".to_owned(), platform.clone() as Arc<dyn Connector>)]);
+    let clock = cast.clock.clone();
+    let setup = Setup { connectors, ..setup(cast) };
+    Stage { node: Node::start(setup).await.unwrap(), platform, clock }
+}
+
+/// A node without a platform, for a test to change before it starts.
+pub(crate) fn setup(cast: Cast<'_>) -> Setup {
     let policy = Policy {
         trust: cast.trust.iter().map(|member| name(member)).collect(),
         ..Policy::default()
     };
-    let node = Node::start(Setup {
+    Setup {
         me: name(cast.me),
         key: Arc::new(key(cast.me)),
         charter: cast.charter.clone(),
         policy,
         store: cast.store,
         peers: cast.peers,
-        connectors,
+        connectors: BTreeMap::new(),
         remover: Some("platform".to_owned()),
         alone: false,
-        clock: cast.clock.clone(),
+        clock: cast.clock,
         random: TestRandom::new(cast.seed),
-    })
-    .await
-    .unwrap();
-    Stage { node, platform, clock: cast.clock }
+    }
 }
 
 /// A human-reviewed alert over some signals.

@@ -4,18 +4,19 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 use watchfire_node::{
-    cases::Cases,
-    standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, State},
+    cases::{Cases, Ignored},
+    standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
-    charter::SignedCharter,
+    alert::Family,
+    charter::{Role, SignedCharter},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     label::Class,
-    name::{GroupName, LogName},
+    name::{GroupName, LogName, MemberName},
     pdq::Pdq,
     reason::Reason,
-    record::seal,
+    record::{Leaf, seal},
     statement::{Basis, Statement},
     value::Signal,
     verb::Verb,
@@ -23,7 +24,7 @@ use watchfire_signal::{
 use watchfire_store::Held;
 use watchfire_tlog::Entry;
 
-use crate::coalition::{START_MS, alert, charter, name};
+use crate::coalition::{START_MS, alert, charter, charter_with, name};
 
 /// Two members of one owner, and three others.
 const MEMBERS: [(&str, &str); 5] = [
@@ -39,11 +40,12 @@ struct Logs {
     charter: SignedCharter,
     logs: BTreeMap<LogName, Vec<Held>>,
     salt: u8,
+    later_ms: u64,
 }
 
 impl Logs {
     fn new() -> Self {
-        Self { charter: charter(&MEMBERS, 2), logs: BTreeMap::new(), salt: 0 }
+        Self { charter: charter(&MEMBERS, 2), logs: BTreeMap::new(), salt: 0, later_ms: 0 }
     }
 
     fn log(&self, member: &str) -> LogName {
@@ -80,9 +82,14 @@ impl Logs {
         let entries = self.logs.entry(log.clone()).or_default();
         let index = entries.len() as u64;
         let entry = Entry::new(sealed.leaf, Some(sealed.record.into()));
-        let verified_ms = START_MS + u64::from(self.salt) * 1_000;
+        let verified_ms = START_MS + self.later_ms + u64::from(self.salt) * 1_000;
         entries.push(Held { index, entry, verified_ms });
         (sealed.commitment, Target { log, index })
+    }
+
+    /// Lets time pass before the next statement.
+    fn later(&mut self, ms: u64) {
+        self.later_ms += ms;
     }
 
     fn assert(&mut self, member: &str, review: Review) -> (Commitment, Target) {
@@ -117,6 +124,49 @@ impl Logs {
             header.target = Some(own.clone());
             header.reason = Some(Reason::WrongMatch);
         });
+    }
+
+    fn renew(&mut self, member: &str, about: &Target, valid_until: u64) {
+        let statement = Statement::Renew { valid_until };
+        self.say(member, &statement, |header| header.target = Some(about.clone()));
+    }
+
+    /// Another set of signals of the same case.
+    fn widen(
+        &mut self,
+        member: &str,
+        about: &(Commitment, Target),
+        amend: bool,
+        test: bool,
+    ) -> (Commitment, Target) {
+        let mut alert = alert(vec![Signal::new(Pdq([self.salt; 32]))]).alert;
+        let statement = if amend {
+            Statement::Amend(alert)
+        } else {
+            alert.family = Some(Family { root: about.0, transform: "mirrored".to_owned() });
+            Statement::Variant(alert)
+        };
+        let about = &about.1;
+        self.say(member, &statement, |header| {
+            header.target = Some(about.clone());
+            header.review = Some(Review::OneHuman);
+            header.severity = Some(3);
+            header.test = test;
+        })
+    }
+
+    /// A leaf of a version that nobody here knows, about something.
+    fn say_in_a_future_version(&mut self, member: &str, about: &Target) {
+        let statement = Statement::Renew { valid_until: 0 };
+        let (_, place) = self.say(member, &statement, |header| header.target = Some(about.clone()));
+        let held = self.logs.get_mut(&place.log).unwrap().last_mut().unwrap();
+        let mut bytes = held.entry.leaf.to_vec();
+        let header = Leaf::decode(&bytes).unwrap().header_bytes;
+        let at = bytes.windows(header.len()).position(|part| part == header).unwrap();
+        // A map, its key 0, and there the version.
+        assert_eq!(bytes[at + 1..at + 3], [0, 1]);
+        bytes[at + 2] = 2;
+        held.entry = Entry::new(bytes, None);
     }
 
     /// Folds in an interleaving of the logs that the choices name.
@@ -248,14 +298,156 @@ fn terms_run_from_our_own_verification_and_are_renewed_by_those_who_stand_by_the
     let end = (START_MS + 2_000 + CONFIRMED_MAX_MS).min(START_MS + 90 * 86_400_000);
     assert_eq!(logs.state(&case.0, end - 1), State::Confirmed);
     assert_eq!(logs.state(&case.0, end), State::Lapsed);
-    let set_renewal = |logs: &mut Logs, member: &str| {
-        let statement = Statement::Renew { valid_until: u64::MAX / 2 };
-        logs.say(member, &statement, |header| header.target = Some(case.1.clone()));
-    };
-    set_renewal(&mut logs, "reddit");
+    logs.renew("reddit", &case.1, u64::MAX / 2);
     assert_eq!(logs.state(&case.0, end), State::Lapsed, "reddit has no opinion of it");
-    set_renewal(&mut logs, "google");
+    logs.renew("google", &case.1, u64::MAX / 2);
     assert_eq!(logs.state(&case.0, end), State::Confirmed);
+}
+
+#[test]
+fn nobody_alone_keeps_a_provisional_case_alive() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let end = START_MS + 1_000 + PROVISIONAL_MAX_MS;
+    logs.later(PROVISIONAL_MAX_MS - 10_000);
+    logs.renew("tiktok", &case.1, u64::MAX / 2);
+    logs.confirm("tiktok", &case, SEEN);
+    assert_eq!(logs.state(&case.0, end), State::Lapsed, "not by renewing it, nor by its own word");
+    // Facebook's people looked before anybody of another owner did: one organisation is one.
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::Unreviewed);
+    let first = logs.confirm("facebook", &case, SEEN);
+    let end = START_MS + 2_000 + PROVISIONAL_MAX_MS;
+    logs.later(PROVISIONAL_MAX_MS - 10_000);
+    logs.confirm("facebook", &case, SEEN);
+    assert_eq!(logs.state(&case.0, end), State::Lapsed, "nor by confirming again");
+    logs.retract("facebook", &first);
+    logs.confirm("facebook", &case, SEEN);
+    assert_eq!(logs.state(&case.0, end), State::Lapsed, "nor by taking it back in between");
+}
+
+#[test]
+fn two_members_of_one_owner_do_not_keep_a_case_alive_by_taking_turns() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::Unreviewed);
+    let first = logs.confirm("facebook", &case, SEEN);
+    let end = START_MS + 2_000 + PROVISIONAL_MAX_MS;
+    logs.later(PROVISIONAL_MAX_MS - 10_000);
+    logs.confirm("instagram", &case, SEEN);
+    logs.retract("facebook", &first);
+    assert_eq!(logs.state(&case.0, end), State::Lapsed);
+}
+
+#[test]
+fn an_author_does_not_confirm_its_own_alert() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::Unreviewed);
+    logs.confirm("tiktok", &case, SEEN);
+    assert_eq!(logs.state(&case.0, SOON), State::Proposed);
+}
+
+#[test]
+fn one_renewal_arms_a_lapsed_case_again_that_enough_still_stand_by() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("google", &case, SEEN);
+    let year = 365 * 86_400_000;
+    assert_eq!(logs.state(&case.0, START_MS + year), State::Lapsed);
+    logs.later(year);
+    logs.renew("google", &case.1, START_MS + 2 * year);
+    let now = START_MS + year + 60_000;
+    assert_eq!(logs.state(&case.0, now), State::Confirmed);
+    assert_eq!(logs.state(&case.0, now + CONFIRMED_MAX_MS), State::Lapsed, "for one term");
+}
+
+#[test]
+fn of_the_renewals_of_one_member_the_latest_is_kept() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("google", &case, SEEN);
+    for _ in 0..100 {
+        logs.renew("google", &case.1, START_MS + CONFIRMED_MAX_MS * 2);
+    }
+    let cases = logs.fold(&[]);
+    let set = cases.set(&case.0).unwrap();
+    assert_eq!(set.renewals.len(), 1);
+    assert_eq!(set.renewals[&name("google")].index, 100);
+}
+
+#[test]
+fn one_member_that_makes_much_wait_drops_nothing_of_another() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let mut cases = Cases::new(Arc::new(logs.charter.charter.clone()));
+    let nowhere = (case.0, Target { log: logs.log("tiktok"), index: 1_000_000 });
+    logs.confirm("reddit", &nowhere, SEEN);
+    let reddit = logs.log("reddit");
+    let waiting = logs.logs[&reddit][0].clone();
+    let flood = (0..66_000).filter_map(|_| cases.fold(&reddit, waiting.clone()).1).count();
+    assert!(flood > 0, "it is bounded");
+    logs.confirm("google", &case, SEEN);
+    let google = logs.log("google");
+    assert_eq!(cases.fold(&google, logs.logs[&google][0].clone()).1, None);
+    cases.fold(&case.1.log, logs.logs[&case.1.log][0].clone());
+    assert_eq!(cases.set(&case.0).unwrap().state(SOON), State::Confirmed);
+}
+
+#[test]
+fn nothing_waits_for_logs_outside_the_charter_or_for_the_own_future() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let mut stranger = logs.log("google");
+    stranger.epoch += 1;
+    let google = logs.log("google");
+    logs.confirm("google", &(case.0, Target { log: stranger, index: 0 }), SEEN);
+    logs.confirm("google", &(case.0, Target { log: google.clone(), index: 9 }), SEEN);
+    let mut cases = Cases::new(Arc::new(logs.charter.charter.clone()));
+    let ignored = |held: &Held, cases: &mut Cases| cases.fold(&google, held.clone()).1;
+    assert_eq!(ignored(&logs.logs[&google][0], &mut cases), Some(Ignored::Foreign));
+    assert_eq!(ignored(&logs.logs[&google][1], &mut cases), Some(Ignored::Senseless));
+}
+
+#[test]
+fn only_members_with_a_say_cap_a_case_by_a_record_of_the_future() {
+    let unreadable = |role| {
+        let mut logs = Logs::new();
+        logs.charter = charter_with(&MEMBERS, 2, |charter| {
+            let mut members = charter.members.iter_mut();
+            members.find(|member| member.name == name("reddit")).unwrap().role = role;
+        });
+        let case = logs.assert("tiktok", Review::OneHuman);
+        logs.say_in_a_future_version("reddit", &case.1);
+        logs.fold(&[0; 9]).set(&case.0).unwrap().unreadable
+    };
+    assert!(unreadable(Role::Platform));
+    assert!(!unreadable(Role::Auditor) && !unreadable(Role::Witness));
+}
+
+#[test]
+fn a_record_that_comes_late_is_folded_in_its_place() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let google = logs.confirm("google", &case, SEEN);
+    logs.retract_and("tiktok", &case.1, false);
+    logs.retract_and("google", &google, false);
+    let mut cases = Cases::new(Arc::new(logs.charter.charter.clone()));
+    for (log, entries) in &logs.logs {
+        for held in entries {
+            let mut hole = held.clone();
+            hole.entry.record = None;
+            cases.fold(log, hole);
+        }
+    }
+    assert!(cases.set(&case.0).unwrap().alert.is_none());
+    for (log, entries) in &logs.logs {
+        for held in entries {
+            cases.fold(log, held.clone());
+        }
+    }
+    let (late, whole) = (cases.set(&case.0).unwrap(), logs.fold(&[]));
+    let whole = whole.set(&case.0).unwrap();
+    assert!(late.alert.is_some());
+    assert_eq!((&late.opinions, &late.standing), (&whole.opinions, &whole.standing));
 }
 
 #[test]
@@ -283,52 +475,111 @@ fn what_waits_for_its_target_keeps_its_place_in_its_own_log() {
     assert!(early.standing.was_confirmed, "two organisations once stood by it");
 }
 
-/// What members may do in a story made by chance.
+/// What members may do in a story made by chance, about one of the sets that there are.
 #[derive(Debug, Clone)]
 enum Move {
-    Confirm(usize),
-    Dispute(usize),
-    RetractLast(usize),
+    Confirm { automatic: bool },
+    Dispute,
+    RetractLast { restore: bool },
+    Amend,
+    Variant { test: bool },
+    Renew { days: u64 },
+    FutureVersion,
+    Wait { hours: u64 },
 }
 
-fn moves() -> impl Strategy<Value = Vec<Move>> {
-    let one = (0_usize..MEMBERS.len(), 0..3).prop_map(|(member, what)| match what {
-        0 => Move::Confirm(member),
-        1 => Move::Dispute(member),
-        _ => Move::RetractLast(member),
-    });
-    proptest::collection::vec(one, 0..12)
+fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, Move)>> {
+    let what = prop_oneof![
+        any::<bool>().prop_map(|automatic| Move::Confirm { automatic }),
+        Just(Move::Confirm { automatic: false }),
+        Just(Move::Dispute),
+        any::<bool>().prop_map(|restore| Move::RetractLast { restore }),
+        Just(Move::Amend),
+        any::<bool>().prop_map(|test| Move::Variant { test }),
+        (0_u64..400).prop_map(|days| Move::Renew { days }),
+        Just(Move::FutureVersion),
+        (0_u64..2_000).prop_map(|hours| Move::Wait { hours }),
+    ];
+    proptest::collection::vec((0_usize..MEMBERS.len(), any::<prop::sample::Index>(), what), 0..24)
+}
+
+/// Plays a story; answers all that may have become sets.
+fn play(
+    logs: &mut Logs,
+    moves: Vec<(usize, prop::sample::Index, Move)>,
+) -> Vec<(Commitment, Target)> {
+    let mut sets = vec![logs.assert("tiktok", Review::OneHuman)];
+    let mut last = BTreeMap::from([(0, sets[0].1.clone())]);
+    for (by, about, what) in moves {
+        let (member, about) = (MEMBERS[by].0, about.get(&sets).clone());
+        match what {
+            Move::Confirm { automatic } => {
+                let basis = if automatic { Basis::AutomaticMatch } else { SEEN };
+                last.insert(by, logs.confirm(member, &about, basis));
+            }
+            Move::Dispute => logs.dispute(member, &about),
+            Move::RetractLast { restore } => {
+                if let Some(place) = last.remove(&by) {
+                    logs.retract_and(member, &place, restore);
+                }
+            }
+            Move::Amend => sets.push(logs.widen(member, &about, true, false)),
+            Move::Variant { test } => sets.push(logs.widen(member, &about, false, test)),
+            Move::Renew { days } => logs.renew(member, &about.1, START_MS + days * 86_400_000),
+            Move::FutureVersion => logs.say_in_a_future_version(member, &about.1),
+            Move::Wait { hours } => logs.later(hours * 3_600_000),
+        }
+    }
+    sets
 }
 
 proptest! {
     #[test]
-    fn any_interleaving_of_the_logs_gives_the_same_case(
+    fn any_interleaving_of_the_logs_gives_the_same_cases(
         moves in moves(),
-        choices in proptest::collection::vec(any::<u8>(), 0..40),
+        choices in proptest::collection::vec(any::<u8>(), 0..60),
     ) {
         let mut logs = Logs::new();
-        let case = logs.assert("tiktok", Review::OneHuman);
-        let mut last = BTreeMap::from([(0, case.1.clone())]);
-        for step in moves {
-            match step {
-                Move::Confirm(member) if member != 0 => {
-                    let place = logs.confirm(MEMBERS[member].0, &case, SEEN);
-                    last.insert(member, place);
-                }
-                Move::Dispute(member) if member != 0 => logs.dispute(MEMBERS[member].0, &case),
-                Move::RetractLast(member) => {
-                    if let Some(place) = last.remove(&member) {
-                        logs.retract(MEMBERS[member].0, &place);
-                    }
-                }
-                _ => {}
-            }
-        }
+        let names = play(&mut logs, moves);
         let (one, other) = (logs.fold(&[]), logs.fold(&choices));
-        let (one, other) = (one.set(&case.0).unwrap(), other.set(&case.0).unwrap());
-        prop_assert_eq!(&one.opinions, &other.opinions);
-        prop_assert_eq!(&one.standing, &other.standing);
-        prop_assert_eq!(one.state(SOON), other.state(SOON));
+        for (name, _) in names {
+            let (one, other) = (one.set(&name), other.set(&name));
+            prop_assert_eq!(one.is_some(), other.is_some());
+            let (Some(one), Some(other)) = (one, other) else { continue };
+            prop_assert_eq!(&one.opinions, &other.opinions);
+            prop_assert_eq!(&one.renewals, &other.renewals);
+            prop_assert_eq!(&one.standing, &other.standing);
+            prop_assert_eq!(one.unreadable, other.unreadable);
+            prop_assert_eq!(one.subject, other.subject);
+        }
+    }
+
+    #[test]
+    fn whatever_one_organisation_says_a_case_ends_with_its_first_term(
+        moves in moves(),
+        hours in 6_u64..3_000,
+    ) {
+        let mut logs = Logs::new();
+        // Only the owner of facebook and instagram speaks, of a case that nobody else stands by.
+        let mut moves = moves;
+        moves.iter_mut().for_each(|(by, _, _)| *by = 1 + *by % 2);
+        let names = play(&mut logs, moves);
+        let (case, _) = &names[0];
+        let cases = logs.fold(&[]);
+        let set = cases.set(case).unwrap();
+        // The author's own word is the other organisation: without it one is left.
+        let mut opinions = set.opinions.clone();
+        opinions.remove(&name("tiktok"));
+        let organisation = |member: &MemberName| {
+            logs.charter.charter.organisation_of(member).cloned()
+        };
+        let rules = Rules { organisation: &organisation, confirm_quorum: 2, dispute_quorum: 2 };
+        let alone = Standing::of(&opinions, &set.renewals, u64::MAX, &rules);
+        let first = opinions.values().filter_map(|opinion| opinion.stood_since_ms).min();
+        if let Some(first) = first {
+            let now = first + hours * 3_600_000;
+            prop_assert!(matches!(alone.state(now), State::Lapsed | State::Retracted));
+        }
     }
 }
 

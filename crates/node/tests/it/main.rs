@@ -3,8 +3,11 @@
 
 mod coalition;
 mod desk;
+mod faulty;
 mod fold;
 mod policy;
 mod recovery;
+mod replicate;
 mod seen;
 mod story;
+mod unreachable;

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use watchfire_api::frame::{self, Frame, MAX_FRAME_ENTRIES, encode_records, split};
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{ReceiptRequest, SizeAnswer};
+use watchfire_api::wire::{ReceiptAnswer, ReceiptRequest, SizeAnswer};
 use watchfire_signal::name::MemberName;
 use watchfire_tlog::tile::{Tile, TileKind, encode_bundle, encode_hashes};
 use watchfire_tlog::{Entry, Extension, Source};
@@ -219,8 +219,26 @@ pub(crate) async fn receipts(
     let body = read_body(request.into_body(), RECEIPT_BYTES).await?;
     signer.check_body(&body).map_err(refusal)?;
     let ReceiptRequest { effective } = json(&body)?;
-    server.node.receipt(&member, &effective);
+    let noted = server.node.receipt(&member, &effective).await;
+    noted.map_err(|error| Failure::internal(&error))?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Up to which size logs are effective at this node, for a member that has no address to be told at.
+#[utoipa::path(
+    get, path = "/log/{member}/receipts", tag = "log", params(("member" = String, Path)),
+    responses(
+        (status = 200, body = ReceiptAnswer),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn effective(
+    State(server): State<Arc<Server>>,
+    Signer(signer): Signer,
+    Named(member): Named<MemberName>,
+) -> Result<Json<ReceiptAnswer>, Failure> {
+    same_member(&signer, &member)?;
+    Ok(Json(ReceiptAnswer { effective: server.node.receipts().here() }))
 }
 
 /// A member's log as this node holds it.

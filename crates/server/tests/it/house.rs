@@ -86,6 +86,9 @@ impl Peer for HttpPeer {
     async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
         self.0.receipt(effective).await.map_err(|error| PeerError(error.to_string()))
     }
+    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+        self.0.receipts().await.map_err(|error| PeerError(error.to_string()))
+    }
 }
 
 /// One member: its node behind its socket.

@@ -47,7 +47,11 @@ impl PublicLog {
     }
 
     /// Reads a file of the log; `None` where there is none.
-    async fn file(&self, path: &str, limit: usize) -> Result<Option<Bytes>, SourceError> {
+    pub(super) async fn file(
+        &self,
+        path: &str,
+        limit: usize,
+    ) -> Result<Option<Bytes>, SourceError> {
         let url = Url::parse(&format!("{}/{path}", self.address)).map_err(broken)?;
         let request = self.out.request(Method::GET, &url);
         let request = request.map_err(|error| SourceError::Refused(error.to_string()))?;

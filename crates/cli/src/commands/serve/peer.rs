@@ -36,6 +36,10 @@ impl Peer for HttpPeer {
     async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
         self.client.receipt(effective).await.map_err(told)
     }
+
+    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+        self.client.receipts().await.map_err(told)
+    }
 }
 
 fn told(error: SourceError) -> PeerError {

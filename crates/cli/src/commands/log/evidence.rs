@@ -1,0 +1,78 @@
+//! `watchfire log evidence`: the proofs that a member's log has shown two histories, each checked.
+
+use clap::Args;
+use serde::Serialize;
+use watchfire_api::wire::{self, ForkProof};
+
+use super::Which;
+use crate::{
+    exit::{Answer, Ended, OrEnvironment, environment},
+    output::Output,
+};
+
+/// The longest answer: a log is frozen at its first fork, so proofs are few.
+const MAX_EVIDENCE_BYTES: usize = 1 << 20;
+
+/// Show the proofs that a member's log has shown two histories.
+///
+/// A proof is two checkpoints signed by the member that cannot both be true. It convicts by itself: with
+/// --json it can be stored and carried anywhere, and anyone with the member's key can check it. Each proof
+/// is checked here, whoever shows it. Exit code 1 when a proof convicts, 0 when there is none.
+///
+/// Example:
+///   watchfire log evidence http://127.0.0.1:7001/log/tiktok --charter charter.cbor
+///   watchfire log evidence https://watchfire.example/log/tiktok --key 3d40… --json
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Evidence {
+    #[command(flatten)]
+    which: Which,
+}
+
+/// What was found.
+#[derive(Debug, Serialize)]
+struct Found {
+    log: String,
+    key: String,
+    forked: bool,
+    proofs: Vec<ForkProof>,
+    /// What was shown as a proof and is none.
+    refused: usize,
+}
+
+/// Runs the command.
+pub(super) async fn run(evidence: &Evidence, output: &Output) -> Ended {
+    let log = evidence.which.open()?;
+    let (origin, key) = evidence.which.expected(&log).await?;
+    let answer = log.file("evidence", MAX_EVIDENCE_BYTES).await?;
+    let answer = answer.ok_or_else(|| environment("this node knows no such log"))?;
+    let shown: wire::Evidence =
+        serde_json::from_slice(&answer).or_environment("the answer of the node")?;
+    let convicts =
+        |shown: &ForkProof| shown.proof().is_some_and(|proof| proof.check(&origin, &key));
+    let (proofs, refused): (Vec<_>, Vec<_>) = shown.proofs.into_iter().partition(convicts);
+    let found = Found {
+        log: origin.to_string(),
+        key: key.to_string(),
+        forked: !proofs.is_empty(),
+        proofs,
+        refused: refused.len(),
+    };
+    output.answer(&found, || text(&found))?;
+    Ok(Answer::of(!found.forked))
+}
+
+fn text(found: &Found) -> String {
+    let mut lines = vec![if found.forked {
+        format!("{}: FORKED; {} proofs by its own key {}", found.log, found.proofs.len(), found.key)
+    } else {
+        format!("{}: no proof of a second history is known there", found.log)
+    }];
+    for proof in &found.proofs {
+        lines.push(format!("believed:\n{}\nshown:\n{}", proof.ours.trim(), proof.theirs.trim()));
+    }
+    if found.refused > 0 {
+        lines.push(format!("{} shown as proofs that prove nothing", found.refused));
+    }
+    lines.join("\n")
+}

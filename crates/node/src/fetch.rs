@@ -1,0 +1,183 @@
+//! Asks the other members of a group for records that came as holes, and puts them in their place.
+//!
+//! **Invariant:** a record is filled in only where it opens under its leaf.
+//! **Invariant:** whatever a member withholds costs the others a bounded number of requests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, mpsc};
+use watchfire_signal::{
+    name::{LogName, MemberName},
+    record::{Leaf, open},
+};
+use watchfire_store::{Store, StoreError};
+use watchfire_tlog::Origin;
+
+use crate::{clock::Random, peer::Peer, place::Place, replicate::jittered};
+
+/// Holes of one log that are remembered; the rest is found again at the next start.
+pub const MAX_HOLES: usize = 65_536;
+/// Records asked for at once; what `GET …/records` takes.
+pub const MAX_ASKED: usize = 256;
+/// The first wait before everybody is asked again for what is still missing.
+const BACKOFF_START: Duration = Duration::from_secs(1);
+/// The longest such wait. New holes do not shorten it, so that a member that makes holes without
+/// end costs no more than one request a log, a peer and a minute.
+const BACKOFF_END: Duration = Duration::from_secs(60);
+/// Filled places on their way to the fold.
+pub const FILLED: usize = 1_024;
+
+/// Records that we may have and do not. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Holes {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    open: Mutex<BTreeMap<LogName, BTreeSet<u64>>>,
+    more: Notify,
+}
+
+impl Holes {
+    /// Notes a hole.
+    pub fn add(&self, place: &Place) {
+        let mut open = self.open();
+        let indices = open.entry(place.log.clone()).or_default();
+        if indices.len() < MAX_HOLES && indices.insert(place.index) {
+            self.shared.more.notify_one();
+        }
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.open().values().map(BTreeSet::len).sum()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn close(&self, place: &Place) {
+        let mut open = self.open();
+        if let Some(indices) = open.get_mut(&place.log) {
+            indices.remove(&place.index);
+            if indices.is_empty() {
+                open.remove(&place.log);
+            }
+        }
+    }
+
+    /// Some holes of each log, from where the last round ended.
+    fn some(&self, after: &BTreeMap<LogName, u64>) -> Vec<(LogName, Vec<u64>)> {
+        let open = self.open();
+        let some = |(log, indices): (&LogName, &BTreeSet<u64>)| {
+            let from = after.get(log).map_or(0, |last| last + 1);
+            let turn = indices.range(from..).chain(indices.range(..from));
+            (log.clone(), turn.copied().take(MAX_ASKED).collect())
+        };
+        open.iter().map(some).collect()
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<LogName, BTreeSet<u64>>> {
+        self.shared.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Fills holes. One task.
+pub struct Fetcher {
+    /// What is missing.
+    pub holes: Holes,
+    /// Where records belong.
+    pub store: Arc<dyn Store>,
+    /// Who may have them: the members that can be reached.
+    pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
+    /// For waits.
+    pub random: Arc<dyn Random>,
+    /// Told which places have their record now.
+    pub filled: mpsc::Sender<Place>,
+}
+
+impl Fetcher {
+    /// Asks for what is missing, for as long as the node runs.
+    pub async fn run(self) {
+        let mut wait = BACKOFF_START;
+        let mut after = BTreeMap::new();
+        loop {
+            while self.holes.is_empty() {
+                self.holes.shared.more.notified().await;
+                wait = BACKOFF_START;
+            }
+            let before = self.holes.len();
+            for (log, indices) in self.holes.some(&after) {
+                if let Some(last) = indices.last() {
+                    after.insert(log.clone(), *last);
+                }
+                if let Err(error) = self.fetch(&log, indices).await {
+                    tracing::error!(%error, %log, "a record could not be put in its place");
+                }
+            }
+            // What fills up goes on at once; what does not is asked for less and less often.
+            let progress = self.holes.len() < before;
+            wait = if progress { BACKOFF_START } else { (wait * 2).min(BACKOFF_END) };
+            tokio::time::sleep(jittered(wait, &*self.random)).await;
+        }
+    }
+
+    /// Asks the author, then the others, until nothing of this is missing any more.
+    async fn fetch(&self, log: &LogName, mut missing: Vec<u64>) -> Result<(), StoreError> {
+        let Ok(origin) = Origin::new(log.to_string()) else { return Ok(()) };
+        let author = self.peers.get(&log.member);
+        let others = self.peers.iter().filter(|(member, _)| **member != log.member);
+        for peer in author.into_iter().chain(others.map(|(_, peer)| peer)) {
+            if missing.is_empty() {
+                return Ok(());
+            }
+            let records = match peer.source(log).records(&missing).await {
+                Ok(records) => records,
+                Err(error) => {
+                    tracing::debug!(%error, %log, "a peer does not say whether it has records");
+                    continue;
+                }
+            };
+            let mut found = BTreeSet::new();
+            for (&index, record) in missing.iter().zip(records) {
+                if let Some(record) = record
+                    && self.fill(&origin, index, record).await?
+                {
+                    found.insert(index);
+                    let place = Place { log: log.clone(), index };
+                    self.holes.close(&place);
+                    // The fold has gone: the node stops, and folds it at its next start.
+                    let _stopping = self.filled.send(place).await;
+                }
+            }
+            missing.retain(|index| !found.contains(index));
+        }
+        Ok(())
+    }
+
+    /// Puts a record in its place; false where it is not the one that belongs there.
+    async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<bool, StoreError> {
+        let held = self.store.held(log, index, 1).await?;
+        let Some(held) = held.into_iter().find(|held| held.index == index) else {
+            return Ok(false);
+        };
+        let fits = Leaf::decode(&held.entry.leaf).is_ok_and(|leaf| open(&leaf, &record).is_ok());
+        if fits {
+            self.store.fill(log, index, record).await?;
+        } else {
+            metrics::counter!("watchfire_records_refused_total", "member" => "relay").increment(1);
+            tracing::warn!(%log, index, "a record that was fetched does not belong to its leaf");
+        }
+        Ok(fits)
+    }
+}

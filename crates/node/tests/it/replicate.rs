@@ -1,0 +1,298 @@
+//! The boundary of trust between members: forks, forgeries, withheld records, cut wires, broken disks.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use futures_util::StreamExt;
+use tokio::sync::watch;
+use watchfire_node::{
+    Node, Readiness,
+    peer::Peer,
+    raise::RaiseError,
+    receipts::{Point, Receipts},
+    replicate::TakeError,
+    standing::{PROVISIONAL_MAX_MS, State},
+};
+use watchfire_signal::{charter::SignedCharter, commitment::Commitment, pdq::Pdq, value::Signal};
+use watchfire_store::{MemoryStore, Store};
+use watchfire_tlog::{Checkpoint, Extension, Hash, Origin, SignedCheckpoint};
+
+use crate::{
+    coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, key, name, start},
+    faulty::{Disk, Fault, FaultyPeer, FaultyStore},
+};
+
+const MEMBERS: [(&str, &str); 3] = [("ant", "a"), ("bee", "b"), ("cat", "c")];
+
+type Peers = BTreeMap<watchfire_signal::name::MemberName, Arc<dyn Peer>>;
+
+fn store() -> Arc<dyn Store> {
+    Arc::new(MemoryStore::new())
+}
+
+fn picture(byte: u8) -> Signal {
+    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+}
+
+fn wire(store: &Arc<dyn Store>) -> Arc<TestPeer> {
+    Arc::new(TestPeer { store: store.clone(), up: watch::Sender::new(true) })
+}
+
+fn coalition() -> SignedCharter {
+    charter(&MEMBERS, 2)
+}
+
+async fn member(me: &str, store: &Arc<dyn Store>, peers: Peers, seed: u64) -> Stage {
+    let (charter, clock) = (coalition(), TestClock::new());
+    let store = store.clone();
+    start(Cast { me, charter: &charter, store, trust: &[], peers, clock, seed }).await
+}
+
+/// A member that nobody is linked to, with a store of its own.
+async fn author(me: &str, seed: u64) -> (Stage, Arc<dyn Store>) {
+    let store = store();
+    (member(me, &store, BTreeMap::new(), seed).await, store)
+}
+
+async fn raise(stage: &Stage, byte: u8) -> Commitment {
+    stage.node.raise(alert(vec![picture(byte)]), None).await.unwrap().commitment
+}
+
+async fn until(mut there: impl FnMut() -> bool) {
+    while !there() {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn knows(node: &Node, case: &Commitment) {
+    until(|| node.alert(case).is_some()).await;
+}
+
+fn origin(node: &Node, member: &str) -> Origin {
+    Origin::new(node.charter().log_of(&name(member)).unwrap().to_string()).unwrap()
+}
+
+/// What a store hands out of a member's log from an index on.
+async fn more(store: &Arc<dyn Store>, node: &Node, member: &str, from: u64) -> Extension {
+    let mut stream = store.read(&origin(node, member)).follow(from).await.unwrap();
+    stream.next().await.unwrap().unwrap()
+}
+
+#[tokio::test]
+async fn a_log_that_does_not_begin_as_before_is_frozen_for_good_and_the_others_go_on() {
+    let (bee, told) = author("bee", 1).await;
+    let (other_bee, contradicted) = author("bee", 2).await;
+    let (cat, cats) = author("cat", 3).await;
+    let mine = store();
+    let peers = |bees: &Arc<dyn Store>| -> Peers {
+        BTreeMap::from([
+            (name("bee"), wire(bees) as Arc<dyn Peer>),
+            (name("cat"), wire(&cats) as Arc<dyn Peer>),
+        ])
+    };
+    let believed = raise(&bee, 1).await;
+    let ant = member("ant", &mine, peers(&told), 4).await;
+    knows(&ant.node, &believed).await;
+    ant.node.stop().await;
+
+    // The same key signs another history, longer than the first.
+    let mut lies = Vec::new();
+    for byte in 2..5 {
+        lies.push(raise(&other_bee, byte).await);
+    }
+    let ant = member("ant", &mine, peers(&contradicted), 5).await;
+    let forked = loop {
+        let proofs = ant.node.evidence(&name("bee")).await.unwrap();
+        if !proofs.is_empty() {
+            break proofs;
+        }
+        tokio::task::yield_now().await;
+    };
+    let bees = origin(&ant.node, "bee");
+    assert!(forked[0].check(&bees, &key("bee").public()), "anyone can check it");
+    assert!(!forked[0].check(&bees, &key("cat").public()));
+    let of_cat = raise(&cat, 6).await;
+    knows(&ant.node, &of_cat).await;
+    assert!(lies.iter().all(|lie| ant.node.alert(lie).is_none()));
+    assert!(ant.node.alert(&believed).is_some(), "what was said before stands");
+    ant.node.stop().await;
+
+    // It goes back to its first story: too late.
+    raise(&bee, 7).await;
+    let ant = member("ant", &mine, peers(&told), 6).await;
+    let taken = ant.node.accept(&name("bee"), more(&told, &ant.node, "bee", 1).await).await;
+    assert!(matches!(taken, Err(TakeError::Frozen(_))), "{taken:?}");
+    let of_cat = raise(&cat, 8).await;
+    knows(&ant.node, &of_cat).await;
+    assert_eq!(ant.node.held().await.unwrap()[&name("bee")], 1);
+    assert_eq!(ant.node.evidence(&name("bee")).await.unwrap(), forked);
+}
+
+#[tokio::test]
+async fn two_heads_of_one_size_freeze_a_log() {
+    let ((bee, told), (other_bee, contradicted)) = (author("bee", 1).await, author("bee", 2).await);
+    let (ant, _) = author("ant", 3).await;
+    let believed = raise(&bee, 1).await;
+    let lie = raise(&other_bee, 2).await;
+    let first = more(&told, &ant.node, "bee", 0).await;
+    assert_eq!(ant.node.accept(&name("bee"), first).await.unwrap(), Some(1));
+    let second = more(&contradicted, &ant.node, "bee", 0).await;
+    let taken = ant.node.accept(&name("bee"), second).await;
+    assert!(matches!(taken, Err(TakeError::Frozen(_))), "{taken:?}");
+    knows(&ant.node, &believed).await;
+    assert!(ant.node.alert(&lie).is_none());
+    assert_eq!(ant.node.evidence(&name("bee")).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nothing_under_a_forged_checkpoint_is_folded() {
+    let (bee, bees) = author("bee", 1).await;
+    let (ant, mine) = author("ant", 2).await;
+    let case = raise(&bee, 1).await;
+    let real = more(&bees, &ant.node, "bee", 0).await;
+    let sign = |size: u64, root: Hash, signer: &str| {
+        let checkpoint = Checkpoint { origin: origin(&ant.node, "bee"), size, root };
+        SignedCheckpoint::sign(&checkpoint, &key(signer))
+    };
+    let root = real.entries[0].leaf_hash();
+    for checkpoint in
+        [sign(1, root, "cat"), sign(1, Hash([7; 32]), "bee"), SignedCheckpoint::new("")]
+    {
+        let forged = Extension { checkpoint, ..real.clone() };
+        let taken = ant.node.accept(&name("bee"), forged).await;
+        assert!(matches!(taken, Err(TakeError::Unproven(_))), "{taken:?}");
+    }
+    assert!(mine.held(&origin(&ant.node, "bee"), 0, 1).await.unwrap().is_empty());
+    assert_eq!(ant.node.accept(&name("bee"), real).await.unwrap(), Some(1));
+    knows(&ant.node, &case).await;
+}
+
+#[tokio::test]
+async fn more_than_fits_between_two_checkpoints_is_refused_with_the_limit() {
+    let (ant, _) = author("ant", 1).await;
+    let mut frontier = watchfire_tlog::Frontier::new();
+    let entries = (0..5_000_u32)
+        .map(|number| watchfire_tlog::Entry::new(number.to_be_bytes().to_vec(), None))
+        .inspect(|entry| frontier.append(entry.leaf_hash()))
+        .collect();
+    let checkpoint =
+        Checkpoint { origin: origin(&ant.node, "bee"), size: 5_000, root: frontier.root() };
+    let checkpoint = SignedCheckpoint::sign(&checkpoint, &key("bee"));
+    let taken = ant.node.accept(&name("bee"), Extension { from: 0, entries, checkpoint }).await;
+    assert!(matches!(taken, Err(TakeError::TooMuch { entries: 5_000, .. })), "{taken:?}");
+}
+
+#[tokio::test]
+async fn a_foreign_record_is_dropped_and_the_right_one_is_fetched_from_whoever_has_it() {
+    let (bee, bees) = author("bee", 1).await;
+    let case = raise(&bee, 1).await;
+    raise(&bee, 2).await;
+    // The author's node does not give the record, the other member gives a wrong one at first.
+    let cats = store();
+    let cat = member("cat", &cats, BTreeMap::from([(name("bee"), wire(&bees) as _)]), 2).await;
+    knows(&cat.node, &case).await;
+    let liar = FaultyPeer::new(&cats, Fault::WrongRecords);
+    let stingy = FaultyPeer::new(&bees, Fault::Withholds);
+    let mine = store();
+    let (ant, _) = author("ant", 3).await;
+    let mut withheld = more(&bees, &ant.node, "bee", 0).await;
+    ant.node.stop().await;
+    let stolen = withheld.entries[1].record.clone();
+    withheld.entries[0].record = stolen;
+
+    let peers =
+        BTreeMap::from([(name("bee"), stingy as Arc<dyn Peer>), (name("cat"), liar.clone() as _)]);
+    let ant = member("ant", &mine, peers, 4).await;
+    ant.node.accept(&name("bee"), withheld).await.unwrap();
+    knows(&ant.node, &case).await;
+    let there = |node: &Node| node.alert(&case).unwrap().set.alert.is_some();
+    let bees_log = origin(&ant.node, "bee");
+    let record = async || mine.held(&bees_log, 0, 1).await.unwrap()[0].entry.record.clone();
+    assert!(!there(&ant.node) && record().await.is_none(), "a hole");
+    assert!(ant.node.judge(&[picture(1)]).reasons.is_empty());
+    liar.fault.send_replace(Fault::None);
+    until(|| there(&ant.node)).await;
+    let right = bees.held(&bees_log, 0, 1).await.unwrap()[0].entry.record.clone();
+    assert_eq!(record().await, right);
+    assert!(!ant.node.judge(&[picture(1)]).reasons.is_empty(), "it is found now");
+}
+
+#[tokio::test]
+async fn a_wire_that_was_cut_catches_up_when_it_stands_again() {
+    let (bee, bees) = author("bee", 1).await;
+    let wire = wire(&bees);
+    let mine = store();
+    let ant = member("ant", &mine, BTreeMap::from([(name("bee"), wire.clone() as _)]), 2).await;
+    let before = raise(&bee, 1).await;
+    knows(&ant.node, &before).await;
+    wire.up.send_replace(false);
+    until(|| ant.node.events().links().get(&name("bee")).is_some_and(|link| !link.up)).await;
+    let during = raise(&bee, 2).await;
+    assert!(ant.node.alert(&during).is_none());
+    wire.up.send_replace(true);
+    knows(&ant.node, &during).await;
+}
+
+#[tokio::test]
+async fn what_the_disk_has_not_taken_no_follower_sees_and_no_caller_is_told() {
+    let disk = watch::Sender::new(Disk::Works);
+    let broken = Arc::new(FaultyStore { store: store(), disk });
+    let bees = broken.clone() as Arc<dyn Store>;
+    let bee = member("bee", &bees, BTreeMap::new(), 1).await;
+    let mine = store();
+    let ant = member("ant", &mine, BTreeMap::from([(name("bee"), wire(&bees) as _)]), 2).await;
+    let first = raise(&bee, 1).await;
+    knows(&ant.node, &first).await;
+
+    broken.disk.send_replace(Disk::Hangs);
+    let node = bee.node.clone();
+    let raising = tokio::spawn(async move { node.raise(alert(vec![picture(2)]), None).await });
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!raising.is_finished(), "nobody is told");
+    assert_eq!(ant.node.held().await.unwrap()[&name("bee")], 1);
+    broken.disk.send_replace(Disk::Fails);
+    assert!(matches!(raising.await.unwrap(), Err(RaiseError::Publish(_))));
+    until(|| matches!(bee.node.readiness(), Readiness::Failed(_))).await;
+    broken.disk.send_replace(Disk::Works);
+    let again = bee.node.raise(alert(vec![picture(3)]), None).await;
+    assert!(again.is_err(), "it signs nothing more before a start has looked into the log");
+    assert_eq!(ant.node.held().await.unwrap()[&name("bee")], 1);
+}
+
+#[tokio::test]
+async fn two_requests_with_one_key_at_a_time_raise_one_alert() {
+    let (bee, bees) = author("bee", 1).await;
+    let raise = |byte| bee.node.raise(alert(vec![picture(byte)]), Some(b"one key".to_vec()));
+    let (one, other) = tokio::join!(raise(1), raise(1));
+    assert_eq!(one.unwrap(), other.unwrap());
+    assert_eq!(bees.logs().await.unwrap()[0].size, 1);
+}
+
+#[tokio::test]
+async fn a_lapsed_case_stays_lapsed_when_the_clock_was_set_back_during_a_restart() {
+    let (bee, bees) = author("bee", 1).await;
+    let case = raise(&bee, 1).await;
+    bee.clock.advance_ms(PROVISIONAL_MAX_MS + 1);
+    raise(&bee, 2).await;
+    assert_eq!(bee.node.alert(&case).unwrap().state, State::Lapsed);
+    bee.node.stop().await;
+    let bee = member("bee", &bees, BTreeMap::new(), 2).await;
+    assert_eq!(bee.node.alert(&case).unwrap().state, State::Lapsed);
+}
+
+#[test]
+fn a_receipt_covers_nothing_that_is_not_there_and_goes_back_with_its_member() {
+    let receipts = Receipts::default();
+    let log = coalition().charter.log_of(&name("ant")).unwrap();
+    let bee = name("bee");
+    let told = |size, held, told_ms| receipts.told(&bee, &log, Point { size, told_ms }, held);
+    assert!(told(u64::MAX, 3, 10));
+    assert_eq!(receipts.at(&bee, &log), Some(3));
+    assert_eq!(receipts.effective_at(&bee, &log, 3), None, "there is no such entry yet");
+    // Restored from a backup, the member holds less, and later more again.
+    assert!(told(1, 4, 20));
+    assert_eq!(receipts.effective_at(&bee, &log, 2), None);
+    assert!(told(4, 4, 30));
+    assert_eq!(receipts.effective_at(&bee, &log, 2), Some(30));
+}

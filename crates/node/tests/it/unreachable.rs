@@ -1,0 +1,135 @@
+//! Members without an address: they go to the others, and are full members all the same.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex},
+};
+
+use async_trait::async_trait;
+use watchfire_node::{
+    Node,
+    peer::{Peer, PeerError},
+};
+use watchfire_signal::{
+    charter::{Group, SignedCharter},
+    name::{LogName, MemberName},
+    pdq::Pdq,
+    value::Signal,
+};
+use watchfire_store::{MemoryStore, Store};
+use watchfire_tlog::{Extension, Origin, Source};
+
+use crate::coalition::{Cast, Stage, TestClock, alert, charter_with, name, start};
+
+const MEMBERS: [(&str, &str); 3] = [("ant", "a"), ("bee", "b"), ("cat", "c")];
+
+/// A node as a member that comes to it sees it.
+struct Visited {
+    visitor: MemberName,
+    node: Arc<Node>,
+    store: Arc<dyn Store>,
+    pushed: Mutex<Vec<Extension>>,
+}
+
+#[async_trait]
+impl Peer for Visited {
+    fn source(&self, log: &LogName) -> Arc<dyn Source> {
+        self.store.read(&Origin::new(log.to_string()).unwrap())
+    }
+
+    async fn push(&self, _log: &LogName, more: &Extension) -> Result<u64, PeerError> {
+        self.pushed.lock().unwrap().push(more.clone());
+        let taken = self.node.accept(&self.visitor, more.clone()).await;
+        Ok(taken.map_err(|error| PeerError(error.to_string()))?.unwrap())
+    }
+
+    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+        let noted = self.node.receipt(&self.visitor, effective).await;
+        noted.map_err(|error| PeerError(error.to_string()))
+    }
+
+    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+        Ok(self.node.receipts().here())
+    }
+}
+
+/// A charter in which only some have an address; `insiders` is a group of two.
+fn charter(reachable: &[&str], insiders: [&str; 2]) -> SignedCharter {
+    charter_with(&MEMBERS, 2, |charter| {
+        for member in &mut charter.members {
+            if !reachable.contains(&member.name.as_str()) {
+                member.address = None;
+            }
+        }
+        charter.groups =
+            vec![Group { name: "insiders".parse().unwrap(), members: insiders.map(name).into() }];
+    })
+}
+
+struct House {
+    stage: Stage,
+    store: Arc<dyn Store>,
+}
+
+impl House {
+    async fn open(me: &str, charter: &SignedCharter, hosts: &[Arc<Visited>]) -> House {
+        let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+        let peers = hosts.iter().map(|host| (host.node.me().clone(), host.clone() as _)).collect();
+        let seed = u64::from(me.as_bytes()[0]);
+        let (trust, clock) = (&[][..], TestClock::new());
+        let stage =
+            start(Cast { me, charter, store: store.clone(), trust, peers, clock, seed }).await;
+        House { stage, store }
+    }
+
+    fn visited_by(&self, visitor: &str) -> Arc<Visited> {
+        let (node, store) = (self.stage.node.clone(), self.store.clone());
+        Arc::new(Visited { visitor: name(visitor), node, store, pushed: Mutex::default() })
+    }
+}
+
+fn picture(byte: u8) -> Signal {
+    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+}
+
+async fn until(mut there: impl FnMut() -> bool) {
+    while !there() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn two_members_that_nobody_can_reach_see_each_other_and_learn_of_receipts() {
+    let charter = charter(&["bee"], ["ant", "cat"]);
+    let bee = House::open("bee", &charter, &[]).await;
+    let ant = House::open("ant", &charter, &[bee.visited_by("ant")]).await;
+    let cat = House::open("cat", &charter, &[bee.visited_by("cat")]).await;
+    let case = ant.stage.node.raise(alert(vec![picture(1)]), None).await.unwrap().commitment;
+    until(|| cat.stage.node.alert(&case).is_some()).await;
+    let known = cat.stage.node.alert(&case).unwrap();
+    assert_eq!(known.set.author(), &name("ant"));
+    assert!(known.set.alert.is_some(), "with its record");
+    let protected = |node: &Node| node.alert(&case).unwrap().effective_at_ms[&name("bee")];
+    until(|| protected(&ant.stage.node).is_some()).await;
+}
+
+#[tokio::test]
+async fn what_is_brought_to_a_member_outside_the_group_has_no_record() {
+    let charter = charter(&["bee", "cat"], ["ant", "cat"]);
+    let bee = House::open("bee", &charter, &[]).await;
+    let cat = House::open("cat", &charter, &[]).await;
+    let (at_bee, at_cat) = (bee.visited_by("ant"), cat.visited_by("ant"));
+    let ant = House::open("ant", &charter, &[at_bee.clone(), at_cat.clone()]).await;
+    let mut secret = alert(vec![picture(2)]);
+    secret.group = "insiders".parse().unwrap();
+    let case = ant.stage.node.raise(secret, None).await.unwrap().commitment;
+    for house in [&bee, &cat] {
+        until(|| house.stage.node.alert(&case).is_some()).await;
+    }
+    let records = |visited: &Visited| {
+        let pushed = visited.pushed.lock().unwrap();
+        let entries = pushed.iter().flat_map(|more| more.entries.iter());
+        entries.map(|entry| entry.record.is_some()).collect::<Vec<_>>()
+    };
+    assert_eq!((records(&at_bee), records(&at_cat)), (vec![false], vec![true]));
+}

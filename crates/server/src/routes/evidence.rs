@@ -1,0 +1,38 @@
+//! The proofs that a member's log has shown two histories, for anyone to check and carry on.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use watchfire_api::problem::{Problem, ProblemKind};
+use watchfire_api::wire::{Evidence, ForkProof};
+use watchfire_signal::name::MemberName;
+
+use crate::answer::Failure;
+use crate::input::Named;
+use crate::member::Asker;
+use crate::server::Server;
+
+/// The proofs that a member's log has shown two histories; none, as long as it has not.
+///
+/// Each holds two checkpoints signed by the member that cannot both be true, so it convicts by itself, wherever it
+/// is read. Such a log is frozen at this node.
+#[utoipa::path(
+    get, path = "/log/{member}/evidence", tag = "log", params(("member" = String, Path)),
+    responses(
+        (status = 200, body = Evidence),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn evidence(
+    State(server): State<Arc<Server>>,
+    asker: Asker,
+    Named(member): Named<MemberName>,
+) -> Result<Json<Evidence>, Failure> {
+    let _place = server.places.request(asker.name())?;
+    let unknown = || Failure::new(ProblemKind::NotFound, format!("no member {member}"));
+    let log = server.node.charter().log_of(&member).ok_or_else(unknown)?;
+    let proofs = server.node.evidence(&member).await;
+    let proofs = proofs.map_err(|error| Failure::internal(&error))?;
+    Ok(Json(Evidence { log, proofs: proofs.iter().map(ForkProof::from).collect() }))
+}
