@@ -3,5 +3,6 @@
 //! These tests need what `scripts/services.sh install` installs; `make test` runs it, and them. Plain
 //! `cargo nextest run` leaves them out (`.config/nextest.toml`).
 
+mod receivers;
 mod service;
 mod synapse;
