@@ -46,9 +46,8 @@ pub(super) fn connect(file: &Path, durability: Durability) -> Result<Connection,
     let connection = Connection::open(file)?;
     connection.busy_timeout(BUSY)?;
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
-    let wanted = durability.synchronous();
     connection.pragma_update_and_check(None, "journal_mode", "wal", |_| Ok(()))?;
-    connection.pragma_update(None, "synchronous", wanted)?;
+    connection.pragma_update(None, "synchronous", durability.synchronous())?;
     // Pages of the write-ahead log are moved into the database by a thread of our own.
     connection.pragma_update_and_check(None, "wal_autocheckpoint", 0, |_| Ok(()))?;
     // What was erased is overwritten, not only unlinked from its table.
@@ -56,12 +55,19 @@ pub(super) fn connect(file: &Path, durability: Durability) -> Result<Connection,
     connection.pragma_update(None, "cache_size", CACHE)?;
     connection.pragma_update(None, "temp_store", "memory")?;
 
+    check(&connection, durability)?;
+    Ok(connection)
+}
+
+/// Refuses a connection of which SQLite itself does not say that it commits as wanted: a file system without shared
+/// memory keeps the journal as it was, and a build of SQLite may ignore a setting; neither is an error there.
+fn check(connection: &Connection, durability: Durability) -> Result<(), OpenError> {
     let journal: String = connection.pragma_query_value(None, "journal_mode", |row| row.get(0))?;
     let synchronous: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0))?;
-    if journal != "wal" || synchronous != wanted {
+    if journal != "wal" || synchronous != durability.synchronous() {
         return Err(OpenError::Settings { journal, synchronous });
     }
-    Ok(connection)
+    Ok(())
 }
 
 /// Makes the write-ahead log as long as it will be, so that commits write over bytes that are there.
@@ -87,4 +93,42 @@ pub(super) fn reserve(connection: &Connection, wal: &Path, bytes: u64) -> Result
     connection.execute_batch("ROLLBACK")?;
     connection.pragma_update(None, "cache_size", CACHE)?;
     File::open(wal).and_then(|wal| wal.sync_all()).map_err(io)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_says_itself_that_it_commits_to_the_disk() {
+        let directory = tempfile::tempdir().unwrap();
+        for (durability, wanted) in [(Durability::Full, 2), (Durability::Off, 0)] {
+            let connection = connect(&directory.path().join("test.db"), durability).unwrap();
+            let read = |name| {
+                let read = |row: &rusqlite::Row<'_>| row.get::<_, rusqlite::types::Value>(0);
+                connection.pragma_query_value(None, name, read).unwrap()
+            };
+            assert_eq!(read("synchronous"), rusqlite::types::Value::Integer(wanted));
+            assert_eq!(read("journal_mode"), rusqlite::types::Value::Text("wal".into()));
+        }
+    }
+
+    #[test]
+    fn a_database_that_can_have_no_write_ahead_log_is_refused() {
+        // SQLite keeps the journal of a database in memory and reports no error.
+        let refused = connect(Path::new(":memory:"), Durability::Full);
+        assert!(
+            matches!(&refused, Err(OpenError::Settings { journal, .. }) if journal == "memory"),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn a_connection_that_would_acknowledge_too_early_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let connection = connect(&directory.path().join("test.db"), Durability::Off).unwrap();
+        let refused = check(&connection, Durability::Full);
+        assert!(matches!(refused, Err(OpenError::Settings { synchronous: 0, .. })), "{refused:?}");
+    }
 }
