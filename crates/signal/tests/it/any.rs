@@ -49,7 +49,7 @@ fn one_of<T: Copy + std::fmt::Debug + 'static>(all: &'static [T]) -> impl Strate
     select(all)
 }
 
-fn vpdq() -> impl Strategy<Value = Vpdq> {
+pub(crate) fn vpdq() -> impl Strategy<Value = Vpdq> {
     vec((1_u32..90, 0_u32..5_000, 0_u8..=100, any::<[u8; 32]>()), 1..12).prop_map(|steps| {
         let (mut number, mut at_ms) = (0, 0);
         let frames = steps.into_iter().map(|(frames, ms, quality, pdq)| {

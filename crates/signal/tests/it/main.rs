@@ -12,4 +12,5 @@ mod limits;
 mod lists;
 mod one_encoding;
 mod records;
+mod text_forms;
 mod tree;
