@@ -1,5 +1,10 @@
 //! Pictures hash as the reference hashes them.
 
+use std::io::Cursor;
+
+use image::metadata::Orientation;
+use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageDecoder, ImageFormat, ImageReader};
+use image::{Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
 use watchfire_media::pdq::{self, Dihedral, Fingerprint};
 use watchfire_media::picture::{self, Limits};
 use watchfire_signal::pdq::Pdq;
@@ -69,5 +74,76 @@ fn turned_hashes_are_near_those_of_turned_pictures() {
         let pixels = pdq::Pixels::new(512, 512, pdq::Layout::Rgb, &pixels).unwrap();
         let distance = pdq::hash(pixels).unwrap().pdq.distance(&original.turned(by));
         assert!(distance <= 30, "{by:?}: {distance}");
+    }
+}
+
+#[test]
+fn orientation_in_metadata_is_ignored() {
+    let bytes = corpus::file("exif/orientation-6.jpg");
+    let reader = ImageReader::with_format(Cursor::new(&bytes), ImageFormat::Jpeg);
+    let orientation = reader.into_decoder().unwrap().orientation().unwrap();
+    assert_eq!(orientation, Orientation::Rotate90, "the file asks for a turn");
+    // The segment stands behind the first two bytes and says how long it is.
+    let segment = 2 + usize::from(u16::from_be_bytes([bytes[4], bytes[5]]));
+    let plain = [&bytes[..2], &bytes[2 + segment..]].concat();
+    assert_eq!(fingerprint(&bytes), fingerprint(&plain));
+    let mut turned = image::load_from_memory(&plain).unwrap();
+    turned.apply_orientation(orientation);
+    assert!(fingerprint(&bytes).pdq.distance(&fingerprint(&png(turned)).pdq) > 60);
+}
+
+fn png(picture: impl Into<DynamicImage>) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.into().write_to(&mut bytes, ImageFormat::Png).unwrap();
+    bytes.into_inner()
+}
+
+/// Eight bits a pixel that are places in a palette, as BMP has it: rows from below, of whole words.
+fn palette_bmp(width: u32, height: u32, grey: impl Fn(u32, u32) -> u8) -> Vec<u8> {
+    let pixels_at = 14 + 40 + 4 * 256;
+    let mut bytes = b"BM".to_vec();
+    for word in [pixels_at + width * height, 0, pixels_at, 40, width, height, 1 | 8 << 16] {
+        bytes.extend(word.to_le_bytes());
+    }
+    bytes.extend([0; 24]);
+    // A palette in which no colour stands at its own number.
+    bytes.extend((0..=255_u8).flat_map(|place| [!place, !place, !place, 0]));
+    for y in (0..height).rev() {
+        bytes.extend((0..width).map(|x| !grey(x, y)));
+    }
+    bytes
+}
+
+#[test]
+fn the_same_picture_in_another_mode_has_the_same_hash() {
+    let (width, height) = (160, 120);
+    let grey = |x: u32, y: u32| {
+        let (x, y) = (f64::from(x), f64::from(y));
+        ((x * 0.11 + (y * 0.07).sin() * 2.0).sin() * (y * 0.05).cos() * 120.0 + 128.0) as u8
+    };
+    // What is left when alpha is dropped; blending it in would change the picture.
+    let alpha = |x: u32, y: u32| (x * 5 + y * 3) as u8;
+    let wide = |x: u32, y: u32| u16::from(grey(x, y)) << 8 | u16::from(alpha(x, y));
+    let rgb = RgbImage::from_fn(width, height, |x, y| Rgb([grey(x, y); 3]));
+    let expected = fingerprint(&png(rgb));
+    assert!(expected.quality > 50);
+    let l = GrayImage::from_fn(width, height, |x, y| Luma([grey(x, y)]));
+    let la = GrayAlphaImage::from_fn(width, height, |x, y| LumaA([grey(x, y), alpha(x, y)]));
+    let rgba = RgbaImage::from_fn(width, height, |x, y| {
+        let v = grey(x, y);
+        Rgba([v, v, v, alpha(x, y)])
+    });
+    let l16 = image::ImageBuffer::<Luma<u16>, _>::from_fn(width, height, |x, y| Luma([wide(x, y)]));
+    let rgb16 =
+        image::ImageBuffer::<Rgb<u16>, _>::from_fn(width, height, |x, y| Rgb([wide(x, y); 3]));
+    for (mode, bytes) in [
+        ("L", png(l)),
+        ("LA", png(la)),
+        ("RGBA", png(rgba)),
+        ("L 16", png(l16)),
+        ("RGB 16", png(rgb16)),
+        ("palette", palette_bmp(width, height, grey)),
+    ] {
+        assert_eq!(fingerprint(&bytes), expected, "{mode}");
     }
 }
