@@ -12,6 +12,8 @@ mod child;
 mod frames;
 mod ppm;
 mod probe;
+mod selection;
+mod stop;
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -23,7 +25,11 @@ use watchfire_signal::vpdq::Vpdq;
 use crate::format::{Container, Format, sniff};
 use crate::sandbox::Sandbox;
 
+use selection::Selection;
+
 pub use probe::FramesPerSecond;
+pub use selection::MAX_THINNED;
+pub use stop::Stop;
 
 /// Wall time for one video; what takes longer than ten minutes belongs to a stream.
 pub const MAX_WALL_TIME: Duration = Duration::from_mins(10);
@@ -78,6 +84,23 @@ pub enum FrameRate {
     Every,
     /// About so many a second; every frame if the video has fewer.
     PerSecond(NonZeroU32),
+    /// Every frame, of a part if one is given. Where these are too many, every second, third … of them, so that
+    /// all of it stays recognisable; longer than [`MAX_THINNED`] it is refused instead.
+    Reference {
+        /// The part; all of the video when absent.
+        part: Option<Part>,
+        /// The most frames that come out.
+        at_most: NonZeroU32,
+    },
+}
+
+/// A part of a video: frames at or after `start_ms` and not after `end_ms`, in milliseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Part {
+    /// Where it begins.
+    pub start_ms: u32,
+    /// Where it ends.
+    pub end_ms: u32,
 }
 
 /// What a video is decoded with.
@@ -95,6 +118,8 @@ pub struct Decoder {
     pub threads: usize,
     /// What one video may need.
     pub limits: Limits,
+    /// Ends all that is decoded with this.
+    pub stop: Stop,
 }
 
 impl Decoder {
@@ -110,6 +135,7 @@ impl Decoder {
             scratch,
             threads,
             limits: Limits::default(),
+            stop: Stop::default(),
         }
     }
 }
@@ -138,6 +164,15 @@ pub enum VideoError {
     /// The video took longer than the limits allow.
     #[error("the video took longer than {0:?}")]
     TooSlow(Duration),
+    /// The video is longer than can be recognised by the frames that may be listed.
+    #[error("it is longer than {MAX_THINNED:?}: say which part is meant")]
+    TooLong,
+    /// The part that is meant has no frame.
+    #[error("the span holds no frame of the video")]
+    EmptyPart,
+    /// [`Stop::stop`] was called.
+    #[error("the video was given up: nobody waits for it any more")]
+    Stopped,
     /// The decoder is not installed.
     #[error("{0} is missing: apt-get install ffmpeg")]
     NoFfmpeg(PathBuf),
@@ -167,7 +202,7 @@ pub struct VideoHash {
 /// Hashes the frames of a video. Blocks until it is done; uses threads and two child processes.
 ///
 /// # Errors
-/// [`VideoError`]; all but `NoFfmpeg`, `Sandbox` and `Io` are about the bytes and will come again.
+/// [`VideoError`]; all but `NoFfmpeg`, `Sandbox`, `Stopped` and `Io` are about the bytes and will come again.
 pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
     if bytes.is_empty() {
         return Err(VideoError::Empty);
@@ -178,33 +213,19 @@ pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHas
     copy.write_all(bytes)?;
     copy.flush()?;
     let facts = probe::probe(copy.path(), container, decoder)?;
-    let step = step(rate, facts.rate);
-    let frames = frames::hash(copy.path(), container, step, decoder)?;
-    let last_ms = frames.last().map_or(0, |(index, _)| facts.rate.time_ms(index * step));
-    let vpdq = Vpdq {
-        frames: frames
-            .into_iter()
-            .map(|(index, frame)| frame.at(index * step, facts.rate))
-            .collect(),
-    };
+    let selection = Selection::of(rate, &facts)?;
+    let frames = frames::hash(copy.path(), container, &selection, decoder)?;
+    let frames = frames.into_iter();
+    let frames = frames.map(|(index, frame)| frame.at(selection.number(index), facts.rate));
+    let frames = selection::thinned(frames.collect(), rate)?;
+    let last_ms = frames.last().map_or(0, |frame| frame.at_ms);
     Ok(VideoHash {
-        vpdq,
+        vpdq: Vpdq { frames },
         width: facts.width,
         height: facts.height,
         rate: facts.rate,
         duration_ms: facts.duration_ms.unwrap_or(u64::from(last_ms)),
     })
-}
-
-/// Of how many frames one is hashed.
-fn step(wanted: FrameRate, rate: FramesPerSecond) -> u32 {
-    match wanted {
-        FrameRate::Every => 1,
-        FrameRate::PerSecond(hashes) => {
-            let hashes_times = u64::from(rate.denominator) * u64::from(hashes.get());
-            u32::try_from(u64::from(rate.numerator) / hashes_times).unwrap_or(u32::MAX).max(1)
-        }
-    }
 }
 
 /// What ffmpeg and ffprobe are told about the input: its container and that it is one file.

@@ -4,15 +4,16 @@ use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{self, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::sync::Arc;
 use std::sync::Once;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
-use super::VideoError;
+use super::stop::{Stop, Woken};
+use super::{Decoder, VideoError};
 use crate::sandbox::{NO_LANDLOCK, SETUP_FAILED};
 
 /// How much of what a program complains about is kept; the rest is read and dropped.
@@ -28,39 +29,41 @@ pub(super) struct Child {
     child: process::Child,
     pid: Pid,
     wall_time: Duration,
-    late: Arc<AtomicBool>,
-    /// Dropped to call the watchdog off.
-    done: Option<mpsc::Sender<()>>,
-    watchdog: Option<JoinHandle<()>>,
+    stop: Stop,
+    /// Set to call the watchdog off.
+    ended: Arc<AtomicBool>,
+    /// Says why it ended the program, if it did.
+    watchdog: Option<JoinHandle<Woken>>,
     complaints: Option<JoinHandle<String>>,
 }
 
 impl Child {
-    /// Starts a command of the sandbox. `program` is what it will become.
+    /// Starts a command of the sandbox within the decoder's limits. `program` is what it will become.
     pub(super) fn start(
         mut command: Command,
         program: &Path,
-        wall_time: Duration,
+        decoder: &Decoder,
     ) -> Result<Self, VideoError> {
         if !program.exists() {
             return Err(VideoError::NoFfmpeg(program.to_owned()));
         }
+        let (stop, wall_time) = (decoder.stop.clone(), decoder.limits.wall_time);
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let complaints = child.stderr.take().map(|pipe| std::thread::spawn(|| complaints(pipe)));
-        let late = Arc::new(AtomicBool::new(false));
-        let (done, called_off) = mpsc::channel();
+        let ended = Arc::new(AtomicBool::new(false));
         let watchdog = std::thread::spawn({
-            let late = Arc::clone(&late);
+            let (stop, ended) = (stop.clone(), Arc::clone(&ended));
             move || {
-                if called_off.recv_timeout(wall_time) == Err(mpsc::RecvTimeoutError::Timeout) {
-                    late.store(true, Ordering::SeqCst);
+                let woken = stop.watch(wall_time, || ended.load(Ordering::SeqCst));
+                if woken != Woken::Ended {
                     end(pid);
                 }
+                woken
             }
         });
-        let (done, watchdog) = (Some(done), Some(watchdog));
-        Ok(Self { child, pid, wall_time, late, done, watchdog, complaints })
+        let watchdog = Some(watchdog);
+        Ok(Self { child, pid, wall_time, stop, ended, watchdog, complaints })
     }
 
     /// The program's standard output; can be had once.
@@ -70,12 +73,14 @@ impl Child {
 
     /// Waits for the program to end, and says why if it did not end well.
     pub(super) fn finish(mut self) -> Result<(), VideoError> {
-        let (status, complaint) = self.reap()?;
+        let (woken, status, complaint) = self.reap()?;
         if complaint.contains(NO_LANDLOCK) {
             warn_once();
         }
-        if self.late.load(Ordering::SeqCst) {
-            return Err(VideoError::TooSlow(self.wall_time));
+        match woken {
+            Woken::Ended => {}
+            Woken::Stopped => return Err(VideoError::Stopped),
+            Woken::Late => return Err(VideoError::TooSlow(self.wall_time)),
         }
         let complaint = complaint.replace(NO_LANDLOCK, "").trim().to_owned();
         if SIGNS_OF_TRUNCATION.iter().any(|sign| complaint.contains(sign)) {
@@ -96,17 +101,15 @@ impl Child {
 
     /// Waits, then calls the watchdog off, then releases the process number: in this order the
     /// watchdog never ends a stranger.
-    fn reap(&mut self) -> std::io::Result<(ExitStatus, String)> {
+    fn reap(&mut self) -> std::io::Result<(Woken, ExitStatus, String)> {
         let exited = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
         let wait = || rustix::process::waitid(WaitId::Pid(self.pid), exited);
         while wait().is_err_and(|error| error == rustix::io::Errno::INTR) {}
-        self.done = None;
-        if let Some(watchdog) = self.watchdog.take() {
-            let _ = watchdog.join();
-        }
+        self.stop.wake(|| self.ended.store(true, Ordering::SeqCst));
+        let woken = self.watchdog.take().and_then(|watchdog| watchdog.join().ok());
         let status = self.child.wait()?;
         let complaint = self.complaints.take().and_then(|thread| thread.join().ok());
-        Ok((status, complaint.unwrap_or_default()))
+        Ok((woken.unwrap_or(Woken::Ended), status, complaint.unwrap_or_default()))
     }
 }
 

@@ -9,6 +9,7 @@ use watchfire_signal::pdq::Pdq;
 use watchfire_signal::vpdq::Frame;
 
 use super::child::Child;
+use super::selection::Selection;
 use super::{Container, Decoder, FramesPerSecond, Limits, VideoError, input_arguments, ppm};
 use crate::pdq::{Hasher, Layout, Pixels};
 
@@ -44,15 +45,15 @@ struct Decoded {
     rgb: Vec<u8>,
 }
 
-/// Hashes every `step`-th frame; the answer is in order, each with its place among the hashed ones.
+/// Hashes the selected frames; the answer is in order, each with its place among the hashed ones.
 pub(super) fn hash(
     input: &Path,
     container: Container,
-    step: u32,
+    selection: &Selection,
     decoder: &Decoder,
 ) -> Result<Vec<(u32, Hashed)>, VideoError> {
-    let command = command(input, container, step, decoder);
-    let mut child = Child::start(command, &decoder.ffmpeg, decoder.limits.wall_time)?;
+    let command = command(input, container, selection, decoder);
+    let mut child = Child::start(command, &decoder.ffmpeg, decoder)?;
     let stream = BufReader::with_capacity(BUFFER_BYTES, child.output()?);
     let hashed = hash_stream(stream, decoder.threads.max(1), &decoder.limits);
     if matches!(hashed, Err(VideoError::TooLarge(_))) {
@@ -62,13 +63,21 @@ pub(super) fn hash(
     }
     child.finish()?;
     let hashed = hashed?;
+    if hashed.is_empty() && selection.is_part() {
+        return Err(VideoError::EmptyPart);
+    }
     if hashed.is_empty() {
         return Err(VideoError::Malformed("it has no frames".into()));
     }
     Ok(hashed)
 }
 
-fn command(input: &Path, container: Container, step: u32, decoder: &Decoder) -> Command {
+fn command(
+    input: &Path,
+    container: Container,
+    selection: &Selection,
+    decoder: &Decoder,
+) -> Command {
     let mut command = decoder.sandbox.command(&decoder.ffmpeg, input);
     command
         .args(["-nostdin", "-threads", &decoder.threads.to_string(), "-noautorotate"])
@@ -76,9 +85,7 @@ fn command(input: &Path, container: Container, step: u32, decoder: &Decoder) -> 
         .arg("-i")
         .arg(input)
         .args(["-map", "0:V:0", "-an", "-sn", "-dn"]);
-    if step > 1 {
-        command.args(["-vf", &format!("select=not(mod(n\\,{step}))")]);
-    }
+    command.args(selection.arguments());
     command.args(["-fps_mode", "passthrough", "-pix_fmt", "rgb24"]).args([
         "-c:v",
         "ppm",

@@ -30,6 +30,15 @@ impl FramesPerSecond {
         u32::try_from((thousandths + rate / 2) / rate).unwrap_or(u32::MAX)
     }
 
+    /// The first frame whose time is not before a moment in milliseconds.
+    pub(super) fn first_from(self, at_ms: u32) -> u32 {
+        let before = u64::from(at_ms.saturating_sub(1)) * u64::from(self.numerator);
+        let before = before / (1000 * u64::from(self.denominator.max(1)));
+        let before = u32::try_from(before).unwrap_or(u32::MAX);
+        // Rounding to whole milliseconds moves it by a frame or, above 1,000 frames a second, by some.
+        (before..u32::MAX).find(|frame| self.time_ms(*frame) >= at_ms).unwrap_or(u32::MAX)
+    }
+
     /// Reads `30000/1001`; `None` for `0/0` and the like.
     fn parse(text: &str) -> Option<Self> {
         let (numerator, denominator) = text.split_once('/')?;
@@ -59,7 +68,7 @@ pub(super) fn probe(
         .args(["-select_streams", "V:0", "-of", "default=noprint_wrappers=1"])
         .args(["-show_entries", "stream=width,height,avg_frame_rate,r_frame_rate:format=duration"])
         .arg(input);
-    let mut child = Child::start(command, &decoder.ffprobe, decoder.limits.wall_time)?;
+    let mut child = Child::start(command, &decoder.ffprobe, decoder)?;
     let mut answer = String::new();
     let read = child.output()?.take(MAX_ANSWER_BYTES).read_to_string(&mut answer);
     child.finish()?;

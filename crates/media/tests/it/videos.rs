@@ -7,7 +7,7 @@ use std::time::Duration;
 use watchfire_media::hash::{self, Content, Options};
 use watchfire_media::picture;
 use watchfire_media::sandbox::Sandbox;
-use watchfire_media::video::{self, Decoder, FrameRate, Limits, VideoError, VideoHash};
+use watchfire_media::video::{self, Decoder, FrameRate, Limits, Part, Stop, VideoError, VideoHash};
 use watchfire_signal::pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq};
 
 use crate::corpus;
@@ -179,4 +179,79 @@ fn a_decoder_that_never_ends_is_ended() {
     };
     assert!(matches!(refused(&corpus::file(CLIP), &decoder), VideoError::TooSlow(_)));
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "the copy was left behind");
+}
+
+/// A video that ffmpeg draws: its file.
+fn drawn(seconds: u32, rate: u32) -> Vec<u8> {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("drawn.mp4");
+    let picture = format!("testsrc2=size=96x64:rate={rate}:duration={seconds}");
+    let mut ffmpeg = std::process::Command::new(decoder().ffmpeg);
+    ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", &picture, "-c:v", "mpeg4", "-g", "500"]);
+    assert!(ffmpeg.arg(&file).status().unwrap().success());
+    std::fs::read(file).unwrap()
+}
+
+fn reference(part: Option<(u32, u32)>, at_most: u32) -> FrameRate {
+    let part = part.map(|(start_ms, end_ms)| Part { start_ms, end_ms });
+    FrameRate::Reference { part, at_most: NonZeroU32::new(at_most).unwrap() }
+}
+
+#[test]
+fn a_part_hashes_as_the_same_frames_of_the_whole() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let bytes = drawn(4, 30);
+    let whole = hashed(&bytes, FrameRate::Every).vpdq.frames;
+    for (start, end) in [(0, 0), (1_000, 2_000), (33, 34), (3_500, 60_000), (0, 60_000)] {
+        let part = hashed(&bytes, reference(Some((start, end)), 3_600)).vpdq.frames;
+        let within = whole.iter().filter(|frame| (start..=end).contains(&frame.at_ms));
+        assert_eq!(part, within.copied().collect::<Vec<_>>(), "{start} to {end}");
+    }
+    for nothing in [(5_000, 6_000), (1, 2)] {
+        let refused = video::hash(&bytes, reference(Some(nothing), 3_600), &decoder());
+        assert!(matches!(refused, Err(VideoError::EmptyPart)), "{nothing:?}: {refused:?}");
+    }
+}
+
+#[test]
+fn a_reference_with_too_many_frames_is_thinned_evenly() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let bytes = drawn(20, 30);
+    let whole = hashed(&bytes, FrameRate::Every).vpdq.frames;
+    let thinned = hashed(&bytes, reference(None, 100)).vpdq.frames;
+    assert_eq!((whole.len(), thinned.len()), (600, 100));
+    assert!(thinned.iter().all(|frame| whole[frame.number as usize] == *frame));
+    let gaps = thinned.windows(2).map(|pair| pair[1].number - pair[0].number);
+    assert_eq!(gaps.max(), Some(6));
+}
+
+#[test]
+fn hashing_that_nobody_waits_for_ends_with_its_child() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let bytes = drawn(4, 30);
+    // Stopped before: the program that is started next is ended at once.
+    let stopped = decoder();
+    stopped.stop.stop();
+    assert!(matches!(video::hash(&bytes, FrameRate::Every, &stopped), Err(VideoError::Stopped)));
+    // Stopped while a program runs that would never end.
+    let place = tempfile::tempdir().unwrap();
+    let started = place.path().join("started");
+    let slow = place.path().join("slow");
+    std::process::Command::new("mkfifo").arg(&started).status().unwrap();
+    let script = format!("#!/bin/sh\necho $$ >{}\nexec /bin/sleep 3600\n", started.display());
+    std::fs::write(&slow, script).unwrap();
+    std::fs::set_permissions(&slow, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    let stop = Stop::default();
+    let slow = Decoder { sandbox: Sandbox::new(slow), stop: stop.clone(), ..decoder() };
+    let hashing = std::thread::spawn(move || video::hash(&bytes, FrameRate::Every, &slow));
+    let pid = std::fs::read_to_string(&started).unwrap();
+    stop.stop();
+    assert!(matches!(hashing.join().unwrap(), Err(VideoError::Stopped)));
+    assert!(!std::path::Path::new("/proc").join(pid.trim()).exists(), "process {pid} is gone");
 }
