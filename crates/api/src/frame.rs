@@ -16,7 +16,7 @@ use minicbor::{Decoder as Reader, Encoder, encode};
 use thiserror::Error;
 use watchfire_tlog::{Entry, Extension, Hash, MAX_LEAF_BYTES, SignedCheckpoint};
 
-pub use gather::{Gather, MAX_GATHERED_BYTES};
+pub use gather::{Gather, MAX_GATHERED_BYTES, MAX_GATHERED_ENTRIES};
 pub use records::{MAX_RECORD_INDICES, decode_records, encode_records};
 pub use stream::FrameStream;
 

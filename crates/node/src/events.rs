@@ -79,7 +79,8 @@ pub enum Event {
 /// An event with its number.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Numbered {
-    /// Counts up by one from 1 since the node started.
+    /// Counts up by one; begins at the microsecond of the node's start, so that no number comes twice and a watcher
+    /// that comes back after a restart gets all that happened since. Fits in 53 bits.
     pub id: u64,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
@@ -121,7 +122,8 @@ impl Events {
     #[must_use]
     pub fn new(clock: Arc<dyn crate::clock::Clock>) -> Self {
         let (live, _) = broadcast::channel(MEMORY);
-        Self { shared: Arc::new(Shared { clock, state: Mutex::default(), live }) }
+        let memory = Memory { last: clock.now_ms().saturating_mul(1_000), ..Memory::default() };
+        Self { shared: Arc::new(Shared { clock, state: Mutex::new(memory), live }) }
     }
 
     /// Tells everybody.

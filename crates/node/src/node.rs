@@ -212,7 +212,7 @@ impl Node {
         if let Some(before) = self.answered(answer.as_ref()).await? {
             return Ok(before);
         }
-        let draft = alert_draft(&self.charter, &self.log, new, answer);
+        let draft = alert_draft(&self.charter, &self.log, new, answer)?;
         let published = self.publisher.write(draft).await?;
         self.wait_folded(published.index).await;
         Ok(published)

@@ -76,6 +76,9 @@ pub enum RaiseError {
     /// There is nothing of ours to take back.
     #[error("this member has no opinion on {0} that could be taken back")]
     NoOpinion(Commitment),
+    /// The charter has no such sharing group, so nobody would get the record.
+    #[error("the charter has no sharing group {0}")]
+    NoGroup(GroupName),
     /// One does not answer one's own alert so.
     #[error("this member raised {0} itself; retract it instead")]
     Own(Commitment),
@@ -85,13 +88,20 @@ pub enum RaiseError {
 }
 
 /// The draft of an alert.
-#[must_use]
+///
+/// # Errors
+/// [`RaiseError::NoGroup`]
 pub fn alert_draft(
     charter: &Charter,
     log: &LogName,
     new: NewAlert,
     answer: Option<AnswerKey>,
-) -> Draft {
+) -> Result<Draft, RaiseError> {
+    let known =
+        new.group == GroupName::all() || charter.groups.iter().any(|group| group.name == new.group);
+    if !known {
+        return Err(RaiseError::NoGroup(new.group));
+    }
     let header = Header {
         class: new.alert.class(),
         group: new.group,
@@ -102,7 +112,7 @@ pub fn alert_draft(
         review: Some(new.review),
         ..plain_header(charter, log, Verb::Assert)
     };
-    Draft { header, statement: Statement::Assert(new.alert), answer }
+    Ok(Draft { header, statement: Statement::Assert(new.alert), answer })
 }
 
 /// The draft of an answer to a signal set.

@@ -52,6 +52,7 @@ impl From<RaiseError> for Failure {
     fn from(error: RaiseError) -> Self {
         match error {
             RaiseError::Unknown(_) => Failure::new(ProblemKind::NotFound, error.to_string()),
+            RaiseError::NoGroup(_) => Failure::new(ProblemKind::Invalid, error.to_string()),
             RaiseError::NoOpinion(_) | RaiseError::Own(_) => {
                 Failure::new(ProblemKind::Conflict, error.to_string())
             }

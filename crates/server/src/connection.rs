@@ -1,4 +1,6 @@
 //! Accepts connections, TLS or not, HTTP/1.1 or HTTP/2, and lets them finish at the end.
+//!
+//! **Invariant:** a while after the order to stop ([`crate::limits::DRAIN`]), no connection and no request is left.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -39,9 +41,6 @@ const CONNECTION_WINDOW_BYTES: u32 = 8 << 20;
 /// The largest head of a request.
 const MAX_HEADER_BYTES: u32 = 32 << 10;
 
-/// How long connections may take to finish what they are at when the node stops.
-const DRAIN: Duration = Duration::from_secs(5);
-
 /// A wait after the system refuses to accept, for lack of file descriptors say.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -49,15 +48,17 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remote(pub SocketAddr);
 
-/// Accepts until `stop`, then lets connections finish.
+/// Accepts until `stop`, then lets connections finish for the time of `drain`.
 pub(crate) async fn accept(
     listener: TcpListener,
     tls: Tls,
     router: Router,
-    stop: CancellationToken,
+    (stop, drain): (CancellationToken, Duration),
 ) {
     let places = Arc::new(Semaphore::new(CONNECTIONS.value));
     let graceful = GracefulShutdown::new();
+    let given_up = CancellationToken::new();
+    let _give_up = given_up.clone().drop_guard();
     loop {
         // Over the limit nothing is accepted: the system's own queue fills, and callers wait or are refused.
         let place = tokio::select! {
@@ -77,17 +78,21 @@ pub(crate) async fn accept(
             },
         };
         let (tls, router, watcher) = (tls.clone(), router.clone(), graceful.watcher());
+        let given_up = given_up.clone();
         tokio::spawn(async move {
             let _place = place;
             // A small answer must not wait for the acknowledgement of the one before.
             if let Err(error) = stream.set_nodelay(true) {
                 tracing::debug!(%error, "a socket without TCP_NODELAY");
             }
-            serve(stream, remote, tls, router, watcher).await;
+            tokio::select! {
+                () = serve(stream, remote, tls, router, watcher) => {}
+                () = given_up.cancelled() => {}
+            }
         });
     }
     drop(listener);
-    if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+    if tokio::time::timeout(drain, graceful.shutdown()).await.is_err() {
         tracing::info!("some connections did not finish in time");
     }
 }

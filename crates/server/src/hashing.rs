@@ -1,30 +1,39 @@
 //! Turns uploads into signals on threads of their own, a few at a time; the bytes end here.
 //!
 //! **Invariant:** all uploads together never take more memory than [`Hashing`] was given.
+//! **Invariant:** no more files are decoded at a time than it was given places for, whatever callers do: a place is
+//! taken until the decoder has ended, and the decoder ends when nobody waits for it any more.
 
 use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MediaInfo, SignalJson};
 use watchfire_media::hash::{Content, HashError, Hashed, Options, hash};
 use watchfire_media::picture;
-use watchfire_media::video::{Decoder, FrameRate, VideoError};
+use watchfire_media::video::{Decoder, FrameRate, Limits, Part, Stop, VideoError};
 use watchfire_signal::alert::ContentKind;
-use watchfire_signal::value::{Signal, Span, Value};
-use watchfire_signal::vpdq::Vpdq;
+use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value};
 
 use crate::answer::Failure;
 use crate::input::{read_body, refuse};
-use crate::limits::Limit;
+use crate::limits::{Limit, REQUEST_TIMEOUT};
 
 /// Frames of a query that are hashed each second. The reference has every frame, so two a second line up with it
 /// wherever they fall.
 pub const QUERY_FRAMES_A_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
+
+/// Frames of a reference: as many as an alert may list.
+const REFERENCE_FRAMES: NonZeroU32 = NonZeroU32::new(MAX_FRAMES as u32).unwrap();
+
+/// How long one video may be decoded: less than a request may take, so that the answer names this limit.
+const DECODE_TIME: Duration = REQUEST_TIMEOUT.saturating_sub(Duration::from_secs(30));
 
 /// The unit in which memory for uploads is handed out.
 const KIB: usize = 1024;
@@ -50,8 +59,9 @@ pub struct Hashing {
     decoder: Decoder,
     upload: Limit,
     memory: Limit,
-    slots: Semaphore,
+    slots: Arc<Semaphore>,
     room: Arc<Semaphore>,
+    given_up: CancellationToken,
 }
 
 /// An upload in memory, with its share of the room.
@@ -66,7 +76,7 @@ pub(crate) struct Upload {
 pub(crate) enum Purpose {
     /// To be compared with what is known: a few frames a second.
     Query,
-    /// To be known: every frame, of the harmful part if there is one.
+    /// To be known: every frame, of the harmful part if there is one; evenly thinned if an alert cannot list them all.
     Reference(Option<Span>),
 }
 
@@ -75,12 +85,14 @@ impl Hashing {
     #[must_use]
     pub fn new(setup: HashingSetup) -> Self {
         let memory = setup.memory_bytes.max(setup.max_bytes);
+        let limits = Limits { wall_time: DECODE_TIME, ..Limits::default() };
         Hashing {
-            decoder: Decoder::new(setup.executable, setup.scratch),
+            decoder: Decoder { limits, ..Decoder::new(setup.executable, setup.scratch) },
             upload: Limit { name: "upload_bytes", value: setup.max_bytes },
             memory: Limit { name: "upload_memory_bytes", value: memory },
-            slots: Semaphore::new(setup.at_once.max(1)),
+            slots: Arc::new(Semaphore::new(setup.at_once.max(1))),
             room: Arc::new(Semaphore::new(memory.div_ceil(KIB))),
+            given_up: CancellationToken::new(),
         }
     }
 
@@ -114,34 +126,61 @@ impl Hashing {
         Upload { bytes, room }
     }
 
-    /// Hashes an upload and lets its bytes go.
+    /// Hashes an upload and lets its bytes go. When this is dropped, its decoder ends.
     pub(crate) async fn signals(
         &self,
         upload: Upload,
         purpose: Purpose,
     ) -> Result<(MediaInfo, Vec<Signal>), Failure> {
-        let rate = match purpose {
-            Purpose::Query => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
-            Purpose::Reference(_) => FrameRate::Every,
+        let waiting = Waiting(Stop::default());
+        let options = self.options(purpose, &waiting.0);
+        let unavailable = || Failure(Problem::plain(ProblemKind::Unavailable));
+        let hashing = async {
+            let slot = self.slots.clone().acquire_owned().await.map_err(|_| unavailable())?;
+            let hashed = tokio::task::spawn_blocking(move || {
+                let Upload { bytes, room } = upload;
+                let hashed = hash(&bytes, &options);
+                // Here and not in the request, which may be gone long before.
+                drop((bytes, room, slot));
+                hashed
+            });
+            hashed.await.map_err(|error| Failure::internal(&error))?.map_err(failure)
         };
-        let options =
-            Options { picture: picture::Limits::default(), video: self.decoder.clone(), rate };
-        let slot = self.slots.acquire().await;
-        let slot = slot.map_err(|_| Failure(Problem::plain(ProblemKind::Unavailable)))?;
-        let hashed = tokio::task::spawn_blocking(move || {
-            let Upload { bytes, room } = upload;
-            let hashed = hash(&bytes, &options);
-            drop((bytes, room));
-            hashed
-        });
-        let hashed = hashed.await.map_err(|error| Failure::internal(&error))?;
-        drop(slot);
-        let hashed = hashed.map_err(failure)?;
+        let hashed = tokio::select! {
+            hashed = hashing => hashed?,
+            () = self.given_up.cancelled() => return Err(unavailable()),
+        };
         let span = match purpose {
             Purpose::Query => None,
             Purpose::Reference(span) => span,
         };
         Ok((info(&hashed), signals(hashed, span)?))
+    }
+
+    /// Cancelled to end all decoders; whoever waits for one is told that the node is not available.
+    pub(crate) fn given_up(&self) -> CancellationToken {
+        self.given_up.clone()
+    }
+
+    fn options(&self, purpose: Purpose, stop: &Stop) -> Options {
+        let rate = match purpose {
+            Purpose::Query => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
+            Purpose::Reference(span) => {
+                let part = |span: Span| Part { start_ms: span.start_ms, end_ms: span.end_ms };
+                FrameRate::Reference { part: span.map(part), at_most: REFERENCE_FRAMES }
+            }
+        };
+        let video = Decoder { stop: stop.clone(), ..self.decoder.clone() };
+        Options { picture: picture::Limits::default(), video, rate }
+    }
+}
+
+/// A request that waits for its file to be hashed: when it is gone, nobody needs the hashes.
+struct Waiting(Stop);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -176,19 +215,8 @@ fn signals(hashed: Hashed, span: Option<Span>) -> Result<Vec<Signal>, Failure> {
             signals.push(Signal { quality, ..Signal::new(picture.pdq) });
         }
         Content::Video(video) => {
-            let within =
-                |at_ms: u32| span.is_none_or(|span| (span.start_ms..=span.end_ms).contains(&at_ms));
-            let frames = video.vpdq.frames.into_iter().filter(|frame| within(frame.at_ms));
-            let vpdq = Vpdq { frames: frames.collect() };
-            if !vpdq.frames.is_empty() {
-                let signal = Signal { span, ..Signal::new(Value::Vpdq(vpdq)) };
-                signals.push(signal);
-            } else if span.is_some() {
-                return Err(Failure::new(
-                    ProblemKind::Invalid,
-                    "the span holds no frame of the video",
-                ));
-            }
+            let signal = Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) };
+            signals.push(signal);
         }
     }
     Ok(signals)
@@ -203,7 +231,13 @@ fn failure(error: HashError) -> Failure {
     let detail = error.to_string();
     match error {
         HashError::Video(VideoError::NoFfmpeg(_)) => Failure::new(ProblemKind::Unavailable, detail),
+        HashError::Video(VideoError::Stopped) => Failure(Problem::plain(ProblemKind::Unavailable)),
         HashError::Video(VideoError::Sandbox(_) | VideoError::Io(_)) => Failure::internal(&error),
+        HashError::Video(VideoError::EmptyPart) => Failure::new(ProblemKind::Invalid, detail),
+        HashError::Video(VideoError::TooLong) => {
+            let limit = Some("reference_minutes".to_owned());
+            Failure(Problem { limit, ..Problem::new(ProblemKind::Invalid, detail) })
+        }
         HashError::Video(VideoError::TooSlow(time)) => {
             Limit { name: "video_seconds_of_work", value: time.as_secs() as usize }.exceeded()
         }
@@ -212,5 +246,28 @@ fn failure(error: HashError) -> Failure {
             Failure(Problem { limit, ..Problem::new(ProblemKind::UndecodableMedia, detail) })
         }
         _ => Failure::new(ProblemKind::UndecodableMedia, detail),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_video_may_not_is_a_problem_with_the_name_of_the_limit() {
+        for (error, status, limit) in [
+            (VideoError::TooSlow(DECODE_TIME), 422, Some("video_seconds_of_work")),
+            (VideoError::TooLarge("9 × 9".to_owned()), 422, Some("video_size")),
+            (VideoError::TooLong, 422, Some("reference_minutes")),
+            (VideoError::EmptyPart, 422, None),
+            (VideoError::Stopped, 503, None),
+            (VideoError::NoFfmpeg("ffmpeg".into()), 503, None),
+            (VideoError::Sandbox("broken".to_owned()), 500, None),
+        ] {
+            let said = error.to_string();
+            let Failure(problem) = failure(HashError::Video(error));
+            assert_eq!((problem.status, problem.limit.as_deref()), (status, limit), "{said}");
+        }
     }
 }

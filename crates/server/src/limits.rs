@@ -71,6 +71,36 @@ pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
 /// How long a stream lives, so that every member comes back to be checked against the charter in force.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(3_600);
 
+/// How long the reader of a stream may take nothing: one on a slow link takes a frame of 4 MiB within it at 70 kB/s.
+pub const STREAM_STALL: Duration = Duration::from_secs(60);
+
+/// How long connections may take to finish what they are at when the node stops.
+pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// How long a node waits for its callers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Patience {
+    /// Until the answer to a request begins: [`REQUEST_TIMEOUT`].
+    pub request: Duration,
+    /// Until a stream ends: [`STREAM_LIFETIME`].
+    pub stream: Duration,
+    /// Until a reader that takes nothing loses its stream: [`STREAM_STALL`].
+    pub stall: Duration,
+    /// Until connections are closed when the node stops: [`DRAIN`].
+    pub drain: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Patience {
+            request: REQUEST_TIMEOUT,
+            stream: STREAM_LIFETIME,
+            stall: STREAM_STALL,
+            drain: DRAIN,
+        }
+    }
+}
+
 /// How often a stream without news says that it stands.
 pub const PING_INTERVAL: Duration = Duration::from_secs(15);
 

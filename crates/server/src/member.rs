@@ -75,3 +75,15 @@ pub(crate) fn refusal(error: SignatureError) -> Failure {
         error => Failure::new(ProblemKind::Unauthenticated, error.to_string()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_that_asks_too_often_is_told_the_limit() {
+        // That the memory of nonces says so after so many requests is tested where it is.
+        let Failure(problem) = refusal(SignatureError::TooMany);
+        assert_eq!((problem.status, problem.limit.as_deref()), (429, Some(MEMBER_REQUESTS.name)));
+    }
+}

@@ -59,3 +59,21 @@ impl Places {
         places.clone().try_acquire_owned().map_err(|_| MEMBER_STREAMS.too_many())
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_of_strangers_have_a_limit_and_those_of_members_have_none_here() {
+        let places = Places::default();
+        let held: Vec<_> =
+            (0..ANONYMOUS_REQUESTS.value).map(|_| places.request(None).unwrap()).collect();
+        let refused = places.request(None).unwrap_err();
+        assert_eq!(refused.0.limit.as_deref(), Some("anonymous_requests"));
+        assert!(places.request(Some(&"a".parse().unwrap())).is_ok());
+        drop(held);
+        assert!(places.request(None).is_ok());
+    }
+}

@@ -17,10 +17,11 @@ mod seen;
 mod stream;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{MatchedPath, Request};
-use axum::middleware::{Next, from_fn};
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -30,7 +31,6 @@ use utoipa_axum::routes;
 use watchfire_api::problem::{Problem, ProblemKind};
 
 use crate::answer::Failure;
-use crate::limits::REQUEST_TIMEOUT;
 use crate::server::Server;
 
 /// Every route of a node.
@@ -47,7 +47,7 @@ pub fn router(server: Arc<Server>) -> Router {
         .method_not_allowed_fallback(async || {
             Failure(Problem::plain(ProblemKind::MethodNotAllowed))
         })
-        .layer(from_fn(around))
+        .layer(from_fn_with_state(server.patience.request, around))
         .layer(axum::extract::DefaultBodyLimit::disable())
         .with_state(server)
 }
@@ -102,16 +102,15 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
 }
 
 /// Around every request: its time limit, and numbers about it.
-async fn around(request: Request, next: Next) -> Response {
+async fn around(State(longest): State<Duration>, request: Request, next: Next) -> Response {
     // The route and not the address: an address of one's own invention must not make a new series.
     let route =
         request.extensions().get::<MatchedPath>().map_or("none", |path| path.as_str()).to_owned();
     let begun = tokio::time::Instant::now();
-    let answered = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let answered = tokio::time::timeout(longest, next.run(request)).await;
     let mut response = answered.unwrap_or_else(|_| {
-        let problem =
-            Problem::limit(ProblemKind::Timeout, "request_seconds", REQUEST_TIMEOUT.as_secs());
-        Failure(problem).into_response()
+        let seconds = longest.as_secs();
+        Failure(Problem::limit(ProblemKind::Timeout, "request_seconds", seconds)).into_response()
     });
     let status = response.status().as_u16().to_string();
     metrics::counter!("watchfire_http_requests_total", "route" => route.clone(), "status" => status).increment(1);

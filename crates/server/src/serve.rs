@@ -33,6 +33,7 @@ pub struct Running {
     address: SocketAddr,
     stop: CancellationToken,
     accepting: JoinHandle<()>,
+    given_up: CancellationToken,
 }
 
 /// Listens and serves until [`Running::stop`].
@@ -62,9 +63,12 @@ pub fn serve_on(
     server.reached_at(&format!("{scheme}://{address}"))?;
     server.behind_proxy = matches!(tls, Tls::Proxy);
     let stop = server.stop.clone();
+    let given_up = server.hashing.given_up();
+    let drain = server.patience.drain;
     let router = router(Arc::new(server));
-    let accepting = tokio::spawn(connection::accept(listener, tls, router, stop.clone()));
-    Ok(Running { address, stop, accepting })
+    let accepting = connection::accept(listener, tls, router, (stop.clone(), drain));
+    let accepting = tokio::spawn(accepting);
+    Ok(Running { address, stop, accepting, given_up })
 }
 
 impl Running {
@@ -74,11 +78,13 @@ impl Running {
         self.address
     }
 
-    /// Ends streams, accepts nothing more, and lets requests finish.
+    /// Ends streams, accepts nothing more, and lets requests finish for five seconds; then connections are closed and
+    /// decoders ended.
     pub async fn stop(self) {
         self.stop.cancel();
         if let Err(error) = self.accepting.await {
             tracing::error!(%error, "the accepting task failed");
         }
+        self.given_up.cancel();
     }
 }

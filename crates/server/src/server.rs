@@ -11,7 +11,7 @@ use watchfire_api::signature::{MAX_ADDRESSES, NonceMemory};
 use watchfire_node::Node;
 
 use crate::hashing::{Hashing, HashingSetup};
-use crate::limits::EVENT_STREAMS;
+use crate::limits::{EVENT_STREAMS, Patience};
 use crate::places::Places;
 
 /// What the routes work with.
@@ -24,6 +24,7 @@ pub struct Server {
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) behind_proxy: bool,
+    pub(crate) patience: Patience,
     pub(crate) stop: CancellationToken,
 }
 
@@ -64,8 +65,15 @@ impl Server {
             watchers: Arc::new(Semaphore::new(EVENT_STREAMS.value)),
             metrics,
             behind_proxy: false,
+            patience: Patience::default(),
             stop: CancellationToken::new(),
         })
+    }
+
+    /// Waits for callers as long as this, instead of the usual times.
+    #[must_use]
+    pub fn with_patience(self, patience: Patience) -> Self {
+        Server { patience, ..self }
     }
 
     /// Says where the node listens: a node that names no address is reached there.

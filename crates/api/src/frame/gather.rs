@@ -8,6 +8,10 @@ use super::FrameError;
 /// entries by range and tiles first.
 pub const MAX_GATHERED_BYTES: usize = 64 * 1024 * 1024;
 
+/// The most entries that wait, however small: a real one has more than 128 bytes, so that an honest sender reaches
+/// [`MAX_GATHERED_BYTES`] first, and one of a byte each would cost the reader a hundred times what it costs to send.
+pub const MAX_GATHERED_ENTRIES: usize = MAX_GATHERED_BYTES / 128;
+
 /// Parts of an extension, until they reach the size of their checkpoint.
 #[derive(Debug, Default)]
 pub struct Gather {
@@ -24,7 +28,7 @@ impl Gather {
     ///
     /// # Errors
     /// [`FrameError::Malformed`] when the checkpoint names no size or a smaller one than its entries reach,
-    /// [`FrameError::Limit`] beyond [`MAX_GATHERED_BYTES`].
+    /// [`FrameError::Limit`] beyond [`MAX_GATHERED_BYTES`] or [`MAX_GATHERED_ENTRIES`].
     pub fn push(&mut self, part: Extension) -> Result<Option<Extension>, FrameError> {
         let size = claimed_size(&part.checkpoint.text).ok_or(FrameError::Malformed)?;
         let bytes: usize = part.entries.iter().map(super::entry_bytes).sum();
@@ -45,6 +49,7 @@ impl Gather {
             Some(end) if end == size => Ok(Some(all)),
             Some(end) if end < size => {
                 super::limit(self.bytes, MAX_GATHERED_BYTES, "bytes of one extension")?;
+                super::limit(all.entries.len(), MAX_GATHERED_ENTRIES, "entries of one extension")?;
                 self.parts = Some(all);
                 Ok(None)
             }
@@ -117,5 +122,19 @@ mod tests {
         };
         assert_eq!(refused, FrameError::Limit("bytes of one extension"));
         assert!(from * 60_000 <= MAX_GATHERED_BYTES as u64);
+    }
+
+    #[test]
+    fn a_sender_of_tiny_entries_is_bounded_too() {
+        let mut gather = Gather::default();
+        let mut from = 0;
+        let refused = loop {
+            match gather.push(part(from, 60_000, 9_000_000)) {
+                Ok(_) => from += 60_000,
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(refused, FrameError::Limit("entries of one extension"));
+        assert!(from <= MAX_GATHERED_ENTRIES as u64);
     }
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 /// The data of one event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventView {
-    /// Counts up by one from 1 since the node started.
+    /// Counts up by one. Begins at the microsecond in which the node started, so no number comes twice.
     pub id: u64,
     /// When, in milliseconds since 1970-01-01 UTC.
     pub at_ms: u64,

@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 use watchfire_signal::value::{
     Kind, MatchRule, Signal, SignalError, Span, Value, ValueError, ValueOrBlob,
 };
+use watchfire_signal::vpdq::Frame;
 
 /// One fingerprint of content.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -39,6 +40,11 @@ pub struct SignalSummary {
     pub kind: Kind,
     /// Hashed frames of a video; 1 for everything else.
     pub frames: usize,
+    /// Of a video: whether every frame of the reported part is listed. Otherwise there were more than can be (3,600),
+    /// and evenly as many stand for all: the whole is recognised as before, a short excerpt less surely. Reporting the
+    /// harmful part as a `span` lists every frame of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub every_frame: Option<bool>,
     /// Quality of a PDQ hash, 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quality: Option<u8>,
@@ -103,11 +109,17 @@ impl From<&Signal> for SignalJson {
 
 impl From<&Signal> for SignalSummary {
     fn from(signal: &Signal) -> Self {
-        let frames = match &signal.value {
-            ValueOrBlob::Value(Value::Vpdq(vpdq)) => vpdq.frames.len(),
-            _ => 1,
+        let video = match &signal.value {
+            ValueOrBlob::Value(Value::Vpdq(vpdq)) => Some(&vpdq.frames),
+            _ => None,
         };
-        SignalSummary { kind: signal.kind(), frames, quality: signal.quality }
+        let consecutive = |pair: &[Frame]| pair[0].number.checked_add(1) == Some(pair[1].number);
+        SignalSummary {
+            kind: signal.kind(),
+            frames: video.map_or(1, Vec::len),
+            every_frame: video.map(|frames| frames.windows(2).all(consecutive)),
+            quality: signal.quality,
+        }
     }
 }
 

@@ -185,8 +185,14 @@ async fn a_lapse_needs_no_message_and_undoes_what_was_never_confirmed() {
     report(&stages["tiktok"], 1).await;
     until_hidden(twitch, "twitch:1", true).await;
     twitch.clock.advance_ms(PROVISIONAL_MAX_MS);
-    // The lease is judged at lookup, at once; the undo follows when the timer fires.
+    // The lease is judged at lookup, at once; the undo follows when the node looks at its deadlines:
+    // every minute, and whenever something else happens.
     assert_eq!(twitch.node.judge(&[picture(1)]).verdict, Verdict::Allow);
+    report(&stages["tiktok"], 2).await;
+    until_hidden(twitch, "twitch:1", false).await;
+    let orders = twitch.platform.orders.lock().unwrap();
+    let told = orders.iter().map(|order| (order.item.as_str(), order.action.as_str()));
+    assert_eq!(told.collect::<Vec<_>>(), [("twitch:1", "remove"), ("twitch:1", "restore")]);
 }
 
 #[tokio::test]

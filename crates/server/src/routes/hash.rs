@@ -13,7 +13,7 @@ use crate::caller::{Allowed, Anything};
 use crate::hashing::{Purpose, to_json};
 use crate::server::Server;
 
-/// The signals of a file: every frame of a video.
+/// The signals of a file: every frame of a video, or of more than 3,600 frames evenly so many.
 #[utoipa::path(
     post, path = "/v1/hash", tag = "scan", security(("key" = [])),
     request_body(content((Vec<u8> = "application/octet-stream"))),

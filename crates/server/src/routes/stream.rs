@@ -1,4 +1,7 @@
 //! Pushes a log to whoever follows it, as it becomes durable here.
+//!
+//! **Invariant:** a place for a stream is given back when the stream's hour is over or its reader stops reading, also
+//! by a reader that keeps the connection and takes nothing.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -7,11 +10,12 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use futures_util::stream::{self, BoxStream, StreamExt};
+use futures_util::stream::{BoxStream, StreamExt};
 use http::header;
 use serde::Deserialize;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
 use watchfire_api::frame::{Frame, MEDIA_TYPE, split};
 use watchfire_api::problem::Problem;
@@ -21,7 +25,7 @@ use watchfire_tlog::{Extension, SourceError};
 use super::log::{source, visible};
 use crate::answer::Failure;
 use crate::input::{Named, Query};
-use crate::limits::{PING_INTERVAL, STREAM_LIFETIME};
+use crate::limits::PING_INTERVAL;
 use crate::member::Asker;
 use crate::server::Server;
 
@@ -54,19 +58,17 @@ pub(crate) async fn follow(
     let log = source(&server, &member)?.follow(from).await?;
     let pushing = Pushing {
         log,
-        server,
         asker,
-        end: Instant::now() + STREAM_LIFETIME,
+        end: Instant::now() + server.patience.stream,
+        server,
         // The ping at the beginning makes proxies send the head on.
         ready: VecDeque::from(ping()),
         _place: place,
     };
-    let frames =
-        stream::unfold(
-            pushing,
-            |mut pushing| async move { Some((pushing.next().await?, pushing)) },
-        );
-    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], Body::from_stream(frames)).into_response())
+    let (push, frames) = mpsc::channel(1);
+    tokio::spawn(pushing.run(push));
+    let frames = Body::from_stream(ReceiverStream::new(frames));
+    Ok(([(header::CONTENT_TYPE, MEDIA_TYPE)], frames).into_response())
 }
 
 struct Pushing {
@@ -79,6 +81,24 @@ struct Pushing {
 }
 
 impl Pushing {
+    /// Pushes until the end, or until the reader is gone or takes nothing.
+    async fn run(mut self, push: mpsc::Sender<Result<Bytes, SourceError>>) {
+        loop {
+            let patience = self.end.min(Instant::now() + self.server.patience.stall);
+            let taken = match timeout_at(patience, push.reserve()).await {
+                Ok(Ok(taken)) => taken,
+                Ok(Err(_)) => return,
+                Err(_) => return tracing::debug!("a follower reads nothing; its place is free"),
+            };
+            let next = tokio::select! {
+                () = push.closed() => return,
+                next = self.next() => next,
+            };
+            let Some(next) = next else { return };
+            taken.send(next);
+        }
+    }
+
     async fn next(&mut self) -> Option<Result<Bytes, SourceError>> {
         if let Some(frame) = self.ready.pop_front() {
             return Some(Ok(frame));

@@ -20,6 +20,7 @@ use watchfire_node::peer::{Peer, PeerError};
 use watchfire_node::policy::Policy;
 use watchfire_node::{Node, Readiness, Setup};
 use watchfire_server::hashing::HashingSetup;
+use watchfire_server::limits::Patience;
 use watchfire_server::{Running, Server, Tls, serve_on};
 use watchfire_signal::charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter};
 use watchfire_signal::label::TAXONOMY_VERSION;
@@ -260,6 +261,13 @@ impl House {
         self.running.stop().await;
         self.node.stop().await;
     }
+}
+
+/// A second door to a node, behind which less patience is had.
+pub(crate) async fn impatient(house: &House, setup: HashingSetup, patience: Patience) -> Running {
+    let server = Server::new(house.node.clone(), &[], setup, None).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    serve_on(server.with_patience(patience), listener, Tls::LoopbackPlain).unwrap()
 }
 
 /// Events of a node until one fits.

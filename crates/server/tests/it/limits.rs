@@ -1,9 +1,67 @@
 //! Every limit answers with its name.
 
-use serde_json::Value;
-use watchfire_node::access::Scope;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::house::{House, UPLOAD_BYTES, alone, pdq, scan_of};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use watchfire_api::signature::{Identity, Outgoing, sign};
+use watchfire_node::access::Scope;
+use watchfire_server::limits::{
+    ANONYMOUS_STREAMS, EVENT_STREAMS, FRAME_BYTES, IDEMPOTENCY_KEY_BYTES, MEMBER_STREAMS, Patience,
+    RECEIPT_BYTES, RECORD_INDICES,
+};
+
+use crate::house::{
+    House, Still, UPLOAD_BYTES, alert_of, alone, hashing, impatient, name, own_key, pdq, scan_of,
+};
+
+/// How often something is looked for that is there after milliseconds on an idle machine.
+const LOOKS: usize = 20_000;
+
+/// Member `a`, who signs whatever it likes; many streams fit into its one connection.
+struct Signing {
+    client: reqwest::Client,
+    base: String,
+    identity: Identity,
+}
+
+impl Signing {
+    fn of(house: &House) -> Self {
+        let identity =
+            Identity { member: name("a"), key: Arc::new(own_key("a")), fresh: Still::new(77) };
+        Signing { client: multiplexed(1 << 16), base: house.url(""), identity }
+    }
+
+    fn request(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> reqwest::RequestBuilder {
+        let target_uri = &format!("{}{path}", self.base);
+        let signed = sign(&Outgoing { method, target_uri, body: body.as_deref() }, &self.identity);
+        let request = self.client.request(method.parse().unwrap(), target_uri);
+        let request = request
+            .header("signature-input", signed.signature_input)
+            .header("signature", signed.signature);
+        match (body, signed.content_digest) {
+            (Some(body), Some(digest)) => request.header("content-digest", digest).body(body),
+            _ => request,
+        }
+    }
+}
+
+/// A client whose streams share one connection, each with so many bytes on its way.
+#[expect(clippy::disallowed_methods, reason = "a caller of its own, not of the workspace")]
+fn multiplexed(window: u32) -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().http2_prior_knowledge();
+    client.http2_initial_stream_window_size(window).build().unwrap()
+}
+
+/// The limit that a problem names, with its status.
+async fn limit(request: reqwest::RequestBuilder) -> (u16, String) {
+    let response = request.send().await.unwrap();
+    let status = response.status().as_u16();
+    let problem: Value = response.json().await.unwrap_or_default();
+    (status, problem["limit"].as_str().unwrap_or_default().to_owned())
+}
 
 #[expect(clippy::disallowed_methods, reason = "a caller of its own, not of the workspace")]
 async fn post(house: &House, path: &str, media_type: &str, body: Vec<u8>) -> Value {
@@ -55,4 +113,134 @@ async fn strangers_cannot_take_all_streams() {
     // A member still gets one.
     let member = crate::house::peer_client("a", 9, house.address).source(&house.name);
     assert!(member.frames(0).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_member_brings_over_a_limit_is_refused_by_name() {
+    let house = alone().await;
+    let member = Signing::of(&house);
+    let frames = member.request("POST", "/log/a/frames", Some(vec![0; FRAME_BYTES.value + 1]));
+    assert_eq!(limit(frames).await, (413, FRAME_BYTES.name.to_owned()));
+    let receipt = member.request("POST", "/log/a/receipts", Some(vec![0; RECEIPT_BYTES.value + 1]));
+    assert_eq!(limit(receipt).await, (413, RECEIPT_BYTES.name.to_owned()));
+    let indices = vec!["1"; RECORD_INDICES.value + 1].join(",");
+    let records = member.request("GET", &format!("/log/a/records?index={indices}"), None);
+    assert_eq!(limit(records).await, (422, RECORD_INDICES.name.to_owned()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_idempotency_key_is_refused_by_name() {
+    let house = alone().await;
+    let key = house.key(&[Scope::Curate]).await;
+    let alert = |length| {
+        let request = multiplexed(1 << 16).post(house.url("/v1/alerts")).bearer_auth(&key);
+        request.header("idempotency-key", "k".repeat(length)).json(&alert_of(vec![pdq(1)]))
+    };
+    let refused = limit(alert(IDEMPOTENCY_KEY_BYTES.value + 1)).await;
+    assert_eq!(refused, (422, IDEMPOTENCY_KEY_BYTES.name.to_owned()));
+    assert_eq!(alert(IDEMPOTENCY_KEY_BYTES.value).send().await.unwrap().status(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn watchers_of_events_and_streams_of_a_member_have_their_limits() {
+    let house = alone().await;
+    let key = house.key(&[Scope::Admin]).await;
+    let client = multiplexed(1 << 16);
+    let watch = || client.get(house.url("/v1/events")).bearer_auth(&key);
+    let mut open = Vec::new();
+    for _ in 0..EVENT_STREAMS.value {
+        open.push(watch().send().await.unwrap());
+    }
+    assert_eq!(limit(watch()).await, (429, EVENT_STREAMS.name.to_owned()));
+    assert!(open.iter().all(|response| response.status() == 200));
+    drop(open);
+
+    let member = Signing::of(&house);
+    let follow = || member.request("GET", "/log/a/follow?from=0", None);
+    let mut open = Vec::new();
+    for _ in 0..MEMBER_STREAMS.value {
+        open.push(follow().send().await.unwrap());
+    }
+    assert_eq!(limit(follow()).await, (429, MEMBER_STREAMS.name.to_owned()));
+    assert!(open.iter().all(|response| response.status() == 200));
+}
+
+/// A request whose head is sent and whose body is awaited by the node.
+async fn awaited(house: &House, key: &str, length: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(house.address).await.unwrap();
+    let head = format!(
+        "POST /v1/hash HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\
+         content-type: image/png\r\nexpect: 100-continue\r\ncontent-length: {length}\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut told = [0; 25];
+    stream.read_exact(&mut told).await.unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn uploads_together_take_no_more_memory_than_was_given() {
+    let house = alone().await;
+    let key = house.key(&[Scope::Admin]).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(awaited(&house, &key, UPLOAD_BYTES).await);
+    }
+    let refused = post(&house, "/v1/hash", "image/png", vec![0; 10]).await;
+    let found = (&refused["status"], &refused["limit"]);
+    assert_eq!(found, (&429.into(), &"upload_memory_bytes".into()));
+    // Who goes gives back what it took.
+    drop(held.pop());
+    for _ in 0..LOOKS {
+        if post(&house, "/v1/hash", "image/png", vec![0; 10]).await["status"] == 422 {
+            return;
+        }
+    }
+    panic!("the memory of an upload that broke off is not given back");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_that_never_ends_is_ended_by_name() {
+    let house = alone().await;
+    let patience = Patience { request: Duration::from_millis(200), ..Patience::default() };
+    let door = impatient(&house, hashing(), patience).await;
+    let key = house.key(&[Scope::Admin]).await;
+    let mut stream = TcpStream::connect(door.address()).await.unwrap();
+    let head = format!(
+        "POST /v1/hash HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {key}\r\n\
+         connection: close\r\ncontent-length: 10\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.contains("\"limit\":\"request_seconds\""), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_takes_nothing_loses_its_place() {
+    let house = alone().await;
+    let patience = Patience { stall: Duration::from_millis(200), ..Patience::default() };
+    let door = impatient(&house, hashing(), patience).await;
+    let follow = format!("http://{}/log/a/follow?from=0", door.address());
+    // One byte may be on its way to these readers, and they read nothing.
+    let stalled = multiplexed(1);
+    let mut held = Vec::new();
+    for _ in 0..ANONYMOUS_STREAMS.value {
+        let stream = stalled.get(&follow).send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        held.push(stream);
+    }
+    // A ping was pushed at the beginning; more than that has to come until nothing more is taken.
+    let curator = house.client(&[Scope::Curate]).await;
+    for seed in 0..4 {
+        curator.alert(&alert_of(vec![pdq(seed)]), None).await.unwrap();
+    }
+    let stranger = multiplexed(1 << 16);
+    for _ in 0..LOOKS {
+        if stranger.get(&follow).send().await.unwrap().status() == 200 {
+            return;
+        }
+    }
+    panic!("{} stalled readers keep their places", held.len());
 }

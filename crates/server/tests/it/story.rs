@@ -84,9 +84,9 @@ async fn events_seen_before_are_told_again_on_request() {
     a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
     let mut all = a.events(Some(0)).await.unwrap();
     let first = wait_for(&mut all, |_| true).await;
-    assert_eq!(first.id, 1);
     let second = wait_for(&mut all, |_| true).await;
-    let mut later = a.events(Some(1)).await.unwrap();
+    assert_eq!(second.id, first.id + 1);
+    let mut later = a.events(Some(first.id)).await.unwrap();
     assert_eq!(wait_for(&mut later, |_| true).await, second);
 }
 
@@ -133,4 +133,38 @@ async fn items_are_remembered_until_the_platform_deletes_them() {
     a.forget(&"a/b:1".parse().unwrap()).await.unwrap();
     assert!(a.forget(&"a/b:1".parse().unwrap()).await.is_err());
     assert_eq!(a.actions(&"a/b:1".parse().unwrap()).await.unwrap().actions, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_watcher_that_comes_back_after_a_restart_hears_of_what_happened_since() {
+    let houses = coalition(&[("a", true)]).await;
+    let a = houses[0].client(&[Scope::Admin]).await;
+    a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let first = wait_for(&mut a.events(Some(0)).await.unwrap(), |_| true).await;
+    // No number is ever given twice: numbers begin at the time of the start.
+    assert!(first.id > crate::house::START_MS * 1_000, "{}", first.id);
+    let of_last_year = crate::house::START_MS * 1_000 - 1_000_000;
+    let of_a_clock_that_ran_ahead = first.id + 1_000_000_000;
+    for last in [of_last_year, of_a_clock_that_ran_ahead] {
+        let mut back = a.events(Some(last)).await.unwrap();
+        assert_eq!(wait_for(&mut back, |_| true).await, first, "after {last}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_to_a_group_that_the_charter_lacks_is_refused() {
+    let houses = coalition(&[("a", true)]).await;
+    let a = houses[0].client(&[Scope::Admin]).await;
+    let misspelt = watchfire_api::wire::AlertRequest {
+        group: "polise".parse().unwrap(),
+        ..alert_of(vec![pdq(1)])
+    };
+    match a.alert(&misspelt, None).await {
+        Err(ClientError::Problem(problem)) => {
+            assert!(problem.is(ProblemKind::Invalid), "{problem}");
+            assert!(problem.to_string().contains("polise"), "{problem}");
+        }
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(houses[0].node.alerts(None, 10).len(), 0);
 }
