@@ -1,6 +1,6 @@
 //! The runtime that commands run on when they wait for a store or for the network.
 
-use std::{future::pending, io};
+use std::{future::pending, io, time::Duration};
 
 use tokio::{
     runtime::{Builder, Runtime},
@@ -13,6 +13,17 @@ use crate::exit::Failure;
 /// Makes the runtime.
 pub(crate) fn start() -> Result<Runtime, Failure> {
     Ok(Builder::new_multi_thread().enable_all().build()?)
+}
+
+/// How long threads that are still at work may hold up the end of a node, which has stopped all that it knows of.
+const LEAVE: Duration = Duration::from_secs(1);
+
+/// Runs a node to its end. Threads that are at work then do not hold it up: what was acknowledged is durable.
+pub(crate) fn run_node<F: Future>(node: F) -> Result<F::Output, Failure> {
+    let runtime = start()?;
+    let ended = runtime.block_on(node);
+    runtime.shutdown_timeout(LEAVE);
+    Ok(ended)
 }
 
 /// Runs one future to its end.

@@ -16,6 +16,7 @@ mod report;
 mod story;
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -42,12 +43,14 @@ use self::{
     fleet::{Fleet, Plan},
     measure::{Times, measure},
     reel::Wanted,
-    report::{Percentiles, Report},
+    report::{Percentiles, Report, Stages},
     story::{Clips, Stage, ms},
 };
 
 /// How long an alert may take to arrive at a member.
 const RECEIVE_WAIT: Duration = Duration::from_secs(20);
+/// How often the disk is asked to make something durable.
+const SYNCS: usize = 100;
 /// What the demo may reach: itself.
 const LOOPBACK: [&str; 1] = ["127.0.0.0/8"];
 
@@ -66,7 +69,8 @@ const LOOPBACK: [&str; 1] = ["127.0.0.0/8"];
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Demo {
-    /// A video of your own to report; otherwise a published or packaged clip is looked for.
+    /// A video of your own to report, its first minute if it is longer; otherwise a published or
+    /// packaged clip is looked for.
     #[arg(long)]
     media: Option<PathBuf>,
     /// The folder of the published conformance set, which has `vpdq/videos`.
@@ -81,14 +85,17 @@ pub(crate) struct Demo {
     /// The member that nobody can reach: it opens all streams itself, as one behind NAT does.
     #[arg(long)]
     nat: Option<MemberName>,
+    /// A member that trusts tiktok although the story has it wait for the confirmation: the demo fails.
+    #[arg(long, hide = true)]
+    also_trusts: Option<MemberName>,
 }
 
 /// Runs the command.
 pub(crate) fn run(demo: &Demo, output: &Output) -> Ended {
-    if let Some(nat) = &demo.nat
-        && !CAST.iter().any(|player| player.name == nat.as_str())
-    {
-        return Err(environment(format!("{nat} is not one of the ten")));
+    for named in [&demo.nat, &demo.also_trusts].into_iter().flatten() {
+        if !CAST.iter().any(|player| player.name == named.as_str()) {
+            return Err(environment(format!("{named} is not one of the ten")));
+        }
     }
     let place = tempfile::Builder::new().prefix("watchfire-demo-").tempdir()?;
     let (report, kept) = runtime::start()?.block_on(async {
@@ -168,12 +175,13 @@ async fn play(
     step.end(&reel.source);
     let step = Step::begin(output, "founding the coalition and starting ten members");
     let out = way_out(&LOOPBACK, &[])?;
-    let plan = Plan { place, nat: demo.nat.as_ref(), keep: demo.keep, out: &out };
+    let (nat, also_trusts) = (demo.nat.as_ref(), demo.also_trusts.as_ref());
+    let plan = Plan { place, nat, also_trusts, keep: demo.keep, out: &out };
     let fleet = Fleet::start(&plan).await?;
     step.end(&addresses(&fleet));
     let feeds = fleet.members.iter();
     let feeds = feeds.map(|one| (one.player.name, Feed::open(one.desk.client.clone()))).collect();
-    let stage = Stage { fleet: &fleet, feeds: &feeds, clips: &clips, out: &out };
+    let stage = Stage { fleet: &fleet, feeds: &feeds, clips: &clips, out: &out, place };
     let report = perform(demo, &stage, output, reel.source).await?;
     drop(feeds);
     if demo.keep {
@@ -216,6 +224,7 @@ async fn perform(
     let times = measure(stage, demo.alerts, &bar, must).await?;
     bar.finish_and_clear();
     let with_bytes = with_bytes(stage, must).await?;
+    let sync = sync_times(stage.place)?;
     let rows = CAST.iter().filter_map(|player| told.rows.remove(player.name)).collect();
     Ok(Report {
         media,
@@ -223,13 +232,14 @@ async fn perform(
         hash_ms: told.hash_ms,
         report_with_bytes_ms: with_bytes,
         failed: must.failed().to_vec(),
-        ..measured(times, demo.alerts)
+        sync,
+        ..measured(times)
     })
 }
 
 /// The part of the report that comes from the measurement.
-fn measured(times: Times, alerts: usize) -> Report {
-    let Times { trusting, confirmed, retracted } = times;
+fn measured(times: Times) -> Report {
+    let Times { alerts, trusting, confirmed, own, retracted, stages } = times;
     let all = Percentiles::of(trusting.iter().chain(&confirmed).copied().collect());
     Report {
         media: String::new(),
@@ -239,11 +249,34 @@ fn measured(times: Times, alerts: usize) -> Report {
         p99_ms: all.map(|all| all.p99_ms),
         trusting: Percentiles::of(trusting),
         confirmed: Percentiles::of(confirmed),
+        own: Percentiles::of(own),
         retraction: Percentiles::of(retracted),
+        stages: Stages {
+            acknowledged: Percentiles::of(stages.acknowledged),
+            received: Percentiles::of(stages.received),
+            folded: Percentiles::of(stages.folded),
+            probed: Percentiles::of(stages.probed),
+        },
+        sync: None,
         hash_ms: 0.0,
         report_with_bytes_ms: None,
         failed: Vec::new(),
     }
+}
+
+/// How long this disk takes to make 4 KiB durable: what each of the two commits on the way of an alert costs at least.
+fn sync_times(place: &Path) -> std::io::Result<Option<Percentiles>> {
+    let path = place.join("sync");
+    let mut file = std::fs::File::create(&path)?;
+    let mut times = Vec::new();
+    for _ in 0..SYNCS {
+        let began = Instant::now();
+        file.write_all(&[0; 4096])?;
+        file.sync_data()?;
+        times.push(ms(began, Instant::now()));
+    }
+    std::fs::remove_file(path)?;
+    Ok(Percentiles::of(times))
 }
 
 /// Reports the clip once more, by its file: how long until those who trust the reporter refuse it.

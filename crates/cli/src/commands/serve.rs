@@ -41,8 +41,8 @@ const LOGS: &str = "info";
 /// Serves the API and the log, copies the logs of all other members, and carries actions out through
 /// the webhook and the other connectors. Prints one line when it listens; logs go to standard error (RUST_LOG chooses which).
 /// Before it signs anything, the node asks the other members what they hold of its log, so that a
-/// restored backup never contradicts what it said before. SIGTERM and SIGINT stop it; what was
-/// acknowledged is durable at any time.
+/// restored backup never contradicts what it said before. SIGTERM and SIGINT stop it: requests
+/// under way have five seconds to finish. What was acknowledged is durable at any time.
 ///
 /// Example:
 ///   watchfire serve --dir ./tiktok
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
     logs.with_writer(std::io::stderr).init();
     let directory = Directory::new(&args.dir);
     let config = directory.config()?;
-    runtime::start()?.block_on(async {
+    runtime::run_node(async {
         let (node, server, tls) = assemble(args, &directory, &config).await?;
         let running = serve(server, config.listen.addr, tls).await.or_environment("the server")?;
         let scheme = if config.listen.tls == config::Tls::Files { "https" } else { "http" };
@@ -83,7 +83,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
         running.stop().await;
         node.stop().await;
         Ok(Answer::Yes)
-    })
+    })?
 }
 
 /// Puts node and server together; nothing listens yet.

@@ -1,23 +1,36 @@
-//! The short form of the demo, with all its expectations.
+//! The short form of the demo, with all its expectations; and that it fails when one does not hold.
 
-use std::process::Command;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
 
 use serde_json::Value;
 
 use crate::program::{PROGRAM, words};
 
-fn play(arguments: &[&str]) -> Value {
-    let output = Command::new(PROGRAM).args(["--json", "demo"]).args(arguments).output().unwrap();
-    let found: Value = serde_json::from_slice(&output.stdout)
-        .unwrap_or_else(|error| panic!("{error}: {}", words(&output)));
-    assert!(output.status.success(), "{}", words(&output));
-    found
+/// The demo, which finds no clips but those that a test gives it.
+fn demo(place: &Path, arguments: &[&str]) -> Command {
+    let mut demo = Command::new(PROGRAM);
+    demo.args(["--json", "demo"]).args(arguments);
+    demo.current_dir(place).env_remove("WATCHFIRE_CONFORMANCE");
+    demo
 }
 
-#[test]
-fn the_story_holds_with_one_member_that_nobody_can_reach() {
-    let found = play(&["--alerts", "5", "--nat", "snapchat"]);
-    assert_eq!(found["failed"], Value::Array(Vec::new()));
+/// What a demo that came to its end has found.
+fn found(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout)
+        .unwrap_or_else(|error| panic!("{error}: {}", words(output)))
+}
+
+/// The clip that is committed.
+fn clip() -> String {
+    let clip = "../../tests/data/vpdq/videos/test-padded-dimensions.mp4";
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(clip).to_str().unwrap().to_owned()
+}
+
+/// Every fact of the story, for each of the ten.
+fn holds(found: &Value) {
     let members = found["members"].as_array().unwrap();
     assert_eq!(members.len(), 10);
     for member in members {
@@ -37,6 +50,111 @@ fn the_story_holds_with_one_member_that_nobody_can_reach() {
     }
     let removed: u64 = members.iter().filter_map(|one| one["copies_removed"].as_u64()).sum();
     assert_eq!(removed, 4, "the original and three copies");
-    assert_eq!(found["alerts"], 5);
+}
+
+#[test]
+fn the_story_holds_with_one_member_that_nobody_can_reach() {
+    let place = tempfile::tempdir().unwrap();
+    let media = clip();
+    let mut demo = demo(place.path(), &["--alerts", "3", "--nat", "snapchat", "--media", &media]);
+    let output = demo.output().unwrap();
+    assert!(output.status.success(), "{}", words(&output));
+    let found = found(&output);
+    assert_eq!(found["failed"], Value::Array(Vec::new()));
+    assert!(found["media"].as_str().unwrap().contains(&media), "{}", found["media"]);
+    holds(&found);
+    assert_eq!(found["alerts"], 3);
     assert!(found["p50_ms"].as_f64().unwrap() <= found["p99_ms"].as_f64().unwrap());
+    // Two trust, five follow, two confirm, nine retract; and the stages of the two that trust.
+    for (what, samples) in [("trusting", 6), ("confirmed", 15), ("own", 6), ("retraction", 27)] {
+        assert_eq!(found[what]["samples"], samples, "{what}");
+    }
+    for (what, samples) in [("acknowledged", 3), ("received", 6), ("folded", 6), ("probed", 6)] {
+        assert_eq!(found["stages"][what]["samples"], samples, "{what}");
+    }
+}
+
+#[test]
+fn a_member_that_does_not_keep_to_the_story_fails_it_by_name() {
+    // No clip is given, none is published here, and there is no program to fetch one.
+    let place = tempfile::tempdir().unwrap();
+    let programs = place.path().join("programs");
+    std::fs::create_dir(&programs).unwrap();
+    for program in ["ffmpeg", "ffprobe"] {
+        let there = Path::new("/usr/bin").join(program);
+        std::os::unix::fs::symlink(there, programs.join(program)).unwrap();
+    }
+    let mut demo = demo(place.path(), &["--alerts", "1", "--also-trusts", "facebook"]);
+    let output = demo.env("PATH", &programs).output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", words(&output));
+    let found = found(&output);
+    let failed = ["facebook does not block before it is CONFIRMED"];
+    assert_eq!(found["failed"], serde_json::json!(failed));
+    assert!(found["media"].as_str().unwrap().contains("GENERATED"), "{}", found["media"]);
+    holds(&found);
+}
+
+/// What a demo that was to be kept has left running; ended with the test.
+struct Kept {
+    pids: Vec<u64>,
+    directory: PathBuf,
+}
+
+impl Kept {
+    /// Processes that run. One that has ended and that nobody has asked for is none.
+    fn running(&self) -> usize {
+        let status = |pid: &u64| std::fs::read_to_string(format!("/proc/{pid}/status"));
+        let runs = |pid: &&u64| status(pid).is_ok_and(|status| !status.contains("State:\tZ"));
+        self.pids.iter().filter(runs).count()
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        for pid in &self.pids {
+            let _ended = Command::new("kill").args(["-KILL", &pid.to_string()]).status();
+        }
+        let _removed = std::fs::remove_dir_all(&self.directory);
+    }
+}
+
+#[test]
+fn a_kept_demo_runs_on_until_the_command_that_it_prints() {
+    let place = tempfile::tempdir().unwrap();
+    let media = clip();
+    let mut demo = Command::new(PROGRAM);
+    demo.args(["demo", "--alerts", "1", "--keep", "--media", &media]).current_dir(place.path());
+    let output = demo.env_remove("WATCHFIRE_CONFORMANCE").output().unwrap();
+    assert!(output.status.success(), "{}", words(&output));
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    let stop = said.lines().find_map(|line| line.strip_prefix("Stop them with: ")).unwrap();
+    let (pids, directory) =
+        stop.strip_prefix("kill ").and_then(|rest| rest.split_once(" && rm -r ")).unwrap();
+    let pids: Vec<u64> = pids.split(' ').map(|pid| pid.parse().unwrap()).collect();
+    let kept = Kept { pids, directory: directory.into() };
+    assert_eq!((kept.pids.len(), kept.running()), (20, 20), "ten nodes and ten platforms");
+    let tiktok = said.lines().find(|line| line.trim_start().starts_with("tiktok ")).unwrap();
+    let words: Vec<_> = tiktok.split_whitespace().collect();
+    let (url, key) = (words[1], words[5]);
+    let asked = Command::new(PROGRAM)
+        .args(["--json", "alert", "--url", url, "--key", key, "list"])
+        .output()
+        .unwrap();
+    assert!(asked.status.success(), "{}", crate::program::words(&asked));
+    let stopped = Command::new("sh").args(["-c", stop]).status().unwrap();
+    assert!(stopped.success() && !kept.directory.exists());
+    // They are no children of ours: how long each takes is its own affair.
+    let looks = (0..1_000_000).find(|_| kept.running() == 0);
+    assert!(looks.is_some(), "{} still run", kept.running());
+}
+
+#[test]
+fn what_cannot_be_played_is_refused_before_anything_starts() {
+    let place = tempfile::tempdir().unwrap();
+    for arguments in [["--nat", "nobody"], ["--media", "nowhere.mp4"], ["--conformance", "nowhere"]]
+    {
+        let output = demo(place.path(), &arguments).output().unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", words(&output));
+        assert!(words(&output).contains(arguments[1]), "{}", words(&output));
+    }
 }

@@ -1,5 +1,12 @@
 //! Real nodes that alert each other, die, come back, and are restored from old backups.
 
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+};
+
 use crate::{
     program::{code, run, words},
     trio::{MEMBERS, Trio},
@@ -135,4 +142,76 @@ fn the_directory_of_a_running_node_is_locked_and_doctor_finds_it_well() {
     trio.kill("bee");
     let found = run(["doctor", "--dir", dir.to_str().unwrap()]);
     assert_eq!(code(&found), 1, "{}", words(&found));
+}
+
+/// Sends the head of an upload, and waits until the node asks for the rest.
+fn upload(trio: &Trio, member: &str, length: usize) -> TcpStream {
+    let mut stream = trio.connect(member);
+    let head = format!(
+        "POST /v1/hash HTTP/1.1\r\nhost: a\r\nauthorization: Bearer {}\r\n\
+         expect: 100-continue\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n",
+        trio.key(member)
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut told = [0; 25];
+    stream.read_exact(&mut told).unwrap();
+    assert_eq!(&told, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[test]
+fn a_node_that_is_terminated_answers_the_upload_under_way() {
+    let mut trio = Trio::found(None);
+    trio.start(&["ant"]);
+    let picture =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/pdq/images/small.jpg");
+    let picture = std::fs::read(picture).unwrap();
+    let mut stream = upload(&trio, "ant", picture.len());
+    let (first, rest) = picture.split_at(picture.len() / 2);
+    stream.write_all(first).unwrap();
+    trio.terminate("ant");
+    trio.until("it knows that it has to stop", || trio.logs().contains("stopping").then_some(()));
+    stream.write_all(rest).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("\"pdq\""), "{answer}");
+    assert_eq!(trio.ended("ant").code(), Some(0));
+}
+
+#[test]
+fn a_node_that_is_terminated_does_not_wait_for_a_long_video() {
+    let mut trio = Trio::found(None);
+    trio.start(&["ant"]);
+    let video = hours_of_video(&trio.dir("ant"));
+    let mut stream = upload(&trio, "ant", video.len());
+    stream.write_all(&video).unwrap();
+    trio.until("it is decoded", || (!decoders(&trio, "ant").is_empty()).then_some(()));
+    trio.terminate("ant");
+    assert_eq!(trio.ended("ant").code(), Some(0));
+    trio.until("its decoder is gone", || decoders(&trio, "ant").is_empty().then_some(()));
+}
+
+/// A small file that takes long to decode: one second, again and again.
+fn hours_of_video(place: &Path) -> Vec<u8> {
+    let (second, hours) = (place.join("second.mp4"), place.join("hours.mp4"));
+    let ffmpeg = |arguments: &[&str], out: &Path| {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-nostdin", "-v", "error"]).args(arguments).arg(out);
+        assert!(ffmpeg.status().unwrap().success());
+    };
+    let picture = "testsrc=size=1920x1080:rate=30:duration=1";
+    ffmpeg(&["-f", "lavfi", "-i", picture, "-c:v", "mpeg4", "-q:v", "31", "-g", "30"], &second);
+    let again = ["-stream_loop", "600", "-i", second.to_str().unwrap(), "-c", "copy"];
+    ffmpeg(&again, &hours);
+    std::fs::read(hours).unwrap()
+}
+
+/// Processes that read a copy of an upload in a member's directory.
+fn decoders(trio: &Trio, member: &str) -> Vec<String> {
+    let scratch = trio.dir(member).join("scratch");
+    let processes = std::fs::read_dir("/proc").unwrap().filter_map(|entry| {
+        let command = std::fs::read(entry.ok()?.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&command).into_owned())
+    });
+    processes.filter(|command| command.contains(scratch.to_str().unwrap())).collect()
 }

@@ -3,9 +3,10 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
-    net::SocketAddr,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub(crate) const MEMBERS: [&str; 3] = ["ant", "bee", "cat"];
 /// How often something is looked for that is there after milliseconds on an idle machine; each look
 /// starts a process, so that all of them take much longer.
 const LOOKS: usize = 5_000;
+/// How long a node may take to end on a busy machine: many times its own limit, far less than a decoder may run.
+const END_WAIT: Duration = Duration::from_secs(60);
 
 /// Three members in a folder.
 pub(crate) struct Trio {
@@ -165,6 +168,30 @@ impl Trio {
         assert!(child.wait().unwrap().success(), "{}", self.logs());
     }
 
+    /// Sends a node SIGTERM, as a service manager does.
+    pub(crate) fn terminate(&self, member: &str) {
+        let pid = self.running[member].id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    }
+
+    /// Waits until a node has ended, and says how.
+    pub(crate) fn ended(&mut self, member: &str) -> ExitStatus {
+        let mut child = self.running.remove(member).unwrap();
+        let (told, ended) = std::sync::mpsc::channel();
+        std::thread::spawn(move || told.send(child.wait().unwrap()).unwrap());
+        ended.recv_timeout(END_WAIT).unwrap_or_else(|_| panic!("it does not end\n{}", self.logs()))
+    }
+
+    /// A connection to a node, once it listens.
+    pub(crate) fn connect(&self, member: &str) -> TcpStream {
+        self.until(&format!("{member} listens"), || TcpStream::connect(self.listen[member]).ok())
+    }
+
+    /// The key to a node's API.
+    pub(crate) fn key(&self, member: &str) -> &str {
+        &self.keys[member]
+    }
+
     /// Copies a data directory.
     pub(crate) fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
@@ -185,7 +212,7 @@ impl Trio {
     }
 
     /// What all nodes have logged.
-    fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let read = |member| fs::read_to_string(self.place.path().join(format!("{member}.log")));
         let logs = MEMBERS.map(|member| format!("{member}:\n{}", read(member).unwrap_or_default()));
         logs.join("\n")

@@ -66,6 +66,8 @@ pub(super) struct Plan<'a> {
     pub place: &'a Path,
     /// A member that nobody can reach.
     pub nat: Option<&'a MemberName>,
+    /// A member that trusts the reporter against its part.
+    pub also_trusts: Option<&'a MemberName>,
     /// Whether the processes outlive the demo.
     pub keep: bool,
     /// The way to the nodes.
@@ -186,7 +188,9 @@ async fn found(
     let secret = super::webhook_secret(&secret);
     write_secret(&directory.file("webhook.key"), &secret)?;
     let config = fs::read_to_string(directory.config_file())?;
-    fs::write(directory.config_file(), settings(&config, &player, platform))?;
+    let against_its_part = plan.also_trusts.is_some_and(|also| also.as_str() == player.name);
+    let trusts = player.part == Part::Trusts || against_its_part;
+    fs::write(directory.config_file(), settings(&config, trusts, platform))?;
     let folder = plan.place.join("platforms").join(player.name);
     fs::create_dir_all(&folder)?;
     let desk = Desk::new(player.name, plan.out, listen, &made.api_key)?;
@@ -195,13 +199,13 @@ async fn found(
 }
 
 /// Adds the webhook and, for those who trust the reporter, the trust, to what `init` wrote.
-fn settings(config: &str, player: &Player, platform: SocketAddr) -> String {
+fn settings(config: &str, trusts: bool, platform: SocketAddr) -> String {
     let webhook = format!(
         "[webhook]\nurl = \"http://{platform}/webhook\"\n\
          verify_url = \"http://{platform}/items/{{item}}\"\nkey_files = [\"webhook.key\"]\n\n[media]"
     );
     let config = config.replacen("[media]", &webhook, 1);
-    if player.part == Part::Trusts {
+    if trusts {
         let trust = format!("[policy]\ntrust = [\"{REPORTER}\"]");
         config.replacen("[policy]", &trust, 1)
     } else {

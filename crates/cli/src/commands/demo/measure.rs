@@ -1,7 +1,7 @@
 //! Measures how fast alerts and retractions act: many alerts of fresh random pictures, one by one.
 
 use indicatif::ProgressBar;
-use watchfire_api::wire::{SignalJson, VerdictKind};
+use watchfire_api::wire::{EventView, Raised, SignalJson, VerdictKind};
 use watchfire_node::clock::{Random, SystemRandom};
 use watchfire_signal::{alert::ContentKind, hex, value::Kind};
 
@@ -18,12 +18,32 @@ use super::{
 /// Times in milliseconds.
 #[derive(Debug, Default)]
 pub(super) struct Times {
+    /// Alerts of which all that follows was measured.
+    pub alerts: usize,
     /// At those who trust the reporter, from the report.
     pub trusting: Vec<f64>,
-    /// At all others, from the confirmation.
+    /// At those who only follow, from the confirmation that completes the quorum.
     pub confirmed: Vec<f64>,
+    /// At those who confirm, from their own confirmation: no other machine has a part in it.
+    pub own: Vec<f64>,
     /// At all nine, from the last retraction.
     pub retracted: Vec<f64>,
+    /// Where the time of `trusting` goes.
+    pub stages: StageTimes,
+}
+
+/// One alert's way to one member that trusts, cut where something can be seen from outside; in milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct StageTimes {
+    /// At the reporter, from the request until its answer: authorised, signed, written, synced, folded.
+    pub acknowledged: Vec<f64>,
+    /// From the request until the other member tells that it has it: all but the answer of before, then the wire,
+    /// verified, written, synced there.
+    pub received: Vec<f64>,
+    /// From there until the other member tells that uploads are refused now: folded.
+    pub folded: Vec<f64>,
+    /// From there until a scan is refused: the way of an event to the client, a request, a lookup, an answer.
+    pub probed: Vec<f64>,
 }
 
 /// Raises, confirms and retracts so many alerts.
@@ -38,11 +58,12 @@ pub(super) async fn measure(
         one(stage, &mut times).await?;
         bar.inc(1);
         let expected = (number + 1) * stage.fleet.others().count();
-        let found = times.trusting.len() + times.confirmed.len();
+        let found = times.trusting.len() + times.confirmed.len() + times.own.len();
         if found != expected || times.retracted.len() != expected {
             must.expect(false, format!("alert {} of {count} acts at all nine", number + 1));
             break;
         }
+        times.alerts += 1;
     }
     Ok(times)
 }
@@ -56,6 +77,7 @@ async fn one(stage: &Stage<'_>, times: &mut Times) -> Result<(), Failure> {
     let said = stage.say(say, &trusting, &signals, VerdictKind::Block).await?;
     times.trusting.extend(since(&said));
     let alert = said.answer.id;
+    cut(stage, &trusting, &said, &mut times.stages).await?;
 
     let mut confirmers: Vec<&Member> = stage.fleet.with(Part::Confirms).collect();
     stage.known(&confirmers, &alert, &said.from).await?;
@@ -63,12 +85,14 @@ async fn one(stage: &Stage<'_>, times: &mut Times) -> Result<(), Failure> {
     for confirmer in &confirmers {
         let say = alerts::confirm(confirmer, &alert);
         let said = stage.say(say, &[*confirmer], &signals, VerdictKind::Block).await?;
-        times.confirmed.extend(since(&said));
+        times.own.extend(since(&said));
     }
-    let mut rest: Vec<_> = stage.fleet.with(Part::Follows).collect();
-    rest.push(last);
+    let mut rest = vec![last];
+    rest.extend(stage.fleet.with(Part::Follows));
     let say = alerts::confirm(last, &alert);
-    let said = stage.say(say, &rest, &signals, VerdictKind::Block).await?;
+    let mut said = stage.say(say, &rest, &signals, VerdictKind::Block).await?;
+    let own = said.answered.remove(0);
+    times.own.extend(own.map(|at| ms(said.clock, at)));
     times.confirmed.extend(since(&said));
 
     alerts::retract(reporter, &alert).await?;
@@ -79,6 +103,36 @@ async fn one(stage: &Stage<'_>, times: &mut Times) -> Result<(), Failure> {
     let say = alerts::retract(last, &alert);
     let said = stage.say(say, &others, &signals, VerdictKind::Allow).await?;
     times.retracted.extend(since(&said));
+    Ok(())
+}
+
+/// Cuts the way of a report to members into its stages, by the events that they told.
+async fn cut(
+    stage: &Stage<'_>,
+    members: &[&Member],
+    said: &Said<Raised>,
+    stages: &mut StageTimes,
+) -> Result<(), Failure> {
+    stages.acknowledged.push(ms(said.clock, said.acknowledged));
+    for (member, answered) in members.iter().zip(&said.answered) {
+        let Some(effective) = answered else { continue };
+        let from = said.from.get(member.player.name).copied().unwrap_or(0);
+        let name = said.answer.id.to_string();
+        let about = |event: &EventView, field: &str| {
+            event.more.get(field).and_then(serde_json::Value::as_str) == Some(&name)
+        };
+        let feed = stage.feed(member)?;
+        // Both came before the scan that was refused, so nothing is waited for.
+        let received = |event: &EventView| event.event == "received" && about(event, "commitment");
+        let folded = |event: &EventView| event.event == "case" && about(event, "set");
+        let received = feed.first(from, *effective, received).await;
+        let folded = feed.first(from, *effective, folded).await;
+        if let (Some(received), Some(folded)) = (received, folded) {
+            stages.received.push(ms(said.clock, received.at));
+            stages.folded.push(ms(received.at, folded.at));
+            stages.probed.push(ms(folded.at, *effective));
+        }
+    }
     Ok(())
 }
 

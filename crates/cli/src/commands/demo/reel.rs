@@ -12,8 +12,10 @@ use tokio::process::Command;
 
 use crate::exit::{Failure, OrEnvironment, environment, failed};
 
-/// The published conformance set, beside the repository.
+/// The published conformance set, beside the repository in which `make demo` runs.
 const CONFORMANCE: &str = "../shared/conformance";
+/// How much of a caller's own clip is played: ten nodes decode it and its copies some thirty times.
+const EXCERPT_S: &str = "60";
 /// The clip of the set that is reported.
 const ORIGINAL: &str = "chair-orig-22-sd-bar.mp4";
 /// An edited version of it, as it was published.
@@ -80,12 +82,14 @@ pub(super) struct Wanted {
 pub(super) async fn choose(wanted: &Wanted, place: &Path) -> Result<Reel, Failure> {
     fs::create_dir_all(place)?;
     ffmpeg(["-version"]).await?;
-    let published = conformance(wanted.conformance.as_deref());
+    let published = conformance(wanted.conformance.as_deref())?;
     let make = Making { place, published: published.as_deref() };
     if let Some(own) = &wanted.media {
         let own = own.canonicalize().or_environment(own.display())?;
-        let source = format!("{}; its edited versions are made by ffmpeg", own.display());
-        return make.edited(own, source).await;
+        let clip = excerpt(&own, place).await?;
+        let which = if clip == own { "" } else { "the first minute of " };
+        let source = format!("{which}{}; its edited versions are made by ffmpeg", own.display());
+        return make.edited(clip, source).await;
     }
     if let Some(reel) = make.published().await? {
         return Ok(reel);
@@ -148,16 +152,30 @@ impl Making<'_> {
     }
 }
 
-/// The folder of the conformance set's videos, if it is there.
-fn conformance(named: Option<&Path>) -> Option<PathBuf> {
-    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let places = [
-        named.map(Path::to_path_buf),
-        Some(CONFORMANCE.into()),
-        Some(repository.join(CONFORMANCE)),
-    ];
-    let mut videos = places.into_iter().flatten().map(|place| place.join("vpdq/videos"));
-    videos.find(|place| place.is_dir())?.canonicalize().ok()
+/// The folder of the conformance set's videos: where the caller says, else where `make demo` finds it, if it is there.
+fn conformance(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    let videos = |place: &Path| place.join("vpdq/videos").canonicalize();
+    match named {
+        Some(place) => Ok(Some(videos(place).or_environment(place.display())?)),
+        None => Ok(videos(Path::new(CONFORMANCE)).ok()),
+    }
+}
+
+/// The beginning of a clip that is longer than the demo plays, else the clip itself.
+async fn excerpt(clip: &Path, place: &Path) -> Result<PathBuf, Failure> {
+    let mut probe = Command::new("ffprobe");
+    probe.args(["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"]).arg(clip);
+    let told = probe.output().await.or_environment("ffprobe")?;
+    let seconds: Option<f64> = String::from_utf8_lossy(&told.stdout).trim().parse().ok();
+    let most: f64 = EXCERPT_S.parse()?;
+    if seconds.is_none_or(|seconds| seconds <= most) {
+        return Ok(clip.to_path_buf());
+    }
+    let part = place.join("excerpt.mkv");
+    let (from, to) = (clip.to_string_lossy(), part.to_string_lossy());
+    let cut = ["-y", "-i", &from, "-t", EXCERPT_S, "-map", "0:V:0", "-c", "copy", &to];
+    ffmpeg(cut).await?;
+    Ok(part)
 }
 
 /// Unpacks the clip from its Debian package, without installing it.

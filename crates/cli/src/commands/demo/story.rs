@@ -49,6 +49,8 @@ pub(super) struct Stage<'a> {
     pub clips: &'a Clips,
     /// The way to the platforms.
     pub out: &'a Outbound,
+    /// The folder of everything.
+    pub place: &'a Path,
 }
 
 /// An item that stands on a platform.
@@ -67,6 +69,8 @@ pub(super) struct Said<T> {
     pub clock: Instant,
     /// What the node answered.
     pub answer: T,
+    /// When it did.
+    pub acknowledged: Instant,
     /// When each member answered a scan as wanted, in the order asked.
     pub answered: Vec<Option<Instant>>,
 }
@@ -108,7 +112,8 @@ impl<'a> Stage<'a> {
         }
     }
 
-    fn feed(&self, member: &Member) -> Result<&Feed, Failure> {
+    /// What a member's node tells.
+    pub(super) fn feed(&self, member: &Member) -> Result<&Feed, Failure> {
         let feed = self.feeds.get(member.player.name);
         feed.ok_or_else(|| failed(format!("nobody listens to {}", member.player)))
     }
@@ -284,9 +289,9 @@ impl<'a> Stage<'a> {
             let probe = Probe { signals, wanted, from };
             member.desk.answers(self.feed(member)?, &probe).await
         }));
-        let say = async { Ok::<_, Failure>(say.await?) };
-        let (answer, answered) = try_join(say, answers).await?;
-        Ok(Said { from, clock, answer, answered })
+        let say = async { Ok::<_, Failure>((say.await?, Instant::now())) };
+        let ((answer, acknowledged), answered) = try_join(say, answers).await?;
+        Ok(Said { from, clock, answer, acknowledged, answered })
     }
 
     /// Notes when each member had the alert durably.
