@@ -23,10 +23,16 @@ fn found(output: &Output) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {}", words(output)))
 }
 
-/// The clip that is committed.
-fn clip() -> String {
-    let clip = "../../tests/data/vpdq/videos/test-padded-dimensions.mp4";
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(clip).to_str().unwrap().to_owned()
+/// A clip of one's own: the zoom into a fractal, of which every second looks different.
+fn clip(place: &Path) -> String {
+    let clip = place.join("mine.mp4").to_str().unwrap().to_owned();
+    let picture = "mandelbrot=size=320x180:rate=25";
+    let drawn = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i", picture, "-t", "6", "-pix_fmt", "yuv420p"])
+        .arg(&clip)
+        .status();
+    assert!(drawn.unwrap().success());
+    clip
 }
 
 /// Every fact of the story, for each of the ten.
@@ -55,7 +61,7 @@ fn holds(found: &Value) {
 #[test]
 fn the_story_holds_with_one_member_that_nobody_can_reach() {
     let place = tempfile::tempdir().unwrap();
-    let media = clip();
+    let media = clip(place.path());
     let mut demo = demo(place.path(), &["--alerts", "3", "--nat", "snapchat", "--media", &media]);
     let output = demo.output().unwrap();
     assert!(output.status.success(), "{}", words(&output));
@@ -121,7 +127,7 @@ impl Drop for Kept {
 #[test]
 fn a_kept_demo_runs_on_until_the_command_that_it_prints() {
     let place = tempfile::tempdir().unwrap();
-    let media = clip();
+    let media = clip(place.path());
     let mut demo = Command::new(PROGRAM);
     demo.args(["demo", "--alerts", "1", "--keep", "--media", &media]).current_dir(place.path());
     let output = demo.env_remove("WATCHFIRE_CONFORMANCE").output().unwrap();

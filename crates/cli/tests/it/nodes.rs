@@ -215,3 +215,32 @@ fn decoders(trio: &Trio, member: &str) -> Vec<String> {
     });
     processes.filter(|command| command.contains(scratch.to_str().unwrap())).collect()
 }
+
+#[test]
+fn a_video_with_more_frames_than_an_alert_lists_is_reported_and_recognised() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let place = trio.dir("ant");
+    let (long, part) = (place.join("long.mp4"), place.join("part.mp4"));
+    let (long, part) = (long.to_str().unwrap(), part.to_str().unwrap());
+    let ffmpeg = |arguments: &[&str]| {
+        let mut ffmpeg = Command::new("ffmpeg");
+        ffmpeg.args(["-nostdin", "-v", "error", "-f", "lavfi", "-i"]).args(arguments);
+        assert!(ffmpeg.status().unwrap().success());
+    };
+    let picture = "mandelbrot=size=160x90:rate=60";
+    ffmpeg(&[picture, "-t", "62", "-c:v", "mpeg4", "-q:v", "4", long]);
+    ffmpeg(&[
+        picture, "-ss", "20", "-t", "10", "-c:v", "mpeg4", "-q:v", "9", "-s", "240x136", part,
+    ]);
+    let label = ["--label", "violence.graphic_death", "--severity", "2"];
+    let raise = [&["alert", "raise"][..], &label, &[long]].concat();
+    let raised = trio.until("ant raises", || trio.ask("ant", &raise));
+    let summary = raised["signals_summary"].as_array().unwrap();
+    let video = summary.iter().find(|signal| signal["kind"] == "vpdq").unwrap();
+    assert_eq!((&video["frames"], &video["every_frame"]), (&3_600.into(), &false.into()));
+    let scan = ["--json", "scan", "--url", &trio.url("ant"), "--key", trio.key("ant"), part];
+    let scanned = run(scan);
+    assert_eq!(code(&scanned), 1, "{}", words(&scanned));
+    assert!(words(&scanned).contains(r#""verdict":"block""#), "{}", words(&scanned));
+}

@@ -249,3 +249,32 @@ async fn run(command: &mut Command) -> Result<(), Failure> {
     let words = String::from_utf8_lossy(&output.stderr);
     Err(failed(format!("{name} failed: {}", words.lines().last().unwrap_or_default())))
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_long_clip_the_first_minute_is_played() {
+        let place = tempfile::tempdir().unwrap();
+        let seconds = |clip: &Path| {
+            let mut probe = std::process::Command::new("ffprobe");
+            probe.args(["-v", "error", "-show_entries", "format=duration", "-of", "csv=p=0"]);
+            let told = probe.arg(clip).output().unwrap().stdout;
+            String::from_utf8(told).unwrap().trim().parse::<f64>().unwrap()
+        };
+        for (length, plays) in [(5, 5.0), (90, 60.0)] {
+            let clip = place.path().join(format!("{length}.mp4"));
+            let picture = format!("testsrc2=size=64x64:rate=10:duration={length}");
+            let played = crate::runtime::block_on(async {
+                let out = clip.to_string_lossy();
+                ffmpeg(["-f", "lavfi", "-i", &picture, &out]).await?;
+                excerpt(&clip, place.path()).await
+            });
+            let played = played.unwrap().unwrap();
+            assert!((seconds(&played) - plays).abs() < 1.0, "{}", played.display());
+            assert_eq!(played == clip, length == 5);
+        }
+    }
+}
