@@ -26,9 +26,9 @@ fn found(output: &Output) -> Value {
 /// A clip of one's own: the zoom into a fractal, of which every second looks different.
 fn clip(place: &Path) -> String {
     let clip = place.join("mine.mp4").to_str().unwrap().to_owned();
-    let picture = "mandelbrot=size=320x180:rate=25";
+    let picture = "mandelbrot=size=640x360:rate=25";
     let drawn = Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", picture, "-t", "6", "-pix_fmt", "yuv420p"])
+        .args(["-v", "error", "-f", "lavfi", "-i", picture, "-t", "8", "-pix_fmt", "yuv420p"])
         .arg(&clip)
         .status();
     assert!(drawn.unwrap().success());
