@@ -187,11 +187,6 @@ impl Trio {
         self.until(&format!("{member} listens"), || TcpStream::connect(self.listen[member]).ok())
     }
 
-    /// The key to a node's API.
-    pub(crate) fn key(&self, member: &str) -> &str {
-        &self.keys[member]
-    }
-
     /// Copies a data directory.
     pub(crate) fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
