@@ -96,7 +96,16 @@ pub async fn recover(
     let mut asked = each.collect::<FuturesUnordered<_>>();
     let (begun, mut first_answer, mut warned) = (Instant::now(), None, false);
     loop {
-        let size = own.size().await.map_err(store_error)?;
+        // The peers go on being heard while the size is read: one of them may stand before us at
+        // the lock on our log, and would never give it up unheard.
+        let size = tokio::select! {
+            size = own.size() => size.map_err(store_error)?,
+            Some(answer) = asked.next() => {
+                answer?;
+                first_answer.get_or_insert_with(Instant::now);
+                continue;
+            }
+        };
         let shown = asking.shown.load(Ordering::SeqCst);
         let waited = first_answer.is_some_and(|at: Instant| at.elapsed() >= GRACE);
         if size >= shown && (waited || asked.is_empty()) {
