@@ -1,5 +1,6 @@
 //! Speaks to a node's native API as a program with an API key does; the command line uses nothing else.
 
+mod access;
 mod events;
 
 use std::time::Duration;

@@ -95,6 +95,9 @@ pub struct Problem {
     /// The name of the limit that was reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<String>,
+    /// How long to wait before asking again, in seconds; `Retry-After` says the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_s: Option<u64>,
 }
 
 impl Problem {
@@ -111,6 +114,7 @@ impl Problem {
             status: kind.status(),
             detail: None,
             limit: None,
+            retry_after_s: None,
         }
     }
 

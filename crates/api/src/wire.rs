@@ -3,6 +3,7 @@
 //! **Invariant:** an unknown field of a request is refused; a caller who misspells `test` must not raise an alert.
 //! **Invariant:** nothing here is hashed, signed or read back into a record.
 
+mod access;
 mod action;
 mod alert;
 mod event;
@@ -13,6 +14,11 @@ mod member;
 mod scan;
 mod signal;
 
+pub use access::{
+    AccountRequest, AccountView, Accounts, AuditLine, AuditPage, AuditQuery, DEFAULT_OVERLAP_S,
+    DeskReport, InvitationRequest, Invited, KeyMade, KeyRequest, KeyView, Keys, LoginRequest, Role,
+    RoleRequest, RotateRequest, Scope, SessionView,
+};
 pub use action::{EffectState, EffectView, Effects};
 pub use alert::{
     AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,

@@ -1,6 +1,8 @@
 //! The commands, a file each.
 
+mod account;
 mod alert;
+mod audit;
 mod coalition;
 mod completions;
 mod connectors;
@@ -31,6 +33,10 @@ pub(crate) enum Command {
     Serve(serve::Serve),
     #[command(subcommand)]
     Key(key::Key),
+    #[command(subcommand)]
+    Account(account::Account),
+    #[command(subcommand)]
+    Audit(audit::Audit),
     Hash(hash::Hash),
     Match(match_files::Match),
     Scan(scan::Scan),
@@ -52,6 +58,8 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Demo(demo) => demo::run(&demo, output),
         Command::Init(init) => init::run(&init, output),
         Command::Key(key) => key::run(&key, output),
+        Command::Account(account) => account::run(&account, output),
+        Command::Audit(audit) => audit::run(&audit, output),
         Command::Coalition(coalition) => coalition::run(&coalition, output),
         Command::Hash(hash) => hash::run(&hash, output),
         Command::Match(files) => match_files::run(&files, output),

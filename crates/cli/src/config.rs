@@ -9,6 +9,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use watchfire_node::policy::Policy;
+use watchfire_server::rates::Limits;
 use watchfire_signal::name::MemberName;
 
 pub(crate) use connector::{Connector, Served, Synapse};
@@ -36,6 +37,9 @@ pub(crate) struct Config {
     /// Limits on uploads.
     #[serde(default)]
     pub media: Media,
+    /// How often callers may ask.
+    #[serde(default)]
+    pub limits: Limits,
     /// What we do about matches.
     #[serde(default)]
     pub policy: Policy,
@@ -167,6 +171,7 @@ mod tests {
         assert_eq!(config.listen.addresses, ["http://127.0.0.1:7001"]);
         assert_eq!(config.outbound.allow, ["127.0.0.0/8", "::1"]);
         assert_eq!(config.media, Media::default());
+        assert_eq!(config.limits, Limits::default());
         assert_eq!(config.policy, Policy::default());
     }
 

@@ -14,6 +14,7 @@ mod files;
 mod network;
 mod node_api;
 mod output;
+mod reach;
 mod runtime;
 
 use std::process::ExitCode;

@@ -1,20 +1,52 @@
-//! Who may call this node: API keys, kept only as hashes.
+//! Who may call this node: programs by API keys, people by sessions of their accounts.
+//!
+//! **Invariant:** secrets are kept only as hashes; a secret is answered once, when it is made.
+//! **Invariant:** a request is judged from memory; what is in memory changes only after its desk line
+//! and its rows are durable.
 
-use std::collections::BTreeSet;
+pub mod account;
+mod account_life;
+pub mod enter;
+mod key_life;
+pub mod keys;
+mod last_use;
+mod offline;
+pub mod passphrase;
+pub mod secret;
+mod sessions;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    future::Future,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use watchfire_store::{Batch, CommitError, Row, Store, StoreError, Table};
+use watchfire_store::{Row, Store, StoreError, Table};
 
-use crate::{clock::Random, desk::Actor};
+use crate::{
+    clock::{Clock, Random},
+    desk::{Actor, Desk, WriteError},
+    rate::Buckets,
+    sequence::SequenceError,
+};
 
-/// API keys: SHA-256 of the secret → [`Caller`] as JSON.
-pub const KEYS: Table = Table::Ledger("keys");
-/// What every key begins with, so that a leaked one can be recognised by scanners.
-pub const PREFIX: &str = "wf_";
-/// Random bytes in a key.
-const SECRET_BYTES: usize = 32;
-/// Keys read at once.
+use self::{
+    account::{Account, Pseudonym},
+    enter::Asker,
+    keys::HeldKey,
+    secret::{Fingerprint, KEY_PREFIX, SESSION_PREFIX},
+    sessions::HeldSession,
+};
+
+pub use account_life::{AccountError, INVITATION_MS, Invitation};
+pub use key_life::{KeyError, MAX_OVERLAP_MS, MadeKey, NewKey};
+pub use keys::keep_first_key;
+pub use last_use::FLUSH_EVERY;
+pub use offline::{Offline, offline};
+pub use sessions::{IDLE_MS, LIFETIME_MS};
+
+/// Rows read at once.
 const PAGE: usize = 1_000;
 
 /// What a caller may do.
@@ -33,22 +65,29 @@ pub enum Scope {
     Audit,
 }
 
-/// The holder of a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 5] = [Self::Scan, Self::Curate, Self::Review, Self::Admin, Self::Audit];
+}
+
+/// Who calls: the holder of a key, or a person in a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Caller {
-    /// What the key is called.
-    pub name: String,
-    /// What it allows.
+    /// Who this is in the desk log.
+    pub actor: Actor,
+    /// What they may do.
     pub scopes: BTreeSet<Scope>,
-    /// When it was made, in milliseconds since 1970.
+    /// When the key's name, or the account, came to be, in milliseconds since 1970.
     pub created_ms: u64,
+    /// The session, if it is a person.
+    pub session: Option<Fingerprint>,
 }
 
 impl Caller {
     /// Who this is in the desk log.
     #[must_use]
     pub fn actor(&self) -> Actor {
-        Actor::Key(self.name.clone())
+        self.actor.clone()
     }
 
     /// Whether the caller may do what the scope stands for.
@@ -58,54 +97,124 @@ impl Caller {
     }
 }
 
-/// Makes a key and keeps its hash; the secret is in the answer and nowhere else.
-///
-/// # Errors
-/// The store's; no key was made then.
-pub async fn make_key(
-    store: &dyn Store,
-    random: &dyn Random,
-    caller: &Caller,
-) -> Result<String, StoreError> {
-    let mut secret = [0; SECRET_BYTES];
-    random.fill(&mut secret);
-    let key = format!("{PREFIX}{}", watchfire_signal::hex::encode(&secret));
-    let value =
-        serde_json::to_vec(caller).map_err(|error| StoreError::Failed(error.to_string()))?;
-    let row = Row { table: KEYS, key: hash(&key), value: Some(value) };
-    match store.commit(Batch { rows: vec![row], ..Batch::default() }).await {
-        Ok(()) => Ok(key),
-        Err(CommitError::Store(error)) => Err(error),
-        Err(error) => Err(StoreError::Failed(error.to_string())),
+/// Keys, accounts and sessions.
+pub struct Access {
+    store: Arc<dyn Store>,
+    desk: Desk,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    held: RwLock<Held>,
+    /// Who changes something looks, writes and tells memory, one after the other.
+    changing: tokio::sync::Mutex<()>,
+    attempts: Buckets<Asker>,
+    passphrases: passphrase::Hasher,
+}
+
+/// What is in memory.
+#[derive(Default)]
+struct Held {
+    keys: HashMap<Fingerprint, Arc<HeldKey>>,
+    accounts: BTreeMap<Pseudonym, Account>,
+    sessions: HashMap<Fingerprint, Arc<HeldSession>>,
+}
+
+impl Access {
+    /// What the store holds of keys, accounts and sessions.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn load(
+        store: Arc<dyn Store>,
+        desk: Desk,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Arc<Self>, StoreError> {
+        let held = Held {
+            keys: keys::load(&*store).await?,
+            accounts: account::load(&*store).await?,
+            sessions: sessions::load(&*store).await?,
+        };
+        let passphrases = passphrase::Hasher::new(&*random);
+        Ok(Arc::new(Self {
+            store,
+            desk,
+            clock,
+            random,
+            held: RwLock::new(held),
+            changing: tokio::sync::Mutex::default(),
+            attempts: Buckets::default(),
+            passphrases,
+        }))
+    }
+
+    /// Who presents a secret, if anybody may with it: a key in force, or a session that goes on.
+    /// Asks memory only, by hash, so the time it takes says nothing about secrets.
+    #[must_use]
+    pub fn caller(&self, secret: &str) -> Option<Caller> {
+        let now = self.clock.now_ms();
+        if secret.starts_with(KEY_PREFIX) {
+            let held = self.held();
+            let key = held.keys.get(&Fingerprint::of(secret))?;
+            return key.used(now).then(|| key.caller());
+        }
+        if secret.starts_with(SESSION_PREFIX) {
+            let (held, name) = (self.held(), Fingerprint::of(secret));
+            let session = held.sessions.get(&name)?;
+            let account = held.accounts.get(&session.person).filter(|account| account.is_open())?;
+            return session.used(now).then(|| account.caller(name));
+        }
+        None
+    }
+
+    fn held(&self) -> std::sync::RwLockReadGuard<'_, Held> {
+        self.held.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn held_mut(&self) -> std::sync::RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a change, after those before it, and to its end even if whoever asked has gone: a key
+    /// that is revoked on disk must not live on in memory.
+    async fn change<T, E, F>(self: &Arc<Self>, work: impl FnOnce(Arc<Self>) -> F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<WriteError> + Send + 'static,
+        F: Future<Output = Result<T, E>> + Send + 'static,
+    {
+        let (access, work) = (self.clone(), work(self.clone()));
+        let change = tokio::spawn(async move {
+            let _one = access.changing.lock().await;
+            work.await
+        });
+        let stopped = |_| Err(WriteError::from(SequenceError::Stopping).into());
+        change.await.unwrap_or_else(stopped)
     }
 }
 
-/// Who holds a key, if anybody. Looked up by hash, so the time it takes says nothing about keys.
-///
-/// # Errors
-/// The store's.
-pub async fn caller(store: &dyn Store, key: &str) -> Result<Option<Caller>, StoreError> {
-    if !key.starts_with(PREFIX) {
-        return Ok(None);
+/// A row of one of the ledgers of this file.
+fn row(table: Table, key: &[u8], value: Option<Vec<u8>>) -> Row {
+    Row { table, key: key.to_vec(), value }
+}
+
+/// A value as JSON; our own structs always have one.
+fn json(value: &impl Serialize) -> Result<Vec<u8>, WriteError> {
+    serde_json::to_vec(value).map_err(|error| WriteError::Body(error.to_string()))
+}
+
+/// All rows of a ledger.
+async fn rows(store: &dyn Store, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    let mut all: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    loop {
+        let after = all.last().map(|(key, _)| key.clone()).unwrap_or_default();
+        let page = store.rows(table, &after, PAGE).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
     }
-    let Some(value) = store.row(KEYS, &hash(key)).await? else { return Ok(None) };
-    let caller = serde_json::from_slice(&value);
-    caller.map(Some).map_err(|error| StoreError::Corrupt(format!("a row of keys: {error}")))
 }
 
-/// All callers, in no order that tells anything.
-///
-/// # Errors
-/// The store's.
-pub async fn callers(store: &dyn Store) -> Result<Vec<Caller>, StoreError> {
-    let rows = store.rows(KEYS, &[], PAGE).await?;
-    let read = |value: Vec<u8>| {
-        serde_json::from_slice(&value)
-            .map_err(|error| StoreError::Corrupt(format!("a row of keys: {error}")))
-    };
-    rows.into_iter().map(|(_, value)| read(value)).collect()
-}
-
-fn hash(key: &str) -> Vec<u8> {
-    Sha256::digest(key.as_bytes()).to_vec()
+fn corrupt(table: Table, error: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt(format!("a row of {table:?}: {error}"))
 }

@@ -14,7 +14,7 @@ use watchfire_signal::{
     name::LogName,
 };
 use watchfire_store::{Effect, Row, Store, StoreError};
-use watchfire_tlog::{Origin, PeerKey};
+use watchfire_tlog::{Origin, PeerKey, Source};
 
 use crate::{
     clock::{Clock, Random},
@@ -191,6 +191,18 @@ impl Desk {
         &self.origin
     }
 
+    /// The key that signs its head.
+    #[must_use]
+    pub fn key(&self) -> &PeerKey {
+        &self.key
+    }
+
+    /// The log as it can be audited.
+    #[must_use]
+    pub fn source(&self) -> Arc<dyn Source> {
+        self.store.read(&self.origin)
+    }
+
     /// Writes a line with what it changes, in one transaction; returns when that is durable.
     ///
     /// # Errors
@@ -257,7 +269,7 @@ impl Desk {
     }
 
     /// All lines of a range, however few the store hands out at once.
-    async fn read_all(&self, from: u64, end: u64) -> Result<Vec<Written>, StoreError> {
+    pub(crate) async fn read_all(&self, from: u64, end: u64) -> Result<Vec<Written>, StoreError> {
         let mut lines = Vec::new();
         let mut next = from;
         while next < end {

@@ -5,6 +5,7 @@
 //! **Invariant:** a verb does not call another verb; `follow` and `scan` are the compositions.
 
 pub mod access;
+pub mod audit;
 pub mod cases;
 pub mod charter;
 pub mod clock;
@@ -25,6 +26,7 @@ pub mod place;
 pub mod policy;
 pub mod publish;
 pub mod raise;
+pub mod rate;
 pub mod receipts;
 pub mod recover;
 pub mod replicate;

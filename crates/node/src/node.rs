@@ -18,7 +18,7 @@ use watchfire_store::{Effect, Store, StoreError};
 use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, Source};
 
 use crate::{
-    access::{self, Caller},
+    access::Access,
     cases::SignalSet,
     charter,
     clock::{Clock, Random},
@@ -73,6 +73,7 @@ pub struct Node {
     scanner: Scanner,
     publisher: Publisher,
     desk: Desk,
+    access: Arc<Access>,
     events: Events,
     receipts: Receipts,
     readiness: watch::Sender<Readiness>,
@@ -97,6 +98,9 @@ impl Node {
     pub async fn stop(&self) {
         // What was scanned last is still on its way to the store.
         self.seen.flush().await;
+        if let Err(error) = self.access.flush().await {
+            tracing::warn!(%error, "the last use of keys was not written down");
+        }
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(STOP_WAIT, self.tasks.wait()).await.is_err() {
@@ -156,6 +160,12 @@ impl Node {
     #[must_use]
     pub fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// Who may call this node.
+    #[must_use]
+    pub fn access(&self) -> &Arc<Access> {
+        &self.access
     }
 
     /// What is effective where.
@@ -366,14 +376,6 @@ impl Node {
     /// The store's.
     pub async fn effects(&self, item: &ItemId) -> Result<Vec<Effect>, StoreError> {
         self.store.effects_of_item(item.as_str()).await
-    }
-
-    /// Who holds an API key.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn caller(&self, key: &str) -> Result<Option<Caller>, StoreError> {
-        access::caller(&*self.store, key).await
     }
 
     /// A record's statement, if its body is here.

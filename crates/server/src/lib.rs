@@ -7,15 +7,18 @@
 pub mod answer;
 mod caller;
 pub mod connection;
+mod cookie;
 pub mod hashing;
 mod input;
 pub mod limits;
 mod member;
 mod places;
+pub mod rates;
 mod routes;
 pub mod serve;
 pub mod server;
 pub mod tls;
+pub mod views;
 
 pub use routes::{openapi, router};
 pub use serve::{Running, ServeError, serve, serve_on};

@@ -59,6 +59,9 @@ pub const ANONYMOUS_STREAMS: Limit = Limit { name: "anonymous_streams", value: 1
 /// Streams at a time by one member: one a log in a large coalition, twice while it reconnects.
 pub const MEMBER_STREAMS: Limit = Limit { name: "member_streams", value: 256 };
 
+/// Walks through the whole desk log at a time: each reads all of it.
+pub const DESK_WALKS: Limit = Limit { name: "desk_walks", value: 1 };
+
 /// Watchers of events at a time.
 pub const EVENT_STREAMS: Limit = Limit { name: "event_streams", value: 256 };
 

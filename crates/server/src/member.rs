@@ -10,6 +10,7 @@ use watchfire_signal::name::MemberName;
 
 use crate::answer::Failure;
 use crate::limits::MEMBER_REQUESTS;
+use crate::rates::address_of;
 use crate::server::Server;
 
 /// Who asks for a log: a member, or anybody. A signature that is there and wrong is refused, so that a member with a
@@ -21,6 +22,9 @@ impl FromRequestParts<Arc<Server>> for Asker {
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Failure> {
         if !parts.headers.contains_key("signature-input") {
+            server
+                .rates
+                .public(address_of(parts, server.behind_proxy), server.node.clock().now_ms())?;
             return Ok(Asker(None));
         }
         let request = Incoming {

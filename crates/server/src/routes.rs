@@ -1,19 +1,23 @@
 //! All routes with their documentation, and what happens around each of them.
 
+mod accounts;
 mod actions;
 mod alert;
 mod alerts;
 mod answers;
+mod audit;
 mod events;
 mod evidence;
 mod hash;
 mod health;
+mod keys;
 mod log;
 mod lookup;
 mod matches;
 mod members;
 mod scan;
 mod seen;
+mod sessions;
 mod stream;
 
 use std::sync::Arc;
@@ -88,6 +92,18 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(members::members))
         .routes(routes!(actions::actions))
         .routes(routes!(seen::forget))
+        .routes(routes!(keys::list, keys::make))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(accounts::list, accounts::open))
+        .routes(routes!(accounts::invite))
+        .routes(routes!(accounts::change_role))
+        .routes(routes!(accounts::close))
+        .routes(routes!(accounts::erase))
+        .routes(routes!(sessions::show, sessions::log_in, sessions::log_out))
+        .routes(routes!(sessions::accept))
+        .routes(routes!(audit::list))
+        .routes(routes!(audit::walk))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
         .routes(routes!(log::entries))

@@ -11,8 +11,9 @@ use watchfire_api::signature::{MAX_ADDRESSES, NonceMemory};
 use watchfire_node::Node;
 
 use crate::hashing::{Hashing, HashingSetup};
-use crate::limits::{EVENT_STREAMS, Patience};
+use crate::limits::{DESK_WALKS, EVENT_STREAMS, Patience};
 use crate::places::Places;
+use crate::rates::{Limits, Rates};
 
 /// What the routes work with.
 pub struct Server {
@@ -22,6 +23,8 @@ pub struct Server {
     pub(crate) nonces: NonceMemory,
     pub(crate) places: Places,
     pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) desk_walks: Semaphore,
+    pub(crate) rates: Rates,
     pub(crate) metrics: Option<PrometheusHandle>,
     pub(crate) behind_proxy: bool,
     pub(crate) patience: Patience,
@@ -63,6 +66,8 @@ impl Server {
             nonces,
             places: Places::default(),
             watchers: Arc::new(Semaphore::new(EVENT_STREAMS.value)),
+            desk_walks: Semaphore::new(DESK_WALKS.value),
+            rates: Rates::default(),
             metrics,
             behind_proxy: false,
             patience: Patience::default(),
@@ -74,6 +79,13 @@ impl Server {
     #[must_use]
     pub fn with_patience(self, patience: Patience) -> Self {
         Server { patience, ..self }
+    }
+
+    /// Sets how often callers may ask.
+    #[must_use]
+    pub fn limited(mut self, limits: Limits) -> Self {
+        self.rates = Rates::new(limits);
+        self
     }
 
     /// Says where the node listens: a node that names no address is reached there.

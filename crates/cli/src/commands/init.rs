@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 use clap::Args;
 use serde::Serialize;
 use watchfire_node::{
-    access::{Caller, Scope, make_key},
+    access::{Scope, keep_first_key, keys::KeyName},
     clock::{Clock, Random, SystemClock, SystemRandom},
 };
 use watchfire_signal::{
@@ -25,6 +25,8 @@ use crate::{
 
 /// The epoch of a member's first log.
 const FIRST_EPOCH: u32 = 1;
+/// What the first API key is called.
+const FIRST_KEY: &str = "first";
 
 /// Make the data directory of a new member.
 ///
@@ -110,12 +112,10 @@ pub(crate) async fn make(init: &Init) -> Result<Made, Failure> {
 
 async fn first_key(directory: &Directory) -> Result<String, Failure> {
     let store = directory.store()?;
-    let caller = Caller {
-        name: "first".to_owned(),
-        scopes: BTreeSet::from([Scope::Admin]),
-        created_ms: SystemClock::default().now_ms(),
-    };
-    Ok(make_key(&store, &SystemRandom, &caller).await?)
+    let name: KeyName = FIRST_KEY.parse()?;
+    let scopes = BTreeSet::from([Scope::Admin]);
+    let now = SystemClock::default().now_ms();
+    Ok(keep_first_key(&store, &SystemRandom, &name, scopes, now).await?)
 }
 
 fn told(init: &Init, made: &Made) -> String {

@@ -124,7 +124,8 @@ async fn assemble(
         memory_bytes: usize::try_from(config.media.memory_bytes).unwrap_or(usize::MAX),
     };
     let server = Server::new(node.clone(), &config.listen.addresses, hashing, Some(metrics));
-    Ok((node, server.or_environment("the server")?, tls))
+    let server = server.or_environment("the server")?.limited(config.limits);
+    Ok((node, server, tls))
 }
 
 /// Paths of the configuration are relative to its directory.

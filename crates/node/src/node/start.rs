@@ -21,6 +21,7 @@ use watchfire_tlog::{Origin, OwnKey, PeerKey};
 
 use super::{Node, Readiness};
 use crate::{
+    access::{Access, KeyError},
     cases::Cases,
     charter::{TrustError, check_founding},
     clock::{Clock, Random, TermClock},
@@ -89,6 +90,9 @@ pub enum StartError {
     /// A name cannot be the name of a log.
     #[error("{0}")]
     Name(String),
+    /// A key that was made before the first start could not be told to the desk log.
+    #[error("the desk log: {0}")]
+    Desk(#[from] KeyError),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -127,6 +131,8 @@ impl Node {
         let (publisher, drafts) = Publisher::new();
         let origin = desk_origin(&log).map_err(StartError::Name)?;
         let (desk, lines) = Desk::new(origin, setup.key.public(), setup.store.clone());
+        let (clock, random) = (setup.clock.clone(), setup.random.clone());
+        let access = Access::load(setup.store.clone(), desk.clone(), clock, random).await?;
         let node = Arc::new(Self {
             me: setup.me.clone(),
             log,
@@ -142,6 +148,7 @@ impl Node {
             scanner,
             publisher,
             desk,
+            access,
             events,
             receipts: Receipts::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
@@ -160,6 +167,7 @@ impl Node {
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
         node.spawn(desk.run(lines));
+        node.tell_keys().await?;
         node.spawn(node.deliverer(setup.connectors.clone()).run());
         node.spawn_peers(&setup.peers, own.address.is_none());
         let sequencer = node.clone().sign_when_safe(setup, drafts);
@@ -332,6 +340,13 @@ impl Node {
     async fn desk_sequencer(&self, key: &Arc<OwnKey>) -> Result<Sequencer<Line>, StoreError> {
         let stamp = Stamp { clock: self.clock.clone(), random: self.random.clone() };
         self.sequencer(self.desk.origin(), key, stamp).await
+    }
+
+    /// Tells the desk log of keys that were made before it was there, and keeps last uses from now on.
+    async fn tell_keys(&self) -> Result<(), KeyError> {
+        self.access.tell_first_keys().await?;
+        self.spawn(self.access.clone().keep_uses());
+        Ok(())
     }
 
     fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {

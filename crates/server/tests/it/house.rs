@@ -13,9 +13,10 @@ use watchfire_api::outbound::{Allowed, Outbound};
 use watchfire_api::peer::PeerClient;
 use watchfire_api::signature::{Fresh, Identity};
 use watchfire_api::wire::{AlertRequest, EventView, ScanRequest, SignalJson, Verdict};
-use watchfire_node::access::{Caller, Scope, make_key};
+use watchfire_node::access::{NewKey, Scope};
 use watchfire_node::charter::approve;
 use watchfire_node::clock::{Clock, Random};
+use watchfire_node::desk::Actor;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_node::policy::Policy;
 use watchfire_node::{Node, Readiness, Setup};
@@ -34,19 +35,27 @@ pub(crate) const START_MS: u64 = 1_800_000_000_000;
 /// The largest upload of these nodes.
 pub(crate) const UPLOAD_BYTES: usize = 1 << 20;
 
-/// A clock that stands still, and bytes that look random and never repeat.
+/// A clock that stands still unless it is set forward, and bytes that look random and never repeat.
 #[derive(Debug)]
-pub(crate) struct Still(AtomicU64);
+pub(crate) struct Still {
+    seed: AtomicU64,
+    ahead_ms: AtomicU64,
+}
 
 impl Still {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
-        Arc::new(Still(AtomicU64::new(seed << 32)))
+        Arc::new(Still { seed: AtomicU64::new(seed << 32), ahead_ms: AtomicU64::new(0) })
+    }
+
+    /// Sets the clock forward.
+    pub(crate) fn forward(&self, by_ms: u64) {
+        self.ahead_ms.fetch_add(by_ms, Ordering::SeqCst);
     }
 }
 
 impl Clock for Still {
     fn now_ms(&self) -> u64 {
-        START_MS
+        START_MS + self.ahead_ms.load(Ordering::SeqCst)
     }
 }
 
@@ -54,7 +63,7 @@ impl Random for Still {
     fn fill(&self, buffer: &mut [u8]) {
         for byte in buffer {
             // SplitMix64, one step a byte.
-            let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
+            let mut z = self.seed.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst);
             z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
             z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
             *byte = (z ^ (z >> 31)).to_le_bytes()[0];
@@ -99,7 +108,7 @@ pub(crate) struct House {
     pub(crate) node: Arc<Node>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) running: Running,
-    random: Arc<Still>,
+    pub(crate) clock: Arc<Still>,
 }
 
 pub(crate) fn name(text: &str) -> MemberName {
@@ -167,7 +176,7 @@ async fn house(
         (name(member), Arc::new(HttpPeer(client)) as Arc<dyn Peer>)
     });
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let random = Still::new(place as u64 + 50);
+    let clock = Still::new(place as u64 + 50);
     let node = Node::start(Setup {
         me: name(me),
         key: Arc::new(own_key(me)),
@@ -178,14 +187,14 @@ async fn house(
         connectors: BTreeMap::new(),
         remover: None,
         alone: false,
-        clock: Still::new(0),
-        random: random.clone(),
+        clock: clock.clone(),
+        random: clock.clone(),
     });
     let node = node.await.unwrap();
     let server = Server::new(node.clone(), &[], hashing(), None).unwrap();
     let address = addresses[place];
     let running = serve_on(server, listener, Tls::LoopbackPlain).unwrap();
-    House { name: name(me), address, node, store, running, random }
+    House { name: name(me), address, node, store, running, clock }
 }
 
 pub(crate) fn hashing() -> HashingSetup {
@@ -243,8 +252,10 @@ impl House {
     /// A new API key.
     pub(crate) async fn key(&self, scopes: &[Scope]) -> String {
         let scopes = scopes.iter().copied().collect();
-        let caller = Caller { name: "test".to_owned(), scopes, created_ms: START_MS };
-        make_key(&*self.store, &*self.random, &caller).await.unwrap()
+        let access = self.node.access();
+        let name = format!("test-{}", access.keys().len()).parse().unwrap();
+        let new = NewKey { name, scopes, valid_for_ms: None };
+        access.make_key(Actor::Node, new).await.unwrap().secret
     }
 
     /// A client that may do what these scopes stand for.

@@ -1,6 +1,8 @@
 //! Shows what a node answers over real sockets on loopback.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod access;
+mod audit;
 mod callers;
 mod decoders;
 mod document;
@@ -8,5 +10,6 @@ mod house;
 mod limits;
 mod logs;
 mod media;
+mod people;
 mod story;
 mod tls;

@@ -1,0 +1,141 @@
+//! How often callers may ask: by key, by person, by address.
+
+use std::net::IpAddr;
+
+use http::request::Parts;
+use serde::Deserialize;
+use watchfire_api::problem::{Problem, ProblemKind};
+use watchfire_node::access::Caller;
+use watchfire_node::desk::Actor;
+use watchfire_node::rate::{Buckets, Network, Rate, Wait};
+
+use crate::answer::Failure;
+use crate::connection::Remote;
+
+/// The `[limits]` of a node's configuration. Each answers 429 with its name and how long to wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests a second with one API key: above what two cores can scan, so that one runaway program is held back
+    /// and no honest one is.
+    pub key_requests_a_second: u32,
+    /// How many of them may come at once.
+    pub key_burst: u32,
+    /// Requests a second by one person, in all sessions together.
+    pub person_requests_a_second: u32,
+    /// How many of them may come at once: a console that opens.
+    pub person_burst: u32,
+    /// Requests a second from one address that name no key, no session and no member where one is needed.
+    pub refused_requests_a_second: u32,
+    /// How many of them may come at once.
+    pub refused_burst: u32,
+    /// Requests a second from one address to logs, which anyone may read.
+    pub public_requests_a_second: u32,
+    /// How many of them may come at once: a mirror that begins.
+    pub public_burst: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            key_requests_a_second: 10_000,
+            key_burst: 20_000,
+            person_requests_a_second: 50,
+            person_burst: 300,
+            refused_requests_a_second: 5,
+            refused_burst: 100,
+            public_requests_a_second: 500,
+            public_burst: 5_000,
+        }
+    }
+}
+
+/// Whose bucket.
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum Asker {
+    Key(String),
+    Person(String),
+    Refused(Network),
+    Public(Network),
+}
+
+/// The buckets of all callers.
+#[derive(Debug, Default)]
+pub(crate) struct Rates {
+    limits: Limits,
+    buckets: Buckets<Asker>,
+}
+
+impl Rates {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Rates { limits, buckets: Buckets::default() }
+    }
+
+    /// Counts a request by somebody who is known.
+    pub(crate) fn known(&self, caller: &Caller, now_ms: u64) -> Result<(), Failure> {
+        let limits = &self.limits;
+        match &caller.actor {
+            Actor::Key(name) => {
+                let a_second = limits.key_requests_a_second;
+                let asker = Asker::Key(name.clone());
+                let rate = Rate::a_second(a_second, limits.key_burst);
+                self.take(asker, rate, ("key_requests_a_second", a_second), now_ms)
+            }
+            Actor::Person(name) => {
+                let a_second = limits.person_requests_a_second;
+                let asker = Asker::Person(name.clone());
+                let rate = Rate::a_second(a_second, limits.person_burst);
+                self.take(asker, rate, ("person_requests_a_second", a_second), now_ms)
+            }
+            Actor::Node => Ok(()),
+        }
+    }
+
+    /// Counts a request that is refused because nobody known asks.
+    pub(crate) fn refused(&self, from: IpAddr, now_ms: u64) -> Result<(), Failure> {
+        let a_second = self.limits.refused_requests_a_second;
+        let rate = Rate::a_second(a_second, self.limits.refused_burst);
+        let asker = Asker::Refused(Network::of(from));
+        self.take(asker, rate, ("refused_requests_a_second", a_second), now_ms)
+    }
+
+    /// Counts a request of anybody to what is public.
+    pub(crate) fn public(&self, from: IpAddr, now_ms: u64) -> Result<(), Failure> {
+        let a_second = self.limits.public_requests_a_second;
+        let rate = Rate::a_second(a_second, self.limits.public_burst);
+        let asker = Asker::Public(Network::of(from));
+        self.take(asker, rate, ("public_requests_a_second", a_second), now_ms)
+    }
+
+    fn take(
+        &self,
+        asker: Asker,
+        rate: Rate,
+        (name, value): (&'static str, u32),
+        now_ms: u64,
+    ) -> Result<(), Failure> {
+        self.buckets
+            .take(asker, rate, now_ms)
+            .map_err(|wait| too_often(name, u64::from(value), wait))
+    }
+}
+
+/// The problem of somebody who asks too often.
+pub(crate) fn too_often(name: &'static str, value: u64, Wait(wait_ms): Wait) -> Failure {
+    metrics::counter!("watchfire_requests_limited_total", "limit" => name).increment(1);
+    let problem = Problem::limit(ProblemKind::TooMany, name, value);
+    Failure(Problem { retry_after_s: Some(wait_ms.div_ceil(1000).max(1)), ..problem })
+}
+
+/// Where a request comes from: the other end of the connection, or, behind a proxy, whom the proxy names last. What
+/// stands before that in the header may be anybody's invention.
+pub(crate) fn address_of(parts: &Parts, behind_proxy: bool) -> IpAddr {
+    let remote = parts.extensions.get::<Remote>().map(|remote| remote.0.ip());
+    let remote = remote.unwrap_or(IpAddr::from([0, 0, 0, 0]));
+    if !behind_proxy {
+        return remote;
+    }
+    let named = parts.headers.get_all("x-forwarded-for").iter().next_back();
+    let named = named.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+    named.and_then(|text| text.trim().parse().ok()).unwrap_or(remote)
+}
