@@ -1,7 +1,6 @@
 #!/bin/sh
 # Platforms that the connectors are tried against, as real as they come.
-#   services.sh install           installs what tests need into target/services, prints how long it took
-#   services.sh install-atproto   the same for an atproto network, which no test needs yet
+#   services.sh install           installs what is missing into target/services, prints how long it took
 #   services.sh run NAME [ARGS]   runs a private one on loopback until standard input ends; prints one
 #                                 line of JSON when it is ready (NAME: synapse, atproto)
 # Root is needed only for Debian packages that are missing.
@@ -46,12 +45,9 @@ install)
     mkdir -p "$home"
     # python3's own `venv` needs a second package on Debian.
     python3 -c 'import ensurepip' 2>/dev/null || scripts/need.sh python3-venv-of-debian=python3-venv
-    timed "debian packages" scripts/need.sh python3=python3 node=nodejs
+    timed "debian packages" scripts/need.sh python3=python3 node=nodejs npm=npm \
+        redis-server=redis-server psql=postgresql
     current synapse "$files/requirements.txt" || timed "synapse (PyPI)" install_synapse
-    ;;
-install-atproto)
-    timed "debian packages" scripts/need.sh node=nodejs npm=npm redis-server=redis-server \
-        psql=postgresql
     current atproto "$files/package.json" "$files/package-lock.json" ||
         timed "atproto (npm)" install_atproto
     ;;
@@ -68,7 +64,7 @@ run)
     esac
     ;;
 *)
-    sed -n '2,7p' "$0" >&2
+    sed -n '2,6p' "$0" >&2
     exit 2
     ;;
 esac

@@ -96,6 +96,27 @@ async function account(pds, name) {
   return { handle, password, did: agent.session.did };
 }
 
+// Ozone says what it took down in its stream of labels. The AppView of dev-env, unlike the one that
+// people use, does not follow any stream, so this does: whatever Ozone says goes into its table.
+async function followLabels(network) {
+  const { Subscription } = require("@atproto/xrpc-server");
+  const labels = new Subscription({
+    service: network.ozone.url.replace("http", "ws"),
+    method: "com.atproto.label.subscribeLabels",
+    getState: () => ({ cursor: 0 }),
+    validate: (message) => message,
+  });
+  for await (const message of labels) {
+    for (const { src, uri, cid = "", val, neg = false, cts, exp = null } of message.labels ?? []) {
+      await network.bsky.db.db
+        .insertInto("label")
+        .values({ src, uri, cid, val, neg, cts, exp })
+        .onConflict((row) => row.columns(["src", "uri", "cid", "val"]).doUpdateSet({ neg, cts, exp }))
+        .execute();
+    }
+  }
+}
+
 async function main() {
   process.env.REDIS_HOST = await redis();
   const dbPostgresUrl = await postgres();
@@ -104,6 +125,7 @@ async function main() {
   const { TestNetwork, mockMailer } = require("@atproto/dev-env");
   const network = await TestNetwork.create({ dbPostgresUrl, dbPostgresSchema: "watchfire" });
   mockMailer(network.pds);
+  followLabels(network).catch((error) => console.error(error));
   const alice = await account(network.pds, "alice");
   const moderator = await account(network.pds, "moderator");
   await network.ozone.addModeratorDid(moderator.did);

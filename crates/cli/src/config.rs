@@ -12,7 +12,7 @@ use watchfire_node::policy::Policy;
 use watchfire_server::rates::Limits;
 use watchfire_signal::name::MemberName;
 
-pub(crate) use connector::{Connector, Served, Synapse};
+pub(crate) use connector::{Connector, Ozone, Served, Synapse};
 
 /// The file that `watchfire init` writes, with its comments: the reference of all fields.
 const TEMPLATE: &str = include_str!("config/template.toml");
@@ -189,7 +189,7 @@ mod tests {
         let webhook = config.webhook.unwrap();
         assert!(webhook.verify_url.is_some() && !webhook.key_files.is_empty());
         let kinds: Vec<_> = config.connector.iter().map(|served| served.by.kind()).collect();
-        assert_eq!(kinds, ["synapse"]);
+        assert_eq!(kinds, ["synapse", "ozone"]);
         assert!(config.connector.iter().all(|served| !served.items.is_empty()));
         assert_eq!(config.policy.trust.len(), 2);
     }

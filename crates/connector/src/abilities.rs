@@ -23,7 +23,20 @@ pub struct Abilities {
 }
 
 /// Of every kind, by name.
-pub const ABILITIES: [Abilities; 2] = [
+pub const ABILITIES: [Abilities; 3] = [
+    Abilities {
+        kind: "ozone",
+        items: "at://DID/COLLECTION/RKEY for records, at://DID for accounts",
+        removes: "records with all their blobs, by a take-down event; accounts, only with \
+                  `accounts = true`",
+        restores: "both, by a reversal; not what another moderator took down",
+        verifies: "asks the AppView for posts and profiles without a login; of other records nothing is \
+                   known",
+        again: "the account's PDS refuses the same bytes; in other accounts, and edited, nothing \
+                refuses them: atproto has no upload gate",
+        cannot: "keep the raw record from being read in its repository (Ozone hides records by a \
+                 label); reach an AppView or a PDS that does not obey this Ozone; delete",
+    },
     Abilities {
         kind: "synapse",
         items: "mxc://SERVER/MEDIA for media, matrix:roomid/ROOM/e/EVENT for messages",

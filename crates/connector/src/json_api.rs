@@ -46,6 +46,11 @@ impl Token {
         }
         Ok(Self(text.to_owned()))
     }
+
+    /// The text itself, for a body that has to carry it.
+    pub(crate) fn secret(&self) -> &str {
+        &self.0
+    }
 }
 
 impl fmt::Debug for Token {

@@ -6,6 +6,7 @@
 pub mod abilities;
 pub mod conformance;
 pub mod json_api;
+pub mod ozone;
 pub mod pause;
 pub mod receiver;
 pub mod routed;

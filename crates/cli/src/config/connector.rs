@@ -22,10 +22,31 @@ pub(crate) struct Served {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Connector {
+    /// An atproto network.
+    Ozone(Ozone),
     /// A Matrix homeserver.
     Synapse(Synapse),
     /// A remover of one's own.
     Webhook(Webhook),
+}
+
+/// An atproto network, through its moderation service Ozone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Ozone {
+    /// The moderator's PDS.
+    pub pds_url: String,
+    /// What ordinary users read from.
+    pub appview_url: String,
+    /// Ozone's DID.
+    pub ozone_did: String,
+    /// Handle or DID of the moderator.
+    pub moderator: String,
+    /// The file with its app password.
+    pub password_file: PathBuf,
+    /// Whether whole accounts are taken down.
+    #[serde(default)]
+    pub accounts: bool,
 }
 
 /// A Matrix homeserver that runs Synapse.
@@ -47,6 +68,7 @@ impl Connector {
     /// The word in the configuration.
     pub(crate) fn kind(&self) -> &'static str {
         match self {
+            Connector::Ozone(_) => "ozone",
             Connector::Synapse(_) => "synapse",
             Connector::Webhook(_) => "webhook",
         }

@@ -3,6 +3,7 @@
 //! These tests need what `scripts/services.sh install` installs; `make test` runs it, and them. Plain
 //! `cargo nextest run` leaves them out (`.config/nextest.toml`).
 
+mod ozone;
 mod receivers;
 mod service;
 mod synapse;

@@ -8,7 +8,7 @@ use std::{
 
 use watchfire_api::outbound::Outbound;
 use watchfire_connector::{
-    json_api::Token, routed::Routed, standard_webhook::SigningKey, synapse, webhook,
+    json_api::Token, ozone, routed::Routed, standard_webhook::SigningKey, synapse, webhook,
 };
 use watchfire_node::{clock::Clock, connector::Connector};
 
@@ -69,9 +69,27 @@ impl Build<'_> {
         place: &str,
     ) -> Result<Arc<dyn Connector>, Failure> {
         match configured {
+            config::Connector::Ozone(configured) => self.ozone(configured, place),
             config::Connector::Synapse(configured) => self.synapse(configured, place),
             config::Connector::Webhook(configured) => self.webhook(configured, place),
         }
+    }
+
+    fn ozone(
+        &self,
+        configured: &config::Ozone,
+        place: &str,
+    ) -> Result<Arc<dyn Connector>, Failure> {
+        let setup = ozone::Setup {
+            pds: configured.pds_url.clone(),
+            appview: configured.appview_url.clone(),
+            ozone: configured.ozone_did.clone(),
+            moderator: configured.moderator.clone(),
+            password: self.token(&configured.password_file)?,
+            accounts: configured.accounts,
+            out: self.out.clone(),
+        };
+        Ok(Arc::new(ozone::Ozone::new(setup).or_environment(place)?))
     }
 
     fn synapse(
