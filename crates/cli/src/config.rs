@@ -8,7 +8,7 @@ mod connector;
 use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use watchfire_node::policy::Policy;
+use watchfire_node::{policy::Policy, seen::SeenLimits};
 use watchfire_server::rates::Limits;
 use watchfire_signal::name::MemberName;
 
@@ -40,6 +40,9 @@ pub(crate) struct Config {
     /// How often callers may ask.
     #[serde(default)]
     pub limits: Limits,
+    /// How much of what the platform holds is remembered.
+    #[serde(default)]
+    pub seen: SeenLimits,
     /// What we do about matches.
     #[serde(default)]
     pub policy: Policy,
@@ -172,6 +175,7 @@ mod tests {
         assert_eq!(config.outbound.allow, ["127.0.0.0/8", "::1"]);
         assert_eq!(config.media, Media::default());
         assert_eq!(config.limits, Limits::default());
+        assert_eq!(config.seen, SeenLimits::default());
         assert_eq!(config.policy, Policy::default());
     }
 

@@ -6,6 +6,7 @@
 
 mod align;
 mod exact_index;
+pub mod flat;
 mod frames;
 mod hash_index;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use serde::Serialize;
-use watchfire_index::{ExactIndex, FrameIndex, HashIndex, VideoMatch};
+use watchfire_index::{ExactIndex, FrameIndex, HashIndex, VideoMatch, align};
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     pdq,
@@ -154,7 +154,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             Value::Pdq(pdq) => self.pictures.insert(id, pdq),
             Value::Vpdq(vpdq) => {
                 let frames = harmful_frames(vpdq, signal.span);
-                self.videos.insert(id, &frames, self.video_rule(signal.rule));
+                self.videos.insert(id, &frames, video_rule(signal.rule, self.least_matched_ms));
             }
             Value::Other { .. } => {}
         }
@@ -184,7 +184,9 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 let frames = harmful_frames(vpdq, signal.span);
                 let found = match whose {
                     Whose::Held => self.videos.search(&frames),
-                    Whose::Query => self.videos.search_with(&frames, &self.video_rule(signal.rule)),
+                    Whose::Query => self
+                        .videos
+                        .search_with(&frames, &video_rule(signal.rule, self.least_matched_ms)),
                 };
                 found.videos.iter().filter_map(|found| self.aligned(found)).collect()
             }
@@ -231,30 +233,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
 
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {
         let owner = self.slots.pin().get(&found.video)?.owner;
-        let span = |(start_ms, end_ms): (u32, u32)| Span { start_ms, end_ms };
-        let aligned = &found.aligned;
-        Some(Hit {
-            owner,
-            kind: Kind::Vpdq,
-            method: Method::Aligned,
-            distance: Some(aligned.mean_distance.round() as u32),
-            aligned: Some(Aligned {
-                query: span(aligned.query_span_ms),
-                reference: span(aligned.reference_span_ms),
-                speed: aligned.speed,
-                frames: aligned.frames,
-            }),
-        })
-    }
-
-    /// The rule that counts here: no member can widen its own match.
-    fn video_rule(&self, rule: Option<MatchRule>) -> watchfire_index::MatchRule {
-        let asked = rule.map_or(0, |rule| rule.min_matched_ms);
-        watchfire_index::MatchRule {
-            max_distance: farthest(rule),
-            min_matched_ms: asked.max(self.least_matched_ms),
-            max_gap_ms: rule.map_or(STANDARD_MAX_GAP_MS, |rule| rule.max_gap_ms),
-        }
+        Some(aligned(owner, &found.aligned))
     }
 
     fn hits(&self, found: Vec<(u64, u32)>, query: &Signal, method: Method) -> Vec<Hit<K>> {
@@ -275,13 +254,68 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     }
 }
 
+/// How a signal that `owner` holds matches a query by the query's rule, as an index of the held one
+/// would find it; `None`: not at all.
+#[must_use]
+pub fn compare<K: Copy>(
+    owner: K,
+    query: &Signal,
+    held: &Signal,
+    least_matched_ms: u32,
+) -> Option<Hit<K>> {
+    let kind = query.kind();
+    let still = |method, distance| Hit { owner, kind, method, distance, aligned: None };
+    match (matchable(query)?, matchable(held)?) {
+        (Value::Sha256(query), Value::Sha256(held)) if query == held => {
+            Some(still(Method::Exact, None))
+        }
+        (Value::Md5(query), Value::Md5(held)) if query == held => Some(still(Method::Exact, None)),
+        (Value::Pdq(of), Value::Pdq(held)) => {
+            let distance = of.distance(held);
+            (distance <= farthest(query.rule)).then(|| still(Method::Near, Some(distance)))
+        }
+        (Value::Vpdq(of), Value::Vpdq(held)) => {
+            let frames = harmful_frames(of, query.span);
+            let rule = video_rule(query.rule, least_matched_ms);
+            align(&frames, &held.frames, &rule).map(|found| aligned(owner, &found))
+        }
+        _ => None,
+    }
+}
+
+fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
+    let span = |(start_ms, end_ms): (u32, u32)| Span { start_ms, end_ms };
+    Hit {
+        owner,
+        kind: Kind::Vpdq,
+        method: Method::Aligned,
+        distance: Some(found.mean_distance.round() as u32),
+        aligned: Some(Aligned {
+            query: span(found.query_span_ms),
+            reference: span(found.reference_span_ms),
+            speed: found.speed,
+            frames: found.frames,
+        }),
+    }
+}
+
+/// The rule that counts here: no member can widen its own match.
+fn video_rule(rule: Option<MatchRule>, least_matched_ms: u32) -> watchfire_index::MatchRule {
+    let asked = rule.map_or(0, |rule| rule.min_matched_ms);
+    watchfire_index::MatchRule {
+        max_distance: farthest(rule),
+        min_matched_ms: asked.max(least_matched_ms),
+        max_gap_ms: rule.map_or(STANDARD_MAX_GAP_MS, |rule| rule.max_gap_ms),
+    }
+}
+
 /// The distance that a rule allows, clamped: no member can widen its own match.
 fn farthest(rule: Option<MatchRule>) -> u32 {
     rule.map_or(pdq::MAX_DISTANCE, |rule| u32::from(rule.max_distance).min(pdq::MAX_DISTANCE))
 }
 
 /// The frames inside the span, or all.
-fn harmful_frames(vpdq: &Vpdq, span: Option<Span>) -> Vec<Frame> {
+pub(crate) fn harmful_frames(vpdq: &Vpdq, span: Option<Span>) -> Vec<Frame> {
     let inside = |frame: &&Frame| {
         span.is_none_or(|span| (span.start_ms..=span.end_ms).contains(&frame.at_ms))
     };
@@ -289,7 +323,7 @@ fn harmful_frames(vpdq: &Vpdq, span: Option<Span>) -> Vec<Frame> {
 }
 
 /// The value, if it can be matched.
-fn matchable(signal: &Signal) -> Option<&Value> {
+pub(crate) fn matchable(signal: &Signal) -> Option<&Value> {
     let ValueOrBlob::Value(value) = &signal.value else { return None };
     match value {
         Value::Pdq(_) if signal.quality.is_some_and(|quality| quality < pdq::MIN_QUALITY) => None,

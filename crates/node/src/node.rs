@@ -2,7 +2,11 @@
 
 mod start;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -23,6 +27,7 @@ use crate::{
     charter,
     clock::{Clock, Random},
     desk::Desk,
+    enforce::Enforcer,
     events::Events,
     evidence,
     judge::Judge,
@@ -33,7 +38,7 @@ use crate::{
     receipts::{Point, Receipts},
     replicate::{LogCopy, TakeError},
     scan::{Scanned, Scanner},
-    seen::Seen,
+    seen::{Horizon, Item, Seen},
     sequence,
     standing::State,
 };
@@ -77,6 +82,7 @@ pub struct Node {
     events: Events,
     receipts: Receipts,
     readiness: watch::Sender<Readiness>,
+    enforcer: Enforcer,
     outbox: Arc<Notify>,
     tasks: TaskTracker,
     stop: CancellationToken,
@@ -180,6 +186,18 @@ impl Node {
         (self.known.signals(), self.seen.len())
     }
 
+    /// Bytes of the seen table, about.
+    #[must_use]
+    pub fn seen_bytes(&self) -> u64 {
+        self.seen.bytes()
+    }
+
+    /// How far back the seen table reaches.
+    #[must_use]
+    pub fn seen_horizon(&self) -> Horizon {
+        self.seen.horizon()
+    }
+
     /// Judges an item and remembers it.
     pub async fn scan(&self, item: ItemId, signals: Vec<Signal>) -> Scanned {
         self.scanner.scan(item, signals, ItemFacts::default()).await
@@ -200,6 +218,31 @@ impl Node {
     #[must_use]
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
         self.known.lookup(signals)
+    }
+
+    /// Remembers items that the platform held before, and has those acted on that a known alert
+    /// takes down. They are durable when it answers how many were new, or younger than known.
+    ///
+    /// # Errors
+    /// The store's; asking again is harmless.
+    pub async fn import(&self, items: Vec<Item>) -> Result<usize, StoreError> {
+        let signals: Vec<Vec<Signal>> = items.iter().map(|item| item.signals.clone()).collect();
+        let taken = self.seen.import(items).await?;
+        // First findable, then looked up, as in a scan.
+        let now_ms = self.clock.now_ms();
+        let mut sets = BTreeSet::new();
+        for signals in signals {
+            let matches = self.known.lookup(&signals).into_iter();
+            let takes_down = |found: &Match| self.judge.about(&found.set, now_ms).take_down();
+            sets.extend(
+                matches.filter(|found| takes_down(found).is_some()).map(|found| found.set.name),
+            );
+            tokio::task::yield_now().await;
+        }
+        for set in sets {
+            self.enforcer.look_at(set, false);
+        }
+        Ok(taken)
     }
 
     /// Forgets an item that the platform deleted.

@@ -66,7 +66,7 @@ impl Scanner {
         let scanned = self.judge(Some(&item.id), &item.signals, &facts);
         // A new upload that is refused never comes to be held; an item scanned again is.
         if scanned.verdict == Verdict::Block && !held {
-            self.seen.withdraw(&item.id);
+            self.seen.withdraw(item).await;
         } else {
             self.seen.keep(&item.id).await;
         }

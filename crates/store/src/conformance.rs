@@ -70,6 +70,8 @@ macro_rules! conformance_tests {
             seen: a_seen_item_is_replaced_under_a_new_row,
             seen: a_removed_item_is_gone,
             seen: seen_items_are_listed_page_by_page,
+            seen: seen_items_are_found_by_id_and_by_row,
+            seen: the_items_seen_first_are_the_oldest,
             reopen: everything_is_there_after_a_new_start,
             reopen: a_log_grows_on_after_a_new_start,
         }

@@ -246,6 +246,45 @@ impl Store for MemoryStore {
         Ok(self.with(|data| data.forget_seen(item)))
     }
 
+    async fn seen_find(&self, items: Vec<String>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        Ok(self.with(|data| {
+            let rows = items.iter().filter_map(|item| data.seen_rows.get(item));
+            rows.filter_map(|row| Some((*row, data.seen.get(row)?.clone()))).collect()
+        }))
+    }
+
+    async fn seen_at(&self, rows: Vec<u64>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        Ok(self.with(|data| {
+            let found = rows.iter().filter_map(|row| Some((*row, data.seen.get(row)?.clone())));
+            found.collect()
+        }))
+    }
+
+    async fn seen_oldest(
+        &self,
+        before_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        let mut old: Vec<(u64, SeenItem)> = self.with(|data| {
+            let old = data.seen.iter().filter(|(_, item)| item.seen_ms < before_ms);
+            old.map(|(row, item)| (*row, item.clone())).collect()
+        });
+        old.sort_by_key(|(row, item)| (item.seen_ms, *row));
+        old.truncate(limit);
+        Ok(old)
+    }
+
+    async fn seen_drop(&self, rows: Vec<u64>) -> Result<(), StoreError> {
+        self.with(|data| {
+            for row in rows {
+                if let Some(item) = data.seen.remove(&row) {
+                    data.seen_rows.remove(&item.item);
+                }
+            }
+        });
+        Ok(())
+    }
+
     async fn seen(&self, after: u64, limit: usize) -> Result<Vec<(u64, SeenItem)>, StoreError> {
         let Some(from) = after.checked_add(1) else { return Ok(Vec::new()) };
         Ok(self.with(|data| {

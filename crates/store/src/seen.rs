@@ -10,3 +10,11 @@ pub struct SeenItem {
     /// Its signals and facts, encoded by the node.
     pub signals: Vec<u8>,
 }
+
+impl SeenItem {
+    /// Bytes that the item takes in a store, with its entries in the indexes by id and by time; about.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        (self.signals.len() + 2 * self.item.len() + 48) as u64
+    }
+}

@@ -34,6 +34,7 @@ mod place;
 mod read;
 mod readers;
 mod recent;
+mod seen;
 mod source;
 mod start;
 mod write;
@@ -357,7 +358,29 @@ impl Store for SqliteStore {
         self.write_plain(Write::SeenRemove(item.to_owned())).await
     }
 
+    async fn seen_find(&self, items: Vec<String>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        self.inner.readers.ask(move |connection| seen::find(connection, &items)).await
+    }
+
+    async fn seen_at(&self, rows: Vec<u64>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        self.inner.readers.ask(move |connection| seen::at(connection, &rows)).await
+    }
+
+    async fn seen_oldest(
+        &self,
+        before_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        let oldest = move |connection: &_| seen::oldest(connection, before_ms, limit);
+        self.inner.readers.ask(oldest).await
+    }
+
+    async fn seen_drop(&self, rows: Vec<u64>) -> Result<(), StoreError> {
+        self.write_plain(Write::SeenDrop(rows)).await?;
+        Ok(())
+    }
+
     async fn seen(&self, after: u64, limit: usize) -> Result<Vec<(u64, SeenItem)>, StoreError> {
-        self.inner.readers.ask(move |connection| read::seen(connection, after, limit)).await
+        self.inner.readers.ask(move |connection| seen::above(connection, after, limit)).await
     }
 }

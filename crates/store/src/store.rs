@@ -162,6 +162,22 @@ pub trait Store: Send + Sync + 'static {
     /// Forgets an item; `false` if it was not there.
     async fn seen_remove(&self, item: &str) -> Result<bool, StoreError>;
 
+    /// The items that have these ids, with their row numbers; in any order.
+    async fn seen_find(&self, items: Vec<String>) -> Result<Vec<(u64, SeenItem)>, StoreError>;
+
+    /// The items at these rows, in the order given; rows that are gone are left out.
+    async fn seen_at(&self, rows: Vec<u64>) -> Result<Vec<(u64, SeenItem)>, StoreError>;
+
+    /// Up to `limit` items seen before a time, in order of that time, then of the row.
+    async fn seen_oldest(
+        &self,
+        before_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, SeenItem)>, StoreError>;
+
+    /// Forgets the items at these rows, in one transaction; rows that are gone change nothing.
+    async fn seen_drop(&self, rows: Vec<u64>) -> Result<(), StoreError>;
+
     /// Up to `limit` items with their row numbers above `after`, in order of the row.
     async fn seen(&self, after: u64, limit: usize) -> Result<Vec<(u64, SeenItem)>, StoreError>;
 }

@@ -85,7 +85,7 @@ pub struct SizeAnswer {
 pub struct ReadyView {
     /// In a word.
     pub readiness: Readiness,
-    /// Why, when it failed.
+    /// Why it failed; or, when it is ready, what falls short of its configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }

@@ -15,6 +15,7 @@ use watchfire_node::{
     Node, Setup,
     clock::{Clock, SystemClock, SystemRandom},
     peer::Peer,
+    seen::SeenSetup,
 };
 use watchfire_server::{Server, Tls, hashing::HashingSetup, serve};
 use watchfire_signal::{charter::Charter, name::MemberName};
@@ -33,6 +34,8 @@ use self::{
     peer::{HttpPeer, Now},
 };
 
+/// Where the signals of older seen items lie.
+const SEEN: &str = "seen";
 /// What is logged unless RUST_LOG says otherwise.
 const LOGS: &str = "info";
 
@@ -107,6 +110,7 @@ async fn assemble(
         charter,
         policy: config.policy.clone(),
         store: Arc::new(directory.store()?),
+        seen: SeenSetup { directory: Some(directory.file(SEEN)), limits: config.seen.clone() },
         peers,
         remover: connectors.contains_key(PLATFORM).then(|| PLATFORM.to_owned()),
         connectors,

@@ -4,5 +4,6 @@
 mod concurrency;
 mod conformance;
 mod data;
+mod flat;
 mod recall;
 mod videos;

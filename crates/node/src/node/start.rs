@@ -42,7 +42,7 @@ use crate::{
     recover::{RecoverError, contradiction, recover},
     replicate::{LogCopy, load_verified},
     scan::Scanner,
-    seen::Seen,
+    seen::{Seen, SeenParts, SeenSetup, Unwritten},
     sequence::{Draft, Sequencer},
     upload::{OwnLog, Reader, upload},
 };
@@ -63,6 +63,8 @@ pub struct Setup {
     pub policy: Policy,
     /// Where data lives.
     pub store: Arc<dyn Store>,
+    /// How much of what the platform holds is remembered, and where.
+    pub seen: SeenSetup,
     /// The members that can be reached.
     pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
     /// What carries out actions, by name.
@@ -118,9 +120,7 @@ impl Node {
         let copies = copies(&charter, &setup, &events)?;
         let least = charter.least_min_matched_ms;
         let known = Arc::new(Known::new(seed(&*setup.random), least));
-        let (seen, unwritten) =
-            Seen::load(setup.store.clone(), seed(&*setup.random), least).await?;
-        let seen = Arc::new(seen);
+        let (seen, unwritten) = seen(&setup, least).await?;
         let judge = Judge::new(setup.me.clone(), setup.policy.clone());
         let scanner = Scanner {
             known: known.clone(),
@@ -152,11 +152,12 @@ impl Node {
             events,
             receipts: Receipts::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
+            enforcer: Enforcer::default(),
             outbox: Arc::new(Notify::new()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        let enforcer = Enforcer::default();
+        let enforcer = node.enforcer.clone();
         let holes = Holes::default();
         let (fills, filled) = mpsc::channel(FILLED);
         let mut follower = node.follower(enforcer.clone(), holes.clone());
@@ -387,6 +388,19 @@ fn copies(
         copies.insert(log, Arc::new(copy));
     }
     Ok(copies)
+}
+
+/// The seen table with what writes it.
+async fn seen(setup: &Setup, least_matched_ms: u32) -> Result<(Arc<Seen>, Unwritten), StoreError> {
+    let parts = SeenParts {
+        store: setup.store.clone(),
+        clock: setup.clock.clone(),
+        setup: setup.seen.clone(),
+        seed: seed(&*setup.random),
+        least_matched_ms,
+    };
+    let (seen, unwritten) = Seen::load(parts).await?;
+    Ok((Arc::new(seen), unwritten))
 }
 
 fn seed(random: &dyn Random) -> [u8; 32] {

@@ -31,6 +31,11 @@ enum ItemError {
 }
 
 impl Item {
+    /// Bytes of its row, as [`SeenItem::bytes`] counts them.
+    pub(super) fn bytes(&self) -> u64 {
+        self.to_stored().bytes()
+    }
+
     pub(super) fn to_stored(&self) -> SeenItem {
         SeenItem {
             item: self.id.to_string(),

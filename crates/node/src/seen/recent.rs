@@ -11,6 +11,7 @@ use std::{
 };
 
 use watchfire_signal::{name::ItemId, value::Signal};
+use watchfire_store::SeenItem;
 
 use super::Item;
 use crate::near::{Hit, Near, Whose};
@@ -21,6 +22,7 @@ pub(super) struct Recent {
     items: papaya::HashMap<u64, Arc<Item>>,
     rows: papaya::HashMap<ItemId, u64>,
     next: AtomicU64,
+    bytes: AtomicU64,
 }
 
 impl Recent {
@@ -30,6 +32,7 @@ impl Recent {
             items: papaya::HashMap::new(),
             rows: papaya::HashMap::new(),
             next: AtomicU64::new(1),
+            bytes: AtomicU64::new(0),
         }
     }
 
@@ -40,6 +43,7 @@ impl Recent {
         for signal in &item.signals {
             self.near.insert(row, signal);
         }
+        self.bytes.fetch_add(item.bytes(), Ordering::Relaxed);
         self.items.pin().insert(row, Arc::new(item));
         let before = self.rows.pin().insert(id, row).copied();
         if let Some(before) = before {
@@ -79,8 +83,25 @@ impl Recent {
         self.items.len()
     }
 
+    /// Bytes of the rows of these items.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Lets go of an item if it is the stored one, and not one that replaced it.
+    pub(super) fn release(&self, id: &ItemId, stored: &SeenItem) {
+        let rows = self.rows.pin();
+        let Some(row) = rows.get(id).copied() else { return };
+        let is_stored = self.items.pin().get(&row).is_some_and(|item| item.to_stored() == *stored);
+        if is_stored && matches!(rows.remove_if(id, |_, held| *held == row), Ok(Some(_))) {
+            self.drop_row(row);
+        }
+    }
+
     fn drop_row(&self, row: u64) {
-        self.items.pin().remove(&row);
+        if let Some(item) = self.items.pin().remove(&row) {
+            self.bytes.fetch_sub(item.bytes(), Ordering::Relaxed);
+        }
         self.near.remove(&row);
     }
 }

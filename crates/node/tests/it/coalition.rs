@@ -19,6 +19,7 @@ use watchfire_node::{
     peer::{Peer, PeerError},
     policy::Policy,
     raise::NewAlert,
+    seen::SeenSetup,
 };
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
@@ -295,6 +296,7 @@ pub(crate) fn setup(cast: Cast<'_>) -> Setup {
         charter: cast.charter.clone(),
         policy,
         store: cast.store,
+        seen: SeenSetup::default(),
         peers: cast.peers,
         connectors: BTreeMap::new(),
         remover: Some("platform".to_owned()),

@@ -1,20 +1,32 @@
 //! The seen table: every copy is found, what was deleted stays away, nobody hides a case.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+    sync::Arc,
+};
 
+use proptest::prelude::*;
 use watchfire_node::{
+    clock::{Clock, Random},
+    near::compare,
     policy::Verdict,
     raise::Answer,
-    seen::{Item, Seen},
+    seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup},
 };
 use watchfire_signal::{
-    digest::Sha256Digest, name::ItemId, pdq::Pdq, statement::Basis, value::Signal,
+    digest::{Md5Digest, Sha256Digest},
+    name::ItemId,
+    pdq::Pdq,
+    statement::Basis,
+    value::Signal,
 };
-use watchfire_store::{MemoryStore, Store};
+use watchfire_store::{Durability, MemoryStore, OpenError, SqliteOptions, SqliteStore, Store};
 
 use crate::{
-    coalition::alert,
-    story::{coalition, picture, until},
+    coalition::{START_MS, TestClock, TestRandom, alert},
+    story::{clip, coalition, picture, until, until_hidden},
 };
 
 fn id(number: u64) -> ItemId {
@@ -22,13 +34,31 @@ fn id(number: u64) -> ItemId {
 }
 
 fn item(number: u64, signals: Vec<Signal>) -> Item {
-    Item { id: id(number), seen_ms: number, signals }
+    Item { id: id(number), seen_ms: START_MS + number, signals }
+}
+
+/// Small limits, so that a few items already go into files.
+fn setup(directory: &Path) -> SeenSetup {
+    let limits = SeenLimits { recent_items: 8, ..SeenLimits::default() };
+    SeenSetup { directory: Some(directory.to_owned()), limits }
+}
+
+async fn open(store: &Arc<dyn Store>, clock: &Arc<TestClock>, setup: SeenSetup) -> Seen {
+    let (store, clock) = (store.clone(), clock.clone());
+    let parts = SeenParts { store, clock, setup, seed: [7; 32], least_matched_ms: 1_000 };
+    let (seen, unwritten) = Seen::load(parts).await.unwrap();
+    tokio::spawn(unwritten.run());
+    seen
 }
 
 async fn load(store: &Arc<dyn Store>) -> Seen {
-    let (seen, unwritten) = Seen::load(store.clone(), [7; 32], 1_000).await.unwrap();
-    tokio::spawn(unwritten.run());
-    seen
+    open(store, &TestClock::new(), SeenSetup::default()).await
+}
+
+async fn scan(seen: &Seen, item: Item) {
+    let id = item.id.clone();
+    seen.insert(item);
+    seen.keep(&id).await;
 }
 
 /// Ids of all copies, each page looked at.
@@ -108,4 +138,218 @@ async fn a_member_that_repeats_itself_does_not_hide_a_confirmed_case() {
     // The flood itself is still answered for, up to its limit.
     assert_eq!(cases.len(), 1 + watchfire_node::near::CROWD_HITS);
     until(&stages["twitch"], 255, Verdict::Allow).await;
+}
+
+/// Signals that are near each other now and then: digests of few kinds, pictures of few sorts with some
+/// bits changed, clips of few films that begin somewhere.
+fn signals(seed: u64) -> Vec<Signal> {
+    let mut bytes = [0; 8];
+    TestRandom::new(seed).fill(&mut bytes);
+    let [kind, sort, bits, noise, start, ..] = bytes;
+    let mut hash = [sort % 5 * 51; 32];
+    for bit in 0..usize::from(bits % 48) {
+        hash[(bit * 7 + usize::from(noise)) % 32] ^= 1 << (bit % 8);
+    }
+    let picture = Signal { quality: Some(49 + kind % 40), ..Signal::new(Pdq(hash)) };
+    match kind % 4 {
+        0 => vec![Signal::new(Sha256Digest([sort % 6; 32])), picture],
+        1 => vec![Signal::new(Md5Digest([sort % 6; 16]))],
+        2 => vec![Signal::new(clip(
+            u32::from(sort % 4) * 100_000 + u32::from(start % 8) * 500,
+            6,
+            2,
+        ))],
+        _ => vec![picture],
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Scan(u64, u64),
+    Import(u64, u64, u64),
+    Forget(u64),
+    Restart { files_lost: bool },
+    Search(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let id = 0u64..40;
+    prop_oneof![
+        8 => (id.clone(), any::<u64>()).prop_map(|(id, seed)| Step::Scan(id, seed)),
+        2 => (id.clone(), any::<u64>(), 0u64..60)
+            .prop_map(|(id, seed, age)| Step::Import(id, seed, age)),
+        2 => id.prop_map(Step::Forget),
+        1 => any::<bool>().prop_map(|files_lost| Step::Restart { files_lost }),
+        3 => any::<u64>().prop_map(Step::Search),
+    ]
+}
+
+/// Takes steps on a real store with files, and on a map that compares a query with everything.
+async fn compare_with_a_map(steps: Vec<Step>) {
+    let directory = tempfile::tempdir().unwrap();
+    let files = directory.path().join("seen");
+    let options = SqliteOptions { durability: Durability::Off, ..SqliteOptions::default() };
+    let open_store = || SqliteStore::open(directory.path(), options).unwrap();
+    let mut store = Arc::new(open_store()) as Arc<dyn Store>;
+    let clock = TestClock::new();
+    let mut seen = open(&store, &clock, setup(&files)).await;
+    let mut map = BTreeMap::<ItemId, Item>::new();
+    for (number, step) in (100u64..).zip(steps) {
+        match step {
+            Step::Scan(id, seed) => {
+                let item = Item { seen_ms: START_MS + number, ..item(id, signals(seed)) };
+                map.insert(item.id.clone(), item.clone());
+                scan(&seen, item).await;
+            }
+            Step::Import(id, seed, age) => {
+                let item = Item { seen_ms: START_MS + number - age, ..item(id, signals(seed)) };
+                let known = map.get(&item.id).is_some_and(|known| known.seen_ms >= item.seen_ms);
+                assert_eq!(seen.import(vec![item.clone()]).await.unwrap(), usize::from(!known));
+                if !known {
+                    map.insert(item.id.clone(), item);
+                }
+            }
+            Step::Forget(number) => {
+                let known = map.remove(&id(number)).is_some();
+                assert_eq!(seen.forget(&id(number)).await.unwrap(), known);
+            }
+            Step::Restart { files_lost } => {
+                seen.flush().await;
+                drop((seen, store));
+                if files_lost && let Some(file) = fs::read_dir(&files).unwrap().next() {
+                    fs::write(file.unwrap().path(), b"damaged").unwrap();
+                }
+                store = Arc::new(open_again(directory.path(), options).await);
+                seen = open(&store, &clock, setup(&files)).await;
+            }
+            Step::Search(seed) => {
+                let query = signals(seed);
+                let matches = |item: &&Item| {
+                    let mut held = item.signals.iter();
+                    held.any(|held| query.iter().any(|one| compare((), one, held, 1_000).is_some()))
+                };
+                let expected: Vec<_> =
+                    map.values().filter(matches).map(|item| item.id.clone()).collect();
+                assert_eq!(found(&seen, &query).await, expected);
+                for held in map.keys() {
+                    assert_eq!(*seen.item(held).await.unwrap().unwrap(), map[held]);
+                }
+            }
+        }
+    }
+    seen.flush().await;
+    assert_eq!(seen.len(), map.len());
+    assert!(map.len() <= 8 || seen.older() > 0);
+}
+
+/// The threads of a store end a moment after its last handle.
+async fn open_again(directory: &Path, options: SqliteOptions) -> SqliteStore {
+    loop {
+        match SqliteStore::open(directory, options) {
+            Ok(store) => return store,
+            Err(OpenError::Locked { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    #[test]
+    fn memory_and_files_together_find_what_a_comparison_with_everything_finds(
+        steps in proptest::collection::vec(step(), 1..120),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(compare_with_a_map(steps));
+    }
+}
+
+#[tokio::test]
+async fn the_oldest_items_go_when_a_limit_or_their_days_are_over_and_the_horizon_says_so() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+    let clock = TestClock::new();
+    let mut small = setup(directory.path());
+    small.limits.max_items = 100;
+    small.limits.days = 10;
+    clock.advance_ms(3_600_000);
+    let seen = open(&store, &clock, small.clone()).await;
+    for number in 0..100 {
+        scan(&seen, item(number, vec![picture(1)])).await;
+    }
+    seen.flush().await;
+    assert_eq!(seen.len(), 100);
+    assert!(seen.older() > 80);
+    assert!(!seen.horizon().is_short());
+    for number in 100..150 {
+        scan(&seen, item(number, vec![picture(1)])).await;
+    }
+    seen.flush().await;
+    let youngest: BTreeSet<_> = (50..150).map(id).collect();
+    assert_eq!(found(&seen, &[picture(1)]).await.into_iter().collect::<BTreeSet<_>>(), youngest);
+    assert_eq!((seen.len(), store.seen(0, 999).await.unwrap().len()), (100, 100));
+    // Item 49 was the last that a limit took: everything scanned after it is held.
+    assert!(seen.horizon().is_short());
+    assert_eq!(seen.horizon().seconds, (clock.now_ms() - START_MS - 49) / 1_000);
+    drop(seen);
+    let seen = open(&store, &clock, small).await;
+    assert!(seen.horizon().is_short());
+
+    clock.advance_ms(10 * 86_400_000 + 140 - 3_600_000);
+    assert!(!seen.horizon().is_short());
+    seen.flush().await;
+    assert_eq!(seen.len(), 10);
+    clock.advance_ms(86_400_000);
+    seen.flush().await;
+    assert!(seen.is_empty());
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0);
+    assert_eq!(seen.import(vec![item(1, vec![picture(1)])]).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn bytes_are_bounded_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+    let mut small = setup(directory.path());
+    small.limits.max_bytes = 20_000;
+    let seen = open(&store, &TestClock::new(), small).await;
+    for number in 0..300 {
+        scan(&seen, item(number, vec![picture(1), Signal::new(Sha256Digest([2; 32]))])).await;
+    }
+    seen.flush().await;
+    assert!(seen.bytes() <= 20_000 && seen.len() > 20, "{} {}", seen.bytes(), seen.len());
+    assert!(found(&seen, &[picture(1)]).await.contains(&id(299)));
+}
+
+#[tokio::test]
+async fn an_item_scanned_again_and_refused_still_stands_for_what_is_held_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+    let seen = open(&store, &TestClock::new(), setup(directory.path())).await;
+    for number in 0..20 {
+        scan(&seen, item(number, vec![picture(1)])).await;
+    }
+    seen.flush().await;
+    // Both are refused; the first is held since long, the second was never published.
+    for number in [0, 99] {
+        let again = item(number, vec![picture(2)]);
+        assert!(!seen.insert(again.clone()));
+        seen.withdraw(again).await;
+    }
+    seen.flush().await;
+    assert_eq!(found(&seen, &[picture(2)]).await, [id(0)]);
+    assert_eq!(seen.len(), 20);
+}
+
+#[tokio::test]
+async fn what_a_platform_held_before_is_taken_down_by_an_alert_that_is_older() {
+    let stages = coalition().await;
+    let tiktok = &stages["tiktok"];
+    tiktok.node.raise(alert(vec![picture(1)]), None).await.unwrap();
+    until(tiktok, 1, Verdict::Block).await;
+    let items = vec![item(1, vec![picture(1)]), item(2, vec![picture(255)])];
+    assert_eq!(tiktok.node.import(items.clone()).await.unwrap(), 2);
+    until_hidden(tiktok, "item:1", true).await;
+    assert!(!tiktok.platform.is_hidden("item:2"));
+    assert_eq!(tiktok.node.import(items).await.unwrap(), 0);
 }

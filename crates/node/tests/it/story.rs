@@ -67,7 +67,7 @@ pub(crate) async fn until(stage: &Stage, byte: u8, verdict: Verdict) {
     }
 }
 
-async fn until_hidden(stage: &Stage, item: &str, hidden: bool) {
+pub(crate) async fn until_hidden(stage: &Stage, item: &str, hidden: bool) {
     while stage.platform.is_hidden(item) != hidden {
         tokio::task::yield_now().await;
     }
@@ -120,7 +120,7 @@ async fn a_confirmed_alert_takes_held_copies_down_and_a_retraction_brings_them_b
 }
 
 /// A made-up video: a new random-looking picture every half second, each frame a little noisy.
-fn clip(start: u32, seconds: u32, frames_a_second: u32) -> Vpdq {
+pub(crate) fn clip(start: u32, seconds: u32, frames_a_second: u32) -> Vpdq {
     let frame = |number: u32| {
         let at_ms = number * 1_000 / frames_a_second;
         let mut hash = [0; 32];

@@ -28,7 +28,7 @@ pub(crate) async fn alive() -> &'static str {
 )]
 pub(crate) async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, Json<ReadyView>) {
     let (status, readiness, detail) = match server.node.readiness() {
-        node::Readiness::Ready => (StatusCode::OK, Readiness::Ready, None),
+        node::Readiness::Ready => (StatusCode::OK, Readiness::Ready, short(&server)),
         node::Readiness::Recovering => {
             (StatusCode::SERVICE_UNAVAILABLE, Readiness::Recovering, None)
         }
@@ -37,6 +37,19 @@ pub(crate) async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, Jso
         }
     };
     (status, Json(ReadyView { readiness, detail }))
+}
+
+/// What is not as configured although everything works.
+fn short(server: &Server) -> Option<String> {
+    let horizon = server.node.seen_horizon();
+    horizon.is_short().then(|| {
+        let days = |seconds: u64| seconds as f64 / 86_400.0;
+        format!(
+            "the seen table reaches back {:.1} days and not {:.0}: raise seen.max_items or seen.max_bytes",
+            days(horizon.seconds),
+            days(horizon.wanted_seconds)
+        )
+    })
 }
 
 /// Numbers for Prometheus: to loopback, or with a key of the scope `audit`.
@@ -64,6 +77,10 @@ pub(crate) async fn metrics(
     let (signals, items) = server.node.sizes();
     metrics::gauge!("watchfire_known_signals").set(signals as f64);
     metrics::gauge!("watchfire_seen_items").set(items as f64);
+    let horizon = server.node.seen_horizon();
+    metrics::gauge!("watchfire_seen_bytes").set(server.node.seen_bytes() as f64);
+    metrics::gauge!("watchfire_seen_horizon_seconds").set(horizon.seconds as f64);
+    metrics::gauge!("watchfire_seen_horizon_short").set(f64::from(u8::from(horizon.is_short())));
     handle.run_upkeep();
     let head = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((head, handle.render()).into_response())

@@ -19,6 +19,7 @@ use watchfire_node::clock::{Clock, Random};
 use watchfire_node::desk::Actor;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_node::policy::Policy;
+use watchfire_node::seen::SeenSetup;
 use watchfire_node::{Node, Readiness, Setup};
 use watchfire_server::hashing::HashingSetup;
 use watchfire_server::limits::Patience;
@@ -183,6 +184,7 @@ async fn house(
         charter: charter.clone(),
         policy: Policy { trust: BTreeSet::from([name(plans[0].0)]), ..Policy::default() },
         store: store.clone(),
+        seen: SeenSetup::default(),
         peers: peers.collect(),
         connectors: BTreeMap::new(),
         remover: None,

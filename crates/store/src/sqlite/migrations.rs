@@ -6,7 +6,10 @@ use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use thiserror::Error;
 
 /// The steps, in order; step `n` (from 1) leads to version `n`.
-const STEPS: &[&str] = &[include_str!("schema/001_logs_rows_outbox_seen.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/001_logs_rows_outbox_seen.sql"),
+    include_str!("schema/002_seen_by_time.sql"),
+];
 
 /// Why the tables cannot be used.
 #[derive(Debug, Error)]

@@ -8,7 +8,7 @@ use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint};
 use super::place::{end, index, int, place, uint};
 use crate::size::entry_bytes;
 use crate::size::{MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
-use crate::{Held, SeenItem, StoreError, Table};
+use crate::{Held, StoreError, Table};
 
 /// Bytes after which a list of entries ends; bounds the memory of a reader.
 const MAX_READ_BYTES: usize = 8 << 20;
@@ -227,19 +227,4 @@ pub(super) fn blob(connection: &Connection, sha256: [u8; 32]) -> Result<Option<B
         }
         bytes => Ok(bytes.map(Bytes::from)),
     }
-}
-
-/// Seen items above a row.
-pub(super) fn seen(
-    connection: &Connection,
-    after: u64,
-    limit: usize,
-) -> rusqlite::Result<Vec<(u64, SeenItem)>> {
-    let sql = "SELECT row, item, seen_ms, signals FROM seen WHERE row > ?1 ORDER BY row LIMIT ?2";
-    let mut statement = connection.prepare_cached(sql)?;
-    let items = statement.query_map((int(after), int(limit as u64)), |row| {
-        let item = SeenItem { item: row.get(1)?, seen_ms: uint(row.get(2)?), signals: row.get(3)? };
-        Ok((uint(row.get(0)?), item))
-    })?;
-    items.collect()
 }

@@ -5,7 +5,7 @@ use watchfire_tlog::{Hash, Origin};
 
 use super::place::{int, place};
 use crate::grow::Grown;
-use crate::{Append, CommitError, Row, SeenItem, StoreError, Table};
+use crate::{Append, CommitError, Row, StoreError, Table};
 
 /// Writes down the name of a log and returns its number; a log that is known keeps its own.
 pub(super) fn log(connection: &Connection, log: &Origin) -> rusqlite::Result<i64> {
@@ -123,17 +123,4 @@ pub(super) fn blob(
     let sql = "INSERT INTO blobs (sha256, bytes) VALUES (?1, ?2) ON CONFLICT (sha256) DO NOTHING";
     connection.prepare_cached(sql)?.execute((sha256, bytes))?;
     Ok(())
-}
-
-/// Adds or replaces a seen item, under a new row number.
-pub(super) fn seen(connection: &Connection, item: &SeenItem) -> rusqlite::Result<()> {
-    let sql = "INSERT OR REPLACE INTO seen (item, seen_ms, signals) VALUES (?1, ?2, ?3)";
-    connection.prepare_cached(sql)?.execute((&item.item, int(item.seen_ms), &item.signals))?;
-    Ok(())
-}
-
-/// Forgets a seen item; tells whether it was there.
-pub(super) fn forget_seen(connection: &Connection, item: &str) -> rusqlite::Result<bool> {
-    let sql = "DELETE FROM seen WHERE item = ?1";
-    Ok(connection.prepare_cached(sql)?.execute([item])? > 0)
 }

@@ -17,7 +17,7 @@ use super::failure::is_harmless;
 use super::mover::Mover;
 use super::place::place;
 use super::recent::Recent;
-use super::{outbox, write};
+use super::{outbox, seen, write};
 use crate::{Batch, CommitError, SeenItem, Settlement, StoreError, grow};
 
 /// Writes that wait for the writer; who writes more waits.
@@ -37,6 +37,7 @@ pub(super) enum Write {
     Settle(Vec<Settlement>),
     SeenAdd(Vec<SeenItem>),
     SeenRemove(String),
+    SeenDrop(Vec<u64>),
 }
 
 impl Write {
@@ -44,7 +45,11 @@ impl Write {
     fn is_bulk(&self) -> bool {
         matches!(
             self,
-            Write::DropViews | Write::Blob { .. } | Write::SeenAdd(_) | Write::SeenRemove(_)
+            Write::DropViews
+                | Write::Blob { .. }
+                | Write::SeenAdd(_)
+                | Write::SeenRemove(_)
+                | Write::SeenDrop(_)
         )
     }
 }
@@ -196,7 +201,7 @@ impl Writer {
                 write::erase(&self.connection, log, self.place(log, *index)?)?;
             }
             Write::SeenRemove(item) => {
-                let removed = write::forget_seen(&self.connection, item);
+                let removed = seen::remove(&self.connection, item);
                 return Ok(removed.map_err(StoreError::from)?);
             }
             plain => write_plain(&self.connection, plain).map_err(StoreError::from)?,
@@ -286,7 +291,8 @@ fn write_plain(connection: &Connection, plain: &Write) -> rusqlite::Result<()> {
         Write::Settle(settled) => {
             settled.iter().try_for_each(|settled| outbox::settle(connection, settled))
         }
-        Write::SeenAdd(items) => items.iter().try_for_each(|item| write::seen(connection, item)),
+        Write::SeenAdd(items) => items.iter().try_for_each(|item| seen::add(connection, item)),
+        Write::SeenDrop(rows) => rows.iter().try_for_each(|row| seen::remove_row(connection, *row)),
         Write::Commit(_) | Write::Fill { .. } | Write::Erase { .. } | Write::SeenRemove(_) => {
             unreachable!("these know logs or answer for themselves")
         }

@@ -1,0 +1,337 @@
+//! Finds signals in a file that is read from its beginning to its end: for so many that an index in
+//! memory would cost more than it saves.
+//!
+//! A hash takes 36 bytes of disk and none of memory; a core compares a query with some hundred million
+//! of them a second, as fast as the file is copied from the page cache. Layout, numbers little-endian:
+//! magic (8), counts of pictures, frames and digests (8 each), what the writer says of the file (48),
+//! SHA-256 of everything else (32); then hashes and owners of pictures, the same of frames, and keys
+//! in ascending order with their owners.
+//!
+//! **Invariant:** a file is written once under another name and never changed.
+//! **Invariant:** a file that was opened is whole; one that is damaged or cut off is refused.
+#![allow(unsafe_code)]
+
+use std::{
+    fs::{self, File},
+    io::{self, BufWriter, Write},
+    os::unix::fs::FileExt,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
+
+use sha2::{Digest, Sha256};
+use watchfire_signal::pdq::Pdq;
+
+/// The first bytes of a file; the last of them counts versions of the layout.
+const MAGIC: [u8; 8] = *b"wfflat\0\x01";
+/// Bytes of what the writer says of a file.
+pub const ABOUT_BYTES: usize = 48;
+/// Bytes before the checksum.
+const HEAD_BYTES: usize = 8 + 3 * 8 + ABOUT_BYTES;
+/// Bytes before the first hash.
+const START: u64 = HEAD_BYTES as u64 + 32;
+/// Hashes read at once: 128 KiB, which stay in a core's own cache while they are compared.
+const CHUNK: usize = 4_096;
+/// Bytes read at once to check a file.
+const CHECKED: usize = 1 << 20;
+
+/// A hash as four words, in any order of bits: only distances count.
+type Words = [u64; 4];
+
+/// Signals with the number of whoever owns each.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FlatSignals {
+    /// Hashes of pictures.
+    pub pictures: Vec<(Pdq, u32)>,
+    /// Hashes of frames of videos.
+    pub frames: Vec<(Pdq, u32)>,
+    /// Keys of digests, such as their first bytes; two digests may share one.
+    pub digests: Vec<(u64, u32)>,
+}
+
+/// Which hashes of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Those of pictures.
+    Pictures,
+    /// Those of frames.
+    Frames,
+}
+
+/// A hash near one of several queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FlatHit {
+    /// Who owns it.
+    pub owner: u32,
+    /// The place of the query.
+    pub query: u32,
+    /// Bits in which they differ.
+    pub distance: u32,
+}
+
+/// A file of signals, open for reading.
+#[derive(Debug)]
+pub struct Flat {
+    file: File,
+    pictures: u64,
+    frames: u64,
+    digests: u64,
+    about: [u8; ABOUT_BYTES],
+}
+
+impl Flat {
+    /// Writes a file and opens it. It is there under its name as a whole or not at all; it is not
+    /// synced, because what a crash leaves of it is refused by [`Flat::open`].
+    ///
+    /// # Errors
+    /// The disk's; a file of the name with `.tmp` added may stay behind.
+    pub fn write(
+        path: &Path,
+        about: [u8; ABOUT_BYTES],
+        mut signals: FlatSignals,
+    ) -> io::Result<Self> {
+        signals.digests.sort_unstable();
+        let mut head = Vec::with_capacity(HEAD_BYTES);
+        head.extend_from_slice(&MAGIC);
+        for count in [signals.pictures.len(), signals.frames.len(), signals.digests.len()] {
+            head.extend_from_slice(&(count as u64).to_le_bytes());
+        }
+        head.extend_from_slice(&about);
+        let mut sum = Sha256::new_with_prefix(&head);
+        body(&signals, |bytes| {
+            sum.update(bytes);
+            Ok(())
+        })?;
+        let being_written = path.with_added_extension("tmp");
+        let mut out = BufWriter::with_capacity(CHECKED, File::create(&being_written)?);
+        out.write_all(&head)?;
+        out.write_all(&sum.finalize())?;
+        body(&signals, |bytes| out.write_all(bytes))?;
+        out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        fs::rename(&being_written, path)?;
+        Self::open(path)
+    }
+
+    /// Opens a file after reading all of it.
+    ///
+    /// # Errors
+    /// The disk's; [`io::ErrorKind::InvalidData`] where the file is not what was written.
+    pub fn open(path: &Path) -> io::Result<Self> {
+        let damaged = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
+        let mut head = [0; HEAD_BYTES];
+        let mut sum = [0; 32];
+        if length < START {
+            return Err(damaged("the file is cut off"));
+        }
+        file.read_exact_at(&mut head, 0)?;
+        file.read_exact_at(&mut sum, HEAD_BYTES as u64)?;
+        if head[..8] != MAGIC {
+            return Err(damaged("the file has another layout"));
+        }
+        let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| head[at + byte]));
+        let (pictures, frames, digests) = (number(8), number(16), number(24));
+        let about = std::array::from_fn(|byte| head[32 + byte]);
+        let flat = Self { file, pictures, frames, digests, about };
+        if flat.expected_bytes() != Some(length) {
+            return Err(damaged("the file has another length"));
+        }
+        let mut hash = Sha256::new_with_prefix(head);
+        let mut buffer = vec![0; CHECKED];
+        let mut at = START;
+        while at < length {
+            let part = usize::try_from(length - at).unwrap_or(CHECKED).min(CHECKED);
+            flat.file.read_exact_at(&mut buffer[..part], at)?;
+            hash.update(&buffer[..part]);
+            at += part as u64;
+        }
+        if hash.finalize()[..] != sum { Err(damaged("the checksum differs")) } else { Ok(flat) }
+    }
+
+    /// What the writer said of the file.
+    #[must_use]
+    pub fn about(&self) -> &[u8; ABOUT_BYTES] {
+        &self.about
+    }
+
+    /// Bytes of disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.expected_bytes().unwrap_or(u64::MAX)
+    }
+
+    fn expected_bytes(&self) -> Option<u64> {
+        let hashes = self.pictures.checked_add(self.frames)?.checked_mul(36)?;
+        START.checked_add(hashes)?.checked_add(self.digests.checked_mul(12)?)
+    }
+
+    /// All hashes of a section within a distance of any of the queries, in the order of the file.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn near(
+        &self,
+        section: Section,
+        queries: &[Pdq],
+        max_distance: u32,
+    ) -> io::Result<Vec<FlatHit>> {
+        let (hashes, count) = match section {
+            Section::Pictures => (START, self.pictures),
+            Section::Frames => (START + self.pictures * 36, self.frames),
+        };
+        let owners = hashes + count * 32;
+        let queries: Vec<Words> = queries.iter().map(|query| words(&query.0)).collect();
+        let mut found = Vec::new();
+        if queries.is_empty() {
+            return Ok(found);
+        }
+        let mut buffer = vec![0; CHUNK * 32];
+        let mut near = Vec::new();
+        let mut first = 0;
+        while first < count {
+            let here = usize::try_from(count - first).unwrap_or(CHUNK).min(CHUNK);
+            self.file.read_exact_at(&mut buffer[..here * 32], hashes + first * 32)?;
+            compare(buffer[..here * 32].as_chunks().0, &queries, max_distance, &mut near);
+            if !near.is_empty() {
+                let mut of = vec![0; here * 4];
+                self.file.read_exact_at(&mut of, owners + first * 4)?;
+                let of = of.as_chunks::<4>().0;
+                found.extend(near.drain(..).map(|(place, query, distance)| FlatHit {
+                    owner: u32::from_le_bytes(of[place as usize]),
+                    query,
+                    distance,
+                }));
+            }
+            first += here as u64;
+        }
+        Ok(found)
+    }
+
+    /// The owners of digests with a key.
+    ///
+    /// # Errors
+    /// The disk's.
+    pub fn with_key(&self, key: u64) -> io::Result<Vec<u32>> {
+        let keys = START + (self.pictures + self.frames) * 36;
+        let owners = keys + self.digests * 8;
+        let at = |place: u64| -> io::Result<u64> {
+            let mut bytes = [0; 8];
+            self.file.read_exact_at(&mut bytes, keys + place * 8)?;
+            Ok(u64::from_le_bytes(bytes))
+        };
+        let (mut low, mut high) = (0, self.digests);
+        while low < high {
+            let middle = low.midpoint(high);
+            if at(middle)? < key { low = middle + 1 } else { high = middle }
+        }
+        let mut found = Vec::new();
+        while low < self.digests && at(low)? == key {
+            let mut owner = [0; 4];
+            self.file.read_exact_at(&mut owner, owners + low * 4)?;
+            found.push(u32::from_le_bytes(owner));
+            low += 1;
+        }
+        Ok(found)
+    }
+}
+
+/// Asks every file, on as many threads as there are cores; answers in the order of the files.
+///
+/// # Errors
+/// The first error of any of them.
+pub fn ask_all<F, T>(flats: &[F], ask: impl Fn(&F) -> io::Result<T> + Sync) -> io::Result<Vec<T>>
+where
+    F: Sync,
+    T: Send,
+{
+    let next = AtomicUsize::new(0);
+    let work = || -> io::Result<Vec<(usize, T)>> {
+        let mut answers = Vec::new();
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(flat) = flats.get(place) else { return Ok(answers) };
+            answers.push((place, ask(flat)?));
+        }
+    };
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+    let mut all = std::thread::scope(|scope| {
+        let helpers: Vec<_> = (1..cores.min(flats.len())).map(|_| scope.spawn(work)).collect();
+        let mut all = work()?;
+        for helper in helpers {
+            let answers = helper.join().map_err(|_| io::Error::other("a search has panicked"))?;
+            all.extend(answers?);
+        }
+        Ok::<_, io::Error>(all)
+    })?;
+    all.sort_by_key(|(place, _)| *place);
+    Ok(all.into_iter().map(|(_, answer)| answer).collect())
+}
+
+/// Everything behind the checksum.
+fn body(signals: &FlatSignals, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
+    for hashes in [&signals.pictures, &signals.frames] {
+        hashes.iter().try_for_each(|(hash, _)| write(&hash.0))?;
+        hashes.iter().try_for_each(|(_, owner)| write(&owner.to_le_bytes()))?;
+    }
+    signals.digests.iter().try_for_each(|(key, _)| write(&key.to_le_bytes()))?;
+    signals.digests.iter().try_for_each(|(_, owner)| write(&owner.to_le_bytes()))
+}
+
+/// Adds place, query and distance of every pair within the distance.
+fn compare(
+    hashes: &[[u8; 32]],
+    queries: &[Words],
+    max_distance: u32,
+    near: &mut Vec<(u32, u32, u32)>,
+) {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("popcnt") {
+        // SAFETY: the machine has POPCNT, as asked just now.
+        unsafe { compare_popcnt(hashes, queries, max_distance, near) };
+        return;
+    }
+    compare_with(hashes, queries, max_distance, near);
+}
+
+/// # Safety
+/// The machine has POPCNT.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "popcnt")]
+unsafe fn compare_popcnt(
+    hashes: &[[u8; 32]],
+    queries: &[Words],
+    max_distance: u32,
+    near: &mut Vec<(u32, u32, u32)>,
+) {
+    compare_with(hashes, queries, max_distance, near);
+}
+
+#[inline(always)]
+fn compare_with(
+    hashes: &[[u8; 32]],
+    queries: &[Words],
+    max_distance: u32,
+    near: &mut Vec<(u32, u32, u32)>,
+) {
+    for (place, hash) in hashes.iter().enumerate() {
+        let hash = words(hash);
+        for (number, query) in queries.iter().enumerate() {
+            // Half of the bits tell nearly all that are far.
+            let half = (hash[0] ^ query[0]).count_ones() + (hash[1] ^ query[1]).count_ones();
+            if half > max_distance {
+                continue;
+            }
+            let rest = (hash[2] ^ query[2]).count_ones() + (hash[3] ^ query[3]).count_ones();
+            if half + rest <= max_distance {
+                near.push((place as u32, number as u32, half + rest));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn words(hash: &[u8; 32]) -> Words {
+    let words = hash.as_chunks::<8>().0;
+    std::array::from_fn(|word| u64::from_le_bytes(words[word]))
+}
