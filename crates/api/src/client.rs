@@ -20,8 +20,8 @@ use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::wire::{
     AlertPage, AlertPageQuery, AlertRequest, AlertView, Answered, ConfirmRequest, DisputeRequest,
-    Effects, EventView, Hashed, LookupQuery, Lookups, Members, Raised, ReadyView, RetractRequest,
-    ScanQuery, ScanRequest, Verdict,
+    Effects, EventView, Hashed, Imported, LookupQuery, Lookups, Members, Raised, ReadyView,
+    RetractRequest, ScanQuery, ScanRequest, Verdict,
 };
 
 /// How long a call may take: hashing a long video is the slowest.
@@ -185,6 +185,12 @@ impl Client {
     /// What was done on the platform about an item.
     pub async fn actions(&self, item: &ItemId) -> Result<Effects, ClientError> {
         call(self.request(Method::GET, "/v1/actions")?.query(&[("item", item.as_str())])).await
+    }
+
+    /// Brings items that the platform held before, as lines of JSON. Repeating it is harmless.
+    pub async fn import_seen(&self, lines: impl Into<Bytes>) -> Result<Imported, ClientError> {
+        let request = self.request(Method::POST, "/v1/seen")?;
+        call(request.header(header::CONTENT_TYPE, "application/x-ndjson").body(lines.into())).await
     }
 
     /// Tells the node that the platform deleted an item.

@@ -12,6 +12,7 @@ mod hash;
 mod lookup;
 mod member;
 mod scan;
+mod seen;
 mod signal;
 
 pub use access::{
@@ -32,4 +33,5 @@ pub use member::{
     MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,
 };
 pub use scan::{Match, Method, ScanQuery, ScanRequest, Verdict, VerdictKind};
+pub use seen::{Imported, SeenLine};
 pub use signal::{SignalJson, SignalSummary, State};

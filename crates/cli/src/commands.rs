@@ -17,6 +17,7 @@ mod match_files;
 mod receiver;
 mod reference;
 mod scan;
+mod seen;
 mod serve;
 
 use clap::Subcommand;
@@ -40,6 +41,8 @@ pub(crate) enum Command {
     Hash(hash::Hash),
     Match(match_files::Match),
     Scan(scan::Scan),
+    #[command(subcommand)]
+    Seen(seen::Seen),
     Alert(alert::Alert),
     #[command(subcommand)]
     Log(log::Log),
@@ -64,6 +67,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Hash(hash) => hash::run(&hash, output),
         Command::Match(files) => match_files::run(&files, output),
         Command::Scan(scan) => scan::run(&scan, output),
+        Command::Seen(seen) => seen::run(&seen, output),
         Command::Alert(alert) => alert::run(&alert, output),
         Command::Log(log) => log::run(&log, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),

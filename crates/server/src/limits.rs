@@ -35,6 +35,9 @@ pub const SCAN_SIGNALS: Limit = Limit { name: "scan_signals", value: 64 };
 /// What a platform says of one item: policy asks for a few numbers, and they are kept for weeks.
 pub const SCAN_FACTS: Limit = Limit { name: "scan_facts", value: 32 };
 
+/// Items brought in one request: a second's work.
+pub const SEEN_LINES: Limit = Limit { name: "seen_lines", value: 10_000 };
+
 /// Alerts in a page.
 pub const PAGE: Limit = Limit { name: "page", value: 1_000 };
 

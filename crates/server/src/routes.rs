@@ -91,6 +91,7 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(events::watch))
         .routes(routes!(members::members))
         .routes(routes!(actions::actions))
+        .routes(routes!(seen::import))
         .routes(routes!(seen::forget))
         .routes(routes!(keys::list, keys::make))
         .routes(routes!(keys::rotate))

@@ -11,5 +11,6 @@ mod limits;
 mod logs;
 mod media;
 mod people;
+mod seen;
 mod story;
 mod tls;

@@ -1,0 +1,30 @@
+//! What a platform held before it asked about uploads: items with their signals, one a line.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use watchfire_signal::name::ItemId;
+
+use super::SignalJson;
+
+/// One line: an item that the platform holds.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SeenLine {
+    /// The platform's own id of the item.
+    #[schema(value_type = String, example = "tiktok:123")]
+    pub item: ItemId,
+    /// When it was uploaded or last changed, in milliseconds since 1970.
+    pub seen_ms: u64,
+    /// Its signals.
+    pub signals: Vec<SignalJson>,
+}
+
+/// What became of the lines.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Imported {
+    /// Lines read.
+    pub read: u64,
+    /// Items that were new, or younger than what was known of them. The others are known already, or
+    /// older than the node remembers.
+    pub taken: u64,
+}
