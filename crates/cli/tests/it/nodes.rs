@@ -144,7 +144,6 @@ fn the_directory_of_a_running_node_is_locked_and_doctor_finds_it_well() {
     assert_eq!(code(&found), 1, "{}", words(&found));
 }
 
-<<<<<<< HEAD
 /// Sends the head of an upload, and waits until the node asks for the rest.
 fn upload(trio: &Trio, member: &str, length: usize) -> TcpStream {
     let mut stream = trio.connect(member);
@@ -244,43 +243,6 @@ fn a_video_with_more_frames_than_an_alert_lists_is_reported_and_recognised() {
     let scanned = run(scan);
     assert_eq!(code(&scanned), 1, "{}", words(&scanned));
     assert!(words(&scanned).contains(r#""verdict":"block""#), "{}", words(&scanned));
-=======
-#[test]
-fn what_a_platform_held_before_comes_in_from_a_file_and_goes_on_where_it_was_broken_off() {
-    let mut trio = Trio::found(None);
-    trio.start(&MEMBERS);
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("held.ndjson");
-    let line = |number: u64| {
-        let signal = serde_json::json!({ "kind": "pdq", "value": picture(7), "quality": 100 });
-        let line = serde_json::json!({
-            "item": format!("post-{number}"), "seen_ms": 4_000_000_000_000u64 + number, "signals": [signal],
-        });
-        line.to_string() + "\n"
-    };
-    let lines: Vec<String> = (0..4_500).map(line).collect();
-    let file = path.to_str().unwrap();
-    let seen = |arguments: &[&str]| {
-        let node = ["--url", &trio.url("ant"), "--key", trio.key("ant")];
-        run([&["--json", "seen"], &arguments[..1], &node, &arguments[1..]].concat())
-    };
-    std::fs::write(&path, lines.concat().replace("\"post-4200\"", "42")).unwrap();
-    let broken = seen(&["import", file]);
-    assert_eq!(code(&broken), 1);
-    assert!(words(&broken).contains("lines counted from 4001"), "{}", words(&broken));
-    assert!(words(&broken).contains("line 201:"), "{}", words(&broken));
-
-    std::fs::write(&path, lines.concat()).unwrap();
-    let done = seen(&["import", file]);
-    assert_eq!(code(&done), 0, "{}", words(&done));
-    let told: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
-    let numbers = ["resumed_after", "read", "taken"].map(|name| told[name].as_u64().unwrap());
-    assert_eq!(numbers, [4_000, 500, 500]);
-    assert!(!folder.path().join("held.ndjson.progress").exists());
-
-    assert_eq!(code(&seen(&["forget", "post-1", "post-4499"])), 0);
-    assert_eq!(code(&seen(&["forget", "post-1"])), 1);
->>>>>>> f4b9c43 (cli: test of seen import)
 }
 
 #[test]
