@@ -229,6 +229,26 @@ impl Store for FaultyStore {
         self.store.seen_remove(item).await
     }
 
+    async fn seen_find(&self, items: Vec<String>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        self.store.seen_find(items).await
+    }
+
+    async fn seen_at(&self, rows: Vec<u64>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        self.store.seen_at(rows).await
+    }
+
+    async fn seen_oldest(
+        &self,
+        before_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, SeenItem)>, StoreError> {
+        self.store.seen_oldest(before_ms, limit).await
+    }
+
+    async fn seen_drop(&self, rows: Vec<u64>) -> Result<(), StoreError> {
+        self.store.seen_drop(rows).await
+    }
+
     async fn seen(&self, after: u64, limit: usize) -> Result<Vec<(u64, SeenItem)>, StoreError> {
         self.store.seen(after, limit).await
     }
