@@ -36,6 +36,8 @@ install_atproto() {
     rm -rf "$home/atproto"
     mkdir -p "$home/atproto"
     cp "$files/package.json" "$files/package-lock.json" "$home/atproto/"
+    # One package is compiled for this Node: with the headers that came with it, if they did.
+    [ ! -d /usr/include/node ] || export npm_config_nodedir=/usr
     (cd "$home/atproto" && npm ci --no-audit --no-fund --loglevel=error)
     cat "$files/package.json" "$files/package-lock.json" | sha256sum >"$home/atproto/installed"
 }
@@ -46,7 +48,7 @@ install)
     # python3's own `venv` needs a second package on Debian.
     python3 -c 'import ensurepip' 2>/dev/null || scripts/need.sh python3-venv-of-debian=python3-venv
     timed "debian packages" scripts/need.sh python3=python3 node=nodejs npm=npm \
-        redis-server=redis-server psql=postgresql
+        redis-server=redis-server psql=postgresql c++=g++ make=make
     current synapse "$files/requirements.txt" || timed "synapse (PyPI)" install_synapse
     current atproto "$files/package.json" "$files/package-lock.json" ||
         timed "atproto (npm)" install_atproto
