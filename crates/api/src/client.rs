@@ -2,6 +2,7 @@
 
 mod access;
 mod events;
+mod review;
 
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use serde::de::DeserializeOwned;
 use thiserror::Error;
 use url::Url;
 use watchfire_signal::{commitment::Commitment, name::ItemId};
+
+pub use review::ReviewStep;
 
 use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;

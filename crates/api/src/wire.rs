@@ -11,6 +11,7 @@ mod evidence;
 mod hash;
 mod lookup;
 mod member;
+mod review;
 mod scan;
 mod seen;
 mod signal;
@@ -31,6 +32,10 @@ pub use hash::{Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
     MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,
+};
+pub use review::{
+    DecideRequest, ReviewDecided, ReviewDecision, ReviewNext, ReviewNextRequest, ReviewPage,
+    ReviewPageQuery, ReviewQueue, ReviewQueues, ReviewScope, ReviewTicket,
 };
 pub use scan::{Match, Method, ScanQuery, ScanRequest, Verdict, VerdictKind};
 pub use seen::{Imported, SeenLine};

@@ -16,6 +16,7 @@ mod man;
 mod match_files;
 mod receiver;
 mod reference;
+mod review;
 mod scan;
 mod seen;
 mod serve;
@@ -44,6 +45,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Seen(seen::Seen),
     Alert(alert::Alert),
+    Review(review::Review),
     #[command(subcommand)]
     Log(log::Log),
     Doctor(doctor::Doctor),
@@ -69,6 +71,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Scan(scan) => scan::run(&scan, output),
         Command::Seen(seen) => seen::run(&seen, output),
         Command::Alert(alert) => alert::run(&alert, output),
+        Command::Review(review) => review::run(&review, output),
         Command::Log(log) => log::run(&log, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Serve(args) => serve::run(&args, output),

@@ -5,12 +5,16 @@
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use watchfire_signal::name::MemberName;
+use watchfire_signal::{
+    commitment::Commitment,
+    name::{ItemId, MemberName},
+};
 
 use crate::{
     cases::SignalSet,
     near::Hit,
-    policy::{Decision, Facts, ItemFacts, Policy},
+    people::People,
+    policy::{Decision, Facts, Human, ItemFacts, Policy},
     seen::Item,
 };
 
@@ -19,13 +23,27 @@ use crate::{
 pub struct Judge {
     me: MemberName,
     policy: Arc<ArcSwap<Policy>>,
+    people: Arc<People>,
 }
 
 impl Judge {
     /// A member that decides by a policy.
     #[must_use]
     pub fn new(me: MemberName, policy: Policy) -> Self {
-        Self { me, policy: Arc::new(ArcSwap::from_pointee(policy)) }
+        let policy = Arc::new(ArcSwap::from_pointee(policy));
+        Self { me, policy, people: Arc::default() }
+    }
+
+    /// Heeds what people decided.
+    #[must_use]
+    pub fn heeding(self, people: Arc<People>) -> Self {
+        Self { people, ..self }
+    }
+
+    /// What a person decided about an item, or about whatever matches a case.
+    #[must_use]
+    pub fn human(&self, item: Option<&ItemId>, case: &Commitment) -> Option<Human> {
+        self.people.about(item, case)
     }
 
     /// The policy in force.
@@ -62,7 +80,8 @@ impl Judge {
         now_ms: u64,
     ) -> Decision {
         let facts = self.facts(set, now_ms).matched(hit);
-        let facts = facts.about(Some(copy.id.clone()), ItemFacts::default());
+        let mut facts = facts.about(Some(copy.id.clone()), ItemFacts::default());
+        facts.human = self.human(Some(&copy.id), &set.subject);
         self.policy.load().decide(&facts)
     }
 }

@@ -37,6 +37,7 @@ use crate::{
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
     receipts::{Point, Receipts},
     replicate::{LogCopy, TakeError},
+    review::Review,
     scan::{Scanned, Scanner},
     seen::{Horizon, Item, Seen},
     sequence,
@@ -79,6 +80,7 @@ pub struct Node {
     publisher: Publisher,
     desk: Desk,
     access: Arc<Access>,
+    review: Review,
     events: Events,
     receipts: Receipts,
     readiness: watch::Sender<Readiness>,
@@ -172,6 +174,12 @@ impl Node {
     #[must_use]
     pub fn access(&self) -> &Arc<Access> {
         &self.access
+    }
+
+    /// What waits for a person.
+    #[must_use]
+    pub fn review(&self) -> &Review {
+        &self.review
     }
 
     /// What is effective where.

@@ -11,7 +11,8 @@ use crate::{
     judge::Judge,
     known::{Known, Match},
     near::Hit,
-    policy::{Decision, Facts, ItemFacts, Verdict},
+    policy::{Action, Decision, Facts, ItemFacts, Verdict},
+    review::{Proposal, Review},
     seen::{Item, Seen},
 };
 
@@ -24,6 +25,8 @@ pub struct Scanner {
     pub seen: Arc<Seen>,
     /// What policy says.
     pub judge: Judge,
+    /// Where what a person should see waits; nowhere in a measurement.
+    pub review: Option<Review>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
 }
@@ -64,6 +67,9 @@ impl Scanner {
         // First findable, then looked up: an alert that comes in between finds it.
         let held = self.seen.insert(item.clone());
         let scanned = self.judge(Some(&item.id), &item.signals, &facts);
+        if scanned.verdict == Verdict::Review {
+            self.have_reviewed(&item, &scanned).await;
+        }
         // A new upload that is refused never comes to be held; an item scanned again is.
         if scanned.verdict == Verdict::Block && !held {
             self.seen.withdraw(item).await;
@@ -80,6 +86,27 @@ impl Scanner {
         scanned
     }
 
+    /// Has a person look at an item, under the case that asks for it most.
+    async fn have_reviewed(&self, item: &Item, scanned: &Scanned) {
+        let Some(review) = &self.review else { return };
+        let asks = |reason: &&Reason| reason.decision.has(Action::Review);
+        let Some(reason) = scanned.reasons.iter().filter(asks).max_by_key(|one| one.facts.severity)
+        else {
+            return;
+        };
+        review
+            .propose(Proposal {
+                queue: reason.decision.then.queue.clone(),
+                case: reason.case,
+                set: reason.record,
+                labels: reason.facts.labels.clone(),
+                severity: reason.facts.severity,
+                item: item.id.clone(),
+                at_ms: item.seen_ms,
+            })
+            .await;
+    }
+
     /// Judges signals and remembers nothing.
     #[must_use]
     pub fn judge(&self, item: Option<&ItemId>, signals: &[Signal], facts: &ItemFacts) -> Scanned {
@@ -88,7 +115,8 @@ impl Scanner {
         let reason = |found: Match| {
             let set = &found.set;
             let about = self.judge.facts(set, now).matched(&found.hit);
-            let about = about.about(item.cloned(), facts.clone());
+            let mut about = about.about(item.cloned(), facts.clone());
+            about.human = self.judge.human(item, &set.subject);
             let decision = policy.decide(&about);
             let (case, record) = (set.subject, set.name);
             Reason { case, record, facts: about, hit: found.hit, decision }

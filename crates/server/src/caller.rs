@@ -47,6 +47,8 @@ doors! {
     Raising: Curate;
     /// Answering alerts.
     Answering: Curate Review;
+    /// Deciding about what waits for a person.
+    Reviewing: Review;
     /// Reading what was said and done.
     Reading: Curate Review Audit;
     /// Reading numbers about the node.

@@ -15,6 +15,7 @@ mod log;
 mod lookup;
 mod matches;
 mod members;
+mod review;
 mod scan;
 mod seen;
 mod sessions;
@@ -90,6 +91,15 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(answers::retract))
         .routes(routes!(events::watch))
         .routes(routes!(members::members))
+        .routes(routes!(review::queues))
+        .routes(routes!(review::list))
+        .routes(routes!(review::next))
+        .routes(routes!(review::show))
+        .routes(routes!(review::take))
+        .routes(routes!(review::heartbeat))
+        .routes(routes!(review::release))
+        .routes(routes!(review::decide))
+        .routes(routes!(review::undo))
         .routes(routes!(actions::actions))
         .routes(routes!(seen::import))
         .routes(routes!(seen::forget))

@@ -27,7 +27,7 @@ use crate::{
     clock::{Clock, Random, TermClock},
     connector::Connector,
     deliver::Deliverer,
-    desk::{Desk, Line, Stamp, desk_origin},
+    desk::{Desk, Line, Lines, Stamp, desk_origin},
     enforce::{Consequences, Enforcer},
     events::Events,
     fetch::{FILLED, Fetcher, Holes},
@@ -35,12 +35,14 @@ use crate::{
     judge::Judge,
     known::Known,
     peer::Peer,
+    people::People,
     place::Place,
     policy::Policy,
     publish::{Letterhead, Publisher, Statements},
     receipts::Receipts,
     recover::{RecoverError, contradiction, recover},
     replicate::{LogCopy, load_verified},
+    review::{Proposals, Review, Surroundings},
     scan::Scanner,
     seen::{Seen, SeenParts, SeenSetup, Unwritten},
     sequence::{Draft, Sequencer},
@@ -100,6 +102,38 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// What this member does at home: its rules, its people, its desk log.
+struct Home {
+    judge: Judge,
+    enforcer: Enforcer,
+    desk: Desk,
+    lines: Lines,
+    access: Arc<Access>,
+    review: Review,
+    proposals: Proposals,
+}
+
+impl Home {
+    async fn open(setup: &Setup, log: &LogName) -> Result<Self, StartError> {
+        let people = Arc::new(People::load(&*setup.store).await?);
+        let judge = Judge::new(setup.me.clone(), setup.policy.clone()).heeding(people.clone());
+        let origin = desk_origin(log).map_err(StartError::Name)?;
+        let (desk, lines) = Desk::new(origin, setup.key.public(), setup.store.clone());
+        let enforcer = Enforcer::default();
+        let (review, proposals) = Review::load(Surroundings {
+            people,
+            desk: desk.clone(),
+            store: setup.store.clone(),
+            enforcer: enforcer.clone(),
+            clock: setup.clock.clone(),
+        })
+        .await?;
+        let (clock, random) = (setup.clock.clone(), setup.random.clone());
+        let access = Access::load(setup.store.clone(), desk.clone(), clock, random).await?;
+        Ok(Self { judge, enforcer, desk, lines, access, review, proposals })
+    }
+}
+
 impl Node {
     /// Checks the charter, folds what the store holds, and starts to work. Serving may begin when
     /// it returns; signing begins when [`Node::readiness`] says so.
@@ -121,18 +155,15 @@ impl Node {
         let least = charter.least_min_matched_ms;
         let known = Arc::new(Known::new(seed(&*setup.random), least));
         let (seen, unwritten) = seen(&setup, least).await?;
-        let judge = Judge::new(setup.me.clone(), setup.policy.clone());
+        let home = Home::open(&setup, &log).await?;
         let scanner = Scanner {
             known: known.clone(),
             seen: seen.clone(),
-            judge: judge.clone(),
+            judge: home.judge.clone(),
+            review: Some(home.review.clone()),
             clock: setup.clock.clone(),
         };
         let (publisher, drafts) = Publisher::new();
-        let origin = desk_origin(&log).map_err(StartError::Name)?;
-        let (desk, lines) = Desk::new(origin, setup.key.public(), setup.store.clone());
-        let (clock, random) = (setup.clock.clone(), setup.random.clone());
-        let access = Access::load(setup.store.clone(), desk.clone(), clock, random).await?;
         let node = Arc::new(Self {
             me: setup.me.clone(),
             log,
@@ -144,31 +175,32 @@ impl Node {
             copies,
             known,
             seen,
-            judge,
+            judge: home.judge.clone(),
             scanner,
             publisher,
-            desk,
-            access,
+            desk: home.desk.clone(),
+            access: home.access.clone(),
+            review: home.review.clone(),
             events,
             receipts: Receipts::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
-            enforcer: Enforcer::default(),
+            enforcer: home.enforcer.clone(),
             outbox: Arc::new(Notify::new()),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        let enforcer = node.enforcer.clone();
         let holes = Holes::default();
         let (fills, filled) = mpsc::channel(FILLED);
-        let mut follower = node.follower(enforcer.clone(), holes.clone());
+        let mut follower = node.follower(home.enforcer.clone(), holes.clone());
         follower.catch_up().await?;
         node.spawn(follower.run(filled));
         node.spawn(node.fetcher(&setup, holes, fills).run());
-        node.spawn(node.consequences(setup.remover.clone()).run(enforcer));
+        node.spawn(node.consequences(setup.remover.clone()).run(home.enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
-        node.spawn(desk.run(lines));
+        node.spawn(desk.run(home.lines));
         node.tell_keys().await?;
+        node.spawn(home.review.run(home.proposals));
         node.spawn(node.deliverer(setup.connectors.clone()).run());
         node.spawn_peers(&setup.peers, own.address.is_none());
         let sequencer = node.clone().sign_when_safe(setup, drafts);

@@ -8,6 +8,7 @@ mod fold;
 mod policy;
 mod recovery;
 mod replicate;
+mod review;
 mod seen;
 mod story;
 mod unreachable;
