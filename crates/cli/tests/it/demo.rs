@@ -131,22 +131,25 @@ fn a_kept_demo_runs_on_until_the_command_that_it_prints() {
     let mut demo = Command::new(PROGRAM);
     demo.args(["demo", "--alerts", "1", "--keep", "--media", &media]).current_dir(place.path());
     let output = demo.env_remove("WATCHFIRE_CONFORMANCE").output().unwrap();
-    assert!(output.status.success(), "{}", words(&output));
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    // First of all what to end, whatever else is wrong.
     let stop = said.lines().find_map(|line| line.strip_prefix("Stop them with: ")).unwrap();
     let (pids, directory) =
         stop.strip_prefix("kill ").and_then(|rest| rest.split_once(" && rm -r ")).unwrap();
     let pids: Vec<u64> = pids.split(' ').map(|pid| pid.parse().unwrap()).collect();
     let kept = Kept { pids, directory: directory.into() };
+    assert!(output.status.success(), "{}", words(&output));
     assert_eq!((kept.pids.len(), kept.running()), (20, 20), "ten nodes and ten platforms");
-    let tiktok = said.lines().find(|line| line.trim_start().starts_with("tiktok ")).unwrap();
-    let words: Vec<_> = tiktok.split_whitespace().collect();
-    let (url, key) = (words[1], words[5]);
+    let (_, ten) = said.split_once("The ten run on:").unwrap();
+    let tiktok = ten.lines().find(|line| line.trim_start().starts_with("tiktok ")).unwrap();
+    let [_, url, _, _, _, key] = tiktok.split_whitespace().collect::<Vec<_>>()[..] else {
+        panic!("{tiktok}")
+    };
     let asked = Command::new(PROGRAM)
         .args(["--json", "alert", "--url", url, "--key", key, "list"])
         .output()
         .unwrap();
-    assert!(asked.status.success(), "{}", crate::program::words(&asked));
+    assert!(asked.status.success(), "{}", words(&asked));
     let stopped = Command::new("sh").args(["-c", stop]).status().unwrap();
     assert!(stopped.success() && !kept.directory.exists());
     // They are no children of ours: how long each takes is its own affair.
