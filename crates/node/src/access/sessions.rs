@@ -49,7 +49,7 @@ pub(super) struct HeldSession {
     pub(super) seen_ms: AtomicU64,
     pub(super) kept_ms: AtomicU64,
     /// The hour in which a look was last written down.
-    looked: AtomicU64,
+    looked: tokio::sync::Mutex<u64>,
 }
 
 impl HeldSession {
@@ -60,7 +60,7 @@ impl HeldSession {
             created_ms,
             seen_ms: AtomicU64::new(seen_ms),
             kept_ms: AtomicU64::new(seen_ms),
-            looked: AtomicU64::new(0),
+            looked: tokio::sync::Mutex::new(0),
         })
     }
 
@@ -181,13 +181,15 @@ impl Access {
         let session = self.held().sessions.get(&name).cloned();
         let Some(session) = session else { return Ok(()) };
         let hour = self.clock.now_ms() / LOOK_MS + 1;
-        if session.looked.load(Ordering::Relaxed) == hour {
+        // Whoever looks meanwhile waits for the line, and writes no second one.
+        let mut looked_in = session.looked.lock().await;
+        if *looked_in == hour {
             return Ok(());
         }
         let actor = Actor::Person(session.person.to_string());
         let looked = Looked { looked_at: view.to_owned(), session: name.to_string() };
         self.desk.write(Line::new(&actor, &looked)?).await?;
-        session.looked.store(hour, Ordering::Relaxed);
+        *looked_in = hour;
         Ok(())
     }
 
