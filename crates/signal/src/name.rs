@@ -14,8 +14,8 @@ pub const MAX_NAME_LENGTH: usize = 32;
 /// The longest id of an item, in characters; platforms use URIs and UUIDs, which are shorter.
 pub const MAX_ITEM_LENGTH: usize = 256;
 
-/// The longest name of a bank, in characters.
-pub const MAX_BANK_LENGTH: usize = 64;
+/// The longest name of a bank, in characters: as long as the field's own tool (HMA) keeps them.
+pub const MAX_BANK_LENGTH: usize = 255;
 
 /// Prefix of every log's name; it tells a checkpoint of ours from those of other systems.
 const LOG_PREFIX: &str = "watchfire";
@@ -35,8 +35,8 @@ pub enum NameError {
     /// Not 1 to 256 characters without control characters.
     #[error("an item's id has 1 to 256 characters and no control characters: {0:?}")]
     Item(String),
-    /// Not 1 to 64 characters of `A-Z`, `0-9` and `_`, no digit first.
-    #[error("a bank's name has 1 to 64 characters of A-Z, 0-9 and _, no digit first: {0:?}")]
+    /// Not 1 to 255 characters of `A-Z`, `0-9` and `_`, no digit first.
+    #[error("a bank's name has 1 to 255 characters of A-Z, 0-9 and _, no digit first: {0:?}")]
     Bank(String),
 }
 
@@ -277,6 +277,16 @@ mod tests {
         }
         for text in ["", "1a", "-a", "A", "a_b", "é", "a b", &"a".repeat(33)] {
             assert!(text.parse::<MemberName>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_bank_is_named_as_the_fields_tools_name_theirs() {
+        for text in ["A", "_", "COOP_12_HATE", &"B".repeat(255)] {
+            assert_eq!(text.parse::<BankName>().unwrap().as_str(), text);
+        }
+        for text in ["", "a", "1A", "A-B", "A B", "Ä", &"B".repeat(256)] {
+            assert!(matches!(text.parse::<BankName>(), Err(NameError::Bank(_))), "{text}");
         }
     }
 
