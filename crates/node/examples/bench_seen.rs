@@ -98,6 +98,7 @@ async fn search(seen: &Seen, pdq: Pdq) -> Result<(f64, Vec<String>), Box<dyn Err
 async fn scan(seen: &Arc<Seen>, clock: &Arc<dyn Clock>, from: u64, seconds: u64) -> f64 {
     let scanner = Scanner {
         review: None,
+        banks: None,
         known: Arc::new(Known::new([1; 32], 1_000)),
         seen: seen.clone(),
         judge: Judge::new("bench".parse().unwrap_or_else(|_| unreachable!()), Policy::default()),

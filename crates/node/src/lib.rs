@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod audit;
+pub mod banks;
 pub mod cases;
 pub mod charter;
 pub mod clock;

@@ -23,6 +23,7 @@ use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, Source};
 
 use crate::{
     access::Access,
+    banks::Banks,
     cases::SignalSet,
     charter,
     clock::{Clock, Random},
@@ -81,6 +82,7 @@ pub struct Node {
     desk: Desk,
     access: Arc<Access>,
     review: Review,
+    banks: Arc<Banks>,
     events: Events,
     receipts: Receipts,
     readiness: watch::Sender<Readiness>,
@@ -180,6 +182,12 @@ impl Node {
     #[must_use]
     pub fn review(&self) -> &Review {
         &self.review
+    }
+
+    /// This member's own lists of signals.
+    #[must_use]
+    pub fn banks(&self) -> &Arc<Banks> {
+        &self.banks
     }
 
     /// What is effective where.

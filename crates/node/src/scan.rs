@@ -2,11 +2,16 @@
 //!
 //! **Invariant:** a scan waits for no peer and no disk.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
-use watchfire_signal::{commitment::Commitment, name::ItemId, value::Signal};
+use watchfire_signal::{
+    commitment::Commitment,
+    name::{BankName, ItemId},
+    value::Signal,
+};
 
 use crate::{
+    banks::{BankMatch, Banks},
     clock::Clock,
     judge::Judge,
     known::{Known, Match},
@@ -21,6 +26,8 @@ use crate::{
 pub struct Scanner {
     /// What is known.
     pub known: Arc<Known>,
+    /// This member's own lists; none in a measurement.
+    pub banks: Option<Arc<Banks>>,
     /// What is held.
     pub seen: Arc<Seen>,
     /// What policy says.
@@ -31,13 +38,15 @@ pub struct Scanner {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Why a verdict is not `allow`: one matched signal set.
+/// Why a verdict is not `allow`: one matched signal set, or one content of the member's own banks.
 #[derive(Debug, Clone)]
 pub struct Reason {
-    /// The case.
+    /// The case; of a content of a bank [`Bank::subject`](crate::banks::Bank::subject).
     pub case: Commitment,
-    /// The record that brought the signals.
+    /// The record that brought the signals; of a content of a bank the same as the case.
     pub record: Commitment,
+    /// The content, if it is one of a bank.
+    pub bank: Option<BankMatch>,
     /// All that policy looked at.
     pub facts: Facts,
     /// How it matches.
@@ -112,23 +121,62 @@ impl Scanner {
     pub fn judge(&self, item: Option<&ItemId>, signals: &[Signal], facts: &ItemFacts) -> Scanned {
         let now = self.clock.now_ms();
         let policy = self.judge.policy();
-        let reason = |found: Match| {
-            let set = &found.set;
-            let about = self.judge.facts(set, now).matched(&found.hit);
-            let mut about = about.about(item.cloned(), facts.clone());
-            about.human = self.judge.human(item, &set.subject);
-            let decision = policy.decide(&about);
-            let (case, record) = (set.subject, set.name);
-            Reason { case, record, facts: about, hit: found.hit, decision }
-        };
-        let found = self.known.lookup(signals).into_iter();
-        let found = found.filter(|found| !found.set.header.test).map(reason);
+        let own = self.banks.as_ref().map_or_else(Vec::new, |banks| banks.lookup(signals));
+        let (negative, own): (Vec<_>, Vec<_>) =
+            own.into_iter().partition(|found| found.bank.settings.negative);
+        let negatives: BTreeSet<_> = negative.iter().map(|found| found.bank.name.clone()).collect();
+        let of_cases = self.known.lookup(signals).into_iter();
+        let of_cases = of_cases.filter(|found| !found.set.header.test);
+        let of_cases = of_cases.map(|found| self.of_case(found, &negatives, now));
+        let of_banks = own.into_iter().map(|found| of_bank(found, &negatives, now));
+        let decided = of_cases.chain(of_banks).map(|mut reason| {
+            reason.facts = reason.facts.about(item.cloned(), facts.clone());
+            reason.facts.human = self.judge.human(item, &reason.case);
+            reason.decision = policy.decide(&reason.facts);
+            reason
+        });
         let mut reasons =
-            found.filter(|reason| !reason.decision.then.is_empty()).collect::<Vec<_>>();
+            decided.filter(|reason| !reason.decision.then.is_empty()).collect::<Vec<_>>();
         reasons.sort_by_key(|reason| std::cmp::Reverse(reason.decision.verdict()));
         let all = reasons.iter().map(|reason| reason.decision.clone());
         let decision = all.reduce(Decision::and).unwrap_or_default();
         let verdict = decision.verdict();
         Scanned { verdict, decision, reasons, policy_version: policy.version }
+    }
+
+    /// A match with a case, not yet decided about.
+    fn of_case(&self, found: Match, negatives: &BTreeSet<BankName>, now_ms: u64) -> Reason {
+        let set = &found.set;
+        let facts = self.judge.facts(set, now_ms).matched(&found.hit);
+        Reason {
+            case: set.subject,
+            record: set.name,
+            bank: None,
+            facts: Facts { negatives: negatives.clone(), ..facts },
+            hit: found.hit,
+            decision: Decision::default(),
+        }
+    }
+}
+
+/// A match with a content of a bank, not yet decided about.
+fn of_bank(found: BankMatch, negatives: &BTreeSet<BankName>, now_ms: u64) -> Reason {
+    let subject = Commitment(found.bank.subject(found.content));
+    let facts = Facts {
+        at_ms: now_ms,
+        bank: Some(found.bank.name.clone()),
+        negatives: negatives.clone(),
+        labels: found.bank.settings.labels.clone(),
+        severity: found.bank.settings.severity,
+        ..Facts::default()
+    };
+    let Hit { kind, method, distance, aligned, .. } = found.hit.clone();
+    Reason {
+        case: subject,
+        record: subject,
+        facts: facts.matched(&found.hit),
+        hit: Hit { owner: subject, kind, method, distance, aligned },
+        bank: Some(found),
+        decision: Decision::default(),
     }
 }

@@ -22,6 +22,7 @@ use watchfire_tlog::{Origin, OwnKey, PeerKey};
 use super::{Node, Readiness};
 use crate::{
     access::{Access, KeyError},
+    banks::Banks,
     cases::Cases,
     charter::{TrustError, check_founding},
     clock::{Clock, Random, TermClock},
@@ -156,8 +157,10 @@ impl Node {
         let known = Arc::new(Known::new(seed(&*setup.random), least));
         let (seen, unwritten) = seen(&setup, least).await?;
         let home = Home::open(&setup, &log).await?;
+        let banks = Arc::new(banks(&setup, &home.desk, least).await?);
         let scanner = Scanner {
             known: known.clone(),
+            banks: Some(banks.clone()),
             seen: seen.clone(),
             judge: home.judge.clone(),
             review: Some(home.review.clone()),
@@ -181,6 +184,7 @@ impl Node {
             desk: home.desk.clone(),
             access: home.access.clone(),
             review: home.review.clone(),
+            banks,
             events,
             receipts: Receipts::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
@@ -433,6 +437,12 @@ async fn seen(setup: &Setup, least_matched_ms: u32) -> Result<(Arc<Seen>, Unwrit
     };
     let (seen, unwritten) = Seen::load(parts).await?;
     Ok((Arc::new(seen), unwritten))
+}
+
+/// This member's own lists of signals.
+async fn banks(setup: &Setup, desk: &Desk, least_ms: u32) -> Result<Banks, StoreError> {
+    let (store, clock) = (setup.store.clone(), setup.clock.clone());
+    Banks::load(store, desk.clone(), clock, seed(&*setup.random), least_ms).await
 }
 
 fn seed(random: &dyn Random) -> [u8; 32] {

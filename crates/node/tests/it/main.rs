@@ -1,6 +1,7 @@
 //! Tests of a node as a whole, and of its pure parts over many inputs.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod banks;
 mod coalition;
 mod desk;
 mod faulty;
