@@ -1,6 +1,7 @@
 //! Speaks to a node's native API as a program with an API key does; the command line uses nothing else.
 
 mod access;
+mod banks;
 mod events;
 mod review;
 

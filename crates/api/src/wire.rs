@@ -6,6 +6,7 @@
 mod access;
 mod action;
 mod alert;
+mod bank;
 mod event;
 mod evidence;
 mod hash;
@@ -25,6 +26,10 @@ pub use action::{EffectState, EffectView, Effects};
 pub use alert::{
     AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
     DEFAULT_VALID_FOR_S, DisputeRequest, OpinionView, Protection, Raised, RetractRequest, Stance,
+};
+pub use bank::{
+    BankAdded, BankChangeRequest, BankContentChangeRequest, BankContentPage, BankContentQuery,
+    BankContentRequest, BankContentView, BankList, BankMatch, BankRequest, BankView,
 };
 pub use event::EventView;
 pub use evidence::{Consistency, Evidence, ForkProof};

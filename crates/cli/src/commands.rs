@@ -3,6 +3,7 @@
 mod account;
 mod alert;
 mod audit;
+mod bank;
 mod coalition;
 mod completions;
 mod connectors;
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     Seen(seen::Seen),
     Alert(alert::Alert),
     Review(review::Review),
+    Bank(bank::Bank),
     #[command(subcommand)]
     Log(log::Log),
     Doctor(doctor::Doctor),
@@ -72,6 +74,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Seen(seen) => seen::run(&seen, output),
         Command::Alert(alert) => alert::run(&alert, output),
         Command::Review(review) => review::run(&review, output),
+        Command::Bank(bank) => bank::run(&bank, output),
         Command::Log(log) => log::run(&log, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Serve(args) => serve::run(&args, output),

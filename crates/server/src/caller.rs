@@ -45,6 +45,8 @@ doors! {
     Scanning: Scan;
     /// Raising alerts.
     Raising: Curate;
+    /// Keeping banks.
+    Banking: Curate;
     /// Answering alerts.
     Answering: Curate Review;
     /// Deciding about what waits for a person.

@@ -122,6 +122,29 @@ impl<T: std::str::FromStr<Err: std::fmt::Display>, S: Send + Sync> FromRequestPa
     }
 }
 
+/// The two parameters of a path, such as `{name}` and `{id}`.
+pub(crate) struct NamedWithin<A, B>(pub(crate) A, pub(crate) B);
+
+impl<A, B, S> FromRequestParts<S> for NamedWithin<A, B>
+where
+    A: std::str::FromStr<Err: std::fmt::Display>,
+    B: std::str::FromStr<Err: std::fmt::Display>,
+    S: Send + Sync,
+{
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        let unknown = |error: String| Failure::new(ProblemKind::NotFound, cut(&error));
+        let params = RawPathParams::from_request_parts(parts, state).await;
+        let params = params.map_err(|error| unknown(error.to_string()))?;
+        let mut values = params.iter().map(|(_, value)| value);
+        let mut next = || values.next().ok_or_else(|| unknown("no name".to_owned()));
+        let outer = next()?.parse().map_err(|error: A::Err| unknown(error.to_string()))?;
+        let inner = next()?.parse().map_err(|error: B::Err| unknown(error.to_string()))?;
+        Ok(NamedWithin(outer, inner))
+    }
+}
+
 /// Shortens what goes back to the caller.
 pub(crate) fn cut(text: &str) -> String {
     text.chars().take(MAX_DETAIL_CHARS).collect()

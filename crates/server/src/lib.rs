@@ -11,6 +11,7 @@ mod cookie;
 pub mod hashing;
 mod input;
 pub mod limits;
+mod lines;
 mod member;
 mod places;
 pub mod rates;

@@ -18,6 +18,12 @@ pub struct Limit {
 /// JSON bodies: 64 vPDQ signals of some seconds each; one of two minutes has 300 kB.
 pub const JSON_BYTES: Limit = Limit { name: "json_bytes", value: 8 << 20 };
 
+/// Lists by the line: some hundred thousand hashes; who brings more sends several lists.
+pub const LIST_BYTES: Limit = Limit { name: "list_bytes", value: 16 << 20 };
+
+/// A line of a list: a vPDQ signal of two minutes has 300 kB.
+pub const LINE_BYTES: Limit = Limit { name: "line_bytes", value: 512 << 10 };
+
 /// Receipts: a size for each log of the largest coalition.
 pub const RECEIPT_BYTES: Limit = Limit { name: "receipt_bytes", value: 256 << 10 };
 

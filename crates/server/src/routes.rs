@@ -6,6 +6,8 @@ mod alert;
 mod alerts;
 mod answers;
 mod audit;
+mod bank_contents;
+mod banks;
 mod events;
 mod evidence;
 mod hash;
@@ -115,6 +117,10 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(sessions::accept))
         .routes(routes!(audit::list))
         .routes(routes!(audit::walk))
+        .routes(routes!(banks::list, banks::create))
+        .routes(routes!(banks::show, banks::change, banks::delete))
+        .routes(routes!(bank_contents::list, bank_contents::add))
+        .routes(routes!(bank_contents::show, bank_contents::change, bank_contents::remove))
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
         .routes(routes!(log::entries))

@@ -83,7 +83,7 @@ impl Client {
         call(self.request(Method::GET, "/v1/audit/verify")?).await
     }
 
-    async fn delete(&self, path: &str) -> Result<(), ClientError> {
+    pub(super) async fn delete(&self, path: &str) -> Result<(), ClientError> {
         let request = self.request(Method::DELETE, path)?;
         send(request.timeout(CALL_TIMEOUT)).await.map(drop)
     }

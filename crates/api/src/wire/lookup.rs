@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use watchfire_signal::value::Kind;
 
-use super::Match;
+use super::{BankMatch, Match};
 
 /// The signal to look up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -21,6 +21,9 @@ pub struct LookupQuery {
 /// What is known near a signal.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Lookups {
-    /// The matches.
+    /// Cases of the coalition.
     pub matches: Vec<Match>,
+    /// Contents of this member's own banks, of those that are on.
+    #[serde(default)]
+    pub banks: Vec<BankMatch>,
 }

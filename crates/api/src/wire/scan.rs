@@ -12,7 +12,7 @@ use watchfire_signal::{
     value::{Kind, Span},
 };
 
-use super::{SignalJson, State};
+use super::{BankMatch, SignalJson, State};
 
 /// An item to judge by its signals.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -64,8 +64,11 @@ pub struct Verdict {
     pub verdict: VerdictKind,
     /// What to do in detail: `block_upload`, `remove`, `label`, `review`, ….
     pub actions: Vec<String>,
-    /// Why, the strictest first; empty when allowed.
+    /// Why, of the coalition's cases, the strictest first; empty when allowed.
     pub reasons: Vec<Match>,
+    /// Why, of this member's own banks, the strictest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub banks: Vec<BankMatch>,
     /// The version of the policy that decided.
     pub policy_version: u32,
     /// The signals that were found in the file, when asked for.

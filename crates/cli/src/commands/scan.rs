@@ -87,5 +87,17 @@ fn text(verdict: &Verdict) -> String {
             reason.record
         ));
     }
+    for found in &verdict.banks {
+        let label = found.labels.first().map(ToString::to_string).unwrap_or_default();
+        lines.push(format!(
+            "  {label} severity {} of the own bank {}: {} {} distance {} (content {})",
+            found.severity,
+            found.bank,
+            found.signal,
+            word(&found.method),
+            found.distance,
+            found.content
+        ));
+    }
     lines.join("\n").trim_end().to_owned()
 }

@@ -7,7 +7,7 @@ use axum::extract::State;
 use watchfire_api::problem::Problem;
 use watchfire_api::wire::{LookupQuery, Lookups, SignalJson};
 
-use super::matches::{found, signals};
+use super::matches::{bank_match, found, signals};
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
 use crate::input::Query;
@@ -29,6 +29,9 @@ pub(crate) async fn lookup(
     let LookupQuery { kind, value } = query;
     let signal = SignalJson { kind, value, quality: None, span: None, rule: None };
     let now_ms = server.node.clock().now_ms();
-    let matches = server.node.lookup(&signals(&[signal])?);
-    Ok(Json(Lookups { matches: matches.iter().map(|one| found(one, now_ms)).collect() }))
+    let signals = signals(&[signal])?;
+    let matches = server.node.lookup(&signals);
+    let matches = matches.iter().map(|one| found(one, now_ms)).collect();
+    let banks = server.node.banks().lookup(&signals).iter().map(bank_match).collect();
+    Ok(Json(Lookups { matches, banks }))
 }

@@ -1,7 +1,8 @@
 //! Writes matches and states of the node as JSON, and reads signals from it.
 
 use watchfire_api::problem::ProblemKind;
-use watchfire_api::wire::{Match, Method, SignalJson, State};
+use watchfire_api::wire::{BankMatch, Match, Method, SignalJson, State};
+use watchfire_node::banks;
 use watchfire_node::known;
 use watchfire_node::near::{self, Hit};
 use watchfire_node::scan::Reason;
@@ -35,7 +36,6 @@ pub(super) fn state(state: standing::State) -> State {
 /// A reason of a verdict.
 pub(super) fn reason(reason: &Reason) -> Match {
     let facts = &reason.facts;
-    let rules: Vec<_> = reason.decision.acted().collect();
     Match {
         case: reason.case,
         record: reason.record,
@@ -43,9 +43,20 @@ pub(super) fn reason(reason: &Reason) -> Match {
         label: facts.labels.first().cloned(),
         severity: facts.severity,
         members: facts.members.iter().cloned().collect(),
-        rule: Some(rules.join(", ")).filter(|rules| !rules.is_empty()),
+        rule: rule(reason),
         ..hit(&reason.hit, reason.case)
     }
+}
+
+/// A reason of a verdict, if it is a content of a bank.
+pub(super) fn bank_reason(reason: &Reason) -> Option<BankMatch> {
+    let found = bank_match(reason.bank.as_ref()?);
+    Some(BankMatch { rule: rule(reason), ..found })
+}
+
+fn rule(reason: &Reason) -> Option<String> {
+    let rules: Vec<_> = reason.decision.acted().collect();
+    Some(rules.join(", ")).filter(|rules| !rules.is_empty())
 }
 
 /// A match of a lookup, with the state at this moment.
@@ -64,6 +75,34 @@ pub(super) fn found(found: &known::Match, now_ms: u64) -> Match {
     }
 }
 
+/// A match of one of this member's own banks.
+pub(super) fn bank_match(found: &banks::BankMatch) -> BankMatch {
+    let (bank, hit) = (&found.bank, &found.hit);
+    BankMatch {
+        bank: bank.name.clone(),
+        content: found.content.0,
+        negative: bank.settings.negative,
+        labels: bank.settings.labels.clone(),
+        severity: bank.settings.severity,
+        signal: hit.kind,
+        method: method(hit.method),
+        distance: hit.distance.unwrap_or(0),
+        frames: hit.aligned.map(|aligned| aligned.frames),
+        query_span_ms: hit.aligned.map(|aligned| aligned.query),
+        reference_span_ms: hit.aligned.map(|aligned| aligned.reference),
+        speed: hit.aligned.map(|aligned| aligned.speed),
+        rule: None,
+    }
+}
+
+fn method(method: near::Method) -> Method {
+    match method {
+        near::Method::Exact => Method::Exact,
+        near::Method::Near => Method::Near,
+        near::Method::Aligned => Method::Aligned,
+    }
+}
+
 /// The part of a match that says how the signals match.
 fn hit(hit: &Hit<Commitment>, case: Commitment) -> Match {
     let aligned = hit.aligned;
@@ -75,11 +114,7 @@ fn hit(hit: &Hit<Commitment>, case: Commitment) -> Match {
         severity: 0,
         members: Vec::new(),
         signal: hit.kind,
-        method: match hit.method {
-            near::Method::Exact => Method::Exact,
-            near::Method::Near => Method::Near,
-            near::Method::Aligned => Method::Aligned,
-        },
+        method: method(hit.method),
         distance: hit.distance.unwrap_or(0),
         frames: aligned.map(|aligned| aligned.frames),
         query_span_ms: aligned.map(|aligned| aligned.query),

@@ -12,7 +12,7 @@ use watchfire_node::policy::{self, Fact, ItemFacts};
 use watchfire_signal::name::ItemId;
 use watchfire_signal::value::Signal;
 
-use super::matches::reason;
+use super::matches::{bank_reason, reason};
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
 use crate::hashing::{Purpose, to_json};
@@ -99,7 +99,8 @@ fn verdict(
             policy::Verdict::Block => VerdictKind::Block,
         },
         actions: scanned.decision.then.words(),
-        reasons: scanned.reasons.iter().map(reason).collect(),
+        reasons: scanned.reasons.iter().filter(|one| one.bank.is_none()).map(reason).collect(),
+        banks: scanned.reasons.iter().filter_map(bank_reason).collect(),
         policy_version: scanned.policy_version,
         signals,
         took_us,

@@ -3,6 +3,7 @@
 
 mod access;
 mod audit;
+mod banks;
 mod callers;
 mod decoders;
 mod document;
