@@ -16,16 +16,16 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use url::Url;
-use watchfire_signal::{commitment::Commitment, name::ItemId};
+use watchfire_signal::{commitment::Commitment, effect::EffectName, name::ItemId};
 
 pub use review::ReviewStep;
 
 use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::wire::{
-    AlertPage, AlertPageQuery, AlertRequest, AlertView, Answered, ConfirmRequest, DisputeRequest,
-    Effects, EventView, Hashed, Imported, LookupQuery, Lookups, Members, Raised, ReadyView,
-    RetractRequest, ScanQuery, ScanRequest, Verdict,
+    ActionQuery, AlertPage, AlertPageQuery, AlertRequest, AlertView, Answered, ConfirmRequest,
+    DisputeRequest, EffectView, Effects, EventView, Hashed, Imported, LookupQuery, Lookups,
+    Members, Raised, ReadyView, RetractRequest, RuleRequest, ScanQuery, ScanRequest, Verdict,
 };
 
 /// How long a call may take: hashing a long video is the slowest.
@@ -186,9 +186,39 @@ impl Client {
         call(self.request(Method::GET, "/v1/members")?).await
     }
 
-    /// What was done on the platform about an item.
-    pub async fn actions(&self, item: &ItemId) -> Result<Effects, ClientError> {
-        call(self.request(Method::GET, "/v1/actions")?.query(&[("item", item.as_str())])).await
+    /// What was done on the platform about an item, or a page of what is in a state.
+    pub async fn actions(&self, query: &ActionQuery) -> Result<Effects, ClientError> {
+        call(self.request(Method::GET, "/v1/actions")?.query(query)).await
+    }
+
+    /// Tries again what was given up.
+    pub async fn retry_action(&self, name: &EffectName) -> Result<EffectView, ClientError> {
+        call(self.request(Method::POST, &format!("/v1/actions/{name}/retry"))?).await
+    }
+
+    /// Gives up for good what is pending or was given up.
+    pub async fn drop_action(&self, name: &EffectName) -> Result<EffectView, ClientError> {
+        call(self.request(Method::POST, &format!("/v1/actions/{name}/drop"))?).await
+    }
+
+    /// Shows an item again, whatever cases say from now on.
+    pub async fn restore_item(&self, item: &ItemId, why: &RuleRequest) -> Result<(), ClientError> {
+        self.rule(item, "restore", why).await
+    }
+
+    /// Keeps an item down, whatever becomes of its cases.
+    pub async fn keep_item(&self, item: &ItemId, why: &RuleRequest) -> Result<(), ClientError> {
+        self.rule(item, "keep", why).await
+    }
+
+    async fn rule(&self, item: &ItemId, what: &str, why: &RuleRequest) -> Result<(), ClientError> {
+        let mut url = self.url("/v1/actions")?;
+        if let Ok(mut path) = url.path_segments_mut() {
+            // An id may hold slashes; they are part of one segment.
+            path.push(item.as_str()).push(what);
+        }
+        let request = self.authorized(self.outbound.request(Method::POST, &url)?);
+        send(request.json(why).timeout(CALL_TIMEOUT)).await.map(drop)
     }
 
     /// Brings items that the platform held before, as lines of JSON. Repeating it is harmless.

@@ -22,7 +22,7 @@ pub use access::{
     DeskReport, InvitationRequest, Invited, KeyMade, KeyRequest, KeyView, Keys, LoginRequest, Role,
     RoleRequest, RotateRequest, Scope, SessionView,
 };
-pub use action::{EffectState, EffectView, Effects};
+pub use action::{ActionQuery, EffectState, EffectView, Effects, RuleRequest};
 pub use alert::{
     AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
     DEFAULT_VALID_FOR_S, DisputeRequest, OpinionView, Protection, Raised, RetractRequest, Stance,

@@ -1,6 +1,7 @@
 //! The commands, a file each.
 
 mod account;
+mod action;
 mod alert;
 mod audit;
 mod bank;
@@ -46,6 +47,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Seen(seen::Seen),
     Alert(alert::Alert),
+    Action(action::Action),
     Review(review::Review),
     Bank(bank::Bank),
     #[command(subcommand)]
@@ -73,6 +75,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Scan(scan) => scan::run(&scan, output),
         Command::Seen(seen) => seen::run(&seen, output),
         Command::Alert(alert) => alert::run(&alert, output),
+        Command::Action(action) => action::run(&action, output),
         Command::Review(review) => review::run(&review, output),
         Command::Bank(bank) => bank::run(&bank, output),
         Command::Log(log) => log::run(&log, output),

@@ -168,6 +168,7 @@ pub fn order(key: &str, item: &str, action: &str) -> Order {
         key: key.to_owned(),
         item: item.to_owned(),
         action: action.to_owned(),
+        reversible: true,
         decided_ms: 0,
         detail: b"{}".to_vec(),
     }

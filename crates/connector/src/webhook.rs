@@ -44,10 +44,17 @@ pub struct Delivery {
     pub item: String,
     /// `remove`, `hide`, `restore`, ….
     pub action: String,
+    /// Whether it must be possible to take it back: out of sight, not destroyed.
+    #[serde(default = "yes")]
+    pub reversible: bool,
     /// When it was decided, in milliseconds since 1970.
     pub decided_at_ms: u64,
     /// Why: case, record, member, labels and state.
     pub detail: Value,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// How a webhook is set up.
@@ -111,6 +118,7 @@ impl Webhook {
             key: order.key.clone(),
             item: order.item.clone(),
             action: order.action.clone(),
+            reversible: order.reversible,
             decided_at_ms: order.decided_ms,
             detail: serde_json::from_slice(&order.detail).unwrap_or(Value::Null),
         };

@@ -26,6 +26,8 @@ pub struct Order {
     pub item: String,
     /// `remove`, `restore`, ….
     pub action: String,
+    /// Whether the platform must be able to take it back: out of sight, not destroyed.
+    pub reversible: bool,
     /// When it was decided, in milliseconds since 1970.
     pub decided_ms: u64,
     /// Reasons for people and the platform's records, as JSON.

@@ -1,28 +1,40 @@
 //! Carries effects out on the platform, looks whether they really happened, and tries again.
 //!
-//! **Invariant:** an effect is carried out at least once, always under the same key, and never
-//! after a newer one for the same item and case.
-//! **Invariant:** one item has at most one effect under way.
+//! **Invariant:** an effect is carried out at least once unless it is no longer wanted, always under
+//! the same key; whether it is wanted is judged again at each attempt, over all cases.
+//! **Invariant:** an attempt is written down before it is made, so that what the platform may have
+//! heard of is known after a crash.
+//! **Invariant:** one item has at most one effect under way on a platform, and no platform waits for
+//! another.
 
 use std::{
-    collections::{BTreeMap, HashSet},
-    sync::Arc,
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
-use tokio::{sync::Notify, task::JoinSet};
-use watchfire_signal::effect::EffectName;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::Notify,
+    task::{Id, JoinSet},
+};
+use watchfire_signal::{effect::EffectName, name::ItemId};
 use watchfire_store::{Effect, EffectState, Settlement, Store, StoreError};
 
 use crate::{
+    budget::{Budget, Window},
     clock::{Clock, Random},
     connector::{Answer, Connector, Order, Visibility},
-    enforce::RESTORE,
+    desk::{Actor, Deed, Desk, DeskKind, Line},
+    enforce::Consequences,
     events::{Event, Events},
+    hold::{History, RESTORE},
+    outcomes::Outcomes,
 };
 
-/// Effects under way at once.
-pub const MAX_UNDER_WAY: usize = 32;
 /// Attempts before an effect is given up and waits for a person; with the waits between them
 /// that is about a day.
 pub const MAX_ATTEMPTS: u32 = 24;
@@ -32,21 +44,58 @@ pub const FIRST_WAIT: Duration = Duration::from_millis(250);
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 /// How long an accepted order may take before it is looked at again.
 const ACCEPTED_WAIT_MS: u64 = 2_000;
+/// Effects read at once, besides those that fill the places: some are of items that are busy.
+const SPARE: usize = 64;
+/// The longest pause of a queue that has nothing to do, should a wake-up be missed.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Effects of connectors that are gone, settled in one transaction.
+const PAGE: usize = 256;
 
 /// The worker behind the outbox.
 pub struct Deliverer {
     /// Where the outbox is.
     pub store: Arc<dyn Store>,
+    /// Where outcomes are written down.
+    pub desk: Desk,
+    /// What is wanted for an item, and what is missing for it.
+    pub consequences: Consequences,
     /// Who carries out, by name.
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
+    /// What each may be asked; those that are not named here have the default.
+    pub budgets: BTreeMap<String, Budget>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// For jitter.
     pub random: Arc<dyn Random>,
     /// Told what became of it.
     pub events: Events,
+    /// Told of what the coalition may learn in buckets.
+    pub outcomes: Outcomes,
     /// Wakes the worker.
     pub outbox: Arc<Notify>,
+}
+
+/// A desk line: what became of an effect.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Became {
+    /// The effect's name in hexadecimal.
+    pub effect: String,
+    /// The item.
+    pub item: String,
+    /// `remove`, `restore`, ….
+    pub action: String,
+    /// The case, in hexadecimal.
+    pub case: String,
+    /// `done` or `dead`.
+    pub outcome: String,
+    /// Attempts that it took.
+    pub attempts: u32,
+    /// What the platform said or showed.
+    pub note: String,
+}
+
+impl Deed for Became {
+    const KIND: DeskKind = DeskKind::Outcome;
 }
 
 /// What one attempt came to.
@@ -54,155 +103,321 @@ enum Outcome {
     Done(String),
     Again { after_ms: Option<u64>, why: String },
     Dead(String),
-    Cancelled,
+}
+
+/// The orders of one connector.
+struct Queue {
+    name: String,
+    connector: Arc<dyn Connector>,
+    budget: Budget,
+    window: Window,
+    under_way: JoinSet<()>,
+    busy: HashMap<Id, String>,
+    /// How long the budget has nothing left.
+    pause: Option<Duration>,
+    short: AtomicBool,
 }
 
 impl Deliverer {
     /// Works for as long as the node runs.
     pub async fn run(self) {
         let worker = Arc::new(self);
-        let mut under_way = JoinSet::new();
-        let mut busy = HashSet::<String>::new();
-        loop {
-            let woken = worker.outbox.notified();
-            match worker.clone().start_due(&mut under_way, &mut busy).await {
-                Ok(()) => {}
-                Err(error) => tracing::error!(%error, "the outbox could not be read"),
-            }
-            let pause = worker.until_due().await;
-            tokio::select! {
-                () = woken => {}
-                Some(done) = under_way.join_next() => match done {
-                    Ok(item) => { busy.remove(&item); }
-                    // A task that died leaves its effect pending; the item is free again.
-                    Err(_) => busy.clear(),
-                },
-                () = tokio::time::sleep(pause) => {}
-            }
+        let mut queues = JoinSet::new();
+        for (name, connector) in worker.connectors.clone() {
+            let budget = worker.budgets.get(&name).copied().unwrap_or_default();
+            let queue = Queue {
+                name,
+                connector,
+                budget,
+                window: Window::default(),
+                under_way: JoinSet::new(),
+                busy: HashMap::new(),
+                pause: None,
+                short: AtomicBool::new(false),
+            };
+            queues.spawn(worker.clone().serve(queue));
         }
+        if let Err(error) = worker.give_up_orphans().await {
+            tracing::error!(%error, "orders of connectors that are gone could not be given up");
+        }
+        while queues.join_next().await.is_some() {}
     }
 
-    async fn start_due(
-        self: Arc<Self>,
-        under_way: &mut JoinSet<String>,
-        busy: &mut HashSet<String>,
-    ) -> Result<(), StoreError> {
-        let due = self.store.effects_due(self.clock.now_ms(), MAX_UNDER_WAY * 4).await?;
-        for effect in due {
-            if under_way.len() >= MAX_UNDER_WAY {
-                return Ok(());
-            }
-            if busy.insert(effect.item.clone()) {
-                let worker = self.clone();
-                under_way.spawn(async move {
-                    let item = effect.item.clone();
-                    worker.attempt(effect).await;
-                    item
-                });
+    /// Gives up what waits for a connector that is not configured (any more), so that a person sees
+    /// it.
+    async fn give_up_orphans(&self) -> Result<(), StoreError> {
+        let gone = self.store.pending_connectors().await?;
+        for name in gone.iter().filter(|name| !self.connectors.contains_key(*name)) {
+            loop {
+                let page = self.store.effects_due(name, u64::MAX, PAGE).await?;
+                if page.is_empty() {
+                    break;
+                }
+                let note = format!("no connector is called `{name}`");
+                let dead = page.iter().map(|effect| settled(effect, EffectState::Dead, &note));
+                self.store.settle(dead.collect()).await?;
             }
         }
         Ok(())
     }
 
-    async fn until_due(&self) -> Duration {
-        let longest = Duration::from_secs(30);
-        match self.store.next_effect_due().await {
-            // Something is due but under way or waits for a place: the end of a task wakes us.
-            Ok(Some(at)) if at <= self.clock.now_ms() => Duration::from_millis(250),
-            Ok(Some(at)) => Duration::from_millis(at - self.clock.now_ms()).min(longest),
-            Ok(None) | Err(_) => longest,
+    async fn serve(self: Arc<Self>, mut queue: Queue) {
+        loop {
+            let woken = self.outbox.notified();
+            queue.pause = None;
+            if let Err(error) = self.clone().start_due(&mut queue).await {
+                tracing::error!(%error, connector = queue.name, "the outbox could not be read");
+            }
+            let pause = self.until_due(&queue).await;
+            tokio::select! {
+                () = woken => {}
+                Some(done) = queue.under_way.join_next_with_id() => {
+                    // A task that died leaves its effect pending; the item is free again.
+                    let id = done.map_or_else(|died| died.id(), |(id, ())| id);
+                    queue.busy.remove(&id);
+                }
+                () = tokio::time::sleep(pause) => {}
+            }
         }
     }
 
-    async fn attempt(&self, effect: Effect) {
-        let outcome = match self.is_overtaken(&effect).await {
-            Ok(true) => Outcome::Cancelled,
-            Ok(false) => self.carry_out(&effect).await,
-            Err(error) => Outcome::Again { after_ms: None, why: error.to_string() },
-        };
+    /// Judges what is due, calls off what is not wanted any more, and begins the rest as far as
+    /// places and budget go.
+    async fn start_due(self: Arc<Self>, queue: &mut Queue) -> Result<(), StoreError> {
+        let places = queue.budget.at_once.max(1).saturating_sub(queue.under_way.len());
+        if places == 0 {
+            return Ok(());
+        }
+        let now = self.clock.now_ms();
+        let mut due =
+            self.store.effects_due(&queue.name, now, queue.budget.at_once + SPARE).await?;
+        let mut busy = queue.busy.values().cloned().collect::<HashSet<_>>();
+        due.retain(|effect| busy.insert(effect.item.clone()));
+        let items = due.iter().map(|effect| effect.item.clone()).collect();
+        let mut histories = HashMap::<String, Vec<Effect>>::new();
+        for effect in self.store.effects_of_items(items).await? {
+            histories.entry(effect.item.clone()).or_default().push(effect);
+        }
+        let (mut begun, mut off) = (Vec::new(), Vec::new());
+        for effect in due {
+            let history = histories.remove(&effect.item).unwrap_or_default();
+            if !self.is_wanted(&effect, &history).await? {
+                off.push(effect);
+                continue;
+            }
+            if begun.len() == places {
+                break;
+            }
+            if let Err(wait_ms) = queue.window.take(&queue.budget, now) {
+                queue.pause = Some(Duration::from_millis(wait_ms));
+                break;
+            }
+            begun.push((effect, History(&history).is_down()));
+        }
+        self.watch_budget(queue).await?;
+        self.begin(queue, begun, off).await
+    }
+
+    async fn begin(
+        self: Arc<Self>,
+        queue: &mut Queue,
+        begun: Vec<(Effect, bool)>,
+        off: Vec<Effect>,
+    ) -> Result<(), StoreError> {
+        if begun.is_empty() && off.is_empty() {
+            return Ok(());
+        }
+        let overtaken = "no longer wanted when its turn came";
+        let attempts = begun.iter().map(|(effect, _)| Settlement {
+            attempts: effect.attempts.saturating_add(1),
+            ..settled(effect, EffectState::Pending, &effect.note)
+        });
+        let called_off =
+            off.iter().map(|effect| settled(effect, EffectState::Cancelled, overtaken));
+        self.store.settle(attempts.chain(called_off).collect()).await?;
+        for (mut effect, down) in begun {
+            effect.attempts = effect.attempts.saturating_add(1);
+            let (worker, connector) = (self.clone(), queue.connector.clone());
+            let item = effect.item.clone();
+            let task = queue.under_way.spawn(async move {
+                worker.attempt(effect, down, &*connector).await;
+            });
+            queue.busy.insert(task.id(), item);
+        }
+        for effect in off {
+            self.tell(&effect, "cancelled", overtaken);
+            self.look_again(&effect).await;
+        }
+        Ok(())
+    }
+
+    async fn is_wanted(&self, effect: &Effect, history: &[Effect]) -> Result<bool, StoreError> {
+        // An id that this node cannot have written belongs to nobody.
+        let Ok(item) = effect.item.parse() else { return Ok(false) };
+        let history = History(history);
+        let want = self.consequences.wanted(&item, history, None).await?;
+        Ok(history.calls_for(&want, effect))
+    }
+
+    /// Tells a person, once, that a budget cannot meet in time what waits for it.
+    async fn watch_budget(&self, queue: &Queue) -> Result<(), StoreError> {
+        let Some(rate) = queue.budget.orders_a_minute else { return Ok(()) };
+        let waiting = self.store.outbox_counts(Some(&queue.name)).await?.pending;
+        let short = queue.pause.is_some() && queue.budget.is_short_of(waiting);
+        let connector = queue.name.clone();
+        metrics::gauge!("watchfire_outbox_budget_short", "connector" => connector.clone())
+            .set(f64::from(u8::from(short)));
+        if short && !queue.short.swap(true, Ordering::Relaxed) {
+            tracing::warn!(connector, waiting, rate, "the budget cannot meet the orders in time");
+            self.events.send(Event::BudgetShort { connector, waiting, orders_a_minute: rate });
+        } else if !short {
+            queue.short.store(false, Ordering::Relaxed);
+        }
+        Ok(())
+    }
+
+    async fn until_due(&self, queue: &Queue) -> Duration {
+        if let Some(pause) = queue.pause {
+            return pause.min(LONGEST_PAUSE);
+        }
+        match self.store.next_effect_due(&queue.name).await {
+            // Something is due but under way or waits for a place: the end of a task wakes us.
+            Ok(Some(at)) if at <= self.clock.now_ms() => FIRST_WAIT,
+            Ok(Some(at)) => {
+                Duration::from_millis(at.saturating_sub(self.clock.now_ms())).min(LONGEST_PAUSE)
+            }
+            Ok(None) | Err(_) => LONGEST_PAUSE,
+        }
+    }
+
+    async fn attempt(&self, effect: Effect, down: bool, connector: &dyn Connector) {
+        let outcome = carry_out(&effect, down, connector).await;
         let (settlement, told) = self.settlement(&effect, outcome);
-        let note = settlement.note.clone();
-        if let Err(error) = self.store.settle(vec![settlement]).await {
+        let (note, settled) = (settlement.note.clone(), settlement.state);
+        if let Err(error) = self.write_down(&effect, settlement, told).await {
             // It stays pending and is carried out again under the same key: harmless.
-            tracing::error!(%error, item = %effect.item, "an outcome could not be written down");
+            tracing::error!(error, item = %effect.item, "an outcome could not be written down");
+            tokio::time::sleep(FIRST_WAIT).await;
             return;
         }
+        self.tell(&effect, told, &note);
+        if settled != EffectState::Pending {
+            // What was wanted may have changed while it was under way.
+            self.look_again(&effect).await;
+            self.outcomes.changed(&effect);
+        }
+    }
+
+    /// Writes an end down as a line of the desk log, in one transaction with the outbox.
+    async fn write_down(
+        &self,
+        effect: &Effect,
+        settlement: Settlement,
+        told: &str,
+    ) -> Result<(), String> {
+        if settlement.state == EffectState::Pending {
+            let settled = self.store.settle(vec![settlement]).await;
+            return settled.map_err(|error| error.to_string());
+        }
+        let became = Became {
+            effect: EffectName(effect.name).to_string(),
+            item: effect.item.clone(),
+            action: effect.action.clone(),
+            case: watchfire_signal::hex::encode(&effect.subject),
+            outcome: told.to_owned(),
+            attempts: settlement.attempts,
+            note: settlement.note.clone(),
+        };
+        let line = Line::new(&Actor::Node, &became).map_err(|error| error.to_string())?;
+        let written = self.desk.write(line.settlements([settlement])).await;
+        written.map(|_| ()).map_err(|error| error.to_string())
+    }
+
+    fn tell(&self, effect: &Effect, told: &'static str, note: &str) {
         metrics::counter!("watchfire_effects_total", "action" => effect.action.clone(), "outcome" => told)
             .increment(1);
         self.events.send(Event::Effect {
             key: EffectName(effect.name).to_string(),
-            item: effect.item,
-            action: effect.action,
+            item: effect.item.clone(),
+            action: effect.action.clone(),
             outcome: told.to_owned(),
-            note,
+            note: note.to_owned(),
         });
     }
 
-    /// Whether a newer effect for the same item and case exists.
-    async fn is_overtaken(&self, effect: &Effect) -> Result<bool, StoreError> {
-        let age = |effect: &Effect| (effect.round, effect.action == RESTORE);
-        let others = self.store.effects_of_item(&effect.item).await?;
-        Ok(others.iter().any(|other| other.subject == effect.subject && age(other) > age(effect)))
-    }
-
-    async fn carry_out(&self, effect: &Effect) -> Outcome {
-        let Some(connector) = self.connectors.get(&effect.connector) else {
-            return Outcome::Dead(format!("no connector is called `{}`", effect.connector));
-        };
-        let order = Order {
-            key: EffectName(effect.name).to_string(),
-            item: effect.item.clone(),
-            action: effect.action.clone(),
-            decided_ms: effect.created_ms,
-            detail: effect.detail.clone(),
-        };
-        let undo = effect.action == RESTORE;
-        let answer =
-            if undo { connector.undo(&order).await } else { connector.enforce(&order).await };
-        match answer {
-            Ok(Answer::Done | Answer::AlreadyDone) => verify(&**connector, effect, undo).await,
-            Ok(Answer::Gone) => Outcome::Done("the platform has no such item".to_owned()),
-            Ok(Answer::Accepted) => match verify(&**connector, effect, undo).await {
-                Outcome::Again { why, .. } => {
-                    Outcome::Again { after_ms: Some(ACCEPTED_WAIT_MS), why }
-                }
-                other => other,
-            },
-            Ok(Answer::RetryAfter(ms)) => {
-                Outcome::Again { after_ms: Some(ms), why: "the platform asks to wait".to_owned() }
-            }
-            Ok(Answer::Refused(why)) => Outcome::Dead(why),
-            Err(error) => Outcome::Again { after_ms: None, why: error.0 },
+    /// Adds what is missing for what is wanted by now.
+    async fn look_again(&self, effect: &Effect) {
+        let Ok(item) = effect.item.parse::<ItemId>() else { return };
+        let items = [item];
+        while let Err(error) = self.consequences.decide(&items, None).await {
+            tracing::error!(%error, item = %effect.item, "an item could not be judged; tried again");
+            tokio::time::sleep(FIRST_WAIT).await;
         }
     }
 
     fn settlement(&self, effect: &Effect, outcome: Outcome) -> (Settlement, &'static str) {
-        let attempts = effect.attempts.saturating_add(1);
-        let now = self.clock.now_ms();
-        let (state, due_ms, note, told) = match outcome {
-            Outcome::Done(note) => (EffectState::Done, now, note, "done"),
-            Outcome::Dead(note) => (EffectState::Dead, now, note, "dead"),
-            Outcome::Cancelled => (
-                EffectState::Cancelled,
-                now,
-                "overtaken by a newer decision".to_owned(),
-                "cancelled",
-            ),
-            Outcome::Again { why, .. } if attempts >= MAX_ATTEMPTS => {
-                (EffectState::Dead, now, why, "dead")
+        match outcome {
+            Outcome::Done(note) => (settled(effect, EffectState::Done, &note), "done"),
+            Outcome::Dead(note) => (settled(effect, EffectState::Dead, &note), "dead"),
+            Outcome::Again { why, .. } if effect.attempts >= MAX_ATTEMPTS => {
+                (settled(effect, EffectState::Dead, &why), "dead")
             }
             Outcome::Again { after_ms, why } => {
-                let wait = after_ms.unwrap_or_else(|| self.backoff_ms(attempts));
-                (EffectState::Pending, now.saturating_add(wait), why, "retry")
+                let wait = after_ms.unwrap_or_else(|| self.backoff_ms(effect.attempts));
+                let due_ms = self.clock.now_ms().saturating_add(wait);
+                let again = settled(effect, EffectState::Pending, &why);
+                (Settlement { due_ms, ..again }, "retry")
             }
-        };
-        (Settlement { name: effect.name, state, attempts, due_ms, note }, told)
+        }
     }
 
     fn backoff_ms(&self, attempts: u32) -> u64 {
         let doubled = FIRST_WAIT.saturating_mul(2_u32.saturating_pow(attempts.saturating_sub(1)));
         let wait = crate::replicate::jittered(doubled.min(LONGEST_WAIT), &*self.random);
         u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+fn settled(effect: &Effect, state: EffectState, note: &str) -> Settlement {
+    Settlement {
+        name: effect.name,
+        state,
+        attempts: effect.attempts,
+        due_ms: effect.due_ms,
+        note: note.to_owned(),
+    }
+}
+
+/// One attempt. `down` says that another case has had the item taken down before.
+async fn carry_out(effect: &Effect, down: bool, connector: &dyn Connector) -> Outcome {
+    let undo = effect.action == RESTORE;
+    if down
+        && !undo
+        && let Ok(Visibility::Hidden | Visibility::Gone) = connector.verify(&effect.item).await
+    {
+        return Outcome::Done("verified: out of sight already, for another case".to_owned());
+    }
+    let order = Order {
+        key: EffectName(effect.name).to_string(),
+        item: effect.item.clone(),
+        action: effect.action.clone(),
+        reversible: effect.reversible,
+        decided_ms: effect.created_ms,
+        detail: effect.detail.clone(),
+    };
+    let answer = if undo { connector.undo(&order).await } else { connector.enforce(&order).await };
+    match answer {
+        Ok(Answer::Gone) => Outcome::Done("the item does not exist any more".to_owned()),
+        Ok(Answer::Done | Answer::AlreadyDone) => verify(connector, effect, undo).await,
+        Ok(Answer::Accepted) => match verify(connector, effect, undo).await {
+            Outcome::Again { why, .. } => Outcome::Again { after_ms: Some(ACCEPTED_WAIT_MS), why },
+            other => other,
+        },
+        Ok(Answer::RetryAfter(ms)) => {
+            Outcome::Again { after_ms: Some(ms), why: "the platform asks to wait".to_owned() }
+        }
+        Ok(Answer::Refused(why)) => Outcome::Dead(why),
+        Err(error) => Outcome::Again { after_ms: None, why: error.0 },
     }
 }
 

@@ -13,7 +13,7 @@ use watchfire_signal::{
     desk::{DeskError, DeskLeaf, DeskRecord, MAX_BODY_BYTES, seal_line},
     name::LogName,
 };
-use watchfire_store::{Effect, Row, Store, StoreError};
+use watchfire_store::{Effect, Row, Settlement, Store, StoreError};
 use watchfire_tlog::{Origin, PeerKey, Source};
 
 use crate::{
@@ -86,6 +86,13 @@ impl Line {
     #[must_use]
     pub fn effects(mut self, effects: impl IntoIterator<Item = Effect>) -> Self {
         self.beside.effects.extend(effects);
+        self
+    }
+
+    /// Adds what became of effects.
+    #[must_use]
+    pub fn settlements(mut self, settlements: impl IntoIterator<Item = Settlement>) -> Self {
+        self.beside.settlements.extend(settlements);
         self
     }
 }

@@ -60,6 +60,15 @@ pub enum Event {
         /// What the platform said.
         note: String,
     },
+    /// What waits for a platform is more than its budget can carry out in time: a person decides.
+    BudgetShort {
+        /// The connector.
+        connector: String,
+        /// Orders that wait.
+        waiting: u64,
+        /// What it may be asked.
+        orders_a_minute: u32,
+    },
     /// Another member told up to where logs are effective there.
     Receipt {
         /// The member.

@@ -7,6 +7,7 @@
 pub mod access;
 pub mod audit;
 pub mod banks;
+pub mod budget;
 pub mod cases;
 pub mod charter;
 pub mod clock;
@@ -18,10 +19,12 @@ pub mod events;
 pub mod evidence;
 pub mod fetch;
 pub mod follow;
+pub mod hold;
 pub mod judge;
 pub mod known;
 pub mod near;
 pub mod node;
+pub mod outcomes;
 pub mod peer;
 pub mod people;
 pub mod place;
@@ -33,6 +36,7 @@ pub mod receipts;
 pub mod recover;
 pub mod replicate;
 pub mod review;
+pub mod rulings;
 pub mod scan;
 pub mod seen;
 pub mod sequence;
@@ -40,6 +44,6 @@ pub mod standing;
 pub mod upload;
 mod waiting;
 
-pub use watchfire_store::EffectState;
+pub use watchfire_store::{Effect, EffectState, StoreError};
 
-pub use node::{AlertView, Node, Readiness, Setup, StartError};
+pub use node::{AlertView, Node, Readiness, Setup, StartError, action};

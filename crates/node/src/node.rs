@@ -1,5 +1,6 @@
 //! A member's node: its parts, and the verbs that others call.
 
+pub mod action;
 mod start;
 
 use std::{
@@ -8,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
     charter::Charter,
@@ -18,7 +19,7 @@ use watchfire_signal::{
     statement::Statement,
     value::Signal,
 };
-use watchfire_store::{Effect, Store, StoreError};
+use watchfire_store::{Store, StoreError};
 use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, Source};
 
 use crate::{
@@ -28,7 +29,7 @@ use crate::{
     charter,
     clock::{Clock, Random},
     desk::Desk,
-    enforce::Enforcer,
+    enforce::{Consequences, Enforcer},
     events::Events,
     evidence,
     judge::Judge,
@@ -87,7 +88,7 @@ pub struct Node {
     receipts: Receipts,
     readiness: watch::Sender<Readiness>,
     enforcer: Enforcer,
-    outbox: Arc<Notify>,
+    consequences: Consequences,
     tasks: TaskTracker,
     stop: CancellationToken,
 }
@@ -427,14 +428,6 @@ impl Node {
             self.copies.contains_key(&log).then_some((log.member, head.size))
         });
         Ok(sizes.collect())
-    }
-
-    /// The effects on an item, oldest first.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn effects(&self, item: &ItemId) -> Result<Vec<Effect>, StoreError> {
-        self.store.effects_of_item(item.as_str()).await
     }
 
     /// A record's statement, if its body is here.

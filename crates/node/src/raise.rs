@@ -163,6 +163,25 @@ pub fn answer_draft(
     Ok(Draft { header, statement, answer })
 }
 
+/// The draft of what this member's systems say about a signal set, such as a count.
+#[must_use]
+pub fn about_draft(
+    charter: &Charter,
+    log: &LogName,
+    set: &SignalSet,
+    statement: Statement,
+    answer: Option<AnswerKey>,
+) -> Draft {
+    let header = Header {
+        class: set.header.class,
+        group: set.header.group.clone(),
+        target: Some(Target { log: set.place.log.clone(), index: set.place.index }),
+        test: set.header.test,
+        ..plain_header(charter, log, statement.verb())
+    };
+    Draft { header, statement, answer }
+}
+
 fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Header {
     Header {
         v: RECORD_VERSION,

@@ -12,7 +12,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 use watchfire_signal::commitment::Commitment;
 use watchfire_store::{
-    Append, Batch, CommitError, Effect, MAX_APPEND_BYTES, Row, Store, StoreError, Table,
+    Append, Batch, CommitError, Effect, MAX_APPEND_BYTES, Row, Settlement, Store, StoreError, Table,
 };
 use watchfire_tlog::{Checkpoint, Entry, Frontier, Hash, Origin, OwnKey, SignedCheckpoint};
 
@@ -68,6 +68,8 @@ pub struct Beside {
     pub rows: Vec<Row>,
     /// Effects that begin.
     pub effects: Vec<Effect>,
+    /// What became of effects.
+    pub settlements: Vec<Settlement>,
 }
 
 /// What became of a draft.
@@ -272,6 +274,7 @@ impl<D: Draft> Sequencer<D> {
             }),
             rows: group.beside.rows.clone(),
             effects: group.beside.effects.clone(),
+            settlements: group.beside.settlements.clone(),
         }
     }
 }
@@ -309,9 +312,10 @@ impl<D: Draft> Group<D> {
             self.beside.rows.push(published.row(key.clone()));
             self.answers.insert(key, published);
         }
-        let Beside { rows, effects } = job.draft.with(published);
+        let Beside { rows, effects, settlements } = job.draft.with(published);
         self.beside.rows.extend(rows);
         self.beside.effects.extend(effects);
+        self.beside.settlements.extend(settlements);
         self.frontier.append(hash);
         self.hashes.push(hash);
         self.entries.push(entry);

@@ -50,6 +50,9 @@ pub const PAGE: Limit = Limit { name: "page", value: 1_000 };
 /// Alerts in a page when the caller does not say how many.
 pub const DEFAULT_PAGE: usize = 100;
 
+/// The length of a person's note about an item.
+pub const NOTE_BYTES: Limit = Limit { name: "note_bytes", value: 4_096 };
+
 /// The length of an idempotency key.
 pub const IDEMPOTENCY_KEY_BYTES: Limit = Limit { name: "idempotency_key_bytes", value: 255 };
 

@@ -2,7 +2,7 @@
 
 use watchfire_tlog::{Entry, Hash, Origin, SignedCheckpoint};
 
-use crate::Effect;
+use crate::{Effect, Settlement};
 
 /// One transaction. Everything in it is durable when `commit` returns `Ok`, or none of it.
 #[derive(Debug, Clone, Default)]
@@ -13,6 +13,8 @@ pub struct Batch {
     pub rows: Vec<Row>,
     /// Effects that begin; one whose name is already in the outbox is left as it stands.
     pub effects: Vec<Effect>,
+    /// What became of effects; names that are not in the outbox change nothing.
+    pub settlements: Vec<Settlement>,
 }
 
 /// New entries of one log with the checkpoint that covers them: at least one and at most

@@ -13,17 +13,21 @@ pub struct Effect {
     pub action: String,
     /// The subject of the case that caused it.
     pub subject: [u8; 32],
+    /// The signal set of that case that caused it: the commitment of the record that brought it.
+    pub record: [u8; 32],
     /// How often the item was acted on for this case before.
     pub round: u32,
     /// Lower goes first: 0 restores, then by severity.
     pub priority: u8,
+    /// Whether the platform must be able to take it back.
+    pub reversible: bool,
     /// What the connector is told besides, as JSON.
     pub detail: Vec<u8>,
     /// When it was decided, in milliseconds since 1970.
     pub created_ms: u64,
     /// When to try next, in milliseconds since 1970.
     pub due_ms: u64,
-    /// How often it was tried.
+    /// How often an attempt was begun; 0: the platform never heard of it.
     pub attempts: u32,
     /// Where it stands.
     pub state: EffectState,
@@ -40,8 +44,10 @@ pub enum EffectState {
     Done,
     /// Given up after the last attempt; a person can retry it.
     Dead,
-    /// Overtaken before it was carried out.
+    /// No longer wanted when its turn came. With attempts begun before, it may have happened.
     Cancelled,
+    /// Given up by a person.
+    Dropped,
 }
 
 /// What became of an attempt at an effect.
@@ -51,10 +57,30 @@ pub struct Settlement {
     pub name: [u8; 32],
     /// Where it stands now.
     pub state: EffectState,
-    /// How often it was tried by now.
+    /// How often an attempt was begun by now.
     pub attempts: u32,
     /// When to try next, if pending.
     pub due_ms: u64,
     /// The connector's answer.
     pub note: String,
+}
+
+/// What waits in the outbox.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OutboxCounts {
+    /// Effects that are pending.
+    pub pending: u64,
+    /// Effects that were given up after the last attempt and wait for a person.
+    pub dead: u64,
+    /// When the oldest pending effect was decided, in milliseconds since 1970.
+    pub oldest_pending_ms: Option<u64>,
+}
+
+/// On how many items effects of a case were carried out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct CaseCounts {
+    /// Items of which a take-down was carried out.
+    pub removed: u64,
+    /// Items of which a restore was carried out.
+    pub restored: u64,
 }

@@ -21,7 +21,7 @@ mod store;
 mod tail;
 
 pub use batch::{Append, Batch, Row, Table};
-pub use effect::{Effect, EffectState, Settlement};
+pub use effect::{CaseCounts, Effect, EffectState, OutboxCounts, Settlement};
 pub use memory::MemoryStore;
 pub use seen::SeenItem;
 pub use size::{MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};

@@ -4,7 +4,7 @@
 //!
 //! **Invariant:** no threads, no clock, no randomness: the same calls give the same answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -15,8 +15,8 @@ use watchfire_tlog::{Origin, Source};
 
 use crate::feed::{Feed, locked};
 use crate::{
-    Batch, CommitError, Effect, EffectState, Head, Held, Row, SeenItem, Settlement, Store,
-    StoreError, Table, grow,
+    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, OutboxCounts, Row, SeenItem,
+    Settlement, Store, StoreError, Table, grow,
 };
 
 mod log;
@@ -107,7 +107,22 @@ impl Data {
                 self.effects.push(effect);
             }
         }
+        self.settle(batch.settlements);
         Ok(grew)
+    }
+
+    fn settle(&mut self, settlements: Vec<Settlement>) {
+        for settled in settlements {
+            let mut effects = self.effects.iter_mut();
+            let Some(effect) = effects.find(|effect| effect.name == settled.name) else { continue };
+            if effect.state == EffectState::Dropped && settled.state == EffectState::Pending {
+                continue;
+            }
+            effect.state = settled.state;
+            effect.attempts = settled.attempts;
+            effect.due_ms = settled.due_ms;
+            effect.note = settled.note;
+        }
     }
 
     fn forget_seen(&mut self, item: &str) -> bool {
@@ -185,17 +200,77 @@ impl Store for MemoryStore {
         Ok(self.with(|data| data.blobs.get(&sha256).cloned()))
     }
 
-    async fn effects_due(&self, now_ms: u64, limit: usize) -> Result<Vec<Effect>, StoreError> {
+    async fn effects_due(
+        &self,
+        connector: &str,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Effect>, StoreError> {
         let mut due =
-            self.effects(|effect| effect.state == EffectState::Pending && effect.due_ms <= now_ms);
+            self.effects(|effect| is_pending(effect, connector) && effect.due_ms <= now_ms);
         due.sort_by_key(|effect| effect.priority);
         due.truncate(limit);
         Ok(due)
     }
 
-    async fn next_effect_due(&self) -> Result<Option<u64>, StoreError> {
-        let pending = self.effects(|effect| effect.state == EffectState::Pending);
+    async fn next_effect_due(&self, connector: &str) -> Result<Option<u64>, StoreError> {
+        let pending = self.effects(|effect| is_pending(effect, connector));
         Ok(pending.iter().map(|effect| effect.due_ms).min())
+    }
+
+    async fn pending_connectors(&self) -> Result<Vec<String>, StoreError> {
+        let pending = self.effects(|effect| effect.state == EffectState::Pending);
+        let names: BTreeSet<String> = pending.into_iter().map(|effect| effect.connector).collect();
+        Ok(names.into_iter().collect())
+    }
+
+    async fn effect(&self, name: [u8; 32]) -> Result<Option<Effect>, StoreError> {
+        Ok(self.effects(|effect| effect.name == name).pop())
+    }
+
+    async fn effects_in(
+        &self,
+        state: EffectState,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError> {
+        Ok(self.with(|data| {
+            let numbered = (1..).zip(&data.effects);
+            let found = numbered.filter(|(row, effect)| *row > after && effect.state == state);
+            found.take(limit).map(|(row, effect)| (row, effect.clone())).collect()
+        }))
+    }
+
+    async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError> {
+        let of = |effect: &Effect| connector.is_none_or(|connector| effect.connector == connector);
+        let pending = self.effects(|effect| effect.state == EffectState::Pending && of(effect));
+        let dead = self.effects(|effect| effect.state == EffectState::Dead && of(effect));
+        Ok(OutboxCounts {
+            pending: pending.len() as u64,
+            dead: dead.len() as u64,
+            oldest_pending_ms: pending.first().map(|effect| effect.created_ms),
+        })
+    }
+
+    async fn case_counts(&self, subject: [u8; 32], undo: &str) -> Result<CaseCounts, StoreError> {
+        let done = self
+            .effects(|effect| effect.subject == subject && effect.state == EffectState::Done)
+            .into_iter();
+        let (restored, removed): (BTreeSet<_>, BTreeSet<_>) =
+            done.map(|effect| (effect.action == undo, effect.item)).partition(|(undo, _)| *undo);
+        Ok(CaseCounts { removed: removed.len() as u64, restored: restored.len() as u64 })
+    }
+
+    async fn items_of_case(
+        &self,
+        subject: [u8; 32],
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let of_case =
+            self.effects(|effect| effect.subject == subject && effect.item.as_str() > after);
+        let items: BTreeSet<String> = of_case.into_iter().map(|effect| effect.item).collect();
+        Ok(items.into_iter().take(limit).collect())
     }
 
     async fn effects_of_case(&self, subject: [u8; 32]) -> Result<Vec<Effect>, StoreError> {
@@ -203,7 +278,14 @@ impl Store for MemoryStore {
     }
 
     async fn effects_of_item(&self, item: &str) -> Result<Vec<Effect>, StoreError> {
-        Ok(self.effects(|effect| effect.item == item))
+        self.effects_of_items(vec![item.to_owned()]).await
+    }
+
+    async fn effects_of_items(&self, items: Vec<String>) -> Result<Vec<Effect>, StoreError> {
+        Ok(self.with(|data| {
+            let of_items = data.effects.iter().filter(|effect| items.contains(&effect.item));
+            of_items.cloned().collect()
+        }))
     }
 
     async fn cases_with_effects(&self) -> Result<Vec<[u8; 32]>, StoreError> {
@@ -215,18 +297,7 @@ impl Store for MemoryStore {
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
-        self.with(|data| {
-            for settled in settlements {
-                let mut effects = data.effects.iter_mut();
-                let Some(effect) = effects.find(|effect| effect.name == settled.name) else {
-                    continue;
-                };
-                effect.state = settled.state;
-                effect.attempts = settled.attempts;
-                effect.due_ms = settled.due_ms;
-                effect.note = settled.note;
-            }
-        });
+        self.with(|data| data.settle(settlements));
         Ok(())
     }
 
@@ -292,4 +363,8 @@ impl Store for MemoryStore {
             rows.map(|(row, item)| (*row, item.clone())).collect()
         }))
     }
+}
+
+fn is_pending(effect: &Effect, connector: &str) -> bool {
+    effect.state == EffectState::Pending && effect.connector == connector
 }

@@ -20,8 +20,8 @@ use watchfire_tlog::{Origin, Source};
 
 use crate::feed::locked;
 use crate::{
-    Batch, CommitError, Effect, EffectState, Head, Held, SeenItem, Settlement, Store, StoreError,
-    Table, grow,
+    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, OutboxCounts, SeenItem,
+    Settlement, Store, StoreError, Table, grow,
 };
 
 mod connection;
@@ -201,18 +201,14 @@ impl SqliteStore {
 
     /// Counts what the store holds and what waits.
     pub async fn counts(&self) -> Result<Counts, StoreError> {
-        let count = |connection: &_| -> rusqlite::Result<(u64, u64)> {
-            let pending = outbox::count(connection, EffectState::Pending)?;
-            Ok((pending, outbox::count(connection, EffectState::Dead)?))
-        };
-        let (effects_pending, effects_dead) = self.inner.readers.ask(count).await?;
+        let outbox = self.outbox_counts(None).await?;
         let heads = self.inner.recent.heads();
         let jobs = &self.inner.jobs;
         Ok(Counts {
             logs: heads.len() as u64,
             entries: heads.iter().map(|head| head.size).sum(),
-            effects_pending,
-            effects_dead,
+            effects_pending: outbox.pending,
+            effects_dead: outbox.dead,
             database_bytes: file_bytes(&self.inner.file),
             wal_bytes: file_bytes(&wal(&self.inner.file)),
             writes_waiting: (jobs.max_capacity() - jobs.capacity()) as u64,
@@ -323,12 +319,61 @@ impl Store for SqliteStore {
         self.inner.readers.ask(move |connection| read::blob(connection, sha256)).await
     }
 
-    async fn effects_due(&self, now_ms: u64, limit: usize) -> Result<Vec<Effect>, StoreError> {
-        self.inner.readers.ask(move |connection| outbox::due(connection, now_ms, limit)).await
+    async fn effects_due(
+        &self,
+        connector: &str,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Effect>, StoreError> {
+        let connector = connector.to_owned();
+        let due = move |connection: &_| outbox::due(connection, &connector, now_ms, limit);
+        self.inner.readers.ask(due).await
     }
 
-    async fn next_effect_due(&self) -> Result<Option<u64>, StoreError> {
-        self.inner.readers.ask(outbox::next_due).await
+    async fn next_effect_due(&self, connector: &str) -> Result<Option<u64>, StoreError> {
+        let connector = connector.to_owned();
+        self.inner.readers.ask(move |connection| outbox::next_due(connection, &connector)).await
+    }
+
+    async fn pending_connectors(&self) -> Result<Vec<String>, StoreError> {
+        self.inner.readers.ask(outbox::connectors).await
+    }
+
+    async fn effect(&self, name: [u8; 32]) -> Result<Option<Effect>, StoreError> {
+        self.inner.readers.ask(move |connection| outbox::named(connection, name)).await
+    }
+
+    async fn effects_in(
+        &self,
+        state: EffectState,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError> {
+        let found = move |connection: &_| outbox::in_state(connection, state, after, limit);
+        self.inner.readers.ask(found).await
+    }
+
+    async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError> {
+        let connector = connector.map(str::to_owned);
+        let counts = move |connection: &_| outbox::counts(connection, connector.as_deref());
+        self.inner.readers.ask(counts).await
+    }
+
+    async fn case_counts(&self, subject: [u8; 32], undo: &str) -> Result<CaseCounts, StoreError> {
+        let undo = undo.to_owned();
+        let counts = move |connection: &_| outbox::case_counts(connection, subject, &undo);
+        self.inner.readers.ask(counts).await
+    }
+
+    async fn items_of_case(
+        &self,
+        subject: [u8; 32],
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        let after = after.to_owned();
+        let items = move |connection: &_| outbox::items_of_case(connection, subject, &after, limit);
+        self.inner.readers.ask(items).await
     }
 
     async fn effects_of_case(&self, subject: [u8; 32]) -> Result<Vec<Effect>, StoreError> {
@@ -338,6 +383,10 @@ impl Store for SqliteStore {
     async fn effects_of_item(&self, item: &str) -> Result<Vec<Effect>, StoreError> {
         let item = item.to_owned();
         self.inner.readers.ask(move |connection| outbox::of_item(connection, &item)).await
+    }
+
+    async fn effects_of_items(&self, items: Vec<String>) -> Result<Vec<Effect>, StoreError> {
+        self.inner.readers.ask(move |connection| outbox::of_items(connection, &items)).await
     }
 
     async fn cases_with_effects(&self) -> Result<Vec<[u8; 32]>, StoreError> {

@@ -8,7 +8,7 @@ use futures_util::stream::BoxStream;
 use thiserror::Error;
 use watchfire_tlog::{Entry, Origin, SignedCheckpoint, Source, SourceError};
 
-use crate::{Batch, Effect, SeenItem, Settlement, Table};
+use crate::{Batch, CaseCounts, Effect, EffectState, OutboxCounts, SeenItem, Settlement, Table};
 
 /// The head of one log in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,23 +134,60 @@ pub trait Store: Send + Sync + 'static {
     /// The bytes with this SHA-256.
     async fn blob(&self, sha256: [u8; 32]) -> Result<Option<Bytes>, StoreError>;
 
-    /// Up to `limit` pending effects that are due, in order of priority, then of age.
-    async fn effects_due(&self, now_ms: u64, limit: usize) -> Result<Vec<Effect>, StoreError>;
+    /// Up to `limit` pending effects of a connector that are due, in order of priority, then of age.
+    async fn effects_due(
+        &self,
+        connector: &str,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Effect>, StoreError>;
 
-    /// When the next pending effect is due, in milliseconds since 1970.
-    async fn next_effect_due(&self) -> Result<Option<u64>, StoreError>;
+    /// When the next pending effect of a connector is due, in milliseconds since 1970.
+    async fn next_effect_due(&self, connector: &str) -> Result<Option<u64>, StoreError>;
+
+    /// The connectors that have pending effects, in order of name.
+    async fn pending_connectors(&self) -> Result<Vec<String>, StoreError>;
+
+    /// An effect by its name.
+    async fn effect(&self, name: [u8; 32]) -> Result<Option<Effect>, StoreError>;
+
+    /// Up to `limit` effects in a state with their row numbers above `after`, in order of the row.
+    async fn effects_in(
+        &self,
+        state: EffectState,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError>;
+
+    /// What waits in the outbox, for one connector or for all.
+    async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError>;
+
+    /// On how many items effects of a case were carried out; those whose action is `undo` restore.
+    async fn case_counts(&self, subject: [u8; 32], undo: &str) -> Result<CaseCounts, StoreError>;
+
+    /// Up to `limit` items above `after` that a case has effects on, in byte order.
+    async fn items_of_case(
+        &self,
+        subject: [u8; 32],
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError>;
 
     /// All effects that a case caused, oldest first.
     async fn effects_of_case(&self, subject: [u8; 32]) -> Result<Vec<Effect>, StoreError>;
 
-    /// All effects on an item, oldest first.
+    /// All effects on an item, in the order in which they were added.
     async fn effects_of_item(&self, item: &str) -> Result<Vec<Effect>, StoreError>;
+
+    /// All effects on some items, in one question; of each item in the order in which they
+    /// were added.
+    async fn effects_of_items(&self, items: Vec<String>) -> Result<Vec<Effect>, StoreError>;
 
     /// Subjects of all cases that have effects, in byte order.
     async fn cases_with_effects(&self) -> Result<Vec<[u8; 32]>, StoreError>;
 
     /// Writes down what became of attempts, in one transaction. Names that are not in the outbox
-    /// change nothing.
+    /// change nothing, and what a person has dropped does not become pending again.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError>;
 
     /// Adds or replaces items of the seen table, in one transaction; one that is replaced gets a

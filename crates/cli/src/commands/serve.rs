@@ -114,6 +114,7 @@ async fn assemble(
         peers,
         remover: connectors.contains_key(PLATFORM).then(|| PLATFORM.to_owned()),
         connectors,
+        budgets: connectors::budgets(config),
         alone: args.alone,
         clock,
         random: Arc::new(SystemRandom),

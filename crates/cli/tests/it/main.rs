@@ -5,6 +5,7 @@
 mod access;
 mod banks;
 mod coalition;
+mod crash;
 mod demo;
 mod hash;
 mod nodes;

@@ -71,6 +71,7 @@ fn order(key: &str, item: &str, action: &str) -> Order {
         key: key.to_owned(),
         item: item.to_owned(),
         action: action.to_owned(),
+        reversible: true,
         decided_ms: 1_799_999_999_000,
         detail: br#"{"case":"c"}"#.to_vec(),
     }
@@ -195,6 +196,7 @@ async fn an_order_goes_out_signed_with_its_key_as_id() {
             key: "abc123".to_owned(),
             item: "tiktok:9".to_owned(),
             action: "remove".to_owned(),
+            reversible: true,
             decided_at_ms: 1_799_999_999_000,
             detail: serde_json::json!({"case": "c"}),
         }

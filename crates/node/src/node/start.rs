@@ -23,6 +23,7 @@ use super::{Node, Readiness};
 use crate::{
     access::{Access, KeyError},
     banks::Banks,
+    budget::Budget,
     cases::Cases,
     charter::{TrustError, check_founding},
     clock::{Clock, Random, TermClock},
@@ -35,6 +36,7 @@ use crate::{
     follow::Follower,
     judge::Judge,
     known::Known,
+    outcomes::{Outcomes, Teller},
     peer::Peer,
     people::People,
     place::Place,
@@ -44,6 +46,7 @@ use crate::{
     recover::{RecoverError, contradiction, recover},
     replicate::{LogCopy, load_verified},
     review::{Proposals, Review, Surroundings},
+    rulings::Rulings,
     scan::Scanner,
     seen::{Seen, SeenParts, SeenSetup, Unwritten},
     sequence::{Draft, Sequencer},
@@ -74,6 +77,8 @@ pub struct Setup {
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
     /// Which of them removes and restores.
     pub remover: Option<String>,
+    /// What each of them may be asked; those that are not named here have the default.
+    pub budgets: BTreeMap<String, Budget>,
     /// Sign without asking any peer what it holds of our log. Only for a coalition of one, or
     /// when all peers are lost.
     pub alone: bool,
@@ -166,6 +171,18 @@ impl Node {
             review: Some(home.review.clone()),
             clock: setup.clock.clone(),
         };
+        let rulings = Arc::new(Rulings::load(&setup.store).await?);
+        let outbox = Arc::new(Notify::new());
+        let consequences = Consequences {
+            known: known.clone(),
+            seen: seen.clone(),
+            judge: home.judge.clone(),
+            rulings,
+            store: setup.store.clone(),
+            clock: setup.clock.clone(),
+            connector: setup.remover.clone(),
+            outbox,
+        };
         let (publisher, drafts) = Publisher::new();
         let node = Arc::new(Self {
             me: setup.me.clone(),
@@ -189,7 +206,7 @@ impl Node {
             receipts: Receipts::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
             enforcer: home.enforcer.clone(),
-            outbox: Arc::new(Notify::new()),
+            consequences,
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -199,13 +216,15 @@ impl Node {
         follower.catch_up().await?;
         node.spawn(follower.run(filled));
         node.spawn(node.fetcher(&setup, holes, fills).run());
-        node.spawn(node.consequences(setup.remover.clone()).run(home.enforcer));
+        node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
         node.spawn(desk.run(home.lines));
         node.tell_keys().await?;
         node.spawn(home.review.run(home.proposals));
-        node.spawn(node.deliverer(setup.connectors.clone()).run());
+        let outcomes = Outcomes::default();
+        node.spawn(node.deliverer(&setup, outcomes.clone()).run());
+        node.spawn(node.teller(outcomes).run());
         node.spawn_peers(&setup.peers, own.address.is_none());
         let sequencer = node.clone().sign_when_safe(setup, drafts);
         node.spawn(sequencer);
@@ -240,26 +259,29 @@ impl Node {
         }
     }
 
-    fn consequences(&self, connector: Option<String>) -> Consequences {
-        Consequences {
-            known: self.known.clone(),
-            seen: self.seen.clone(),
-            judge: self.judge.clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            connector,
-            outbox: self.outbox.clone(),
-        }
-    }
-
-    fn deliverer(&self, connectors: BTreeMap<String, Arc<dyn Connector>>) -> Deliverer {
+    fn deliverer(&self, setup: &Setup, outcomes: Outcomes) -> Deliverer {
         Deliverer {
             store: self.store.clone(),
-            connectors,
+            desk: self.desk.clone(),
+            consequences: self.consequences.clone(),
+            connectors: setup.connectors.clone(),
+            budgets: setup.budgets.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
             events: self.events.clone(),
-            outbox: self.outbox.clone(),
+            outcomes,
+            outbox: self.consequences.outbox.clone(),
+        }
+    }
+
+    fn teller(&self, outcomes: Outcomes) -> Teller {
+        Teller {
+            outcomes,
+            store: self.store.clone(),
+            known: self.known.clone(),
+            log: self.log.clone(),
+            charter: self.charter.clone(),
+            publisher: self.publisher.clone(),
         }
     }
 

@@ -449,6 +449,7 @@ async fn with_policy(policy: &str) -> Stage {
         seen: watchfire_node::seen::SeenSetup::default(),
         peers: BTreeMap::new(),
         connectors: BTreeMap::new(),
+        budgets: BTreeMap::new(),
         remover: None,
         alone: true,
         clock: clock.clone(),

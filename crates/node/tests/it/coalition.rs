@@ -300,6 +300,7 @@ pub(crate) fn setup(cast: Cast<'_>) -> Setup {
         peers: cast.peers,
         connectors: BTreeMap::new(),
         remover: Some("platform".to_owned()),
+        budgets: BTreeMap::new(),
         alone: false,
         clock: cast.clock,
         random: TestRandom::new(cast.seed),

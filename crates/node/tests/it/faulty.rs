@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_signal::name::LogName;
 use watchfire_store::{
-    Batch, CommitError, Effect, Head, Held, SeenItem, Settlement, Store, StoreError, Table,
+    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, OutboxCounts, SeenItem,
+    Settlement, Store, StoreError, Table,
 };
 use watchfire_tlog::{Entry, Extension, Hash, Origin, SignedCheckpoint, Source, SourceError};
 
@@ -197,12 +198,55 @@ impl Store for FaultyStore {
         self.store.blob(sha256).await
     }
 
-    async fn effects_due(&self, now_ms: u64, limit: usize) -> Result<Vec<Effect>, StoreError> {
-        self.store.effects_due(now_ms, limit).await
+    async fn effects_due(
+        &self,
+        connector: &str,
+        now_ms: u64,
+        limit: usize,
+    ) -> Result<Vec<Effect>, StoreError> {
+        self.store.effects_due(connector, now_ms, limit).await
     }
 
-    async fn next_effect_due(&self) -> Result<Option<u64>, StoreError> {
-        self.store.next_effect_due().await
+    async fn next_effect_due(&self, connector: &str) -> Result<Option<u64>, StoreError> {
+        self.store.next_effect_due(connector).await
+    }
+
+    async fn pending_connectors(&self) -> Result<Vec<String>, StoreError> {
+        self.store.pending_connectors().await
+    }
+
+    async fn effect(&self, name: [u8; 32]) -> Result<Option<Effect>, StoreError> {
+        self.store.effect(name).await
+    }
+
+    async fn effects_in(
+        &self,
+        state: EffectState,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError> {
+        self.store.effects_in(state, after, limit).await
+    }
+
+    async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError> {
+        self.store.outbox_counts(connector).await
+    }
+
+    async fn case_counts(&self, subject: [u8; 32], undo: &str) -> Result<CaseCounts, StoreError> {
+        self.store.case_counts(subject, undo).await
+    }
+
+    async fn items_of_case(
+        &self,
+        subject: [u8; 32],
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, StoreError> {
+        self.store.items_of_case(subject, after, limit).await
+    }
+
+    async fn effects_of_items(&self, items: Vec<String>) -> Result<Vec<Effect>, StoreError> {
+        self.store.effects_of_items(items).await
     }
 
     async fn effects_of_case(&self, subject: [u8; 32]) -> Result<Vec<Effect>, StoreError> {

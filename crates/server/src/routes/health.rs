@@ -81,6 +81,12 @@ pub(crate) async fn metrics(
     metrics::gauge!("watchfire_seen_bytes").set(server.node.seen_bytes() as f64);
     metrics::gauge!("watchfire_seen_horizon_seconds").set(horizon.seconds as f64);
     metrics::gauge!("watchfire_seen_horizon_short").set(f64::from(u8::from(horizon.is_short())));
+    let outbox = server.node.outbox_counts().await.map_err(|error| Failure::internal(&error))?;
+    let now_ms = server.node.clock().now_ms();
+    let oldest_ms = outbox.oldest_pending_ms.map_or(0, |since| now_ms.saturating_sub(since));
+    metrics::gauge!("watchfire_outbox_pending").set(outbox.pending as f64);
+    metrics::gauge!("watchfire_outbox_dead").set(outbox.dead as f64);
+    metrics::gauge!("watchfire_outbox_oldest_seconds").set(oldest_ms as f64 / 1_000.0);
     handle.run_upkeep();
     let head = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((head, handle.render()).into_response())

@@ -187,6 +187,7 @@ async fn house(
         seen: SeenSetup::default(),
         peers: peers.collect(),
         connectors: BTreeMap::new(),
+        budgets: BTreeMap::new(),
         remover: None,
         alone: false,
         clock: clock.clone(),

@@ -2,7 +2,9 @@
 
 use watchfire_api::client::ClientError;
 use watchfire_api::problem::ProblemKind;
-use watchfire_api::wire::{ConfirmRequest, RetractRequest, Stance, State, VerdictKind};
+use watchfire_api::wire::{
+    ActionQuery, ConfirmRequest, RetractRequest, Stance, State, VerdictKind,
+};
 use watchfire_node::access::Scope;
 use watchfire_signal::reason::Reason;
 use watchfire_signal::statement::Basis;
@@ -132,7 +134,8 @@ async fn items_are_remembered_until_the_platform_deletes_them() {
     scan(&a, "a/b:1", pdq(1)).await;
     a.forget(&"a/b:1".parse().unwrap()).await.unwrap();
     assert!(a.forget(&"a/b:1".parse().unwrap()).await.is_err());
-    assert_eq!(a.actions(&"a/b:1".parse().unwrap()).await.unwrap().actions, []);
+    let of_item = ActionQuery { item: Some("a/b:1".parse().unwrap()), ..ActionQuery::default() };
+    assert_eq!(a.actions(&of_item).await.unwrap().actions, []);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -249,11 +249,11 @@ async fn commit(store: &dyn Store, append: Append) {
 fn with_company(append: Append) -> Batch {
     let row = |table| Row { table, key: vec![1], value: Some(vec![2]) };
     let rows = vec![row(Table::View("cases")), row(Table::Ledger("cursors"))];
-    Batch { append: Some(append), rows, effects: vec![effect(1)] }
+    Batch { append: Some(append), rows, effects: vec![effect(1)], ..Batch::default() }
 }
 
 async fn assert_company(store: &dyn Store, there: bool) {
     assert_eq!(store.row(Table::View("cases"), &[1]).await.unwrap().is_some(), there);
     assert_eq!(store.row(Table::Ledger("cursors"), &[1]).await.unwrap().is_some(), there);
-    assert_eq!(store.effects_due(u64::MAX, 9).await.unwrap().len(), usize::from(there));
+    assert_eq!(store.effects_due("webhook", u64::MAX, 9).await.unwrap().len(), usize::from(there));
 }

@@ -39,7 +39,7 @@ pub async fn everything_is_there_after_a_new_start(bench: &mut dyn Bench) {
     }
     assert_eq!(store.row(Table::View("cases"), &[1]).await.unwrap(), Some(vec![2]));
     assert_eq!(store.row(Table::Ledger("cursors"), &[1]).await.unwrap(), Some(vec![2]));
-    assert_eq!(store.effects_due(0, 9).await.unwrap(), [effect(1)]);
+    assert_eq!(store.effects_due("webhook", 0, 9).await.unwrap(), [effect(1)]);
     assert_eq!(store.blob(sha256).await.unwrap(), Some(Bytes::from_static(b"blob")));
     assert_eq!(store.seen(0, 9).await.unwrap()[0].1, seen);
     assert_eq!(store.watch().next().await, Some((author.log().clone(), 700)));

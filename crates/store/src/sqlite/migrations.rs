@@ -9,6 +9,7 @@ use thiserror::Error;
 const STEPS: &[&str] = &[
     include_str!("schema/001_logs_rows_outbox_seen.sql"),
     include_str!("schema/002_seen_by_time.sql"),
+    include_str!("schema/003_outbox_judged_by_item.sql"),
 ];
 
 /// Why the tables cannot be used.

@@ -3,13 +3,13 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::place::{int, uint};
-use crate::{Effect, EffectState, Settlement};
+use crate::{CaseCounts, Effect, EffectState, OutboxCounts, Settlement};
 
 /// The columns of [`effect`], in its order.
 macro_rules! columns {
     () => {
         "name, connector, item, action, subject, round, priority, detail, created_ms, due_ms, \
-         attempts, state, note"
+         attempts, state, note, record, reversible"
     };
 }
 
@@ -19,7 +19,7 @@ pub(super) fn insert(connection: &Connection, effect: &Effect) -> rusqlite::Resu
         "INSERT INTO outbox (",
         columns!(),
         ") VALUES (:name, :connector, :item, :action, :subject, :round, :priority, :detail, \
-         :created_ms, :due_ms, :attempts, :state, :note) ON CONFLICT (name) DO NOTHING"
+         :created_ms, :due_ms, :attempts, :state, :note, :record, :reversible) ON CONFLICT (name) DO NOTHING"
     );
     connection.prepare_cached(sql)?.execute(named_params! {
         ":name": effect.name,
@@ -35,6 +35,8 @@ pub(super) fn insert(connection: &Connection, effect: &Effect) -> rusqlite::Resu
         ":attempts": effect.attempts,
         ":state": code(effect.state),
         ":note": effect.note,
+        ":record": effect.record,
+        ":reversible": effect.reversible,
     })?;
     Ok(())
 }
@@ -42,7 +44,7 @@ pub(super) fn insert(connection: &Connection, effect: &Effect) -> rusqlite::Resu
 /// Writes down what became of an attempt.
 pub(super) fn settle(connection: &Connection, settled: &Settlement) -> rusqlite::Result<()> {
     let sql = "UPDATE outbox SET state = :state, attempts = :attempts, due_ms = :due_ms, \
-               note = :note WHERE name = :name";
+               note = :note WHERE name = :name AND NOT (state = 4 AND :state = 0)";
     connection.prepare_cached(sql)?.execute(named_params! {
         ":name": settled.name,
         ":state": code(settled.state),
@@ -53,27 +55,106 @@ pub(super) fn settle(connection: &Connection, settled: &Settlement) -> rusqlite:
     Ok(())
 }
 
-/// Pending effects that are due.
+/// Pending effects of a connector that are due.
 pub(super) fn due(
     connection: &Connection,
+    connector: &str,
     now_ms: u64,
     limit: usize,
 ) -> rusqlite::Result<Vec<Effect>> {
     let sql = concat!(
         "SELECT ",
         columns!(),
-        " FROM outbox WHERE state = 0 AND due_ms <= ?1 ORDER BY priority, created_ms, seq LIMIT ?2"
+        " FROM outbox WHERE state = 0 AND connector = ?1 AND due_ms <= ?2 \
+         ORDER BY priority, created_ms, seq LIMIT ?3"
     );
     let mut statement = connection.prepare_cached(sql)?;
-    statement.query_map((int(now_ms), int(limit as u64)), effect)?.collect()
+    statement.query_map((connector, int(now_ms), int(limit as u64)), effect)?.collect()
 }
 
-/// When the next pending effect is due.
-pub(super) fn next_due(connection: &Connection) -> rusqlite::Result<Option<u64>> {
-    let sql = "SELECT due_ms FROM outbox WHERE state = 0 ORDER BY due_ms LIMIT 1";
+/// When the next pending effect of a connector is due.
+pub(super) fn next_due(connection: &Connection, connector: &str) -> rusqlite::Result<Option<u64>> {
+    let sql =
+        "SELECT due_ms FROM outbox WHERE state = 0 AND connector = ?1 ORDER BY due_ms LIMIT 1";
     let due: Option<i64> =
-        connection.prepare_cached(sql)?.query_row([], |row| row.get(0)).optional()?;
+        connection.prepare_cached(sql)?.query_row([connector], |row| row.get(0)).optional()?;
     Ok(due.map(uint))
+}
+
+/// Connectors with pending effects.
+pub(super) fn connectors(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT connector FROM outbox WHERE state = 0 ORDER BY connector";
+    connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
+}
+
+/// An effect by its name.
+pub(super) fn named(connection: &Connection, name: [u8; 32]) -> rusqlite::Result<Option<Effect>> {
+    let sql = concat!("SELECT ", columns!(), " FROM outbox WHERE name = ?1");
+    connection.prepare_cached(sql)?.query_row([name], effect).optional()
+}
+
+/// Effects in a state, with their row numbers. The state stands in the statement, so that the index
+/// of those that are listed often is used.
+pub(super) fn in_state(
+    connection: &Connection,
+    wanted: EffectState,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<(u64, Effect)>> {
+    let sql = format!(
+        concat!(
+            "SELECT ",
+            columns!(),
+            ", seq FROM outbox WHERE state = {} AND seq > ?1 ORDER BY seq LIMIT ?2"
+        ),
+        code(wanted)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let numbered = |row: &Row<'_>| Ok((uint(row.get("seq")?), effect(row)?));
+    statement.query_map((int(after), int(limit as u64)), numbered)?.collect()
+}
+
+/// What waits, for one connector or for all.
+pub(super) fn counts(
+    connection: &Connection,
+    connector: Option<&str>,
+) -> rusqlite::Result<OutboxCounts> {
+    let sql = "SELECT created_ms FROM outbox WHERE state = 0 AND (?1 IS NULL OR connector = ?1) \
+               ORDER BY seq LIMIT 1";
+    let mut statement = connection.prepare_cached(sql)?;
+    let oldest: Option<i64> = statement.query_row([connector], |row| row.get(0)).optional()?;
+    Ok(OutboxCounts {
+        pending: count(connection, EffectState::Pending, connector)?,
+        dead: count(connection, EffectState::Dead, connector)?,
+        oldest_pending_ms: oldest.map(uint),
+    })
+}
+
+/// On how many items effects of a case were carried out.
+pub(super) fn case_counts(
+    connection: &Connection,
+    subject: [u8; 32],
+    undo: &str,
+) -> rusqlite::Result<CaseCounts> {
+    let sql = "SELECT count(DISTINCT iif(action <> ?2, item, NULL)), \
+               count(DISTINCT iif(action = ?2, item, NULL)) \
+               FROM outbox WHERE subject = ?1 AND state = 1";
+    connection.prepare_cached(sql)?.query_row((subject, undo), |row| {
+        Ok(CaseCounts { removed: uint(row.get(0)?), restored: uint(row.get(1)?) })
+    })
+}
+
+/// Items that a case has effects on.
+pub(super) fn items_of_case(
+    connection: &Connection,
+    subject: [u8; 32],
+    after: &str,
+    limit: usize,
+) -> rusqlite::Result<Vec<String>> {
+    let sql = "SELECT DISTINCT item FROM outbox WHERE subject = ?1 AND item > ?2 \
+               ORDER BY item LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map((subject, after, int(limit as u64)), |row| row.get(0))?.collect()
 }
 
 /// Effects of a case.
@@ -85,9 +166,17 @@ pub(super) fn of_case(connection: &Connection, subject: [u8; 32]) -> rusqlite::R
 
 /// Effects on an item.
 pub(super) fn of_item(connection: &Connection, item: &str) -> rusqlite::Result<Vec<Effect>> {
-    let sql =
-        concat!("SELECT ", columns!(), " FROM outbox WHERE item = ?1 ORDER BY created_ms, seq");
+    let sql = concat!("SELECT ", columns!(), " FROM outbox WHERE item = ?1 ORDER BY seq");
     connection.prepare_cached(sql)?.query_map([item], effect)?.collect()
+}
+
+/// Effects on some items.
+pub(super) fn of_items(connection: &Connection, items: &[String]) -> rusqlite::Result<Vec<Effect>> {
+    let mut effects = Vec::new();
+    for item in items {
+        effects.extend(of_item(connection, item)?);
+    }
+    Ok(effects)
 }
 
 /// Subjects that have effects.
@@ -96,10 +185,17 @@ pub(super) fn cases(connection: &Connection) -> rusqlite::Result<Vec<[u8; 32]>> 
     connection.prepare_cached(sql)?.query_map([], |row| row.get(0))?.collect()
 }
 
-/// Pending and given-up effects.
-pub(super) fn count(connection: &Connection, state: EffectState) -> rusqlite::Result<u64> {
-    let sql = "SELECT count(*) FROM outbox WHERE state = ?1";
-    let count: i64 = connection.prepare_cached(sql)?.query_row([code(state)], |row| row.get(0))?;
+fn count(
+    connection: &Connection,
+    state: EffectState,
+    connector: Option<&str>,
+) -> rusqlite::Result<u64> {
+    let sql = format!(
+        "SELECT count(*) FROM outbox WHERE state = {} AND (?1 IS NULL OR connector = ?1)",
+        code(state)
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let count: i64 = statement.query_row([connector], |row| row.get(0))?;
     Ok(uint(count))
 }
 
@@ -118,6 +214,8 @@ fn effect(row: &Row<'_>) -> rusqlite::Result<Effect> {
         attempts: row.get(10)?,
         state: state(row.get(11)?)?,
         note: row.get(12)?,
+        record: row.get(13)?,
+        reversible: row.get(14)?,
     })
 }
 
@@ -127,6 +225,7 @@ fn code(state: EffectState) -> i64 {
         EffectState::Done => 1,
         EffectState::Dead => 2,
         EffectState::Cancelled => 3,
+        EffectState::Dropped => 4,
     }
 }
 
@@ -136,6 +235,7 @@ fn state(code: i64) -> rusqlite::Result<EffectState> {
         1 => Ok(EffectState::Done),
         2 => Ok(EffectState::Dead),
         3 => Ok(EffectState::Cancelled),
+        4 => Ok(EffectState::Dropped),
         _ => Err(rusqlite::Error::IntegralValueOutOfRange(11, code)),
     }
 }

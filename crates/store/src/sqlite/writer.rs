@@ -220,6 +220,9 @@ impl Writer {
         for effect in &batch.effects {
             outbox::insert(&self.connection, effect).map_err(StoreError::from)?;
         }
+        for settled in &batch.settlements {
+            outbox::settle(&self.connection, settled).map_err(StoreError::from)?;
+        }
         let Some(append) = &batch.append else { return Ok(()) };
         let known = self.edges.get(&append.log);
         let frontier = known.map(|edge| edge.frontier.clone()).unwrap_or_default();

@@ -38,7 +38,7 @@ pub(crate) async fn judge(directory: &Path, acknowledged: &Acknowledged) -> Resu
         judge_log(&store, &Author::new(name), head.size).await?;
     }
     let commits = store.rows(writing::COMMITS, b"", usize::MAX).await.unwrap();
-    let effects = store.effects_due(u64::MAX, usize::MAX).await.unwrap();
+    let effects = store.effects_due("webhook", u64::MAX, usize::MAX).await.unwrap();
     let entries = heads.iter().map(|head| head.size).sum();
     if commits.len() != effects.len() {
         return Err(format!("{} rows, {} effects", commits.len(), effects.len()));

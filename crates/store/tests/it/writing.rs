@@ -48,8 +48,10 @@ pub(crate) fn batch(author: &mut Author, random: &mut Random) -> Batch {
         item: author.log().to_string(),
         action: "remove".to_owned(),
         subject: [1; 32],
+        record: [1; 32],
         round: 0,
         priority: 1,
+        reversible: true,
         detail: Vec::new(),
         created_ms: author.size(),
         due_ms: 0,
@@ -58,5 +60,5 @@ pub(crate) fn batch(author: &mut Author, random: &mut Random) -> Batch {
         note: String::new(),
     };
     let rows = vec![Row { table: COMMITS, key, value: Some(vec![1]) }];
-    Batch { append, rows, effects: vec![effect] }
+    Batch { append, rows, effects: vec![effect], ..Batch::default() }
 }

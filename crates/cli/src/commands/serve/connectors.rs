@@ -10,7 +10,7 @@ use watchfire_api::outbound::Outbound;
 use watchfire_connector::{
     json_api::Token, ozone, routed::Routed, standard_webhook::SigningKey, synapse, webhook,
 };
-use watchfire_node::{clock::Clock, connector::Connector};
+use watchfire_node::{budget::Budget, clock::Clock, connector::Connector};
 
 use crate::{
     config::{self, Config},
@@ -53,6 +53,14 @@ pub(super) fn connectors(
         connectors.insert(PLATFORM.to_owned(), Arc::new(routed));
     }
     Ok(connectors)
+}
+
+/// What they may be asked. Effects are queued for all of them as one, so the webhook's budget bounds
+/// them all.
+pub(super) fn budgets(config: &Config) -> BTreeMap<String, Budget> {
+    let budget = config.webhook.as_ref().map(config::Webhook::budget);
+    let names = [PLATFORM, WEBHOOK].into_iter();
+    budget.iter().flat_map(|budget| names.clone().map(|name| (name.to_owned(), *budget))).collect()
 }
 
 /// What all connectors are built with.

@@ -1,0 +1,347 @@
+//! The part of a node that decides and carries out, with time in the hands of a test: known sets,
+//! held items, outbox, desk log, and a platform that can fail.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use watchfire_node::{
+    budget::Budget,
+    cases::{Place, SignalSet},
+    clock::Clock,
+    connector::{Answer, Connector, ConnectorError, Order, Visibility},
+    deliver::Deliverer,
+    desk::{Desk, Line, Stamp, desk_origin},
+    enforce::{Consequences, Enforcer},
+    events::Events,
+    hold::{RESTORE, Ruling},
+    judge::Judge,
+    known::Known,
+    outcomes::Outcomes,
+    policy::Policy,
+    raise::alert_draft,
+    rulings::{Ruled, Rulings},
+    seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup},
+    sequence::Sequencer,
+    standing::{Opinion, Rules, Stance, Standing},
+};
+use watchfire_signal::{
+    charter::SignedCharter,
+    commitment::Commitment,
+    name::{ItemId, MemberName, OrganisationName},
+    pdq::Pdq,
+    value::Signal,
+};
+use watchfire_store::{Effect, MemoryStore, Store};
+use watchfire_tlog::Frontier;
+
+use crate::coalition::{START_MS, TestRandom, alert, charter, key, name};
+
+/// Who speaks; the workshop belongs to `twitch`, which trusts `tiktok`; two organisations confirm.
+pub(crate) const SPEAKERS: [&str; 3] = ["tiktok", "reddit", "google"];
+const MEMBERS: [(&str, &str); 4] =
+    [("twitch", "amazon"), ("tiktok", "bytedance"), ("reddit", "advance"), ("google", "alphabet")];
+
+/// Follows the time of the test's runtime, which jumps ahead whenever everything waits.
+#[derive(Debug)]
+pub(crate) struct Virtual(Instant);
+
+impl Clock for Virtual {
+    fn now_ms(&self) -> u64 {
+        START_MS + u64::try_from(self.0.elapsed().as_millis()).unwrap()
+    }
+}
+
+/// How the platform takes orders.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mood {
+    Fine,
+    /// Every third order is done and its answer lost, every fifth is not even heard.
+    Flaky,
+    /// It asks to wait so many milliseconds.
+    Busy(u64),
+    Refusing,
+}
+
+/// A platform that keeps its own journal.
+pub(crate) struct Platform {
+    hidden: Mutex<BTreeSet<String>>,
+    /// Orders that changed what is visible.
+    pub(crate) journal: Mutex<Vec<Order>>,
+    pub(crate) mood: Mutex<Mood>,
+    asked: AtomicU32,
+}
+
+impl Platform {
+    pub(crate) fn is_hidden(&self, item: &str) -> bool {
+        self.hidden.lock().unwrap().contains(item)
+    }
+
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.load(Ordering::SeqCst)
+    }
+
+    fn take(&self, order: &Order, hide: bool) -> Result<Answer, ConnectorError> {
+        let number = self.asked.fetch_add(1, Ordering::SeqCst);
+        match *self.mood.lock().unwrap() {
+            Mood::Busy(ms) => return Ok(Answer::RetryAfter(ms)),
+            Mood::Refusing => return Ok(Answer::Refused("no".to_owned())),
+            Mood::Flaky if number % 5 == 4 => return Err(ConnectorError("not heard".to_owned())),
+            Mood::Flaky | Mood::Fine => {}
+        }
+        let mut hidden = self.hidden.lock().unwrap();
+        let changed =
+            if hide { hidden.insert(order.item.clone()) } else { hidden.remove(&order.item) };
+        if changed {
+            self.journal.lock().unwrap().push(order.clone());
+        }
+        if *self.mood.lock().unwrap() == Mood::Flaky && number % 3 == 2 {
+            return Err(ConnectorError("the answer was lost".to_owned()));
+        }
+        Ok(if changed { Answer::Done } else { Answer::AlreadyDone })
+    }
+}
+
+#[async_trait]
+impl Connector for Platform {
+    async fn enforce(&self, order: &Order) -> Result<Answer, ConnectorError> {
+        self.take(order, true)
+    }
+
+    async fn verify(&self, item: &str) -> Result<Visibility, ConnectorError> {
+        Ok(if self.is_hidden(item) { Visibility::Hidden } else { Visibility::Visible })
+    }
+
+    async fn undo(&self, order: &Order) -> Result<Answer, ConnectorError> {
+        self.take(order, false)
+    }
+}
+
+/// The workshop; its tasks end with it.
+pub(crate) struct Workshop {
+    pub(crate) consequences: Consequences,
+    pub(crate) desk: Desk,
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) events: Events,
+    sets: BTreeMap<usize, SignalSet>,
+    charter: SignedCharter,
+    enforcer: Enforcer,
+    next_index: u64,
+    _tasks: JoinSet<()>,
+}
+
+/// A picture that is far from those of other bytes among 0x00, 0x0f, 0x33, 0x55, 0xff.
+pub(crate) fn picture(byte: u8) -> Signal {
+    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+}
+
+impl Workshop {
+    pub(crate) async fn open(budget: Budget) -> Self {
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
+        // Tests let months pass; what is held must not grow too old by that.
+        let limits = SeenLimits { days: 10_000, ..SeenLimits::default() };
+        let setup = SeenSetup { directory: None, limits };
+        let (seen, unwritten) = Seen::load(SeenParts {
+            store: store.clone(),
+            clock: clock.clone(),
+            setup,
+            seed: [1; 32],
+            least_matched_ms: 1_000,
+        })
+        .await
+        .unwrap();
+        let policy = Policy { trust: [name("tiktok")].into(), ..Policy::default() };
+        let outbox = Arc::new(Notify::new());
+        let consequences = Consequences {
+            known: Arc::new(Known::new([1; 32], 1_000)),
+            seen: Arc::new(seen),
+            judge: Judge::new(name("twitch"), policy),
+            rulings: Arc::new(Rulings::default()),
+            store: store.clone(),
+            clock: clock.clone(),
+            connector: Some("platform".to_owned()),
+            outbox: outbox.clone(),
+        };
+        let charter = charter(&MEMBERS, 2);
+        let log = charter.charter.log_of(&name("twitch")).unwrap();
+        let random = TestRandom::new(7);
+        let own_key = Arc::new(key("twitch"));
+        let origin = desk_origin(&log).unwrap();
+        let (desk, lines) = Desk::new(origin.clone(), own_key.public(), store.clone());
+        let sequencer = Sequencer::<Line> {
+            origin,
+            key: own_key,
+            sealer: Stamp { clock: clock.clone(), random: random.clone() },
+            frontier: Frontier::new(),
+            store: store.clone(),
+            clock: clock.clone(),
+        };
+        let platform = Arc::new(Platform {
+            hidden: Mutex::default(),
+            journal: Mutex::default(),
+            mood: Mutex::new(Mood::Fine),
+            asked: AtomicU32::new(0),
+        });
+        let events = Events::new(clock.clone());
+        let connector = platform.clone() as Arc<dyn Connector>;
+        let deliverer = Deliverer {
+            store: store.clone(),
+            desk: desk.clone(),
+            consequences: consequences.clone(),
+            connectors: [("platform".to_owned(), connector)].into(),
+            budgets: [("platform".to_owned(), budget)].into(),
+            clock,
+            random,
+            events: events.clone(),
+            outcomes: Outcomes::default(),
+            outbox,
+        };
+        let enforcer = Enforcer::default();
+        let mut tasks = JoinSet::new();
+        tasks.spawn(unwritten.run());
+        tasks.spawn(sequencer.run(lines));
+        tasks.spawn(deliverer.run());
+        tasks.spawn(consequences.clone().run(enforcer.clone()));
+        Self {
+            consequences,
+            desk,
+            platform,
+            store,
+            events,
+            sets: BTreeMap::new(),
+            charter,
+            enforcer,
+            next_index: 0,
+            _tasks: tasks,
+        }
+    }
+
+    /// Holds an item of these pictures.
+    pub(crate) fn hold(&self, item: &str, pictures: &[u8]) {
+        let signals = pictures.iter().map(|byte| picture(*byte)).collect();
+        let id: ItemId = item.parse().unwrap();
+        self.consequences.seen.insert(Item { id, seen_ms: START_MS, signals });
+    }
+
+    /// Makes a set over these pictures known, of the case of another set or of its own; nobody has
+    /// an opinion yet.
+    pub(crate) fn set(&mut self, number: usize, pictures: &[u8], case: Option<usize>) {
+        let signals = pictures.iter().map(|byte| picture(*byte)).collect();
+        let new = alert(signals);
+        let body = new.alert.clone();
+        let log = self.charter.charter.log_of(&name("tiktok")).unwrap();
+        let header = alert_draft(&self.charter.charter, &log, new, None).unwrap().header;
+        let commitment = Commitment([u8::try_from(number).unwrap() + 1; 32]);
+        let subject = case.map_or(commitment, |case| self.sets[&case].subject);
+        let set = SignalSet {
+            name: commitment,
+            subject,
+            place: Place { log, index: number as u64 },
+            header,
+            alert: Some(body),
+            verified_ms: START_MS,
+            opinions: BTreeMap::new(),
+            renewals: BTreeMap::new(),
+            unreadable: false,
+            standing: Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES),
+        };
+        self.sets.insert(number, set);
+    }
+
+    /// A member says something about a set; what follows from it begins to happen.
+    pub(crate) fn say(&mut self, member: &str, number: usize, stance: Stance) {
+        self.next_index += 1;
+        let verified_ms = self.now_ms();
+        let set = self.sets.get_mut(&number).unwrap();
+        let human = stance == Stance::Positive { human: true };
+        let before = set.opinions.get(&name(member)).and_then(|before| before.stood_since_ms);
+        let stood_since_ms = before.or(human.then_some(verified_ms));
+        let opinion = Opinion { index: self.next_index, verified_ms, stance, stood_since_ms };
+        set.opinions.insert(name(member), opinion);
+        set.standing = Standing::of(&set.opinions, &set.renewals, u64::MAX, &RULES);
+        self.look(number);
+    }
+
+    /// A member stands by a set, a person having looked.
+    pub(crate) fn stand(&mut self, member: &str, number: usize) {
+        self.say(member, number, Stance::Positive { human: true });
+    }
+
+    /// A member takes its opinion back.
+    pub(crate) fn retract(&mut self, member: &str, number: usize) {
+        self.say(member, number, Stance::Withdrawn { restore: true });
+    }
+
+    fn look(&self, number: usize) {
+        let set = Arc::new(self.sets[&number].clone());
+        self.consequences.known.publish(set.clone());
+        let undo = !self.is_live(number);
+        self.enforcer.look_at(set.name, undo);
+    }
+
+    /// Whether a set takes copies down here now.
+    pub(crate) fn is_live(&self, number: usize) -> bool {
+        let now = self.now_ms();
+        self.consequences.judge.about(&self.sets[&number], now).take_down().is_some()
+    }
+
+    pub(crate) fn sets(&self) -> &BTreeMap<usize, SignalSet> {
+        &self.sets
+    }
+
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.consequences.clock.now_ms()
+    }
+
+    /// Lets time pass; the ends of terms are looked at, as the follower does.
+    pub(crate) async fn pass(&self, ms: u64) {
+        tokio::time::advance(Duration::from_millis(ms)).await;
+        self.sets.keys().for_each(|number| self.look(*number));
+    }
+
+    /// Waits until nothing is decided or carried out any more.
+    pub(crate) async fn settle(&self) {
+        loop {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            if self.store.outbox_counts(None).await.unwrap().pending == 0 {
+                return;
+            }
+        }
+    }
+
+    /// A person rules about an item, as the node's verb does but for the desk line.
+    pub(crate) async fn rule(&self, item: &str, ruling: Ruling) {
+        let item: ItemId = item.parse().unwrap();
+        self.consequences.rulings.note(&Ruled { item: item.clone(), ruling, note: None });
+        self.consequences.decide(&[item], None).await.unwrap();
+    }
+
+    pub(crate) async fn effects(&self, item: &str) -> Vec<Effect> {
+        self.store.effects_of_item(item).await.unwrap()
+    }
+
+    /// Restores that changed what is visible.
+    pub(crate) fn restores(&self) -> usize {
+        let journal = self.platform.journal.lock().unwrap();
+        journal.iter().filter(|order| order.action == RESTORE).count()
+    }
+}
+
+const RULES: Rules<'static> =
+    Rules { organisation: &organisation, confirm_quorum: 2, dispute_quorum: 2 };
+
+fn organisation(member: &MemberName) -> Option<OrganisationName> {
+    MEMBERS
+        .iter()
+        .find(|(known, _)| *known == member.as_str())
+        .map(|(_, organisation)| organisation.parse().unwrap())
+}
