@@ -128,12 +128,16 @@ impl Older {
         gaps
     }
 
-    /// Items and bytes: of their rows, and of the files.
+    /// Items and bytes: of their rows, and of their part of the files. What is gone has no part,
+    /// although a file keeps it for a while: or else more and more would have to go.
     pub(super) fn size(&self) -> (u64, u64) {
         self.segments().iter().fold((0, 0), |(items, bytes), segment| {
+            let live = segment.items.load(Ordering::Relaxed);
             let item_bytes = segment.item_bytes.load(Ordering::Relaxed);
-            let items = items + segment.items.load(Ordering::Relaxed);
-            (items, bytes + item_bytes + segment.flat.bytes())
+            let of_file = u128::from(segment.flat.bytes()) * u128::from(live)
+                / u128::from(segment.made_of.max(1));
+            let of_file = u64::try_from(of_file).unwrap_or(u64::MAX);
+            (items + live, bytes + item_bytes + of_file)
         })
     }
 

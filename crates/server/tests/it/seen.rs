@@ -36,7 +36,7 @@ async fn one_wrong_line_refuses_the_whole_body_and_is_named() {
     let client = house.client(&[Scope::Scan]).await;
     let good = lines(&[("a", 1)]);
     let misspelt = good.replace("seen_ms", "seen");
-    let not_hex = good.replace("0101", "01zz");
+    let not_hex = good.replace("\"value\":\"", "\"value\":\"zz");
     for wrong in [&misspelt[..], &not_hex[..], "[]\n", "{\n"] {
         let error = client.import_seen(format!("{good}\n{wrong}")).await.unwrap_err().to_string();
         assert!(error.contains("line 3"), "{error}");
