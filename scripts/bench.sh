@@ -16,6 +16,7 @@ measure watchfire-media bench_pdq
 measure watchfire-index bench_index --size 1000000
 measure watchfire-index bench_index --size 1000000 --data skewed
 measure watchfire-index bench_videos --videos 10000
+measure watchfire-index bench_flat
 measure watchfire-node bench_seen --dir target/bench-seen --items 10000000
 # The disk under target/, not a temporary folder that may be memory.
 measure watchfire-store commit_latency target

@@ -1,8 +1,8 @@
 //! Finds signals in a file that is read from its beginning to its end: for so many that an index in
 //! memory would cost more than it saves.
 //!
-//! A hash takes 36 bytes of disk and none of memory; a core compares a query with some hundred million
-//! of them a second, as fast as the file is copied from the page cache. Layout, numbers little-endian:
+//! A hash takes 36 bytes of disk; files are mapped, so that they are compared where they lie in the page
+//! cache, which the system takes back when it needs the memory. Layout, numbers little-endian:
 //! magic (8), counts of pictures, frames and digests (8 each), what the writer says of the file (48),
 //! SHA-256 of everything else (32); then hashes and owners of pictures, the same of frames, and keys
 //! in ascending order with their owners.
@@ -14,11 +14,11 @@
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Write},
-    os::unix::fs::FileExt,
     path::Path,
     sync::atomic::{AtomicUsize, Ordering},
 };
 
+use memmap2::{Mmap, MmapOptions};
 use sha2::{Digest, Sha256};
 use watchfire_signal::pdq::Pdq;
 
@@ -30,10 +30,8 @@ pub const ABOUT_BYTES: usize = 48;
 const HEAD_BYTES: usize = 8 + 3 * 8 + ABOUT_BYTES;
 /// Bytes before the first hash.
 const START: u64 = HEAD_BYTES as u64 + 32;
-/// Hashes read at once: 128 KiB, which stay in a core's own cache while they are compared.
-const CHUNK: usize = 4_096;
-/// Bytes read at once to check a file.
-const CHECKED: usize = 1 << 20;
+/// Bytes written at once.
+const WRITTEN: usize = 1 << 20;
 
 /// A hash as four words, in any order of bits: only distances count.
 type Words = [u64; 4];
@@ -72,7 +70,7 @@ pub struct FlatHit {
 /// A file of signals, open for reading.
 #[derive(Debug)]
 pub struct Flat {
-    file: File,
+    map: Mmap,
     pictures: u64,
     frames: u64,
     digests: u64,
@@ -103,7 +101,7 @@ impl Flat {
             Ok(())
         })?;
         let being_written = path.with_added_extension("tmp");
-        let mut out = BufWriter::with_capacity(CHECKED, File::create(&being_written)?);
+        let mut out = BufWriter::with_capacity(WRITTEN, File::create(&being_written)?);
         out.write_all(&head)?;
         out.write_all(&sum.finalize())?;
         body(&signals, |bytes| out.write_all(bytes))?;
@@ -119,34 +117,34 @@ impl Flat {
     pub fn open(path: &Path) -> io::Result<Self> {
         let damaged = |why: &str| io::Error::new(io::ErrorKind::InvalidData, why.to_owned());
         let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        let mut head = [0; HEAD_BYTES];
-        let mut sum = [0; 32];
-        if length < START {
+        if file.metadata()?.len() < START {
             return Err(damaged("the file is cut off"));
         }
-        file.read_exact_at(&mut head, 0)?;
-        file.read_exact_at(&mut sum, HEAD_BYTES as u64)?;
+        // SAFETY: a file is complete before it has its name and is never changed after, and the directory
+        // is that of one process, which deletes files but cuts none off: a mapping outlives its name.
+        let map = unsafe { MmapOptions::new().populate().map(&file)? };
+        let Some((head, rest)) = map.split_first_chunk::<HEAD_BYTES>() else {
+            return Err(damaged("the file is cut off"));
+        };
+        let Some((sum, body)) = rest.split_first_chunk::<32>() else {
+            return Err(damaged("the file is cut off"));
+        };
         if head[..8] != MAGIC {
             return Err(damaged("the file has another layout"));
+        }
+        if Sha256::new_with_prefix(head).chain_update(body).finalize()[..] != *sum {
+            return Err(damaged("the checksum differs"));
         }
         let number = |at: usize| u64::from_le_bytes(std::array::from_fn(|byte| head[at + byte]));
         let (pictures, frames, digests) = (number(8), number(16), number(24));
         let about = std::array::from_fn(|byte| head[32 + byte]);
-        let flat = Self { file, pictures, frames, digests, about };
-        if flat.expected_bytes() != Some(length) {
-            return Err(damaged("the file has another length"));
+        let length = map.len() as u64;
+        let flat = Self { map, pictures, frames, digests, about };
+        if flat.expected_bytes() == Some(length) {
+            Ok(flat)
+        } else {
+            Err(damaged("the file has another length"))
         }
-        let mut hash = Sha256::new_with_prefix(head);
-        let mut buffer = vec![0; CHECKED];
-        let mut at = START;
-        while at < length {
-            let part = usize::try_from(length - at).unwrap_or(CHECKED).min(CHECKED);
-            flat.file.read_exact_at(&mut buffer[..part], at)?;
-            hash.update(&buffer[..part]);
-            at += part as u64;
-        }
-        if hash.finalize()[..] != sum { Err(damaged("the checksum differs")) } else { Ok(flat) }
     }
 
     /// What the writer said of the file.
@@ -167,100 +165,75 @@ impl Flat {
     }
 
     /// All hashes of a section within a distance of any of the queries, in the order of the file.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn near(
-        &self,
-        section: Section,
-        queries: &[Pdq],
-        max_distance: u32,
-    ) -> io::Result<Vec<FlatHit>> {
-        let (hashes, count) = match section {
+    #[must_use]
+    pub fn near(&self, section: Section, queries: &[Pdq], max_distance: u32) -> Vec<FlatHit> {
+        let (start, count) = match section {
             Section::Pictures => (START, self.pictures),
             Section::Frames => (START + self.pictures * 36, self.frames),
         };
-        let owners = hashes + count * 32;
+        let (hashes, owners) =
+            (self.part::<32>(start, count), self.owners(start + count * 32, count));
         let queries: Vec<Words> = queries.iter().map(|query| words(&query.0)).collect();
-        let mut found = Vec::new();
-        if queries.is_empty() {
-            return Ok(found);
-        }
-        let mut buffer = vec![0; CHUNK * 32];
         let mut near = Vec::new();
-        let mut first = 0;
-        while first < count {
-            let here = usize::try_from(count - first).unwrap_or(CHUNK).min(CHUNK);
-            self.file.read_exact_at(&mut buffer[..here * 32], hashes + first * 32)?;
-            compare(buffer[..here * 32].as_chunks().0, &queries, max_distance, &mut near);
-            if !near.is_empty() {
-                let mut of = vec![0; here * 4];
-                self.file.read_exact_at(&mut of, owners + first * 4)?;
-                let of = of.as_chunks::<4>().0;
-                found.extend(near.drain(..).map(|(place, query, distance)| FlatHit {
-                    owner: u32::from_le_bytes(of[place as usize]),
-                    query,
-                    distance,
-                }));
-            }
-            first += here as u64;
+        if !queries.is_empty() {
+            compare(hashes, &queries, max_distance, &mut near);
         }
-        Ok(found)
+        let hit =
+            |(place, query, distance)| FlatHit { owner: owner(owners, place), query, distance };
+        near.into_iter().map(hit).collect()
     }
 
     /// The owners of digests with a key.
-    ///
-    /// # Errors
-    /// The disk's.
-    pub fn with_key(&self, key: u64) -> io::Result<Vec<u32>> {
-        let keys = START + (self.pictures + self.frames) * 36;
-        let owners = keys + self.digests * 8;
-        let at = |place: u64| -> io::Result<u64> {
-            let mut bytes = [0; 8];
-            self.file.read_exact_at(&mut bytes, keys + place * 8)?;
-            Ok(u64::from_le_bytes(bytes))
-        };
-        let (mut low, mut high) = (0, self.digests);
-        while low < high {
-            let middle = low.midpoint(high);
-            if at(middle)? < key { low = middle + 1 } else { high = middle }
-        }
-        let mut found = Vec::new();
-        while low < self.digests && at(low)? == key {
-            let mut owner = [0; 4];
-            self.file.read_exact_at(&mut owner, owners + low * 4)?;
-            found.push(u32::from_le_bytes(owner));
-            low += 1;
-        }
-        Ok(found)
+    #[must_use]
+    pub fn with_key(&self, key: u64) -> Vec<u32> {
+        let start = START + (self.pictures + self.frames) * 36;
+        let keys = self.part::<8>(start, self.digests);
+        let owners = self.owners(start + self.digests * 8, self.digests);
+        let first = keys.partition_point(|held| u64::from_le_bytes(*held) < key);
+        let equal = keys[first..].iter().take_while(|held| u64::from_le_bytes(**held) == key);
+        (first as u32..).zip(equal).map(|(place, _)| owner(owners, place)).collect()
     }
+
+    /// So many elements from a place on; the lengths were checked when the file was opened.
+    fn part<const BYTES: usize>(&self, start: u64, count: u64) -> &[[u8; BYTES]] {
+        let bytes = &self.map[start as usize..(start + count * BYTES as u64) as usize];
+        bytes.as_chunks().0
+    }
+
+    fn owners(&self, start: u64, count: u64) -> &[[u8; 4]] {
+        self.part::<4>(start, count)
+    }
+}
+
+fn owner(owners: &[[u8; 4]], place: u32) -> u32 {
+    u32::from_le_bytes(owners[place as usize])
 }
 
 /// Asks every file, on as many threads as there are cores; answers in the order of the files.
 ///
 /// # Errors
-/// The first error of any of them.
-pub fn ask_all<F, T>(flats: &[F], ask: impl Fn(&F) -> io::Result<T> + Sync) -> io::Result<Vec<T>>
+/// [`io::ErrorKind::Other`] where a thread has panicked.
+pub fn ask_all<F, T>(flats: &[F], ask: impl Fn(&F) -> T + Sync) -> io::Result<Vec<T>>
 where
     F: Sync,
     T: Send,
 {
     let next = AtomicUsize::new(0);
-    let work = || -> io::Result<Vec<(usize, T)>> {
+    let work = || {
         let mut answers = Vec::new();
         loop {
             let place = next.fetch_add(1, Ordering::Relaxed);
-            let Some(flat) = flats.get(place) else { return Ok(answers) };
-            answers.push((place, ask(flat)?));
+            let Some(flat) = flats.get(place) else { return answers };
+            answers.push((place, ask(flat)));
         }
     };
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
-    let mut all = std::thread::scope(|scope| {
+    let mut all: Vec<(usize, T)> = std::thread::scope(|scope| {
         let helpers: Vec<_> = (1..cores.min(flats.len())).map(|_| scope.spawn(work)).collect();
-        let mut all = work()?;
+        let mut all = work();
         for helper in helpers {
             let answers = helper.join().map_err(|_| io::Error::other("a search has panicked"))?;
-            all.extend(answers?);
+            all.extend(answers);
         }
         Ok::<_, io::Error>(all)
     })?;

@@ -353,12 +353,12 @@ impl Segment {
     }
 
     /// Rows that may match.
-    fn candidates(&self, wanted: &Wanted) -> io::Result<Vec<u64>> {
+    fn candidates(&self, wanted: &Wanted) -> Vec<u64> {
         let mut owners = HashSet::new();
-        let near = self.flat.near(Section::Pictures, &wanted.pictures, MAX_DISTANCE)?;
+        let near = self.flat.near(Section::Pictures, &wanted.pictures, MAX_DISTANCE);
         owners.extend(near.into_iter().map(|hit| hit.owner));
         let mut frames = HashMap::<(u32, u32), HashSet<u32>>::new();
-        for hit in self.flat.near(Section::Frames, &wanted.frames, MAX_DISTANCE)? {
+        for hit in self.flat.near(Section::Frames, &wanted.frames, MAX_DISTANCE) {
             let video = wanted.video_of[hit.query as usize];
             frames.entry((hit.owner, video)).or_default().insert(hit.query);
         }
@@ -366,12 +366,12 @@ impl Segment {
         let videos = frames.into_iter().filter(|(_, frames)| enough(frames));
         owners.extend(videos.map(|((owner, _), _)| owner));
         for key in &wanted.keys {
-            owners.extend(self.flat.with_key(*key)?);
+            owners.extend(self.flat.with_key(*key));
         }
         let mut rows: Vec<u64> =
             owners.into_iter().map(|owner| self.rows.after + u64::from(owner)).collect();
         rows.sort_unstable();
-        Ok(rows)
+        rows
     }
 }
 
