@@ -3,6 +3,7 @@
 mod access;
 mod banks;
 mod events;
+mod policy;
 mod review;
 
 use std::time::Duration;

@@ -12,6 +12,7 @@ mod evidence;
 mod hash;
 mod lookup;
 mod member;
+mod policy;
 mod review;
 mod scan;
 mod seen;
@@ -37,6 +38,10 @@ pub use hash::{Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
     MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,
+};
+pub use policy::{
+    BacktestRequest, BacktestStep, ExplainQuery, ExplainView, HoldView, HoldsView, PolicyApplied,
+    PolicyText, PolicyView, PromoteRequest,
 };
 pub use review::{
     DecideRequest, ReviewDecided, ReviewDecision, ReviewNext, ReviewNextRequest, ReviewPage,

@@ -16,6 +16,7 @@ mod key;
 mod log;
 mod man;
 mod match_files;
+mod policy;
 mod receiver;
 mod reference;
 mod review;
@@ -48,6 +49,7 @@ pub(crate) enum Command {
     Seen(seen::Seen),
     Alert(alert::Alert),
     Action(action::Action),
+    Policy(policy::PolicyCommand),
     Review(review::Review),
     Bank(bank::Bank),
     #[command(subcommand)]
@@ -76,6 +78,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Seen(seen) => seen::run(&seen, output),
         Command::Alert(alert) => alert::run(&alert, output),
         Command::Action(action) => action::run(&action, output),
+        Command::Policy(policy) => policy::run(&policy, output),
         Command::Review(review) => review::run(&review, output),
         Command::Bank(bank) => bank::run(&bank, output),
         Command::Log(log) => log::run(&log, output),

@@ -13,6 +13,10 @@ use std::{
 
 use watchfire_node::{
     clock::{Clock, SystemClock},
+    desk::Desk,
+    events::Events,
+    facts::KeptFacts,
+    holds::Holds,
     judge::Judge,
     known::Known,
     policy::Policy,
@@ -23,7 +27,8 @@ use watchfire_signal::{
     pdq::{MAX_DISTANCE, Pdq},
     value::Signal,
 };
-use watchfire_store::{SqliteOptions, SqliteStore, Store};
+use watchfire_store::{MemoryStore, SqliteOptions, SqliteStore, Store};
+use watchfire_tlog::{Origin, OwnKey};
 
 /// Items brought at once.
 const BATCH: u64 = 10_000;
@@ -96,13 +101,22 @@ async fn search(seen: &Seen, pdq: Pdq) -> Result<(f64, Vec<String>), Box<dyn Err
 
 /// Scans as fast as it can on two tasks, until all of it is durable; scans a second.
 async fn scan(seen: &Arc<Seen>, clock: &Arc<dyn Clock>, from: u64, seconds: u64) -> f64 {
+    // Nothing is known, so nothing is decided or held: these stay empty.
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let judge = Judge::new("bench".parse().unwrap_or_else(|_| unreachable!()), Policy::default());
+    let (facts, _unwritten) = KeptFacts::new(store.clone());
+    let origin = Origin::new("bench/desk").unwrap_or_else(|_| unreachable!());
+    let (desk, _lines) = Desk::new(origin, OwnKey::from_seed(&[1; 32]).public(), store.clone());
+    let holds = Holds::load(judge.clone(), store, desk, Events::new(clock.clone())).await;
     let scanner = Scanner {
         review: None,
         banks: None,
         known: Arc::new(Known::new([1; 32], 1_000)),
         seen: seen.clone(),
-        judge: Judge::new("bench".parse().unwrap_or_else(|_| unreachable!()), Policy::default()),
+        judge,
         clock: clock.clone(),
+        facts,
+        holds: holds.unwrap_or_else(|_| unreachable!()),
     };
     let begun = Instant::now();
     let tasks = (0..2u64).map(|task| {

@@ -20,6 +20,7 @@ use crate::{
     cases::SignalSet,
     clock::Clock,
     hold::{self, History, Judged, TakeDown, Want},
+    holds::Holds,
     judge::Judge,
     known::{Known, Match},
     policy::Decision,
@@ -84,6 +85,8 @@ pub struct Consequences {
     pub judge: Judge,
     /// What persons say.
     pub rulings: Arc<Rulings>,
+    /// What waits for a person.
+    pub holds: Holds,
     /// Where effects begin.
     pub store: Arc<dyn Store>,
     /// The node's clock.
@@ -121,7 +124,13 @@ impl Consequences {
             return Ok(());
         };
         // A rule may ask how a copy matches, so every case that is alive is compared with the copies.
-        let over = matches!(set.state(self.clock.now_ms()), State::Retracted | State::Lapsed);
+        let now = self.clock.now_ms();
+        let over = matches!(set.state(now), State::Retracted | State::Lapsed);
+        if self.judge.about(&set, now).take_down().is_some() {
+            // What would pass a limit is held from here on: `wanted` asks for it item by item.
+            let before = self.store.items_of_case(set.subject.0, "", 1).await?;
+            self.holds.admit(&set, !before.is_empty(), &self.seen, now).await?;
+        }
         if !over {
             let signals = set.alert.as_ref().map_or(&[][..], |alert| &alert.signals);
             let mut copies = self.seen.search(signals).await?;
@@ -205,6 +214,11 @@ impl Consequences {
 
     fn judged(&self, item: &ItemId, set: Arc<SignalSet>, decision: Decision) -> Judged {
         let human = self.judge.human(Some(item), &set.subject);
+        // A case that passes a limit takes nothing down until a person has released it.
+        let decision = match self.holds.why(&set.subject) {
+            Some(why) => decision.hold(why),
+            None => decision,
+        };
         Judged { set, decision, cleared: human.is_some_and(|human| !human.harmful) }
     }
 

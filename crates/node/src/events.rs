@@ -14,7 +14,7 @@ use watchfire_signal::{
     name::{LogName, MemberName},
 };
 
-use crate::standing::State;
+use crate::{policy::Held, standing::State};
 
 /// Events kept for watchers that come back (`Last-Event-ID`).
 pub const MEMORY: usize = 4_096;
@@ -68,6 +68,17 @@ pub enum Event {
         waiting: u64,
         /// What it may be asked.
         orders_a_minute: u32,
+    },
+    /// A take-down waits for a person: it would pass a limit of the policy.
+    Held {
+        /// The case.
+        case: Commitment,
+        /// The record whose signals matched.
+        record: Commitment,
+        /// The limit.
+        why: Held,
+        /// Copies that would have gone.
+        copies: u64,
     },
     /// Another member told up to where logs are effective there.
     Receipt {

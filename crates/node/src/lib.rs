@@ -6,7 +6,9 @@
 
 pub mod access;
 pub mod audit;
+pub mod backtest;
 pub mod banks;
+pub mod breaker;
 pub mod budget;
 pub mod cases;
 pub mod charter;
@@ -17,9 +19,11 @@ pub mod desk;
 pub mod enforce;
 pub mod events;
 pub mod evidence;
+pub mod facts;
 pub mod fetch;
 pub mod follow;
 pub mod hold;
+pub mod holds;
 pub mod judge;
 pub mod known;
 pub mod near;
@@ -28,6 +32,7 @@ pub mod outcomes;
 pub mod peer;
 pub mod people;
 pub mod place;
+pub mod policies;
 pub mod policy;
 pub mod publish;
 pub mod raise;
@@ -46,4 +51,4 @@ mod waiting;
 
 pub use watchfire_store::{Effect, EffectState, StoreError};
 
-pub use node::{AlertView, Node, Readiness, Setup, StartError, action};
+pub use node::{AlertView, Node, PromoteError, Readiness, Setup, StartError, action};

@@ -1,6 +1,7 @@
 //! A member's node: its parts, and the verbs that others call.
 
 pub mod action;
+mod policy;
 mod start;
 
 use std::{
@@ -32,8 +33,11 @@ use crate::{
     enforce::{Consequences, Enforcer},
     events::Events,
     evidence,
+    facts::KeptFacts,
+    holds::Holds,
     judge::Judge,
     known::{Known, Match},
+    policies::Policies,
     policy::{ItemFacts, Policy},
     publish::{AnswerKey, PublishError, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
@@ -46,6 +50,7 @@ use crate::{
     standing::State,
 };
 
+pub use policy::PromoteError;
 pub use start::{Setup, StartError};
 
 /// How long a caller waits for its own statement to be folded, so that the answer can name the
@@ -84,6 +89,9 @@ pub struct Node {
     access: Arc<Access>,
     review: Review,
     banks: Arc<Banks>,
+    policies: Policies,
+    facts: KeptFacts,
+    holds: Holds,
     events: Events,
     receipts: Receipts,
     readiness: watch::Sender<Readiness>,
@@ -112,6 +120,7 @@ impl Node {
         if let Err(error) = self.access.flush().await {
             tracing::warn!(%error, "the last use of keys was not written down");
         }
+        self.facts.flush().await;
         self.stop.cancel();
         self.tasks.close();
         if tokio::time::timeout(STOP_WAIT, self.tasks.wait()).await.is_err() {

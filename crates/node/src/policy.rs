@@ -6,13 +6,27 @@
 
 mod action;
 mod cap;
+mod case;
+mod check;
+mod day;
 mod decide;
 mod decision;
+mod edit;
+mod explain;
 mod facts;
 mod near_word;
 mod rule;
+mod typed;
+mod when;
 
 pub use action::{Action, Then, ThenError};
+pub use case::{Expect, TestCase, Tested};
+pub use check::{MAX_POLICY_BYTES, MAX_RULES, PolicyError};
+pub use day::Day;
 pub use decision::{Decision, Fired, Held, Verdict};
+pub(crate) use edit::promoted;
+pub use explain::{Condition, Explained, Explanation};
 pub use facts::{Fact, Facts, Human, ItemFacts, MatchKind};
-pub use rule::{Mode, Negative, Policy, Rule};
+pub use rule::{Limits, Mode, Negative, Policy, Promotion, Rule};
+pub use typed::{Declared, FactType, WhenError};
+pub use when::When;

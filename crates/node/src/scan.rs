@@ -13,10 +13,12 @@ use watchfire_signal::{
 use crate::{
     banks::{BankMatch, Banks},
     clock::Clock,
+    facts::{Decided, KeptFacts},
+    holds::Holds,
     judge::Judge,
     known::{Known, Match},
     near::Hit,
-    policy::{Action, Decision, Facts, ItemFacts, Verdict},
+    policy::{Action, Decision, Facts, ItemFacts, Policy, Verdict},
     review::{Proposal, Review},
     seen::{Item, Seen},
 };
@@ -36,6 +38,10 @@ pub struct Scanner {
     pub review: Option<Review>,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
+    /// Where decisions are kept.
+    pub facts: KeptFacts,
+    /// Cases that wait for a person.
+    pub holds: Holds,
 }
 
 /// Why a verdict is not `allow`: one matched signal set, or one content of the member's own banks.
@@ -75,7 +81,13 @@ impl Scanner {
         let item = Item { id, seen_ms: self.clock.now_ms(), signals };
         // First findable, then looked up: an alert that comes in between finds it.
         let held = self.seen.insert(item.clone());
-        let scanned = self.judge(Some(&item.id), &item.signals, &facts);
+        let policy = self.judge.policy();
+        let reasons = self.reasons(&policy, Some(&item.id), &item.signals, &facts);
+        for reason in &reasons {
+            let (facts, case) = (reason.facts.clone(), Some(reason.case));
+            self.facts.keep(Decided::new(facts, case, &reason.decision, policy.version));
+        }
+        let scanned = answer(reasons, policy.version);
         if scanned.verdict == Verdict::Review {
             self.have_reviewed(&item, &scanned).await;
         }
@@ -85,13 +97,8 @@ impl Scanner {
         } else {
             self.seen.keep(&item.id).await;
         }
-        let verdict = match scanned.verdict {
-            Verdict::Allow => "allow",
-            Verdict::Flag => "flag",
-            Verdict::Review => "review",
-            Verdict::Block => "block",
-        };
-        metrics::counter!("watchfire_scans_total", "verdict" => verdict).increment(1);
+        metrics::counter!("watchfire_scans_total", "verdict" => scanned.verdict.word())
+            .increment(1);
         scanned
     }
 
@@ -119,8 +126,31 @@ impl Scanner {
     /// Judges signals and remembers nothing.
     #[must_use]
     pub fn judge(&self, item: Option<&ItemId>, signals: &[Signal], facts: &ItemFacts) -> Scanned {
-        let now = self.clock.now_ms();
         let policy = self.judge.policy();
+        answer(self.reasons(&policy, item, signals, facts), policy.version)
+    }
+
+    /// All that policy looks at about an item, a match each.
+    #[must_use]
+    pub fn facts(
+        &self,
+        item: Option<&ItemId>,
+        signals: &[Signal],
+        facts: &ItemFacts,
+    ) -> Vec<Facts> {
+        let reasons = self.reasons(&self.judge.policy(), item, signals, facts);
+        reasons.into_iter().map(|reason| reason.facts).collect()
+    }
+
+    /// Every match that is no drill, with what policy says of it.
+    fn reasons(
+        &self,
+        policy: &Policy,
+        item: Option<&ItemId>,
+        signals: &[Signal],
+        facts: &ItemFacts,
+    ) -> Vec<Reason> {
+        let now = self.clock.now_ms();
         let own = self.banks.as_ref().map_or_else(Vec::new, |banks| banks.lookup(signals));
         let (negative, own): (Vec<_>, Vec<_>) =
             own.into_iter().partition(|found| found.bank.settings.negative);
@@ -133,15 +163,13 @@ impl Scanner {
             reason.facts = reason.facts.about(item.cloned(), facts.clone());
             reason.facts.human = self.judge.human(item, &reason.case);
             reason.decision = policy.decide(&reason.facts);
+            let held = self.holds.why(&reason.case);
+            if let Some(why) = held.filter(|_| reason.facts.human.is_none()) {
+                reason.decision = reason.decision.hold(why);
+            }
             reason
         });
-        let mut reasons =
-            decided.filter(|reason| !reason.decision.then.is_empty()).collect::<Vec<_>>();
-        reasons.sort_by_key(|reason| std::cmp::Reverse(reason.decision.verdict()));
-        let all = reasons.iter().map(|reason| reason.decision.clone());
-        let decision = all.reduce(Decision::and).unwrap_or_default();
-        let verdict = decision.verdict();
-        Scanned { verdict, decision, reasons, policy_version: policy.version }
+        decided.collect()
     }
 
     /// A match with a case, not yet decided about.
@@ -179,4 +207,13 @@ fn of_bank(found: BankMatch, negatives: &BTreeSet<BankName>, now_ms: u64) -> Rea
         bank: Some(found),
         decision: Decision::default(),
     }
+}
+
+/// The answer from all matches: those that lead to something are its reasons.
+fn answer(mut reasons: Vec<Reason>, policy_version: u32) -> Scanned {
+    reasons.retain(|reason| !reason.decision.then.is_empty());
+    reasons.sort_by_key(|reason| std::cmp::Reverse(reason.decision.verdict()));
+    let all = reasons.iter().map(|reason| reason.decision.clone());
+    let decision = all.reduce(Decision::and).unwrap_or_default();
+    Scanned { verdict: decision.verdict(), decision, reasons, policy_version }
 }

@@ -53,6 +53,12 @@ doors! {
     Reviewing: Review;
     /// Reading what was said and done.
     Reading: Curate Review Audit;
+    /// Changing the policy.
+    Ruling: Admin;
+    /// Seeing the policy, and why things are decided as they are.
+    Seeing: Admin Review Audit;
+    /// Releasing what a limit of the policy holds.
+    Releasing: Admin Review;
     /// Reading numbers about the node.
     Measuring: Audit;
     /// Reading what was done at home.

@@ -17,6 +17,7 @@ mod log;
 mod lookup;
 mod matches;
 mod members;
+mod policy;
 mod review;
 mod scan;
 mod seen;
@@ -83,6 +84,14 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
     components.add_security_scheme("key", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     let openapi = OpenApiBuilder::new().info(info).components(Some(components)).build();
     OpenApiRouter::with_openapi(openapi)
+        .merge(content())
+        .merge(people())
+        .merge(members_and_health())
+}
+
+/// What programs of the platform ask and tell.
+fn content() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new()
         .routes(routes!(scan::scan))
         .routes(routes!(hash::hash))
         .routes(routes!(lookup::lookup))
@@ -93,6 +102,18 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(answers::retract))
         .routes(routes!(events::watch))
         .routes(routes!(members::members))
+        .routes(routes!(actions::actions))
+        .routes(routes!(seen::import))
+        .routes(routes!(actions::retry))
+        .routes(routes!(actions::drop_effect))
+        .routes(routes!(actions::restore))
+        .routes(routes!(actions::keep))
+        .routes(routes!(seen::forget))
+}
+
+/// What people of this member do: review, banks, policy, and who may do what.
+fn people() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new()
         .routes(routes!(review::queues))
         .routes(routes!(review::list))
         .routes(routes!(review::next))
@@ -102,13 +123,6 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(review::release))
         .routes(routes!(review::decide))
         .routes(routes!(review::undo))
-        .routes(routes!(actions::actions))
-        .routes(routes!(seen::import))
-        .routes(routes!(actions::retry))
-        .routes(routes!(actions::drop_effect))
-        .routes(routes!(actions::restore))
-        .routes(routes!(actions::keep))
-        .routes(routes!(seen::forget))
         .routes(routes!(keys::list, keys::make))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
@@ -125,6 +139,17 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(banks::show, banks::change, banks::delete))
         .routes(routes!(bank_contents::list, bank_contents::add))
         .routes(routes!(bank_contents::show, bank_contents::change, bank_contents::remove))
+        .routes(routes!(policy::show, policy::apply))
+        .routes(routes!(policy::backtest))
+        .routes(routes!(policy::promote))
+        .routes(routes!(policy::explain))
+        .routes(routes!(policy::holds))
+        .routes(routes!(policy::release))
+}
+
+/// What members and auditors read of logs, and how the node is.
+fn members_and_health() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new()
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
         .routes(routes!(log::entries))

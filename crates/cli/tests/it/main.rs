@@ -9,6 +9,7 @@ mod crash;
 mod demo;
 mod hash;
 mod nodes;
+mod policy;
 mod program;
 mod reference;
 mod services;

@@ -32,14 +32,17 @@ use crate::{
     desk::{Desk, Line, Lines, Stamp, desk_origin},
     enforce::{Consequences, Enforcer},
     events::Events,
+    facts::{self, KeptFacts},
     fetch::{FILLED, Fetcher, Holes},
     follow::Follower,
+    holds::Holds,
     judge::Judge,
     known::Known,
     outcomes::{Outcomes, Teller},
     peer::Peer,
     people::People,
     place::Place,
+    policies::{self, Policies},
     policy::Policy,
     publish::{Letterhead, Publisher, Statements},
     receipts::Receipts,
@@ -65,7 +68,7 @@ pub struct Setup {
     pub key: Arc<OwnKey>,
     /// The coalition's constitution.
     pub charter: SignedCharter,
-    /// Our rules.
+    /// Our rules until a policy file was applied.
     pub policy: Policy,
     /// Where data lives.
     pub store: Arc<dyn Store>,
@@ -103,6 +106,9 @@ pub enum StartError {
     /// A key that was made before the first start could not be told to the desk log.
     #[error("the desk log: {0}")]
     Desk(#[from] KeyError),
+    /// The policy of the configuration is wrong.
+    #[error("policy: {0}")]
+    Policy(String),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -117,12 +123,20 @@ struct Home {
     access: Arc<Access>,
     review: Review,
     proposals: Proposals,
+    facts: KeptFacts,
+    undecided: facts::Unwritten,
+    holds: Holds,
 }
 
 impl Home {
-    async fn open(setup: &Setup, log: &LogName) -> Result<Self, StartError> {
+    /// By the newest policy that was applied, or that of the configuration.
+    async fn open(setup: &Setup, log: &LogName, events: &Events) -> Result<Self, StartError> {
+        let store = || setup.store.clone();
+        setup.policy.check().map_err(StartError::Policy)?;
+        let policy = policies::newest(&*setup.store).await?;
+        let policy = policy.unwrap_or_else(|| setup.policy.clone());
         let people = Arc::new(People::load(&*setup.store).await?);
-        let judge = Judge::new(setup.me.clone(), setup.policy.clone()).heeding(people.clone());
+        let judge = Judge::new(setup.me.clone(), policy).heeding(people.clone());
         let origin = desk_origin(log).map_err(StartError::Name)?;
         let (desk, lines) = Desk::new(origin, setup.key.public(), setup.store.clone());
         let enforcer = Enforcer::default();
@@ -136,7 +150,60 @@ impl Home {
         .await?;
         let (clock, random) = (setup.clock.clone(), setup.random.clone());
         let access = Access::load(setup.store.clone(), desk.clone(), clock, random).await?;
-        Ok(Self { judge, enforcer, desk, lines, access, review, proposals })
+        let (facts, undecided) = KeptFacts::new(store());
+        let holds = Holds::load(judge.clone(), store(), desk.clone(), events.clone()).await?;
+        Ok(Self {
+            judge,
+            enforcer,
+            desk,
+            lines,
+            access,
+            review,
+            proposals,
+            facts,
+            undecided,
+            holds,
+        })
+    }
+
+    /// What acts on copies by these rules.
+    async fn consequences(
+        &self,
+        setup: &Setup,
+        known: &Arc<Known>,
+        seen: &Arc<Seen>,
+    ) -> Result<Consequences, StoreError> {
+        Ok(Consequences {
+            known: known.clone(),
+            seen: seen.clone(),
+            judge: self.judge.clone(),
+            rulings: Arc::new(Rulings::load(&setup.store).await?),
+            holds: self.holds.clone(),
+            store: setup.store.clone(),
+            clock: setup.clock.clone(),
+            connector: setup.remover.clone(),
+            outbox: Arc::new(Notify::new()),
+        })
+    }
+
+    /// What scans items by these rules.
+    fn scanner(
+        &self,
+        known: &Arc<Known>,
+        banks: &Arc<Banks>,
+        seen: &Arc<Seen>,
+        clock: &Arc<dyn Clock>,
+    ) -> Scanner {
+        Scanner {
+            known: known.clone(),
+            banks: Some(banks.clone()),
+            seen: seen.clone(),
+            judge: self.judge.clone(),
+            review: Some(self.review.clone()),
+            clock: clock.clone(),
+            facts: self.facts.clone(),
+            holds: self.holds.clone(),
+        }
     }
 }
 
@@ -161,28 +228,10 @@ impl Node {
         let least = charter.least_min_matched_ms;
         let known = Arc::new(Known::new(seed(&*setup.random), least));
         let (seen, unwritten) = seen(&setup, least).await?;
-        let home = Home::open(&setup, &log).await?;
+        let home = Home::open(&setup, &log, &events).await?;
         let banks = Arc::new(banks(&setup, &home.desk, least).await?);
-        let scanner = Scanner {
-            known: known.clone(),
-            banks: Some(banks.clone()),
-            seen: seen.clone(),
-            judge: home.judge.clone(),
-            review: Some(home.review.clone()),
-            clock: setup.clock.clone(),
-        };
-        let rulings = Arc::new(Rulings::load(&setup.store).await?);
-        let outbox = Arc::new(Notify::new());
-        let consequences = Consequences {
-            known: known.clone(),
-            seen: seen.clone(),
-            judge: home.judge.clone(),
-            rulings,
-            store: setup.store.clone(),
-            clock: setup.clock.clone(),
-            connector: setup.remover.clone(),
-            outbox,
-        };
+        let scanner = home.scanner(&known, &banks, &seen, &setup.clock);
+        let consequences = home.consequences(&setup, &known, &seen).await?;
         let (publisher, drafts) = Publisher::new();
         let node = Arc::new(Self {
             me: setup.me.clone(),
@@ -195,8 +244,11 @@ impl Node {
             copies,
             known,
             seen,
+            policies: Policies::new(&home.judge, &home.desk, &setup.store, &setup.clock),
             judge: home.judge.clone(),
             scanner,
+            facts: home.facts.clone(),
+            holds: home.holds.clone(),
             publisher,
             desk: home.desk.clone(),
             access: home.access.clone(),
@@ -222,13 +274,19 @@ impl Node {
         node.spawn(desk.run(home.lines));
         node.tell_keys().await?;
         node.spawn(home.review.run(home.proposals));
-        let outcomes = Outcomes::default();
-        node.spawn(node.deliverer(&setup, outcomes.clone()).run());
-        node.spawn(node.teller(outcomes).run());
+        node.spawn_policy(home.undecided);
+        node.spawn_outbox(&setup);
         node.spawn_peers(&setup.peers, own.address.is_none());
         let sequencer = node.clone().sign_when_safe(setup, drafts);
         node.spawn(sequencer);
         Ok(node)
+    }
+
+    /// Carries out what is in the outbox, and tells the coalition how much was done.
+    fn spawn_outbox(&self, setup: &Setup) {
+        let outcomes = Outcomes::default();
+        self.spawn(self.deliverer(setup, outcomes.clone()).run());
+        self.spawn(self.teller(outcomes).run());
     }
 
     fn follower(&self, enforcer: Enforcer, holes: Holes) -> Follower {
@@ -257,6 +315,19 @@ impl Node {
             random: self.random.clone(),
             filled,
         }
+    }
+
+    /// Keeps decisions as facts, and looks again at what is held when the policy changes.
+    fn spawn_policy(&self, undecided: facts::Unwritten) {
+        let writer = facts::Writer {
+            desk: self.desk.clone(),
+            store: self.store.clone(),
+            judge: self.judge.clone(),
+            clock: self.clock.clone(),
+        };
+        self.spawn(writer.run(undecided));
+        let policies = self.policies.clone();
+        self.spawn(policies.look_again(self.known.clone(), self.enforcer.clone()));
     }
 
     fn deliverer(&self, setup: &Setup, outcomes: Outcomes) -> Deliverer {

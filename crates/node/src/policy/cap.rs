@@ -18,6 +18,18 @@ pub(super) enum Cap {
     Everything,
 }
 
+impl Cap {
+    /// The word in explanations.
+    pub(super) fn word(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Review => "review",
+            Self::Reversible => "reversible",
+            Self::Everything => "everything",
+        }
+    }
+}
+
 impl Facts {
     /// The state that counts for this member, and the cap that goes with it.
     pub(super) fn standing_here(&self, policy: &Policy) -> (Option<State>, Cap) {

@@ -27,9 +27,8 @@ impl Policy {
         if cap == Cap::Nothing || (human.is_none() && self.is_suppressed(facts)) {
             return Decision::default();
         }
-        let labels = human.and_then(|human| human.label.as_ref());
-        let labels = labels.map_or(&facts.labels[..], slice::from_ref);
-        let mut decision = self.apply_rules(facts, state, labels);
+        let seen = Seen::of(facts, state);
+        let mut decision = self.apply_rules(&seen);
         match cap {
             Cap::Nothing | Cap::Review => soften(&mut decision.then, Action::Review),
             Cap::Reversible => decision.reversible = true,
@@ -43,7 +42,7 @@ impl Policy {
                 decision.then.actions.insert(Action::Hide);
             }
         }
-        if facts.label_only(labels) {
+        if facts.label_only(seen.labels) {
             decision.then.actions.remove(&Action::Review);
             soften(&mut decision.then, Action::Label);
         }
@@ -51,7 +50,7 @@ impl Policy {
     }
 
     /// Whether a negative bank speaks against the match.
-    fn is_suppressed(&self, facts: &Facts) -> bool {
+    pub(super) fn is_suppressed(&self, facts: &Facts) -> bool {
         let speaks = |negative: &&Negative| facts.negatives.contains(&negative.bank);
         self.negatives.iter().filter(speaks).any(|negative| match (&facts.bank, &facts.source) {
             (Some(bank), _) => negative.banks.contains(bank),
@@ -60,10 +59,10 @@ impl Policy {
         })
     }
 
-    fn apply_rules(&self, facts: &Facts, state: Option<State>, labels: &[Label]) -> Decision {
+    fn apply_rules(&self, seen: &Seen<'_>) -> Decision {
         let mut decision = Decision::default();
         let evaluated = self.rules.iter().filter(|rule| rule.mode != Mode::Draft);
-        for rule in evaluated.filter(|rule| rule.fits(facts, state, labels)) {
+        for rule in evaluated.filter(|rule| rule.fits(seen)) {
             decision.rules.push(fired(&rule.id, rule.mode));
             if rule.mode == Mode::Live {
                 decision.then.add(&rule.then);
@@ -83,19 +82,71 @@ fn fired(id: &str, mode: Mode) -> Fired {
     Fired { id: id.into(), mode }
 }
 
+/// What the rules of one decision look at.
+pub(super) struct Seen<'a> {
+    pub(super) facts: &'a Facts,
+    pub(super) state: Option<State>,
+    pub(super) labels: &'a [Label],
+}
+
+impl<'a> Seen<'a> {
+    /// The facts as rules see them: a person's label stands for those of the alert.
+    pub(super) fn of(facts: &'a Facts, state: Option<State>) -> Self {
+        let labels = facts.human.as_ref().and_then(|human| human.label.as_ref());
+        Self { facts, state, labels: labels.map_or(&facts.labels[..], slice::from_ref) }
+    }
+}
+
+/// The conditions of a rule; what is not known does not fit, what a rule leaves out does.
 impl Rule {
-    /// Whether it speaks of a match; what is not known does not fit.
-    fn fits(&self, facts: &Facts, state: Option<State>, labels: &[Label]) -> bool {
-        let known = |fact: Option<u32>, fits: &dyn Fn(u32) -> bool| fact.is_some_and(fits);
-        let labelled = || labels.iter().any(|l| self.label.iter().any(|fits| fits.matches(l)));
-        facts.severity >= self.min_severity
-            && (self.label.is_empty() || labelled())
-            && (self.state.is_empty() || state.is_some_and(|state| self.state.contains(&state)))
-            && (self.bank.is_empty() || facts.bank.as_ref().is_some_and(|b| self.bank.contains(b)))
-            && self.min_confirmations.is_none_or(|least| facts.confirmations >= least)
-            && self.kind.is_none_or(|kind| facts.kind == Some(kind))
-            && self.max_distance.is_none_or(|most| known(facts.distance, &|bits| bits <= most))
-            && self.min_matched_ms.is_none_or(|least| known(facts.matched_ms, &|ms| ms >= least))
-            && self.rolls_out_to(facts.item.as_ref())
+    /// Whether it speaks of a match; the cheap conditions first.
+    fn fits(&self, seen: &Seen<'_>) -> bool {
+        self.fits_severity(seen)
+            && self.fits_state(seen)
+            && self.fits_label(seen)
+            && self.fits_bank(seen)
+            && self.fits_confirmations(seen)
+            && self.fits_kind(seen)
+            && self.fits_distance(seen)
+            && self.fits_matched(seen)
+            && self.expires.is_none_or(|day| !day.is_over(seen.facts.at_ms))
+            && self.rolls_out_to(seen.facts.item.as_ref())
+            && self.when.as_ref().is_none_or(|when| when.get_ref().holds(seen.facts) == Some(true))
+    }
+
+    pub(super) fn fits_severity(&self, seen: &Seen<'_>) -> bool {
+        seen.facts.severity >= self.min_severity
+    }
+
+    pub(super) fn fits_label(&self, seen: &Seen<'_>) -> bool {
+        let any = |label: &Label| self.label.iter().any(|pattern| pattern.matches(label));
+        self.label.is_empty() || seen.labels.iter().any(any)
+    }
+
+    pub(super) fn fits_state(&self, seen: &Seen<'_>) -> bool {
+        self.state.is_empty() || seen.state.is_some_and(|state| self.state.contains(&state))
+    }
+
+    pub(super) fn fits_bank(&self, seen: &Seen<'_>) -> bool {
+        let bank = seen.facts.bank.as_ref();
+        self.bank.is_empty() || bank.is_some_and(|bank| self.bank.contains(bank))
+    }
+
+    pub(super) fn fits_confirmations(&self, seen: &Seen<'_>) -> bool {
+        self.min_confirmations.is_none_or(|least| seen.facts.confirmations >= least)
+    }
+
+    pub(super) fn fits_kind(&self, seen: &Seen<'_>) -> bool {
+        self.kind.is_none_or(|kind| seen.facts.kind == Some(kind))
+    }
+
+    pub(super) fn fits_distance(&self, seen: &Seen<'_>) -> bool {
+        let within = |most| seen.facts.distance.is_some_and(|bits| bits <= most);
+        self.max_distance.is_none_or(within)
+    }
+
+    pub(super) fn fits_matched(&self, seen: &Seen<'_>) -> bool {
+        let enough = |least| seen.facts.matched_ms.is_some_and(|ms| ms >= least);
+        self.min_matched_ms.is_none_or(enough)
     }
 }

@@ -1,5 +1,7 @@
 //! What is to be done about an item, and by which rules.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{Action, Mode, Then};
@@ -70,6 +72,25 @@ pub enum Verdict {
     Block,
 }
 
+impl Verdict {
+    /// The word in answers and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Flag => "flag",
+            Self::Review => "review",
+            Self::Block => "block",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.word())
+    }
+}
+
 impl Decision {
     /// Whether an action is to be taken.
     #[must_use]
@@ -117,11 +138,14 @@ impl Decision {
         self
     }
 
-    /// What is left of it while it waits for a person.
+    /// What is left of it while it waits for a person; what is no stricter than a review stays.
     #[must_use]
     pub fn hold(mut self, why: Held) -> Self {
+        let before = self.then.clone();
         super::cap::soften(&mut self.then, Action::Review);
-        self.held = Some(why);
+        if self.then != before {
+            self.held = Some(why);
+        }
         self
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use watchfire_signal::{
     alert::Exception,
     header::Provenance,
@@ -114,6 +114,24 @@ pub enum MatchKind {
     Near,
 }
 
+impl MatchKind {
+    /// The word in files and expressions.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Near => "near",
+        }
+    }
+}
+
+/// Labels as they were received: one of a later taxonomy is kept too.
+fn received<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Label>, D::Error> {
+    let texts = Vec::<String>::deserialize(deserializer)?;
+    let labels = texts.iter().map(|text| Label::received(text).map_err(D::Error::custom));
+    labels.collect()
+}
+
 /// What a person of this member decided about the item or its signal; it beats the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Human {
@@ -169,6 +187,7 @@ pub struct Facts {
     /// A record of an unknown version speaks of the case.
     pub unreadable: bool,
     /// The labels of the alert or bank.
+    #[serde(deserialize_with = "received")]
     pub labels: Vec<Label>,
     /// 0 to 4.
     pub severity: u8,

@@ -2,12 +2,15 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod banks;
+mod breaker;
 mod coalition;
 mod desk;
 mod faulty;
 mod fold;
 mod outbox;
+mod policies;
 mod policy;
+mod policy_file;
 mod recovery;
 mod replicate;
 mod review;

@@ -22,13 +22,14 @@ use watchfire_node::{
     enforce::{Consequences, Enforcer},
     events::Events,
     hold::{RESTORE, Ruling},
+    holds::Holds,
     judge::Judge,
     known::Known,
     outcomes::Outcomes,
     policy::Policy,
     raise::alert_draft,
     rulings::{Ruled, Rulings},
-    seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup},
+    seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup, Unwritten},
     sequence::Sequencer,
     standing::{Opinion, Rules, Stance, Standing},
 };
@@ -143,40 +144,60 @@ pub(crate) fn picture(byte: u8) -> Signal {
     Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
 }
 
+impl Platform {
+    fn fine() -> Self {
+        Self {
+            hidden: Mutex::default(),
+            journal: Mutex::default(),
+            mood: Mutex::new(Mood::Fine),
+            asked: AtomicU32::new(0),
+        }
+    }
+}
+
+/// A seen table that holds nothing yet.
+async fn empty(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> (Seen, Unwritten) {
+    // Tests let months pass; what is held must not grow too old by that.
+    let limits = SeenLimits { days: 10_000, ..SeenLimits::default() };
+    let setup = SeenSetup { directory: None, limits };
+    let parts = SeenParts {
+        store: store.clone(),
+        clock: clock.clone(),
+        setup,
+        seed: [1; 32],
+        least_matched_ms: 1_000,
+    };
+    Seen::load(parts).await.unwrap()
+}
+
 impl Workshop {
     pub(crate) async fn open(budget: Budget) -> Self {
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
-        // Tests let months pass; what is held must not grow too old by that.
-        let limits = SeenLimits { days: 10_000, ..SeenLimits::default() };
-        let setup = SeenSetup { directory: None, limits };
-        let (seen, unwritten) = Seen::load(SeenParts {
-            store: store.clone(),
-            clock: clock.clone(),
-            setup,
-            seed: [1; 32],
-            least_matched_ms: 1_000,
-        })
-        .await
-        .unwrap();
+        let (seen, unwritten) = empty(&store, &clock).await;
         let policy = Policy { trust: [name("tiktok")].into(), ..Policy::default() };
         let outbox = Arc::new(Notify::new());
-        let consequences = Consequences {
-            known: Arc::new(Known::new([1; 32], 1_000)),
-            seen: Arc::new(seen),
-            judge: Judge::new(name("twitch"), policy),
-            rulings: Arc::new(Rulings::default()),
-            store: store.clone(),
-            clock: clock.clone(),
-            connector: Some("platform".to_owned()),
-            outbox: outbox.clone(),
-        };
         let charter = charter(&MEMBERS, 2);
         let log = charter.charter.log_of(&name("twitch")).unwrap();
         let random = TestRandom::new(7);
         let own_key = Arc::new(key("twitch"));
         let origin = desk_origin(&log).unwrap();
         let (desk, lines) = Desk::new(origin.clone(), own_key.public(), store.clone());
+        let judge = Judge::new(name("twitch"), policy);
+        let events = Events::new(clock.clone());
+        let holds = Holds::load(judge.clone(), store.clone(), desk.clone(), events.clone());
+        let holds = holds.await.unwrap();
+        let consequences = Consequences {
+            known: Arc::new(Known::new([1; 32], 1_000)),
+            seen: Arc::new(seen),
+            judge,
+            holds,
+            rulings: Arc::new(Rulings::default()),
+            store: store.clone(),
+            clock: clock.clone(),
+            connector: Some("platform".to_owned()),
+            outbox: outbox.clone(),
+        };
         let sequencer = Sequencer::<Line> {
             origin,
             key: own_key,
@@ -185,13 +206,7 @@ impl Workshop {
             store: store.clone(),
             clock: clock.clone(),
         };
-        let platform = Arc::new(Platform {
-            hidden: Mutex::default(),
-            journal: Mutex::default(),
-            mood: Mutex::new(Mood::Fine),
-            asked: AtomicU32::new(0),
-        });
-        let events = Events::new(clock.clone());
+        let platform = Arc::new(Platform::fine());
         let connector = platform.clone() as Arc<dyn Connector>;
         let deliverer = Deliverer {
             store: store.clone(),

@@ -12,6 +12,7 @@ mod limits;
 mod logs;
 mod media;
 mod people;
+mod policy;
 mod seen;
 mod story;
 mod tls;

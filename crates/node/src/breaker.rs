@@ -1,0 +1,99 @@
+//! Stops this member from acting on more than is plausible: a bad source, a bad signal, a bug.
+//!
+//! **Invariant:** distinct cases are counted, never copies: one viral clip trips nothing, however many
+//! copies of it there are.
+//! **Invariant:** pure but for the times that come in; what it forgets at a restart it counts anew.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use watchfire_signal::{commitment::Commitment, name::MemberName};
+
+use crate::policy::{Held, Limits};
+
+/// A minute.
+const MINUTE_MS: u64 = 60_000;
+/// An hour.
+const HOUR_MS: u64 = 3_600_000;
+
+/// Cases that were enforced in the last hour.
+#[derive(Debug, Default)]
+pub struct Breaker {
+    all: Recent,
+    by_source: BTreeMap<MemberName, Recent>,
+}
+
+/// Distinct cases in a window, oldest first.
+#[derive(Debug, Default)]
+struct Recent {
+    order: VecDeque<(u64, Commitment)>,
+    cases: BTreeSet<Commitment>,
+}
+
+impl Recent {
+    fn forget_before(&mut self, oldest_ms: u64) {
+        while let Some(&(at, case)) = self.order.front() {
+            if at >= oldest_ms {
+                return;
+            }
+            self.order.pop_front();
+            self.cases.remove(&case);
+        }
+    }
+
+    fn admits(&self, case: &Commitment, most: u32) -> bool {
+        self.cases.contains(case) || self.cases.len() < most as usize
+    }
+
+    fn count(&mut self, case: Commitment, now_ms: u64) {
+        if self.cases.insert(case) {
+            self.order.push_back((now_ms, case));
+        }
+    }
+}
+
+impl Breaker {
+    /// Counts a case that is about to be enforced, or says which limit it would pass; then it is not
+    /// counted. A case that was admitted is admitted again for as long as it counts.
+    ///
+    /// # Errors
+    /// The limit.
+    pub fn admit(
+        &mut self,
+        case: Commitment,
+        source: &MemberName,
+        limits: &Limits,
+        now_ms: u64,
+    ) -> Result<(), Held> {
+        self.all.forget_before(now_ms.saturating_sub(MINUTE_MS));
+        self.by_source.retain(|_, recent| {
+            recent.forget_before(now_ms.saturating_sub(HOUR_MS));
+            !recent.order.is_empty()
+        });
+        if !self.all.admits(&case, limits.cases_enforced_per_minute) {
+            return Err(Held::CasesPerMinute);
+        }
+        let by_source = self.by_source.entry(source.clone()).or_default();
+        if !by_source.admits(&case, limits.cases_enforced_per_source_per_hour) {
+            return Err(Held::CasesPerSourcePerHour);
+        }
+        by_source.count(case, now_ms);
+        self.all.count(case, now_ms);
+        Ok(())
+    }
+}
+
+/// Whether a signal matches more items from before its case was first heard of than is plausible: a
+/// meme, a template, a blank frame. A CONFIRMED case is not held: others have looked.
+///
+/// # Errors
+/// [`Held::OlderMatches`]
+pub fn older(
+    copies_seen_ms: impl IntoIterator<Item = u64>,
+    first_heard_ms: u64,
+    confirmed: bool,
+    limits: &Limits,
+) -> Result<(), Held> {
+    let most = limits.older_matches_per_signal as usize;
+    let older = copies_seen_ms.into_iter().filter(|seen_ms| *seen_ms < first_heard_ms);
+    if confirmed || older.take(most + 1).count() <= most { Ok(()) } else { Err(Held::OlderMatches) }
+}
