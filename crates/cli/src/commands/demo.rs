@@ -158,7 +158,9 @@ impl Kept {
         }
         let pids: Vec<_> = self.pids.iter().map(u32::to_string).collect();
         let directory = self.directory.display();
-        lines.push(format!("Stop them with: kill {} && rm -r {directory}", pids.join(" ")));
+        // They take a moment to end, and remove files of their own meanwhile.
+        let pids = pids.join(" ");
+        lines.push(format!("Stop them with: kill {pids} && sleep 3 && rm -rf {directory}"));
         lines.join("\n")
     }
 }

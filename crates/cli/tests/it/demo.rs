@@ -134,8 +134,10 @@ fn a_kept_demo_runs_on_until_the_command_that_it_prints() {
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     // First of all what to end, whatever else is wrong.
     let stop = said.lines().find_map(|line| line.strip_prefix("Stop them with: ")).unwrap();
-    let (pids, directory) =
-        stop.strip_prefix("kill ").and_then(|rest| rest.split_once(" && rm -r ")).unwrap();
+    let (pids, directory) = stop
+        .strip_prefix("kill ")
+        .and_then(|rest| rest.split_once(" && sleep 3 && rm -rf "))
+        .unwrap();
     let pids: Vec<u64> = pids.split(' ').map(|pid| pid.parse().unwrap()).collect();
     let kept = Kept { pids, directory: directory.into() };
     assert!(output.status.success(), "{}", words(&output));
