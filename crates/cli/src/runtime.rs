@@ -4,7 +4,7 @@ use std::{future::pending, io, time::Duration};
 
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
     sync::oneshot,
 };
 
@@ -31,13 +31,33 @@ pub(crate) fn block_on<F: Future>(future: F) -> Result<F::Output, Failure> {
     Ok(start()?.block_on(future))
 }
 
-/// Waits until this process is asked to stop: SIGINT or SIGTERM.
-pub(crate) async fn stopped() -> std::io::Result<()> {
-    let mut terminated = signal(SignalKind::terminate())?;
-    tokio::select! {
-        interrupted = tokio::signal::ctrl_c() => interrupted,
-        _ = terminated.recv() => Ok(()),
+/// Asks to stop, SIGINT and SIGTERM, heeded from the moment that this is made.
+pub(crate) struct Stops {
+    interrupted: Signal,
+    terminated: Signal,
+}
+
+impl Stops {
+    /// Heeds them: made before anybody can talk to us, so that none of them ends us without a word.
+    pub(crate) fn heeded() -> io::Result<Self> {
+        let (interrupted, terminated) =
+            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        Ok(Self { interrupted, terminated })
     }
+
+    /// Waits for one.
+    pub(crate) async fn asked(mut self) {
+        tokio::select! {
+            _ = self.interrupted.recv() => {}
+            _ = self.terminated.recv() => {}
+        }
+    }
+}
+
+/// Waits until this process is asked to stop.
+pub(crate) async fn stopped() -> io::Result<()> {
+    Stops::heeded()?.asked().await;
+    Ok(())
 }
 
 /// Waits until standard input ends, if it is watched: whoever started us is gone then.

@@ -61,7 +61,7 @@ enum What {
         /// The file.
         file: PathBuf,
     },
-    /// Try the cases in a file ([[case]]).
+    /// Try the cases in a file (`[[case]]`).
     Test {
         /// The file.
         file: PathBuf,

@@ -72,6 +72,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
     let directory = Directory::new(&args.dir);
     let config = directory.config()?;
     runtime::run_node(async {
+        let stops = runtime::Stops::heeded()?;
         let (node, server, tls) = assemble(args, &directory, &config).await?;
         let running = serve(server, config.listen.addr, tls).await.or_environment("the server")?;
         let scheme = if config.listen.tls == config::Tls::Files { "https" } else { "http" };
@@ -79,7 +80,7 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
         let told = serde_json::json!({ "member": config.member, "listening": address });
         output.answer(&told, || format!("{} listens on {address}", config.member))?;
         tokio::select! {
-            signal = runtime::stopped() => signal?,
+            () = stops.asked() => {}
             () = runtime::input_ended(args.stop_with_input) => {}
         }
         tracing::info!("stopping");
