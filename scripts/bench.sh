@@ -18,5 +18,7 @@ measure watchfire-index bench_index --size 1000000 --data skewed
 measure watchfire-index bench_videos --videos 10000
 measure watchfire-index bench_flat
 measure watchfire-node bench_seen --dir target/bench-seen --items 10000000
+measure watchfire-node bench_banks --directory target
+measure watchfire-server bench_scan --dir target
 # The disk under target/, not a temporary folder that may be memory.
 measure watchfire-store commit_latency target

@@ -8,9 +8,10 @@
 use std::{path::PathBuf, sync::Arc, time::Instant};
 
 use watchfire_node::{
-    banks::{Banks, NewContent, Settings},
+    banks::{BankParts, Banks, NewContent, Settings},
     clock::{Clock, Random, SystemClock, SystemRandom},
     desk::{Actor, Desk, Stamp, desk_origin},
+    looks::Enforcer,
     sequence::Sequencer,
 };
 use watchfire_signal::{
@@ -44,6 +45,22 @@ fn picture() -> Pdq {
     Pdq(bytes)
 }
 
+/// Microseconds of lookups, sorted.
+fn lookups_us(banks: &Banks, pictures: &[Pdq]) -> Vec<f64> {
+    let mut lookups_us = Vec::with_capacity(LOOKUPS);
+    for place in 0..LOOKUPS {
+        // Every other one is there, with 20 of its bits turned.
+        let mut pdq = if place % 2 == 0 { picture() } else { pictures[place * 7 % pictures.len()] };
+        (0..20).for_each(|bit| pdq.0[bit] ^= 4);
+        let begun = Instant::now();
+        let found = banks.lookup(&[Signal::new(Value::Pdq(pdq))]);
+        lookups_us.push(begun.elapsed().as_secs_f64() * 1e6);
+        assert_eq!(found.len(), place % 2);
+    }
+    lookups_us.sort_by(f64::total_cmp);
+    lookups_us
+}
+
 #[tokio::main]
 async fn main() {
     let contents: usize = option("--contents", "1000000").parse().unwrap();
@@ -67,8 +84,10 @@ async fn main() {
     tokio::spawn(sequencer.run(lines));
 
     let load = async || {
-        let banks = Banks::load(store.clone(), desk.clone(), clock.clone(), [3; 32], 1_000);
-        Arc::new(banks.await.unwrap())
+        let (store, desk, clock) = (store.clone(), desk.clone(), clock.clone());
+        let (enforcer, seed, least_matched_ms) = (Enforcer::default(), [3; 32], 1_000);
+        let parts = BankParts { store, desk, enforcer, clock, seed, least_matched_ms };
+        Arc::new(Banks::load(parts).await.unwrap())
     };
     let banks = load().await;
     let name = "BENCH".parse().unwrap();
@@ -85,17 +104,7 @@ async fn main() {
     let add_s = begun.elapsed().as_secs_f64();
     let full_mib = memory_mib();
 
-    let mut lookups_us = Vec::with_capacity(LOOKUPS);
-    for place in 0..LOOKUPS {
-        // Every other one is there, with 20 of its bits turned.
-        let mut pdq = if place % 2 == 0 { picture() } else { pictures[place * 7 % contents] };
-        (0..20).for_each(|bit| pdq.0[bit] ^= 4);
-        let begun = Instant::now();
-        let found = banks.lookup(&[Signal::new(Value::Pdq(pdq))]);
-        lookups_us.push(begun.elapsed().as_secs_f64() * 1e6);
-        assert_eq!(found.len(), place % 2);
-    }
-    lookups_us.sort_by(f64::total_cmp);
+    let lookups_us = lookups_us(&banks, &pictures);
 
     drop(banks);
     let begun = Instant::now();

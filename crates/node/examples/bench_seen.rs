@@ -20,6 +20,7 @@ use watchfire_node::{
     judge::Judge,
     known::Known,
     policy::Policy,
+    reasons::Reasons,
     scan::Scanner,
     seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup},
 };
@@ -108,16 +109,14 @@ async fn scan(seen: &Arc<Seen>, clock: &Arc<dyn Clock>, from: u64, seconds: u64)
     let origin = Origin::new("bench/desk").unwrap_or_else(|_| unreachable!());
     let (desk, _lines) = Desk::new(origin, OwnKey::from_seed(&[1; 32]).public(), store.clone());
     let holds = Holds::load(judge.clone(), store, desk, Events::new(clock.clone())).await;
-    let scanner = Scanner {
-        review: None,
-        banks: None,
+    let reasons = Reasons {
         known: Arc::new(Known::new([1; 32], 1_000)),
-        seen: seen.clone(),
+        banks: None,
         judge,
-        clock: clock.clone(),
-        facts,
         holds: holds.unwrap_or_else(|_| unreachable!()),
+        clock: clock.clone(),
     };
+    let scanner = Scanner { reasons, seen: seen.clone(), review: None, facts };
     let begun = Instant::now();
     let tasks = (0..2u64).map(|task| {
         let scanner = scanner.clone();

@@ -4,6 +4,7 @@
 //! by the next lookup once the verb has returned.
 //! **Invariant:** the number of a bank and the id of a content are given once and never again.
 //! **Invariant:** a bank that is off matches nothing.
+//! **Invariant:** what a content had taken down is undone once the content is gone, a crash between or not.
 
 mod add;
 mod bank;
@@ -15,6 +16,7 @@ mod list;
 mod load;
 mod lookup;
 mod take;
+mod undone;
 
 use std::{
     collections::HashMap,
@@ -28,17 +30,19 @@ use watchfire_store::{CommitError, Row, Store, StoreError, Table};
 use crate::{
     clock::Clock,
     desk::{Desk, WriteError},
+    looks::Enforcer,
     near::Near,
     sequence::SequenceError,
 };
 
+pub use crate::content::{BankNumber, ContentId, ContentPlace};
+
 pub use self::{
     add::{Added, BATCH},
-    bank::{Bank, BankDeed, BankNumber, BankWhat, Counts, MAX_NOTE_CHARS, Settings, SettingsError},
+    bank::{Bank, BankDeed, BankWhat, Counts, MAX_NOTE_CHARS, Settings, SettingsError},
     change::{Change, ContentChange},
-    content::{
-        Content, ContentError, ContentId, ContentWhat, MAX_METADATA_BYTES, NewContent, SignalsDeed,
-    },
+    content::{Content, ContentError, ContentWhat, MAX_METADATA_BYTES, NewContent, SignalsDeed},
+    load::BankParts,
     lookup::BankMatch,
 };
 
@@ -46,6 +50,8 @@ pub use self::{
 pub const BANKS: Table = Table::Ledger("banks");
 /// Contents: number of the bank (4 bytes), id (8 bytes) → [`Content`] as CBOR.
 pub const CONTENTS: Table = Table::Ledger("bank_contents");
+/// Contents that are gone and whose actions may not all be undone yet: key of the content → nothing.
+pub const UNDONE: Table = Table::Ledger("bank_undone");
 /// The next number and id: [`NEXT_KEY`] → number (4 bytes), id (8 bytes). Beside the rows that they
 /// were given to, so that what is deleted last never lends its id to another.
 pub const NEXT: Table = Table::Ledger("bank_next");
@@ -105,6 +111,7 @@ pub struct Banks {
     ledger: tokio::sync::Mutex<Ledger>,
     desk: Desk,
     store: Arc<dyn Store>,
+    enforcer: Enforcer,
     clock: Arc<dyn Clock>,
 }
 

@@ -255,7 +255,7 @@ impl Deliverer {
         // An id that this node cannot have written belongs to nobody.
         let Ok(item) = effect.item.parse() else { return Ok(false) };
         let history = History(history);
-        let want = self.consequences.wanted(&item, history, None).await?;
+        let want = self.consequences.wanted(&item, history).await?;
         Ok(history.calls_for(&want, effect))
     }
 

@@ -1,30 +1,31 @@
-//! Draws the consequences of a changed case for the copies that the platform already holds:
-//! take-downs when it becomes enforceable, restores when it is undone.
+//! Draws the consequences of a changed case, or a changed bank, for the copies that the platform
+//! already holds: take-downs when it becomes enforceable, restores when it is undone, tickets for what
+//! a person has to see.
 //!
-//! **Invariant:** what is decided depends on the cases, the seen table, the rulings and the outbox
-//! alone, so looking twice decides nothing twice.
+//! **Invariant:** what is decided depends on the cases, the banks, the seen table, what people said and
+//! the outbox alone, so looking twice decides nothing twice.
 //! **Invariant:** it is decided item by item, over all cases and all that was done to the item.
 //! **Invariant:** copies are decided about page by page; no transaction grows with their number.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+mod effect;
+mod item;
+mod sweep;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
-use watchfire_signal::{commitment::Commitment, effect::effect_name, name::ItemId};
-use watchfire_store::{Batch, CommitError, Effect, EffectState, Store, StoreError};
+use watchfire_signal::{commitment::Commitment, name::ItemId, value::Signal};
+use watchfire_store::{Batch, CommitError, Effect, Store, StoreError};
 
 use crate::{
     cases::SignalSet,
-    clock::Clock,
-    hold::{self, History, Judged, TakeDown, Want},
-    holds::Holds,
-    judge::Judge,
-    known::{Known, Match},
-    policy::Decision,
-    rulings::Rulings,
+    content::ContentPlace,
+    facts::KeptFacts,
+    hold::History,
+    holds::Asks,
+    looks::{Enforcer, Look, Todo},
+    reasons::Reasons,
+    review::Review,
     seen::Seen,
     standing::State,
 };
@@ -39,58 +40,19 @@ pub const PAGE: usize = 256;
 /// How long a set whose consequences could not be drawn waits.
 const AGAIN: Duration = Duration::from_millis(200);
 
-/// Says which sets need a look. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Enforcer {
-    undo: Arc<Todo>,
-    take_down: Arc<Todo>,
-}
-
-#[derive(Default)]
-struct Todo {
-    sets: Mutex<BTreeSet<Commitment>>,
-    more: Notify,
-}
-
-impl Enforcer {
-    /// Has a set looked at soon; `undo` when it does not take copies down (any more).
-    pub fn look_at(&self, set: Commitment, undo: bool) {
-        let todo = if undo { &self.undo } else { &self.take_down };
-        todo.sets.lock().unwrap_or_else(PoisonError::into_inner).insert(set);
-        todo.more.notify_one();
-    }
-}
-
-impl Todo {
-    async fn next(&self) -> Commitment {
-        loop {
-            let more = self.more.notified();
-            let first = self.sets.lock().unwrap_or_else(PoisonError::into_inner).pop_first();
-            if let Some(set) = first {
-                return set;
-            }
-            more.await;
-        }
-    }
-}
-
 /// What deciding about held copies needs.
 #[derive(Clone)]
 pub struct Consequences {
-    /// What is known.
-    pub known: Arc<Known>,
+    /// What items match, and what policy says of it.
+    pub reasons: Reasons,
     /// What is held.
     pub seen: Arc<Seen>,
-    /// What policy says.
-    pub judge: Judge,
-    /// What persons say.
-    pub rulings: Arc<Rulings>,
-    /// What waits for a person.
-    pub holds: Holds,
+    /// Where what a person should see waits.
+    pub review: Review,
+    /// Where decisions are kept.
+    pub facts: KeptFacts,
     /// Where effects begin.
     pub store: Arc<dyn Store>,
-    /// The node's clock.
-    pub clock: Arc<dyn Clock>,
     /// The connector that carries them out; without one nothing is queued.
     pub connector: Option<String>,
     /// Woken when there are new effects.
@@ -98,58 +60,123 @@ pub struct Consequences {
 }
 
 impl Consequences {
-    /// Looks at every set that the enforcer names, for as long as the node runs. Undoing has a task
-    /// of its own, so that it never waits behind a case with very many copies.
+    /// Looks at everything that the enforcer names, for as long as the node runs. Undoing has a task of
+    /// its own, so that it never waits behind a case with very many copies.
     pub async fn run(self, enforcer: Enforcer) {
-        tokio::join!(self.work(&enforcer.undo), self.work(&enforcer.take_down));
+        let looks =
+            async { tokio::join!(self.work(&enforcer.undo), self.work(&enforcer.take_down)) };
+        tokio::join!(looks, self.sweep_when_told(&enforcer));
     }
 
     async fn work(&self, todo: &Todo) {
         loop {
-            let set = todo.next().await;
-            while let Err(error) = self.draw(&set).await {
-                tracing::error!(%error, %set, "consequences could not be drawn; tried again");
+            let look = todo.next().await;
+            while let Err(error) = self.draw(look).await {
+                tracing::error!(%error, ?look, "consequences could not be drawn; tried again");
                 tokio::time::sleep(AGAIN).await;
             }
         }
     }
 
-    /// Decides about all copies that one set concerns: those that match it while it is alive, and
-    /// those that its case had an effect on before.
+    /// Decides about all copies that one set or content concerns: those that match it while it is
+    /// alive, and those that its case had an effect on before.
     ///
     /// # Errors
     /// The store's; what was decided before that is durable, and looking again goes on.
-    pub async fn draw(&self, name: &Commitment) -> Result<(), StoreError> {
-        let (Some(set), true) = (self.known.set(name), self.connector.is_some()) else {
-            return Ok(());
-        };
+    pub async fn draw(&self, look: Look) -> Result<(), StoreError> {
+        match look {
+            _ if self.connector.is_none() => Ok(()),
+            Look::Set(name) => self.draw_set(&name).await,
+            Look::Content(place) => self.draw_content(place).await,
+        }
+    }
+
+    async fn draw_set(&self, name: &Commitment) -> Result<(), StoreError> {
+        let Some(set) = self.reasons.known.set(name) else { return Ok(()) };
         // A rule may ask how a copy matches, so every case that is alive is compared with the copies.
-        let now = self.clock.now_ms();
-        let over = matches!(set.state(now), State::Retracted | State::Lapsed);
-        if self.judge.about(&set, now).take_down().is_some() {
-            // What would pass a limit is held from here on: `wanted` asks for it item by item.
-            let before = self.store.items_of_case(set.subject.0, "", 1).await?;
-            self.holds.admit(&set, !before.is_empty(), &self.seen, now).await?;
+        let now = self.reasons.clock.now_ms();
+        let state = set.state(now);
+        let over = matches!(state, State::Retracted | State::Lapsed);
+        let signals = set.alert.as_ref().map_or(&[][..], |alert| &alert.signals);
+        if self.reasons.judge.about(&set, now).take_down().is_some() {
+            let asks = Asks {
+                case: set.subject,
+                record: set.name,
+                source: Some(set.author()),
+                content: None,
+                signals,
+                first_ms: set.verified_ms,
+                confirmed: state == State::Confirmed,
+            };
+            self.admit(asks).await?;
         }
         if !over {
-            let signals = set.alert.as_ref().map_or(&[][..], |alert| &alert.signals);
-            let mut copies = self.seen.search(signals).await?;
-            loop {
-                let found = copies.next().await?;
-                if found.is_empty() {
-                    break;
-                }
-                let items = found.into_iter().map(|(item, _)| item.id.clone()).collect::<Vec<_>>();
-                for page in items.chunks(PAGE) {
-                    self.decide(page, Some(&set)).await?;
-                    // Others have their turn between two pages, whatever the store.
-                    tokio::task::yield_now().await;
-                }
+            self.decide_copies(signals, Some(&set)).await?;
+        }
+        self.decide_acted_on(set.subject).await
+    }
+
+    async fn draw_content(&self, place: ContentPlace) -> Result<(), StoreError> {
+        let Some(banks) = &self.reasons.banks else { return Ok(()) };
+        let case = Commitment(place.subject());
+        let held = banks.held(place).await?;
+        if let Some((bank, content)) = held.as_ref().filter(|_| banks.matches(place)) {
+            let signals = &content.new.signals;
+            if !bank.settings.negative {
+                self.admit(Asks {
+                    case,
+                    record: case,
+                    source: None,
+                    content: Some(place),
+                    signals,
+                    first_ms: content.added_ms,
+                    confirmed: false,
+                })
+                .await?;
+            }
+            self.decide_copies(signals, None).await?;
+        }
+        self.decide_acted_on(case).await?;
+        if held.is_none() {
+            let rows = vec![banks.is_undone(place)];
+            self.commit(Batch { rows, ..Batch::default() }).await?;
+        }
+        Ok(())
+    }
+
+    /// Has what would pass a limit held from here on: `look` asks for it item by item.
+    async fn admit(&self, asks: Asks<'_>) -> Result<(), StoreError> {
+        let before = self.store.items_of_case(asks.case.0, "", 1).await?;
+        let now = self.reasons.clock.now_ms();
+        self.reasons.holds.admit(asks, !before.is_empty(), &self.seen, now).await.map(drop)
+    }
+
+    /// Decides about the copies near these signals.
+    async fn decide_copies(
+        &self,
+        signals: &[Signal],
+        matches: Option<&Arc<SignalSet>>,
+    ) -> Result<(), StoreError> {
+        let mut copies = self.seen.search(signals).await?;
+        loop {
+            let found = copies.next().await?;
+            if found.is_empty() {
+                return Ok(());
+            }
+            let items = found.into_iter().map(|(item, _)| item.id.clone()).collect::<Vec<_>>();
+            for page in items.chunks(PAGE) {
+                self.decide(page, matches).await?;
+                // Others have their turn between two pages, whatever the store.
+                tokio::task::yield_now().await;
             }
         }
+    }
+
+    /// Decides about the items that a case ever had an effect on.
+    async fn decide_acted_on(&self, case: Commitment) -> Result<(), StoreError> {
         let mut after = String::new();
         loop {
-            let page = self.store.items_of_case(set.subject.0, &after, PAGE).await?;
+            let page = self.store.items_of_case(case.0, &after, PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after.clone_from(last);
             let items = page.iter().filter_map(|item| item.parse().ok()).collect::<Vec<_>>();
@@ -171,114 +198,25 @@ impl Consequences {
         for effect in self.store.effects_of_items(names).await? {
             histories.entry(effect.item.clone()).or_default().push(effect);
         }
-        let mut effects = Vec::new();
+        let (mut effects, mut proposals, mut kept) = (Vec::new(), Vec::new(), Vec::new());
         for item in items {
             let history = histories.get(item.as_str()).map_or(&[][..], Vec::as_slice);
-            let want = self.wanted(item, History(history), matches).await?;
-            effects.extend(self.owed(item, History(history), &want));
-        }
-        if effects.is_empty() {
-            return Ok(());
-        }
-        self.commit(Batch { effects, ..Batch::default() }).await
-    }
-
-    /// What is wanted for an item now.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn wanted(
-        &self,
-        item: &ItemId,
-        history: History<'_>,
-        matches: Option<&Arc<SignalSet>>,
-    ) -> Result<Want, StoreError> {
-        let held = self.seen.item(item).await?;
-        let now = self.clock.now_ms();
-        let mut sets = BTreeMap::new();
-        let before = history.records().filter_map(|record| self.known.set(&record));
-        for set in before.chain(matches.cloned()) {
-            let decision = self.judge.about(&set, now);
-            sets.insert(set.name, self.judged(item, set, decision));
-        }
-        // What matches as the item is now is judged by how it matches.
-        if let Some(copy) = held {
-            for Match { set, hit } in self.known.lookup(&copy.signals) {
-                let decision = self.judge.about_copy(&set, &copy, &hit, now);
-                sets.insert(set.name, self.judged(item, set, decision));
+            let looked = self.look(item, History(history), matches).await?;
+            let owed = self.owed(item, History(history), &looked.want);
+            if owed.iter().any(|effect| effect.action != RESTORE) {
+                kept.extend(looked.decided());
             }
+            effects.extend(owed);
+            proposals.extend(looked.asks(item, History(history)));
         }
-        let sets = sets.into_values().collect::<Vec<_>>();
-        Ok(hold::judge(&sets, history, self.rulings.of(item), now))
-    }
-
-    fn judged(&self, item: &ItemId, set: Arc<SignalSet>, decision: Decision) -> Judged {
-        let human = self.judge.human(Some(item), &set.subject);
-        // A case that passes a limit takes nothing down until a person has released it.
-        let decision = match self.holds.why(&set.subject) {
-            Some(why) => decision.hold(why),
-            None => decision,
-        };
-        Judged { set, decision, cleared: human.is_some_and(|human| !human.harmful) }
-    }
-
-    /// The effects that are missing for what is wanted.
-    fn owed(&self, item: &ItemId, history: History<'_>, want: &Want) -> Vec<Effect> {
-        let Some(connector) = &self.connector else { return Vec::new() };
-        let mut new = Vec::<Effect>::new();
-        match want {
-            Want::Down(sets) => {
-                for down in sets.iter().filter(|down| !history.is_asked(&down.set.name)) {
-                    // Several sets of one case are rounds of it.
-                    let case = down.set.subject.0;
-                    let same = new.iter().filter(|effect| effect.subject == case).count();
-                    let same = u32::try_from(same).unwrap_or(u32::MAX);
-                    let round = history.rounds(&case, false).saturating_add(same);
-                    new.push(self.take_down(item, down, round, connector));
-                }
-            }
-            Want::Up => new.extend(self.restore(item, history, false)),
-            Want::Wait | Want::Keep => {}
+        if !effects.is_empty() {
+            self.commit(Batch { effects, ..Batch::default() }).await?;
         }
-        new
-    }
-
-    /// The restore of an item that the platform may have taken down and not been asked to put back;
-    /// `again` asks once more where the platform has refused before. Without a connector nothing.
-    #[must_use]
-    pub fn restore(&self, item: &ItemId, history: History<'_>, again: bool) -> Option<Effect> {
-        let connector = self.connector.as_ref()?;
-        let last = history.unrestored(again)?;
-        let round = history.rounds(&last.subject, true);
-        let subject = Commitment(last.subject);
-        let record = Commitment(last.record);
-        let state = self.known.set(&record).map(|set| set.state(self.clock.now_ms()));
-        let detail = serde_json::json!({
-            "case": subject,
-            "record": record,
-            "state": state,
-            "ruled": self.rulings.of(item).is_some(),
-        });
-        let begin = Begin { item, subject, record, round, connector, detail };
-        Some(begin.effect(RESTORE, PRIORITY_RESTORE, self.clock.now_ms()))
-    }
-
-    fn take_down(&self, item: &ItemId, down: &TakeDown, round: u32, connector: &str) -> Effect {
-        let set = &down.set;
-        let now = self.clock.now_ms();
-        let labels = set.alert.as_ref().map_or(&[][..], |alert| &alert.labels);
-        let detail = serde_json::json!({
-            "case": set.subject,
-            "record": set.name,
-            "member": set.author(),
-            "labels": labels,
-            "state": set.state(now),
-        });
-        let (subject, record) = (set.subject, set.name);
-        let begin = Begin { item, subject, record, round, connector, detail };
-        let urgent = u8::from(set.header.severity.unwrap_or(0) < 4);
-        let effect = begin.effect(&down.action.to_string(), PRIORITY_RESTORE + 1 + urgent, now);
-        Effect { reversible: down.reversible, ..effect }
+        kept.into_iter().for_each(|decided| self.facts.keep(decided));
+        for proposal in proposals {
+            self.review.propose(proposal).await;
+        }
+        Ok(())
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), StoreError> {
@@ -289,38 +227,6 @@ impl Consequences {
             }
             Err(CommitError::Store(error)) => Err(error),
             Err(error) => Err(StoreError::Failed(error.to_string())),
-        }
-    }
-}
-
-/// An effect that begins.
-struct Begin<'a> {
-    item: &'a ItemId,
-    subject: Commitment,
-    record: Commitment,
-    round: u32,
-    connector: &'a str,
-    detail: serde_json::Value,
-}
-
-impl Begin<'_> {
-    fn effect(self, action: &str, priority: u8, now_ms: u64) -> Effect {
-        Effect {
-            name: effect_name(self.item, action, &self.subject, self.round).0,
-            connector: self.connector.to_owned(),
-            item: self.item.to_string(),
-            action: action.to_owned(),
-            subject: self.subject.0,
-            record: self.record.0,
-            round: self.round,
-            priority,
-            reversible: true,
-            detail: self.detail.to_string().into_bytes(),
-            created_ms: now_ms,
-            due_ms: now_ms,
-            attempts: 0,
-            state: EffectState::Pending,
-            note: String::new(),
         }
     }
 }

@@ -172,7 +172,8 @@ pub struct Writer {
 impl Writer {
     /// Writes until the node is gone.
     pub async fn run(self, mut unwritten: Unwritten) {
-        let (mut number, mut dropped_ms) = (0_u64, 0);
+        let mut number = self.last_number().await;
+        let mut dropped_ms = 0;
         let mut messages = Vec::with_capacity(MAX_GROUP);
         while unwritten.0.recv_many(&mut messages, MAX_GROUP).await > 0 {
             let mut group = Vec::new();
@@ -206,6 +207,19 @@ impl Writer {
                 let _gone = done.send(());
             }
         }
+    }
+
+    /// The number of the last group, if it was written at this very moment or, by a clock that has
+    /// gone back since, later: another start must not write over it.
+    async fn last_number(&self) -> u64 {
+        let (mut number, mut after) = (0, KeptFacts::since(self.clock.now_ms()));
+        while let Ok(page) = self.store.rows(FACTS, &after, DROPPED_AT_ONCE).await
+            && let Some((last, _)) = page.last()
+        {
+            after.clone_from(last);
+            number = last.last_chunk().copied().map_or(number, u64::from_be_bytes);
+        }
+        number
     }
 
     async fn write(&self, group: &[Decided], number: u64) -> Result<(), WriteError> {

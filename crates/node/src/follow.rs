@@ -24,11 +24,11 @@ use watchfire_tlog::Origin;
 use crate::{
     cases::Cases,
     clock::Clock,
-    enforce::Enforcer,
     events::{Event, Events},
     fetch::Holes,
     judge::Judge,
     known::Known,
+    looks::{Enforcer, Look},
     place::Place,
     receipts::Receipts,
 };
@@ -245,7 +245,7 @@ impl Follower {
             log: log.clone(),
             index,
         });
-        self.enforcer.look_at(name, decision.take_down().is_none());
+        self.enforcer.look_at(Look::Set(name), decision.take_down().is_none());
     }
 
     fn until_next_deadline(&self) -> Duration {

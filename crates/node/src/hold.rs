@@ -5,14 +5,13 @@
 //! it down here, no case that once did and has not been undone.
 //! **Invariant:** what a person has ruled about an item beats every case.
 
-use std::sync::Arc;
-
 use watchfire_signal::commitment::Commitment;
 use watchfire_store::{Effect, EffectState};
 
 use crate::{
     cases::SignalSet,
-    policy::{Action, Decision},
+    content::ContentPlace,
+    policy::{Decision, Facts},
     standing::State,
 };
 
@@ -29,33 +28,30 @@ pub enum Ruling {
     Keep,
 }
 
-/// A set that takes an item down.
-#[derive(Debug, Clone)]
-pub struct TakeDown {
-    /// The set.
-    pub set: Arc<SignalSet>,
-    /// How.
-    pub action: Action,
-    /// Whether the platform must be able to take it back.
-    pub reversible: bool,
-}
-
-/// A set that matches an item or had it taken down before, with what policy says of it now.
+/// What matches an item or had it taken down before, a signal set or a content of a bank, with what
+/// policy says of it now.
 #[derive(Debug, Clone)]
 pub struct Judged {
-    /// The set.
-    pub set: Arc<SignalSet>,
+    /// The case.
+    pub case: Commitment,
+    /// The record of the set; of a content the same as the case.
+    pub record: Commitment,
+    /// The content, if it is one of a bank.
+    pub content: Option<ContentPlace>,
+    /// What policy looked at.
+    pub facts: Facts,
     /// What is to be done about a copy that is shown.
     pub decision: Decision,
-    /// Whether a person looked at the item, or at what matches the case, and found no harm.
-    pub cleared: bool,
+    /// Whether what this alone caused comes back by itself: it was taken back, a person looked and
+    /// found no harm, or a negative bank speaks for the item.
+    pub undone: bool,
 }
 
 /// What is wanted for an item at a moment.
 #[derive(Debug, Clone)]
 pub enum Want {
-    /// These sets take it down.
-    Down(Vec<TakeDown>),
+    /// These take it down.
+    Down(Vec<Judged>),
     /// Nobody takes it down now, but somebody did who has not been undone: a person decides.
     Wait,
     /// A person has ruled that it stays as it is.
@@ -79,10 +75,9 @@ pub fn is_undone(set: &SignalSet, now_ms: u64) -> bool {
 pub struct History<'a>(pub &'a [Effect]);
 
 impl<'a> History<'a> {
-    /// The sets that ever had it taken down.
-    pub fn records(self) -> impl Iterator<Item = Commitment> + 'a {
-        let downs = self.0.iter().filter(|effect| effect.action != RESTORE);
-        downs.map(|effect| Commitment(effect.record))
+    /// The take-downs that were ever decided.
+    pub fn take_downs(self) -> impl Iterator<Item = &'a Effect> {
+        self.0.iter().filter(|effect| effect.action != RESTORE)
     }
 
     /// Take-downs since the last restore that was carried out, without those that were called off
@@ -123,7 +118,7 @@ impl<'a> History<'a> {
         let stands = self.standing().any(|standing| standing.name == effect.name);
         stands
             && match want {
-                Want::Down(sets) => sets.iter().any(|down| down.set.name.0 == effect.record),
+                Want::Down(sets) => sets.iter().any(|down| down.record.0 == effect.record),
                 Want::Keep => true,
                 Want::Wait | Want::Up => false,
             }
@@ -164,26 +159,23 @@ impl<'a> History<'a> {
     }
 }
 
-/// Judges an item; `sets` are all that match it or ever had it taken down, as they stand now.
+/// Judges an item; `sets` are all that match it or ever had it taken down, as it stands now.
 #[must_use]
-pub fn judge(sets: &[Judged], history: History<'_>, ruling: Option<Ruling>, now_ms: u64) -> Want {
+pub fn judge(sets: &[Judged], history: History<'_>, ruling: Option<Ruling>) -> Want {
     match ruling {
         Some(Ruling::Restore) => return Want::Up,
         Some(Ruling::Keep) => return Want::Keep,
         None => {}
     }
-    let live = sets.iter().filter_map(|Judged { set, decision, cleared }| {
-        let action = decision.take_down().filter(|_| !cleared)?;
-        Some(TakeDown { set: set.clone(), action, reversible: decision.reversible })
-    });
-    let live = live.collect::<Vec<_>>();
+    let live = sets.iter().filter(|judged| judged.decision.take_down().is_some());
+    let live = live.cloned().collect::<Vec<_>>();
     if !live.is_empty() {
         return Want::Down(live);
     }
     let waits = |effect: &Effect| {
-        let set = sets.iter().find(|judged| judged.set.name.0 == effect.record);
-        // A set that is not known any more has not been undone by anybody.
-        set.is_none_or(|judged| !judged.cleared && !is_undone(&judged.set, now_ms))
+        let set = sets.iter().find(|judged| judged.record.0 == effect.record);
+        // What is not known any more has not been undone by anybody.
+        set.is_none_or(|judged| !judged.undone)
     };
     if history.standing().any(waits) { Want::Wait } else { Want::Up }
 }

@@ -6,18 +6,17 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use watchfire_signal::{commitment::Commitment, name::MemberName};
+use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
 use watchfire_store::{Batch, Row, Store, StoreError, Table};
 
 use crate::{
     breaker::{Breaker, older},
-    cases::SignalSet,
+    content::ContentPlace,
     desk::{Actor, Deed, Desk, DeskKind, Line, WriteError},
     events::{Event, Events},
     judge::Judge,
     policy::Held,
     seen::Seen,
-    standing::State,
 };
 
 /// Held and released cases by subject. A ledger.
@@ -34,6 +33,9 @@ pub struct Hold {
     pub record: Commitment,
     /// Who brought it.
     pub source: MemberName,
+    /// The content whose signals matched, if it is one of a bank of this member.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentPlace>,
     /// The limit that it would pass.
     pub why: Held,
     /// Copies that would have gone.
@@ -57,6 +59,25 @@ pub struct Released {
 
 impl Deed for Released {
     const KIND: DeskKind = DeskKind::Decision;
+}
+
+/// What asks whether its copies may be taken down: a signal set, or a content of a bank.
+#[derive(Debug, Clone, Copy)]
+pub struct Asks<'a> {
+    /// The case.
+    pub case: Commitment,
+    /// The record; of a content the same as the case.
+    pub record: Commitment,
+    /// Who brought it; `None`: this member itself, into a bank.
+    pub source: Option<&'a MemberName>,
+    /// The content, if it is one of a bank.
+    pub content: Option<ContentPlace>,
+    /// Its signals.
+    pub signals: &'a [Signal],
+    /// When it was first known here: copies that are older are counted.
+    pub first_ms: u64,
+    /// Whether others have looked, so that older copies are plausible.
+    pub confirmed: bool,
 }
 
 /// What holds cases. Cheap to clone.
@@ -117,69 +138,71 @@ impl Holds {
         list
     }
 
-    /// Whether the copies of a set may be taken down now; if not, the case is held and told of. A case
-    /// that was acted on before, or has no copy here, passes and is not counted.
+    /// Whether the copies of something may be taken down now; if not, the case is held and told of. A
+    /// case that was acted on before, or has no copy here, passes and is not counted.
     ///
     /// # Errors
     /// The store's; nothing may be taken down then.
     pub async fn admit(
         &self,
-        set: &SignalSet,
+        asks: Asks<'_>,
         acted_before: bool,
         seen: &Seen,
         now_ms: u64,
     ) -> Result<bool, StoreError> {
-        let before = self.shared.holds.pin().get(&set.subject).cloned();
+        let before = self.shared.holds.pin().get(&asks.case).cloned();
         match &before {
             Some(hold) if hold.released => return Ok(true),
             Some(hold) if hold.why != Held::OlderMatches => return Ok(false),
             None if acted_before => return Ok(true),
             _ => {}
         }
-        let copies_seen_ms = copies(set, seen).await?;
+        let copies_seen_ms = copies(asks.signals, seen).await?;
         if copies_seen_ms.is_empty() && before.is_none() {
             return Ok(true);
         }
-        match (self.limit_of(set, &copies_seen_ms, now_ms), before) {
+        match (self.limit_of(&asks, &copies_seen_ms, now_ms), before) {
             (None, None) => Ok(true),
             (None, Some(_)) => {
                 // Others have looked: the doubt is gone.
-                self.write(set.subject, None).await?;
+                self.write(asks.case, None).await?;
                 Ok(true)
             }
             (Some(_), Some(_)) => Ok(false),
             (Some(why), None) => {
                 let copies = copies_seen_ms.len() as u64;
-                self.hold(set, why, copies, now_ms).await?;
+                self.hold(&asks, why, copies, now_ms).await?;
                 Ok(false)
             }
         }
     }
 
     /// The limit that a take-down would pass.
-    fn limit_of(&self, set: &SignalSet, copies_seen_ms: &[u64], now_ms: u64) -> Option<Held> {
+    fn limit_of(&self, asks: &Asks<'_>, copies_seen_ms: &[u64], now_ms: u64) -> Option<Held> {
         let limits = &self.shared.judge.policy().limits;
-        let confirmed = set.state(now_ms) == State::Confirmed;
-        let plausible = older(copies_seen_ms.iter().copied(), set.verified_ms, confirmed, limits);
-        if let Err(why) = plausible {
+        let times = copies_seen_ms.iter().copied();
+        if let Err(why) = older(times, asks.first_ms, asks.confirmed, limits) {
             return Some(why);
         }
+        // What this member puts into its banks is its own word: no source can go wrong there.
+        let source = asks.source?;
         let mut breaker = self.shared.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        breaker.admit(set.subject, set.author(), limits, now_ms).err()
+        breaker.admit(asks.case, source, limits, now_ms).err()
     }
 
     async fn hold(
         &self,
-        set: &SignalSet,
+        asks: &Asks<'_>,
         why: Held,
         copies: u64,
         since_ms: u64,
     ) -> Result<(), StoreError> {
-        let (case, record, source) = (set.subject, set.name, set.author().clone());
-        let hold = Hold { case, record, source, why, copies, since_ms, released: false };
+        let Asks { case, record, content, .. } = *asks;
+        let source = asks.source.cloned().unwrap_or_else(|| self.shared.judge.me().clone());
+        let hold = Hold { case, record, source, content, why, copies, since_ms, released: false };
         self.write(case, Some(hold)).await?;
         metrics::counter!("watchfire_holds_total", "limit" => why.limit()).increment(1);
-        tracing::error!(%case, source = %set.author(), limit = why.limit(), copies,
+        tracing::error!(%case, limit = why.limit(), copies,
             "a take-down is held: a person has to look");
         self.shared.events.send(Event::Held { case, record, why, copies });
         Ok(())
@@ -223,9 +246,8 @@ impl Holds {
     }
 }
 
-/// When each held copy of a set was first seen here.
-async fn copies(set: &SignalSet, seen: &Seen) -> Result<Vec<u64>, StoreError> {
-    let signals = set.alert.as_ref().map_or(&[][..], |alert| &alert.signals);
+/// When each held copy was first seen here.
+async fn copies(signals: &[Signal], seen: &Seen) -> Result<Vec<u64>, StoreError> {
     let mut copies = seen.search(signals).await?;
     let mut seen_ms = Vec::new();
     loop {

@@ -12,10 +12,8 @@ use watchfire_signal::{
 
 use crate::{
     cases::SignalSet,
-    near::Hit,
     people::People,
-    policy::{Decision, Facts, Human, ItemFacts, Policy},
-    seen::Item,
+    policy::{Decision, Facts, Human, Policy},
 };
 
 /// A member's policy with the member's name; cheap to clone, and all clones see a new policy at once.
@@ -40,10 +38,22 @@ impl Judge {
         Self { people, ..self }
     }
 
+    /// What people said.
+    #[must_use]
+    pub fn people(&self) -> &People {
+        &self.people
+    }
+
     /// What a person decided about an item, or about whatever matches a case.
     #[must_use]
     pub fn human(&self, item: Option<&ItemId>, case: &Commitment) -> Option<Human> {
         self.people.about(item, case)
+    }
+
+    /// Who we are.
+    #[must_use]
+    pub fn me(&self) -> &MemberName {
+        &self.me
     }
 
     /// The policy in force.
@@ -68,20 +78,5 @@ impl Judge {
     #[must_use]
     pub fn about(&self, set: &SignalSet, now_ms: u64) -> Decision {
         self.policy.load().decide(&self.facts(set, now_ms))
-    }
-
-    /// What this member does about a copy that it holds.
-    #[must_use]
-    pub fn about_copy<K>(
-        &self,
-        set: &SignalSet,
-        copy: &Item,
-        hit: &Hit<K>,
-        now_ms: u64,
-    ) -> Decision {
-        let facts = self.facts(set, now_ms).matched(hit);
-        let mut facts = facts.about(Some(copy.id.clone()), ItemFacts::default());
-        facts.human = self.human(Some(&copy.id), &set.subject);
-        self.policy.load().decide(&facts)
     }
 }

@@ -1,7 +1,10 @@
 //! A member's node: its parts, and the verbs that others call.
 
 pub mod action;
+mod home;
+mod peers;
 mod policy;
+mod sign;
 mod start;
 
 use std::{
@@ -30,13 +33,14 @@ use crate::{
     charter,
     clock::{Clock, Random},
     desk::Desk,
-    enforce::{Consequences, Enforcer},
+    enforce::Consequences,
     events::Events,
     evidence,
     facts::KeptFacts,
     holds::Holds,
     judge::Judge,
     known::{Known, Match},
+    looks::{Enforcer, Look},
     policies::Policies,
     policy::{ItemFacts, Policy},
     publish::{AnswerKey, PublishError, Published, Publisher},
@@ -255,18 +259,15 @@ impl Node {
         let signals: Vec<Vec<Signal>> = items.iter().map(|item| item.signals.clone()).collect();
         let taken = self.seen.import(items).await?;
         // First findable, then looked up, as in a scan.
-        let now_ms = self.clock.now_ms();
-        let mut sets = BTreeSet::new();
+        let policy = self.judge.policy();
+        let mut looks = BTreeSet::new();
         for signals in signals {
-            let matches = self.known.lookup(&signals).into_iter();
-            let takes_down = |found: &Match| self.judge.about(&found.set, now_ms).take_down();
-            sets.extend(
-                matches.filter(|found| takes_down(found).is_some()).map(|found| found.set.name),
-            );
+            let reasons = self.scanner.reasons.of(&policy, None, &signals, &ItemFacts::default());
+            looks.extend(reasons.iter().map(|reason| Look::of(reason.record, reason.content())));
             tokio::task::yield_now().await;
         }
-        for set in sets {
-            self.enforcer.look_at(set, false);
+        for look in looks {
+            self.enforcer.look_at(look, false);
         }
         Ok(taken)
     }

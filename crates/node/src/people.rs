@@ -1,6 +1,8 @@
-//! What people of this member decided about items and cases: it beats the machine.
+//! What people of this member said about items and cases: it beats the machine.
 //!
-//! **Invariant:** a decision is findable by the next scan as soon as it is in force, and after a restart.
+//! **Invariant:** a word is durable, with its desk line, before anything is judged by it; it is found by
+//! the next scan as soon as it is in force, and after a restart.
+//! **Invariant:** the last word about an item, or about a case, is the one that counts.
 
 use std::sync::Arc;
 
@@ -8,14 +10,18 @@ use serde::{Deserialize, Serialize};
 use watchfire_signal::{commitment::Commitment, name::ItemId};
 use watchfire_store::{Row, Store, StoreError, Table};
 
-use crate::policy::Human;
+use crate::{
+    desk::{Deed, DeskKind},
+    hold::Ruling,
+    policy::Human,
+};
 
-/// Decisions of people: `i` and an item, or `c` and the subject of a case → [`Human`] as JSON.
+/// Words of people: `i` and an item, or `c` and the subject of a case → [`Word`] as JSON.
 const PEOPLE: Table = Table::Ledger("people");
-/// Decisions read at once at start.
+/// Words read at once at start.
 const PAGE: usize = 10_000;
 
-/// What a decision is about.
+/// What a word is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum About {
@@ -25,11 +31,50 @@ pub enum About {
     Case(Commitment),
 }
 
-/// The decisions in force.
+/// What a person said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Word {
+    /// It was looked at.
+    Found(Human),
+    /// An item stays as it is, whatever is found later.
+    Kept {
+        /// When that was said, in milliseconds since 1970.
+        kept_ms: u64,
+    },
+}
+
+impl Word {
+    /// A person's ruling as a word.
+    #[must_use]
+    pub fn of(ruling: Ruling, now_ms: u64) -> Self {
+        match ruling {
+            Ruling::Restore => Self::Found(Human { harmful: false, label: None, at_ms: now_ms }),
+            Ruling::Keep => Self::Kept { kept_ms: now_ms },
+        }
+    }
+}
+
+/// A person's ruling about an item, as the desk log has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ruled {
+    /// The item.
+    pub item: ItemId,
+    /// What was ruled.
+    pub ruling: Ruling,
+    /// Why, in a person's words.
+    pub note: Option<String>,
+}
+
+impl Deed for Ruled {
+    const KIND: DeskKind = DeskKind::Decision;
+}
+
+/// The words in force.
 #[derive(Debug, Default)]
 pub struct People {
-    items: papaya::HashMap<ItemId, Arc<Human>>,
-    cases: papaya::HashMap<Commitment, Arc<Human>>,
+    items: papaya::HashMap<ItemId, Arc<Word>>,
+    cases: papaya::HashMap<Commitment, Arc<Word>>,
 }
 
 impl People {
@@ -45,32 +90,44 @@ impl People {
             let Some((last, _)) = page.last() else { return Ok(people) };
             after.clone_from(last);
             for (key, value) in page {
-                let corrupt = || StoreError::Corrupt("a decision of a person".to_owned());
+                let corrupt = || StoreError::Corrupt("a word of a person".to_owned());
                 let about = About::of_key(&key).ok_or_else(corrupt)?;
-                let human = serde_json::from_slice(&value).map_err(|_| corrupt())?;
-                people.hold(about, human);
+                let word = serde_json::from_slice(&value).map_err(|_| corrupt())?;
+                people.hold(about, word);
             }
         }
     }
 
-    /// What a person decided: about the item first, then about the case that it matches.
+    /// What a person found: about the item first, then about the case that it matches.
     #[must_use]
     pub fn about(&self, item: Option<&ItemId>, case: &Commitment) -> Option<Human> {
-        let about_item = || self.items.pin().get(item?).cloned();
-        let about_case = || self.cases.pin().get(case).cloned();
-        about_item().or_else(about_case).map(Arc::unwrap_or_clone)
+        let found = |word: Option<&Arc<Word>>| match &**word? {
+            Word::Found(human) => Some(human.clone()),
+            Word::Kept { .. } => None,
+        };
+        let about_item = item.and_then(|item| found(self.items.pin().get(item)));
+        about_item.or_else(|| found(self.cases.pin().get(case)))
     }
 
-    /// Puts a decision in force, whose row is durable.
-    pub fn hold(&self, about: About, human: Human) {
+    /// What a person ruled about an item alone: it is shown, or stays as it is.
+    #[must_use]
+    pub fn ruling(&self, item: &ItemId) -> Option<Ruling> {
+        match &**self.items.pin().get(item)? {
+            Word::Found(human) => (!human.harmful).then_some(Ruling::Restore),
+            Word::Kept { .. } => Some(Ruling::Keep),
+        }
+    }
+
+    /// Puts a word in force, whose row is durable.
+    pub fn hold(&self, about: About, word: Word) {
         match about {
-            About::Item(item) => self.items.pin().insert(item, Arc::new(human)),
-            About::Case(case) => self.cases.pin().insert(case, Arc::new(human)),
+            About::Item(item) => self.items.pin().insert(item, Arc::new(word)),
+            About::Case(case) => self.cases.pin().insert(case, Arc::new(word)),
         };
     }
 
-    /// Takes a decision out of force, whose row is gone.
-    pub fn drop_decision(&self, about: &About) {
+    /// Takes a word out of force, whose row is gone.
+    pub fn forget(&self, about: &About) {
         match about {
             About::Item(item) => self.items.pin().remove(item),
             About::Case(case) => self.cases.pin().remove(case),
@@ -79,14 +136,14 @@ impl People {
 }
 
 impl About {
-    /// The row of a decision; without one it is deleted.
+    /// The row of a word; without one it is deleted.
     #[must_use]
-    pub fn row(&self, human: Option<&Human>) -> Row {
+    pub fn row(&self, word: Option<&Word>) -> Row {
         let key = match self {
             Self::Item(item) => [b"i", item.as_str().as_bytes()].concat(),
             Self::Case(case) => [b"c", &case.0[..]].concat(),
         };
-        let value = human.map(|human| serde_json::to_vec(human).unwrap_or_default());
+        let value = word.map(|word| serde_json::to_vec(word).unwrap_or_default());
         Row { table: PEOPLE, key, value }
     }
 

@@ -15,9 +15,9 @@ use watchfire_store::{Row, Store, StoreError, Table};
 use crate::{
     clock::Clock,
     desk::{Actor, Deed, Desk, DeskKind, Line, WriteError},
-    enforce::Enforcer,
     judge::Judge,
     known::Known,
+    looks::{Enforcer, Look},
     policy::{Policy, PolicyError},
 };
 
@@ -181,10 +181,11 @@ impl Policies {
                 let now = self.clock.now_ms();
                 for set in sets {
                     let undo = self.judge.about(set, now).take_down().is_none();
-                    enforcer.look_at(set.name, undo);
+                    enforcer.look_at(Look::Set(set.name), undo);
                 }
                 tokio::time::sleep(PAUSE).await;
             }
+            enforcer.sweep();
             tracing::info!(cases = sets.len(), "all cases were looked at again for a new policy");
         }
     }

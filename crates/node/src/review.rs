@@ -13,19 +13,23 @@ use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
-use tokio::sync::{Mutex, mpsc};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::MissedTickBehavior,
+};
 use watchfire_signal::{commitment::Commitment, name::QueueName};
 use watchfire_store::{Batch, Row, Store, StoreError, Table};
 
 use crate::{
     clock::Clock,
     desk::{Actor, Deed, Desk, DeskKind, Line, WriteError},
-    enforce::Enforcer,
-    people::{About, People},
+    judge::Judge,
+    looks::{Enforcer, Look},
+    people::{About, Word},
     policy::Human,
 };
 
-pub use exposure::{EXPOSURE_A_DAY, day_of};
+pub use exposure::day_of;
 pub use queue::{Count, LEASE_MS, MAX_REASON_BYTES, MAX_TICKETS, Queue, Refused, UNDO_MS};
 pub use ticket::{Finding, Finds, Lease, MAX_ITEMS, Proposal, Ruling, Scope, Ticket, TicketId};
 
@@ -48,9 +52,9 @@ pub enum ReviewError {
     Refused(#[from] Refused),
     /// The person has seen as much today as is good for anyone.
     #[error(
-        "{EXPOSURE_A_DAY} tickets have been looked at today; the rest is for tomorrow, or for somebody else"
+        "{0} tickets have been looked at today; the rest is for tomorrow, or for somebody else"
     )]
-    Exposure,
+    Exposure(u32),
     /// The desk log could not be written.
     #[error(transparent)]
     Desk(#[from] WriteError),
@@ -105,7 +109,7 @@ pub struct Review {
 struct Shared {
     queue: Mutex<Queue>,
     proposals: mpsc::Sender<Proposal>,
-    people: Arc<People>,
+    judge: Judge,
     desk: Desk,
     store: Arc<dyn Store>,
     enforcer: Enforcer,
@@ -114,8 +118,8 @@ struct Shared {
 
 /// What the review needs of its node.
 pub struct Surroundings {
-    /// The decisions in force.
-    pub people: Arc<People>,
+    /// The policy and what people said.
+    pub judge: Judge,
     /// The desk log.
     pub desk: Desk,
     /// Where the queue is kept.
@@ -135,7 +139,7 @@ impl Review {
     /// # Errors
     /// The store's; a row that cannot be read is [`StoreError::Corrupt`].
     pub async fn load(around: Surroundings) -> Result<(Self, Proposals), StoreError> {
-        let Surroundings { people, desk, store, enforcer, clock } = around;
+        let Surroundings { judge, desk, store, enforcer, clock } = around;
         let (proposals, waiting) = mpsc::channel(QUEUE);
         let mut queue = Queue::default();
         let mut after = Vec::new();
@@ -151,7 +155,7 @@ impl Review {
             }
         }
         let queue = Mutex::new(queue);
-        let shared = Shared { queue, proposals, people, desk, store, enforcer, clock };
+        let shared = Shared { queue, proposals, judge, desk, store, enforcer, clock };
         Ok((Self { shared: Arc::new(shared) }, Proposals(waiting)))
     }
 
@@ -165,6 +169,8 @@ impl Review {
     /// Takes proposals in and puts decisions into effect, for as long as the node runs.
     pub async fn run(self, mut proposals: Proposals) {
         let mut tick = tokio::time::interval(TICK);
+        // After a pause of the machine once, not once for every tick that was missed.
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut group = Vec::with_capacity(MAX_GROUP);
         loop {
             tokio::select! {
@@ -233,8 +239,7 @@ impl Review {
         let mut waiting = self.shared.queue.lock().await;
         let (name, now) = (who.to_string(), self.shared.clock.now_ms());
         let Some(id) = waiting.next(queue.as_ref(), &name, now) else { return Ok(None) };
-        let looked = exposure::look(&*self.shared.store, &name, &id, now).await?;
-        let looked = looked.ok_or(ReviewError::Exposure)?;
+        let looked = self.count_look(&name, &id, now).await?;
         let mut taken = waiting.ticket(&id).cloned().ok_or(Refused::Unknown)?;
         let mut one = Queue::default();
         one.restore(taken.clone());
@@ -252,11 +257,17 @@ impl Review {
     pub async fn look(&self, id: &TicketId, who: &Actor) -> Result<Ticket, ReviewError> {
         let (name, now) = (who.to_string(), self.shared.clock.now_ms());
         let ticket = self.shared.queue.lock().await.ticket(id).cloned().ok_or(Refused::Unknown)?;
-        let looked = exposure::look(&*self.shared.store, &name, id, now).await?;
-        let looked = looked.ok_or(ReviewError::Exposure)?;
+        let looked = self.count_look(&name, id, now).await?;
         let line = Line::new(who, &Looked { ticket: *id, case: ticket.case })?;
         self.shared.desk.write(line.rows([looked])).await?;
         Ok(ticket)
+    }
+
+    /// The row that counts a look of a person who has not seen too much today.
+    async fn count_look(&self, who: &str, id: &TicketId, now: u64) -> Result<Row, ReviewError> {
+        let most = self.shared.judge.policy().limits.tickets_per_person_per_day;
+        let looked = exposure::look(&*self.shared.store, who, id, most, now).await?;
+        looked.ok_or(ReviewError::Exposure(most))
     }
 
     /// Takes a certain ticket, with a lease.
@@ -361,34 +372,35 @@ impl Review {
         for id in queue.due(now) {
             let Some(ticket) = queue.ticket(&id) else { continue };
             let left = Queue::settled(ticket);
-            let (set, in_force) = (ticket.set, in_force(ticket, now));
+            let look = Look::of(ticket.set, ticket.content);
+            let in_force = in_force(ticket, now);
             let mut rows = vec![left.as_ref().map_or_else(|| gone(&id), row)];
-            rows.extend(in_force.iter().map(|(about, human)| about.row(Some(human))));
+            rows.extend(in_force.iter().map(|(about, word)| about.row(Some(word))));
             let line = Line::new(&Actor::Node, &decided(ticket, Step::InEffect))?;
             self.shared.desk.write(line.rows(rows)).await?;
-            for (about, human) in in_force {
-                self.shared.people.hold(about, human);
+            for (about, word) in in_force {
+                self.shared.judge.people().hold(about, word);
             }
             queue.settle(&id, left);
             // What people decided is enforced the way everything is.
-            self.shared.enforcer.look_at(set, true);
+            self.shared.enforcer.look_at(look, true);
         }
         Ok(())
     }
 }
 
 /// What a decision says about items and cases.
-fn in_force(ticket: &Ticket, now_ms: u64) -> Vec<(About, Human)> {
+fn in_force(ticket: &Ticket, now_ms: u64) -> Vec<(About, Word)> {
     let Some(ruling) = &ticket.ruling else { return Vec::new() };
     let harmful = match ruling.finds.finding {
         Finding::Harmful => true,
         Finding::Benign => false,
         Finding::Escalate => return Vec::new(),
     };
-    let human = Human { harmful, label: ruling.finds.label.clone(), at_ms: now_ms };
+    let word = Word::Found(Human { harmful, label: ruling.finds.label.clone(), at_ms: now_ms });
     let items = ticket.items.iter().take(ruling.items).cloned().map(About::Item);
     let case = (ruling.finds.scope == Scope::Case).then_some(About::Case(ticket.case));
-    items.chain(case).map(|about| (about, human.clone())).collect()
+    items.chain(case).map(|about| (about, word.clone())).collect()
 }
 
 fn decided(ticket: &Ticket, step: Step) -> Decided {

@@ -157,6 +157,23 @@ impl Seen {
         Ok(item.transpose()?.map(Arc::new))
     }
 
+    /// Up to `limit` items that are durable with rows above `after`, and the last row; `None`: there
+    /// are no more.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn page(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Option<(Vec<Item>, u64)>, StoreError> {
+        let page = self.table.store.seen(after, limit).await?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
+        let last = *last;
+        let items = page.iter().map(|(row, stored)| Item::from_row(*row, stored));
+        Ok(Some((items.collect::<Result<_, _>>()?, last)))
+    }
+
     /// Items near any of the signals: all of them, page by page.
     ///
     /// # Errors

@@ -8,11 +8,18 @@ use super::{
     Bank, BankError, BankNumber, Banks, Content, ContentId, ContentWhat, Held, Ledger, NewContent,
     SignalsDeed, content, to_its_end,
 };
-use crate::desk::{Actor, Line};
+use crate::{
+    desk::{Actor, Line},
+    looks::Look,
+};
 
 /// Contents in one transaction: enough that its fsync costs little, few enough that the line of
 /// another change of the desk log waits for some tens of milliseconds at most.
 pub const BATCH: usize = 4_096;
+
+/// Contents added at once that are each looked for among the copies; for more, the copies are gone
+/// through once.
+const LOOKS: usize = 64;
 
 /// What became of a content that was to be added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +50,7 @@ impl Banks {
         let number = self.named(name)?.number;
         let (banks, actor, name) = (self.clone(), actor.clone(), name.clone());
         let work = async move {
+            let many = contents.len() > LOOKS;
             let mut added = Vec::with_capacity(contents.len());
             let mut contents = contents.into_iter();
             while contents.len() > 0 {
@@ -50,7 +58,9 @@ impl Banks {
                 // Under another name it is still the same bank; under its number, never another.
                 let bank = banks.banks.pin().get(&number).cloned();
                 let bank = bank.ok_or_else(|| BankError::NoBank(name.clone()))?;
-                added.extend(banks.add_batch(&actor, &bank, batch).await?);
+                let batch = banks.add_batch(&actor, &bank, batch).await?;
+                banks.have_looked(&bank, &batch, many);
+                added.extend(batch);
             }
             Ok(added)
         };
@@ -83,6 +93,16 @@ impl Banks {
             chosen.contents.iter().for_each(|content| counts.add(&content.new.signals));
         });
         Ok(chosen.added)
+    }
+
+    /// Has the copies looked for that new contents match.
+    fn have_looked(&self, bank: &Bank, added: &[Added], many: bool) {
+        if many {
+            return self.enforcer.sweep();
+        }
+        for added in added.iter().filter(|added| added.new) {
+            self.enforcer.look_at(Look::Content(bank.place(added.id)), false);
+        }
     }
 
     /// Makes a content findable.

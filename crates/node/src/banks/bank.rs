@@ -1,9 +1,6 @@
 //! What a bank is: its name, and what its matches mean here.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use thiserror::Error;
 use watchfire_signal::{
     label::Label,
@@ -13,8 +10,11 @@ use watchfire_signal::{
 };
 use watchfire_store::{Row, StoreError};
 
-use super::{BANKS, ContentId};
-use crate::desk::{Deed, DeskKind};
+use super::BANKS;
+use crate::{
+    content::{BankNumber, ContentId, ContentPlace},
+    desk::{Deed, DeskKind},
+};
 
 /// The longest note, in characters; that of the field's own tool (HMA).
 pub const MAX_NOTE_CHARS: usize = 255;
@@ -22,19 +22,6 @@ pub const MAX_NOTE_CHARS: usize = 255;
 const MAX_SEVERITY: u8 = 4;
 /// The most labels; as many as an alert has.
 const MAX_LABELS: usize = watchfire_signal::alert::MAX_LABELS;
-/// What the subject of a content begins with.
-const DOMAIN: &[u8] = b"watchfire/bank/v1";
-
-/// The number of a bank, counted from 1; it stays when the name changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BankNumber(pub u32);
-
-impl fmt::Display for BankNumber {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
 
 /// What a bank's matches mean.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,12 +116,10 @@ pub struct Bank {
 }
 
 impl Bank {
-    /// The case that a content of this bank is at home: `SHA-256("watchfire/bank/v1" ‖ number ‖ id)`,
-    /// both in big-endian. Actions that a content causes stand under it.
+    /// Where a content of this bank is.
     #[must_use]
-    pub fn subject(&self, content: ContentId) -> [u8; 32] {
-        let hash = Sha256::new().chain_update(DOMAIN).chain_update(self.number.0.to_be_bytes());
-        hash.chain_update(content.0.to_be_bytes()).finalize().into()
+    pub fn place(&self, content: ContentId) -> ContentPlace {
+        ContentPlace { bank: self.number, content }
     }
 
     /// Whether the roll-out reaches a content.
@@ -143,7 +128,7 @@ impl Bank {
         if self.settings.ratio >= 1.0 {
             return true;
         }
-        let [a, b, c, d, ..] = self.subject(content);
+        let [a, b, c, d, ..] = self.place(content).subject();
         let place = f64::from(u32::from_be_bytes([a, b, c, d])) / 2f64.powi(32);
         place < self.settings.ratio
     }

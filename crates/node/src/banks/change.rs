@@ -8,7 +8,10 @@ use super::{
     Bank, BankDeed, BankError, BankWhat, Banks, Content, ContentId, ContentWhat, Held, SignalsDeed,
     to_its_end,
 };
-use crate::desk::{Actor, Line};
+use crate::{
+    desk::{Actor, Line},
+    looks::Look,
+};
 
 /// What is to be changed of a bank; what is `None` stays.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -99,6 +102,8 @@ impl Banks {
         self.desk.write(line.rows([bank.row()?])).await?;
         let bank = Arc::new(bank);
         self.banks.pin().insert(bank.number, bank.clone());
+        // Other copies may be concerned now, or the same ones in another way.
+        self.enforcer.sweep();
         Ok(bank)
     }
 
@@ -140,6 +145,7 @@ impl Banks {
         self.desk.write(Line::new(actor, &deed)?.rows([content.row(bank.number)])).await?;
         let held = Held { bank: bank.number, disabled_until_ms: content.disabled_until_ms };
         self.contents.pin().insert(id, held);
+        self.enforcer.look_at(Look::Content(bank.place(id)), false);
         Ok(content)
     }
 }

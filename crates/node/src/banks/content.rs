@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** a content is what its signals are: the same signals twice in a bank are one content.
 
-use std::{fmt, str::FromStr};
+use std::fmt;
 
 use minicbor::{Decoder, Encoder, decode, encode};
 use serde::{Deserialize, Serialize};
@@ -16,32 +16,16 @@ use watchfire_signal::{
 };
 use watchfire_store::Row;
 
-use super::{BankNumber, CONTENTS, MAX_NOTE_CHARS};
-use crate::desk::{Deed, DeskKind};
+use super::{CONTENTS, MAX_NOTE_CHARS};
+use crate::{
+    content::{BankNumber, ContentId, ContentPlace},
+    desk::{Deed, DeskKind},
+};
 
 /// The longest metadata of a content as JSON, in bytes: an id and an address of the platform's own.
 pub const MAX_METADATA_BYTES: usize = 4_096;
 /// Bytes of a key in the ledger.
 const KEY_BYTES: usize = 12;
-
-/// The id of a content, counted from 1 at a node.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct ContentId(pub u64);
-
-impl fmt::Display for ContentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl FromStr for ContentId {
-    type Err = std::num::ParseIntError;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        text.parse().map(Self)
-    }
-}
 
 /// Something to put into a bank.
 #[derive(Debug, Clone, PartialEq)]
@@ -152,7 +136,7 @@ impl Content {
 
     /// Reads a row of the ledger; the reason why it is none.
     pub(super) fn read(key: &[u8], value: &[u8]) -> Result<(BankNumber, Self), String> {
-        let (bank, id) = places(key).ok_or("a key that is none")?;
+        let ContentPlace { bank, content: id } = place(key).ok_or("a key that is none")?;
         let mut decoder = Decoder::new(value);
         let mut read = || -> Result<Self, decode::Error> {
             decoder.array()?;
@@ -174,11 +158,13 @@ pub(super) fn key(bank: BankNumber, content: ContentId) -> Vec<u8> {
     key
 }
 
-fn places(key: &[u8]) -> Option<(BankNumber, ContentId)> {
+/// The content of a key of the ledger.
+pub(super) fn place(key: &[u8]) -> Option<ContentPlace> {
     let key: &[u8; KEY_BYTES] = key.try_into().ok()?;
     let (bank, content) = key.split_at(4);
     let bank = u32::from_be_bytes(bank.try_into().ok()?);
-    Some((BankNumber(bank), ContentId(u64::from_be_bytes(content.try_into().ok()?))))
+    let content = ContentId(u64::from_be_bytes(content.try_into().ok()?));
+    Some(ContentPlace { bank: BankNumber(bank), content })
 }
 
 type Bytes = Encoder<Vec<u8>>;

@@ -6,9 +6,13 @@ use watchfire_signal::name::BankName;
 use watchfire_store::{Batch, Row};
 
 use super::{
-    Bank, BankDeed, BankError, BankNumber, BankWhat, Banks, CONTENTS, content, refusal, to_its_end,
+    Bank, BankDeed, BankError, BankNumber, BankWhat, Banks, CONTENTS, ContentPlace, content,
+    refusal, to_its_end, undone,
 };
-use crate::desk::{Actor, Line};
+use crate::{
+    desk::{Actor, Line},
+    looks::Look,
+};
 
 /// Contents taken away in one transaction.
 const PAGE: usize = 4_096;
@@ -49,13 +53,19 @@ impl Banks {
             if page.is_empty() {
                 return Ok(());
             }
+            let places = page.iter().map(|content| ContentPlace { bank, content: content.id });
+            let undone = undone::with_effects(&*self.store, places).await?;
             let keys = page.iter().map(|content| content::key(bank, content.id));
-            let rows = keys.map(|key| Row { table: CONTENTS, key, value: None }).collect();
+            let rows = keys.map(|key| Row { table: CONTENTS, key, value: None });
+            let rows = rows.chain(undone.iter().copied().map(undone::row)).collect();
             self.store.commit(Batch { rows, ..Batch::default() }).await.map_err(refusal)?;
             for content in page {
                 self.contents.pin().remove(&content.id);
                 self.near.remove(&content.id);
                 ledger.by_identity.remove(&(bank, content::identity(&content.new.signals)));
+            }
+            for place in undone {
+                self.enforcer.look_at(Look::Content(place), true);
             }
         }
     }

@@ -5,7 +5,9 @@ use std::sync::{Arc, PoisonError};
 use watchfire_signal::name::BankName;
 use watchfire_store::StoreError;
 
-use super::{Bank, BankError, BankNumber, Banks, CONTENTS, Content, ContentId, Counts, content};
+use super::{
+    Bank, BankError, BankNumber, Banks, CONTENTS, Content, ContentId, ContentPlace, Counts, content,
+};
 
 impl Banks {
     /// All banks, in order of name.
@@ -49,6 +51,21 @@ impl Banks {
             return Err(BankError::NoContent(name.clone(), id));
         };
         Ok(read(&key, &value)?.1)
+    }
+
+    /// A content by its place, with its bank; `None`: it is gone.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn held(
+        &self,
+        place: ContentPlace,
+    ) -> Result<Option<(Arc<Bank>, Content)>, StoreError> {
+        let Some(bank) = self.bank_of(place) else { return Ok(None) };
+        let key = content::key(place.bank, place.content);
+        let value = self.store.row(CONTENTS, &key).await?;
+        let content = value.map(|value| read(&key, &value).map(|(_, content)| content));
+        Ok(content.transpose()?.map(|content| (bank, content)))
     }
 
     pub(super) async fn page(

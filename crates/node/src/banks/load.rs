@@ -7,24 +7,37 @@ use std::{
 
 use watchfire_store::{Batch, Row, Store, StoreError};
 
-use super::{BANKS, Bank, Banks, CONTENTS, Ledger, NEXT, NEXT_KEY, content, list};
-use crate::{clock::Clock, desk::Desk, near::Near};
+use super::{
+    BANKS, Bank, Banks, CONTENTS, ContentPlace, Ledger, NEXT, NEXT_KEY, content, list, undone,
+};
+use crate::{clock::Clock, desk::Desk, looks::Enforcer, near::Near};
 
 /// Rows read at once.
 const PAGE: usize = 10_000;
 
+/// What banks work with.
+pub struct BankParts {
+    /// Where they are.
+    pub store: Arc<dyn Store>,
+    /// Where changes are written down.
+    pub desk: Desk,
+    /// Told what has to be looked at.
+    pub enforcer: Enforcer,
+    /// The node's clock.
+    pub clock: Arc<dyn Clock>,
+    /// As in [`Near::new`].
+    pub seed: [u8; 32],
+    /// As in [`Near::new`].
+    pub least_matched_ms: u32,
+}
+
 impl Banks {
-    /// Loads all banks into memory. `seed` and `least_matched_ms` are [`Near::new`]'s.
+    /// Loads all banks into memory.
     ///
     /// # Errors
     /// The store's; a row that cannot be read is [`StoreError::Corrupt`].
-    pub async fn load(
-        store: Arc<dyn Store>,
-        desk: Desk,
-        clock: Arc<dyn Clock>,
-        seed: [u8; 32],
-        least_matched_ms: u32,
-    ) -> Result<Self, StoreError> {
+    pub async fn load(parts: BankParts) -> Result<Self, StoreError> {
+        let BankParts { store, desk, enforcer, clock, seed, least_matched_ms } = parts;
         let mut ledger = next(&*store).await?;
         let banks = papaya::HashMap::new();
         let mut after = Vec::new();
@@ -50,6 +63,7 @@ impl Banks {
             }),
             desk,
             store,
+            enforcer,
             clock,
         };
         loaded.load_contents(&mut ledger).await?;
@@ -67,7 +81,7 @@ impl Banks {
             for (key, value) in rows {
                 let (bank, content) = list::read(&key, &value)?;
                 if !self.banks.pin().contains_key(&bank) {
-                    orphans.push(Row { table: CONTENTS, key, value: None });
+                    orphans.push(ContentPlace { bank, content: content.id });
                     continue;
                 }
                 self.publish(bank, &content);
@@ -76,7 +90,11 @@ impl Banks {
                 ledger.by_identity.insert((bank, identity), content.id);
             }
             if !orphans.is_empty() {
-                let batch = Batch { rows: orphans, ..Batch::default() };
+                let undone = undone::with_effects(&*self.store, orphans.iter().copied()).await?;
+                let keys = orphans.iter().map(|place| content::key(place.bank, place.content));
+                let gone = keys.map(|key| Row { table: CONTENTS, key, value: None });
+                let rows = gone.chain(undone.into_iter().map(undone::row)).collect();
+                let batch = Batch { rows, ..Batch::default() };
                 let failed =
                     |error| StoreError::Failed(format!("contents without a bank: {error}"));
                 self.store.commit(batch).await.map_err(failed)?;

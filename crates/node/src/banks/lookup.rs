@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use watchfire_signal::value::Signal;
 
-use super::{Bank, Banks, ContentId};
+use super::{Bank, Banks, ContentId, ContentPlace};
 use crate::near::{Hit, Whose};
 
 /// A content of a bank near a query, with the hit that speaks loudest. Labels, severity and whether it
@@ -17,6 +17,14 @@ pub struct BankMatch {
     pub content: ContentId,
     /// How it matches.
     pub hit: Hit<ContentId>,
+}
+
+impl BankMatch {
+    /// Where the content is.
+    #[must_use]
+    pub fn place(&self) -> ContentPlace {
+        self.bank.place(self.content)
+    }
 }
 
 impl Banks {
@@ -42,12 +50,37 @@ impl Banks {
 
     /// The bank of a hit, if the hit counts.
     fn counting(&self, hit: &Hit<ContentId>) -> Option<Arc<Bank>> {
-        let held = self.contents.pin().get(&hit.owner).copied()?;
+        let bank = self.on(hit.owner)?;
+        let near = hit.distance.unwrap_or(0) <= u32::from(bank.settings.max_distance);
+        near.then_some(bank)
+    }
+
+    /// The bank of a content that may match now.
+    fn on(&self, content: ContentId) -> Option<Arc<Bank>> {
+        let held = self.contents.pin().get(&content).copied()?;
         let bank = self.banks.pin().get(&held.bank).cloned()?;
-        let counts = bank.settings.enabled
-            && hit.distance.unwrap_or(0) <= u32::from(bank.settings.max_distance)
-            && bank.reaches(hit.owner)
+        let on = bank.settings.enabled
+            && bank.reaches(content)
             && held.disabled_until_ms <= self.clock.now_ms();
-        counts.then_some(bank)
+        on.then_some(bank)
+    }
+
+    /// Whether a content is there and matches what is near it.
+    #[must_use]
+    pub fn matches(&self, place: ContentPlace) -> bool {
+        self.on(place.content).is_some_and(|bank| bank.number == place.bank)
+    }
+
+    /// The bank of a content that is there, whether it matches now or not.
+    #[must_use]
+    pub fn bank_of(&self, place: ContentPlace) -> Option<Arc<Bank>> {
+        let held = self.contents.pin().get(&place.content).copied()?;
+        self.banks.pin().get(&held.bank).filter(|bank| bank.number == place.bank).cloned()
+    }
+
+    /// Whether there is nothing to match.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.near.is_empty()
     }
 }

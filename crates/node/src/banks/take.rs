@@ -5,11 +5,17 @@ use std::sync::Arc;
 use watchfire_signal::name::BankName;
 use watchfire_store::Row;
 
-use super::{BankError, Banks, Content, ContentId, ContentWhat, SignalsDeed, content, to_its_end};
-use crate::desk::{Actor, Line};
+use super::{
+    BankError, Banks, Content, ContentId, ContentWhat, SignalsDeed, content, to_its_end, undone,
+};
+use crate::{
+    desk::{Actor, Line},
+    looks::Look,
+};
 
 impl Banks {
-    /// Takes a content out of its bank, and answers what it was; the next lookup does not find it.
+    /// Takes a content out of its bank, and answers what it was; the next lookup does not find it,
+    /// and what it alone had taken down comes back.
     ///
     /// # Errors
     /// [`BankError`]; [`BankError::NoContent`] for one of another bank too.
@@ -34,11 +40,13 @@ impl Banks {
         let content = self.content(name, id).await?;
         let deed = SignalsDeed::new(ContentWhat::Remove, &bank, std::slice::from_ref(&content));
         let row = Row { value: None, ..content.row(bank.number) };
-        self.desk.write(Line::new(actor, &deed)?.rows([row])).await?;
+        let place = bank.place(id);
+        self.desk.write(Line::new(actor, &deed)?.rows([row, undone::row(place)])).await?;
         self.contents.pin().remove(&id);
         self.near.remove(&id);
         ledger.by_identity.remove(&(bank.number, content::identity(&content.new.signals)));
         self.count(bank.number, |counts| counts.take(&content.new.signals));
+        self.enforcer.look_at(Look::Content(place), true);
         Ok(content)
     }
 }

@@ -12,7 +12,7 @@ use super::Node;
 use crate::{
     desk::{Actor, Deed, DeskKind, Line, WriteError},
     hold::{History, Ruling},
-    rulings::Ruled,
+    people::{About, Ruled, Word},
 };
 
 /// A desk line: a person intervened in the outbox.
@@ -139,7 +139,9 @@ impl Node {
             return Err(ActionError::Unknown);
         }
         let history = History(&effects);
-        let mut line = Line::new(actor, &ruled)?.rows([ruled.row()?]);
+        let (about, word) =
+            (About::Item(item.clone()), Word::of(ruled.ruling, self.clock.now_ms()));
+        let mut line = Line::new(actor, &ruled)?.rows([about.row(Some(&word))]);
         match ruled.ruling {
             Ruling::Keep if history.standing().next().is_none() => {
                 return Err(ActionError::NotNow("the item is not down"));
@@ -148,7 +150,7 @@ impl Node {
             Ruling::Restore => line = line.effects(self.consequences.restore(&item, history, true)),
         }
         self.desk().write(line).await?;
-        self.consequences.rulings.note(&ruled);
+        self.judge.people().hold(about, word);
         self.consequences.decide(&[item], None).await?;
         self.consequences.outbox.notify_waiters();
         Ok(())

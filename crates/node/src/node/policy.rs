@@ -10,6 +10,7 @@ use crate::{
     desk::{Actor, WriteError},
     facts::{Cursor, Decided, KeptFacts},
     holds::{Hold, Holds},
+    looks::Look,
     policies::{ApplyError, Policies, Version},
     policy::{self, Explanation, ItemFacts, Mode, Policy},
 };
@@ -88,10 +89,12 @@ impl Node {
         actor: &Actor,
     ) -> Result<Option<Hold>, WriteError> {
         let released = self.holds.release(case, actor).await?;
-        if released.is_some() {
+        if let Some(content) = released.as_ref().and_then(|hold| hold.content) {
+            self.enforcer.look_at(Look::Content(content), false);
+        } else if released.is_some() {
             let sets = self.known.sets().into_values();
             for set in sets.filter(|set| set.subject == *case) {
-                self.enforcer.look_at(set.name, false);
+                self.enforcer.look_at(Look::Set(set.name), false);
             }
         }
         Ok(released)

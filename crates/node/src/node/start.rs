@@ -1,7 +1,4 @@
 //! Puts a node together and starts it: first what the store holds is folded, then work begins.
-//!
-//! **Invariant:** nothing is signed before the peers were asked what they hold of our log, and
-//! nothing more once one of them has shown a history of it that is not ours.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -9,56 +6,42 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
     charter::{Charter, SignedCharter},
-    header::CharterRef,
     name::{LogName, MemberName},
 };
 use watchfire_store::{Store, StoreError};
-use watchfire_tlog::{Origin, OwnKey, PeerKey};
+use watchfire_tlog::{OwnKey, PeerKey};
 
-use super::{Node, Readiness};
+use super::{
+    Node, Readiness,
+    home::{self, Home},
+};
 use crate::{
-    access::{Access, KeyError},
-    banks::Banks,
+    access::KeyError,
     budget::Budget,
     cases::Cases,
     charter::{TrustError, check_founding},
     clock::{Clock, Random, TermClock},
     connector::Connector,
     deliver::Deliverer,
-    desk::{Desk, Line, Lines, Stamp, desk_origin},
-    enforce::{Consequences, Enforcer},
     events::Events,
-    facts::{self, KeptFacts},
+    facts,
     fetch::{FILLED, Fetcher, Holes},
     follow::Follower,
-    holds::Holds,
-    judge::Judge,
-    known::Known,
+    looks::Enforcer,
     outcomes::{Outcomes, Teller},
     peer::Peer,
-    people::People,
     place::Place,
-    policies::{self, Policies},
+    policies::Policies,
     policy::Policy,
-    publish::{Letterhead, Publisher, Statements},
+    publish::Publisher,
     receipts::Receipts,
-    recover::{RecoverError, contradiction, recover},
-    replicate::{LogCopy, load_verified},
-    review::{Proposals, Review, Surroundings},
-    rulings::Rulings,
-    scan::Scanner,
-    seen::{Seen, SeenParts, SeenSetup, Unwritten},
-    sequence::{Draft, Sequencer},
-    upload::{OwnLog, Reader, upload},
+    replicate::LogCopy,
+    seen::SeenSetup,
 };
-
-/// From how many members at a time the log of one that nobody can reach is copied: one of them may
-/// withhold it.
-const RELAYS: usize = 2;
 
 /// All that a node is made of. Only the binary puts this together.
 pub struct Setup {
@@ -114,99 +97,6 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
-/// What this member does at home: its rules, its people, its desk log.
-struct Home {
-    judge: Judge,
-    enforcer: Enforcer,
-    desk: Desk,
-    lines: Lines,
-    access: Arc<Access>,
-    review: Review,
-    proposals: Proposals,
-    facts: KeptFacts,
-    undecided: facts::Unwritten,
-    holds: Holds,
-}
-
-impl Home {
-    /// By the newest policy that was applied, or that of the configuration.
-    async fn open(setup: &Setup, log: &LogName, events: &Events) -> Result<Self, StartError> {
-        let store = || setup.store.clone();
-        setup.policy.check().map_err(StartError::Policy)?;
-        let policy = policies::newest(&*setup.store).await?;
-        let policy = policy.unwrap_or_else(|| setup.policy.clone());
-        let people = Arc::new(People::load(&*setup.store).await?);
-        let judge = Judge::new(setup.me.clone(), policy).heeding(people.clone());
-        let origin = desk_origin(log).map_err(StartError::Name)?;
-        let (desk, lines) = Desk::new(origin, setup.key.public(), setup.store.clone());
-        let enforcer = Enforcer::default();
-        let (review, proposals) = Review::load(Surroundings {
-            people,
-            desk: desk.clone(),
-            store: setup.store.clone(),
-            enforcer: enforcer.clone(),
-            clock: setup.clock.clone(),
-        })
-        .await?;
-        let (clock, random) = (setup.clock.clone(), setup.random.clone());
-        let access = Access::load(setup.store.clone(), desk.clone(), clock, random).await?;
-        let (facts, undecided) = KeptFacts::new(store());
-        let holds = Holds::load(judge.clone(), store(), desk.clone(), events.clone()).await?;
-        Ok(Self {
-            judge,
-            enforcer,
-            desk,
-            lines,
-            access,
-            review,
-            proposals,
-            facts,
-            undecided,
-            holds,
-        })
-    }
-
-    /// What acts on copies by these rules.
-    async fn consequences(
-        &self,
-        setup: &Setup,
-        known: &Arc<Known>,
-        seen: &Arc<Seen>,
-    ) -> Result<Consequences, StoreError> {
-        Ok(Consequences {
-            known: known.clone(),
-            seen: seen.clone(),
-            judge: self.judge.clone(),
-            rulings: Arc::new(Rulings::load(&setup.store).await?),
-            holds: self.holds.clone(),
-            store: setup.store.clone(),
-            clock: setup.clock.clone(),
-            connector: setup.remover.clone(),
-            outbox: Arc::new(Notify::new()),
-        })
-    }
-
-    /// What scans items by these rules.
-    fn scanner(
-        &self,
-        known: &Arc<Known>,
-        banks: &Arc<Banks>,
-        seen: &Arc<Seen>,
-        clock: &Arc<dyn Clock>,
-    ) -> Scanner {
-        Scanner {
-            known: known.clone(),
-            banks: Some(banks.clone()),
-            seen: seen.clone(),
-            judge: self.judge.clone(),
-            review: Some(self.review.clone()),
-            clock: clock.clone(),
-            facts: self.facts.clone(),
-            holds: self.holds.clone(),
-        }
-    }
-}
-
 impl Node {
     /// Checks the charter, folds what the store holds, and starts to work. Serving may begin when
     /// it returns; signing begins when [`Node::readiness`] says so.
@@ -226,12 +116,12 @@ impl Node {
         let events = Events::new(setup.clock.clone());
         let copies = copies(&charter, &setup, &events)?;
         let least = charter.least_min_matched_ms;
-        let known = Arc::new(Known::new(seed(&*setup.random), least));
-        let (seen, unwritten) = seen(&setup, least).await?;
+        let (seen, unwritten) = home::seen(&setup, least).await?;
         let home = Home::open(&setup, &log, &events).await?;
-        let banks = Arc::new(banks(&setup, &home.desk, least).await?);
-        let scanner = home.scanner(&known, &banks, &seen, &setup.clock);
-        let consequences = home.consequences(&setup, &known, &seen).await?;
+        let (known, banks) = home.lists(&setup, least).await?;
+        let reasons = home.reasons(&known, &banks, &setup.clock);
+        let scanner = home.scanner(&reasons, &seen);
+        let consequences = home.consequences(&setup, &reasons, &seen);
         let (publisher, drafts) = Publisher::new();
         let node = Arc::new(Self {
             me: setup.me.clone(),
@@ -266,6 +156,7 @@ impl Node {
         let (fills, filled) = mpsc::channel(FILLED);
         let mut follower = node.follower(home.enforcer.clone(), holes.clone());
         follower.catch_up().await?;
+        node.banks.go_on().await?;
         node.spawn(follower.run(filled));
         node.spawn(node.fetcher(&setup, holes, fills).run());
         node.spawn(node.consequences.clone().run(home.enforcer));
@@ -356,122 +247,6 @@ impl Node {
         }
     }
 
-    fn spawn_peers(
-        self: &Arc<Self>,
-        peers: &BTreeMap<MemberName, Arc<dyn Peer>>,
-        unreachable: bool,
-    ) {
-        for (member, peer) in peers {
-            let Some(log) = self.charter.log_of(member) else { continue };
-            if let Some(copy) = self.copies.get(&log).cloned() {
-                let (source, random) = (peer.source(&log), self.random.clone());
-                self.spawn(async move { copy.run(source, random).await });
-            }
-            self.spawn(self.receipts.clone().run(peer.clone()));
-            if unreachable {
-                self.spawn_visits(member, peer);
-            }
-        }
-        let elsewhere = self
-            .copies
-            .values()
-            .filter(|copy| *copy.member() != self.me && !peers.contains_key(copy.member()));
-        for copy in elsewhere {
-            self.spawn_relays(copy, peers);
-        }
-    }
-
-    /// Goes to a peer that cannot come to us: brings our log, and asks what is effective there.
-    fn spawn_visits(self: &Arc<Self>, member: &MemberName, peer: &Arc<dyn Peer>) {
-        if let Some(own) = self.own_log() {
-            let ours = self.store.read(&own.origin);
-            let charter = self.charter.clone();
-            let reader = Reader { member: member.clone(), peer: peer.clone(), charter };
-            self.spawn(upload(own, ours, reader, self.random.clone()));
-        }
-        let (node, member) = (self.clone(), member.clone());
-        self.spawn(self.receipts.clone().ask(peer.clone(), move |effective| {
-            let (node, member) = (node.clone(), member.clone());
-            Box::pin(async move {
-                if let Err(error) = node.receipt(&member, &effective).await {
-                    tracing::warn!(%error, "a receipt could not be noted");
-                }
-            })
-        }));
-    }
-
-    /// Copies the log of a member that we cannot reach from those that we can.
-    fn spawn_relays(&self, copy: &Arc<LogCopy>, peers: &BTreeMap<MemberName, Arc<dyn Peer>>) {
-        for lane in 0..RELAYS {
-            let lane = peers.values().skip(lane).step_by(RELAYS);
-            let sources = lane.map(|peer| peer.source(&copy.log)).collect::<Vec<_>>();
-            let (copy, random) = (copy.clone(), self.random.clone());
-            self.spawn(async move { copy.relay(sources, random).await });
-        }
-    }
-
-    fn own_log(&self) -> Option<OwnLog> {
-        let copy = self.copies.get(&self.log)?;
-        Some(OwnLog { log: self.log.clone(), origin: copy.origin().clone(), key: *copy.key() })
-    }
-
-    /// Recovers our own log from the peers, then lets the sequencer write.
-    async fn sign_when_safe(self: Arc<Self>, setup: Setup, drafts: Statements) {
-        let why = match self.sign(setup, drafts).await {
-            Ok(()) => "the sequencer has stopped; see the log of this process".to_owned(),
-            Err(error) => error.to_string(),
-        };
-        tracing::error!(why, "this node does not sign");
-        self.readiness.send_replace(Readiness::Failed(why));
-    }
-
-    /// Signs for as long as that is safe. Dropping the sequencer in the middle of a commit is
-    /// harmless: what it has written may be there, and nobody was told so.
-    async fn sign(&self, setup: Setup, drafts: Statements) -> Result<(), RecoverError> {
-        let Some(own) = self.copies.get(&self.log) else { return Ok(()) };
-        if own.is_frozen().await? {
-            return Err(RecoverError::Forked);
-        }
-        if !setup.alone && !setup.peers.is_empty() {
-            recover(&self.log, own, &setup.peers).await?;
-        }
-        let letterhead = Letterhead {
-            log: self.log.clone(),
-            charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
-            random: self.random.clone(),
-        };
-        let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await?;
-        self.readiness.send_replace(Readiness::Ready);
-        tokio::select! {
-            () = sequencer.run(drafts) => Ok(()),
-            error = contradiction(&self.log, own, &setup.peers, &*self.random) => Err(error),
-        }
-    }
-
-    /// The writer of a log that goes on from what the store holds of it.
-    async fn sequencer<D: Draft>(
-        &self,
-        origin: &Origin,
-        key: &Arc<OwnKey>,
-        sealer: D::Sealer,
-    ) -> Result<Sequencer<D>, StoreError> {
-        let verified = load_verified(&*self.store, origin, &key.public()).await?;
-        Ok(Sequencer {
-            origin: origin.clone(),
-            key: key.clone(),
-            sealer,
-            frontier: verified.frontier().clone(),
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-        })
-    }
-
-    /// The writer of the desk log: nobody else holds a copy of it, so it waits for nobody.
-    async fn desk_sequencer(&self, key: &Arc<OwnKey>) -> Result<Sequencer<Line>, StoreError> {
-        let stamp = Stamp { clock: self.clock.clone(), random: self.random.clone() };
-        self.sequencer(self.desk.origin(), key, stamp).await
-    }
-
     /// Tells the desk log of keys that were made before it was there, and keeps last uses from now on.
     async fn tell_keys(&self) -> Result<(), KeyError> {
         self.access.tell_first_keys().await?;
@@ -479,7 +254,7 @@ impl Node {
         Ok(())
     }
 
-    fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, work: impl Future<Output = ()> + Send + 'static) {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
@@ -517,29 +292,4 @@ fn copies(
         copies.insert(log, Arc::new(copy));
     }
     Ok(copies)
-}
-
-/// The seen table with what writes it.
-async fn seen(setup: &Setup, least_matched_ms: u32) -> Result<(Arc<Seen>, Unwritten), StoreError> {
-    let parts = SeenParts {
-        store: setup.store.clone(),
-        clock: setup.clock.clone(),
-        setup: setup.seen.clone(),
-        seed: seed(&*setup.random),
-        least_matched_ms,
-    };
-    let (seen, unwritten) = Seen::load(parts).await?;
-    Ok((Arc::new(seen), unwritten))
-}
-
-/// This member's own lists of signals.
-async fn banks(setup: &Setup, desk: &Desk, least_ms: u32) -> Result<Banks, StoreError> {
-    let (store, clock) = (setup.store.clone(), setup.clock.clone());
-    Banks::load(store, desk.clone(), clock, seed(&*setup.random), least_ms).await
-}
-
-fn seed(random: &dyn Random) -> [u8; 32] {
-    let mut seed = [0; 32];
-    random.fill(&mut seed);
-    seed
 }

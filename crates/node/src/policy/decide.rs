@@ -50,7 +50,8 @@ impl Policy {
     }
 
     /// Whether a negative bank speaks against the match.
-    pub(super) fn is_suppressed(&self, facts: &Facts) -> bool {
+    #[must_use]
+    pub fn is_suppressed(&self, facts: &Facts) -> bool {
         let speaks = |negative: &&Negative| facts.negatives.contains(&negative.bank);
         self.negatives.iter().filter(speaks).any(|negative| match (&facts.bank, &facts.source) {
             (Some(bank), _) => negative.banks.contains(bank),

@@ -60,7 +60,8 @@ pub struct Policy {
     pub cases: Vec<TestCase>,
 }
 
-/// Limits that hold take-downs until a person has looked; they count distinct cases, never copies.
+/// Limits that hold take-downs until a person has looked, which count distinct cases, never copies; and
+/// one that holds the person.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
@@ -70,6 +71,8 @@ pub struct Limits {
     pub cases_enforced_per_source_per_hour: u32,
     /// Copies of a case that is not CONFIRMED that are older than it is known here.
     pub older_matches_per_signal: u32,
+    /// Tickets of the review that one person sees in a day.
+    pub tickets_per_person_per_day: u32,
 }
 
 impl Default for Limits {
@@ -78,6 +81,7 @@ impl Default for Limits {
             cases_enforced_per_minute: 200,
             cases_enforced_per_source_per_hour: 500,
             older_matches_per_signal: 50,
+            tickets_per_person_per_day: 400,
         }
     }
 }

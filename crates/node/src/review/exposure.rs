@@ -1,4 +1,4 @@
-//! How much a person has seen in a day: counted, and bounded.
+//! How much a person has seen in a day: counted, and bounded by the policy file.
 //!
 //! **Invariant:** the same ticket counts once a day for the same person.
 
@@ -9,9 +9,6 @@ use super::ticket::TicketId;
 
 /// What people have seen: day and person → names of tickets.
 const EXPOSURE: Table = Table::Ledger("exposure");
-/// Entries that one person sees in a day at most: more than an hour's work of short looks, less than
-/// a day of nothing else.
-pub const EXPOSURE_A_DAY: usize = 400;
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
@@ -29,6 +26,7 @@ pub(super) async fn look(
     store: &dyn Store,
     who: &str,
     ticket: &TicketId,
+    most: u32,
     now_ms: u64,
 ) -> Result<Option<Row>, StoreError> {
     let key = [&day_of(now_ms).to_be_bytes()[..], who.as_bytes()].concat();
@@ -38,7 +36,7 @@ pub(super) async fn look(
         None => Seen::default(),
     };
     if !seen.0.contains(ticket) {
-        if seen.0.len() >= EXPOSURE_A_DAY {
+        if seen.0.len() >= most as usize {
             return Ok(None);
         }
         seen.0.push(*ticket);

@@ -15,6 +15,8 @@ use watchfire_signal::{
     name::{ItemId, QueueName},
 };
 
+use crate::{content::ContentPlace, reasons::Reason};
+
 /// Items that a ticket names; those beyond are counted.
 pub const MAX_ITEMS: usize = 1_000;
 /// Keeps this hash apart from every other use of SHA-256.
@@ -84,6 +86,25 @@ pub struct Proposal {
     pub item: ItemId,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
+    /// The content that it matches, if it is one of a bank.
+    pub content: Option<ContentPlace>,
+}
+
+impl Proposal {
+    /// An item that policy wants a person to see, and why.
+    #[must_use]
+    pub fn new(reason: &Reason, item: ItemId, at_ms: u64) -> Self {
+        Self {
+            queue: reason.decision.then.queue.clone(),
+            case: reason.case,
+            set: reason.record,
+            labels: reason.facts.labels.clone(),
+            severity: reason.facts.severity,
+            item,
+            at_ms,
+            content: reason.content(),
+        }
+    }
 }
 
 /// Something that waits for a person.
@@ -117,6 +138,9 @@ pub struct Ticket {
     pub ruling: Option<Ruling>,
     /// A person asked for a second look.
     pub escalated: bool,
+    /// The content that was matched, if it is one of a bank.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<ContentPlace>,
 }
 
 /// A person works on a ticket until a moment.
@@ -180,7 +204,7 @@ impl Ticket {
     /// The first item of a case that has to wait.
     #[must_use]
     pub fn new(proposal: Proposal) -> Self {
-        let Proposal { queue, case, set, labels, severity, item, at_ms } = proposal;
+        let Proposal { queue, case, set, labels, severity, item, at_ms, content } = proposal;
         Self {
             id: TicketId::of(&case),
             queue,
@@ -196,6 +220,7 @@ impl Ticket {
             lease: None,
             ruling: None,
             escalated: false,
+            content,
         }
     }
 

@@ -4,6 +4,7 @@
 mod banks;
 mod breaker;
 mod coalition;
+mod copies;
 mod desk;
 mod faulty;
 mod fold;

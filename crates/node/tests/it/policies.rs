@@ -8,7 +8,7 @@ use watchfire_node::{
     backtest::Backtest,
     desk::{Actor, DeskKind},
     facts::{Group, KeptFacts},
-    people::About,
+    people::{About, Word},
     policies::{Applied, ApplyError},
     policy::{Held, Human, Mode, Policy, Verdict},
 };
@@ -147,8 +147,8 @@ async fn a_rule_leaves_shadow_only_when_people_agree_with_enough_of_it() {
         stage.node.stop().await;
         drop(stage);
         let says = |number: u32, harmful| {
-            let human = Human { harmful, label: None, at_ms: START_MS };
-            About::Item(item(&format!("a:{number}"))).row(Some(&human))
+            let word = Word::Found(Human { harmful, label: None, at_ms: START_MS });
+            About::Item(item(&format!("a:{number}"))).row(Some(&word))
         };
         let rows = vec![says(0, true), says(1, second)];
         store.commit(Batch { rows, ..Batch::default() }).await.unwrap();

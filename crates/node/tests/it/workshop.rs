@@ -11,24 +11,34 @@ use std::{
 };
 
 use async_trait::async_trait;
-use tokio::{sync::Notify, task::JoinSet, time::Instant};
+use tokio::{
+    sync::Notify,
+    task::{AbortHandle, JoinSet},
+    time::Instant,
+};
 use watchfire_node::{
+    banks::{BankParts, Banks},
     budget::Budget,
     cases::{Place, SignalSet},
     clock::Clock,
     connector::{Answer, Connector, ConnectorError, Order, Visibility},
     deliver::Deliverer,
-    desk::{Desk, Line, Stamp, desk_origin},
-    enforce::{Consequences, Enforcer},
+    desk::{Actor, Desk, Line, Stamp, desk_origin},
+    enforce::Consequences,
     events::Events,
+    facts::{self, KeptFacts},
     hold::{RESTORE, Ruling},
     holds::Holds,
     judge::Judge,
     known::Known,
+    looks::{Enforcer, Look},
     outcomes::Outcomes,
+    people::{About, People, Word},
     policy::Policy,
     raise::alert_draft,
-    rulings::{Ruled, Rulings},
+    reasons::Reasons,
+    replicate::load_verified,
+    review::{Finding, Finds, Review, Scope, Surroundings, Ticket, TicketId, UNDO_MS},
     seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup, Unwritten},
     sequence::Sequencer,
     standing::{Opinion, Rules, Stance, Standing},
@@ -41,7 +51,6 @@ use watchfire_signal::{
     value::Signal,
 };
 use watchfire_store::{Effect, MemoryStore, Store};
-use watchfire_tlog::Frontier;
 
 use crate::coalition::{START_MS, TestRandom, alert, charter, key, name};
 
@@ -136,6 +145,7 @@ pub(crate) struct Workshop {
     charter: SignedCharter,
     enforcer: Enforcer,
     next_index: u64,
+    looking: AbortHandle,
     _tasks: JoinSet<()>,
 }
 
@@ -170,39 +180,89 @@ async fn empty(store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> (Seen, Unwritt
     Seen::load(parts).await.unwrap()
 }
 
+/// What the parts of a workshop work with.
+struct Tools {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+    desk: Desk,
+    judge: Judge,
+    events: Events,
+    enforcer: Enforcer,
+}
+
+impl Tools {
+    async fn banks(&self) -> Banks {
+        let parts = BankParts {
+            store: self.store.clone(),
+            desk: self.desk.clone(),
+            enforcer: self.enforcer.clone(),
+            clock: self.clock.clone(),
+            seed: [1; 32],
+            least_matched_ms: 1_000,
+        };
+        Banks::load(parts).await.unwrap()
+    }
+
+    /// What decides, with the tasks that it needs.
+    async fn consequences(&self, seen: Seen, tasks: &mut JoinSet<()>) -> Consequences {
+        let Self { store, clock, desk, judge, events, enforcer } = self;
+        let holds = Holds::load(judge.clone(), store.clone(), desk.clone(), events.clone());
+        let reasons = Reasons {
+            known: Arc::new(Known::new([1; 32], 1_000)),
+            banks: Some(Arc::new(self.banks().await)),
+            judge: judge.clone(),
+            holds: holds.await.unwrap(),
+            clock: clock.clone(),
+        };
+        let around = Surroundings {
+            judge: judge.clone(),
+            desk: desk.clone(),
+            store: store.clone(),
+            enforcer: enforcer.clone(),
+            clock: clock.clone(),
+        };
+        let (review, proposals) = Review::load(around).await.unwrap();
+        let (facts, unkept) = KeptFacts::new(store.clone());
+        let (desk, store, clock) = (desk.clone(), store.clone(), clock.clone());
+        let writer = facts::Writer { desk, store: store.clone(), judge: judge.clone(), clock };
+        tasks.spawn(writer.run(unkept));
+        tasks.spawn(review.clone().run(proposals));
+        let (seen, outbox) = (Arc::new(seen), Arc::new(Notify::new()));
+        let connector = Some("platform".to_owned());
+        Consequences { reasons, seen, review, facts, store, connector, outbox }
+    }
+}
+
 impl Workshop {
     pub(crate) async fn open(budget: Budget) -> Self {
-        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let policy = Policy { trust: [name("tiktok")].into(), ..Policy::default() };
+        Self::open_on(Arc::new(MemoryStore::new()), policy, budget).await
+    }
+
+    /// Goes on from what a store holds; what was known of sets is to be said again.
+    pub(crate) async fn open_on(store: Arc<dyn Store>, policy: Policy, budget: Budget) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
         let (seen, unwritten) = empty(&store, &clock).await;
-        let policy = Policy { trust: [name("tiktok")].into(), ..Policy::default() };
-        let outbox = Arc::new(Notify::new());
         let charter = charter(&MEMBERS, 2);
         let log = charter.charter.log_of(&name("twitch")).unwrap();
         let random = TestRandom::new(7);
         let own_key = Arc::new(key("twitch"));
         let origin = desk_origin(&log).unwrap();
         let (desk, lines) = Desk::new(origin.clone(), own_key.public(), store.clone());
-        let judge = Judge::new(name("twitch"), policy);
+        let people = Arc::new(People::load(&*store).await.unwrap());
+        let judge = Judge::new(name("twitch"), policy).heeding(people);
         let events = Events::new(clock.clone());
-        let holds = Holds::load(judge.clone(), store.clone(), desk.clone(), events.clone());
-        let holds = holds.await.unwrap();
-        let consequences = Consequences {
-            known: Arc::new(Known::new([1; 32], 1_000)),
-            seen: Arc::new(seen),
-            judge,
-            holds,
-            rulings: Arc::new(Rulings::default()),
-            store: store.clone(),
-            clock: clock.clone(),
-            connector: Some("platform".to_owned()),
-            outbox: outbox.clone(),
-        };
+        let enforcer = Enforcer::default();
+        let mut tasks = JoinSet::new();
+        let tools = Tools { store, clock, desk, judge, events, enforcer };
+        let consequences = tools.consequences(seen, &mut tasks).await;
+        let Tools { store, clock, desk, events, enforcer, .. } = tools;
+        let written = load_verified(&*store, &origin, &own_key.public()).await.unwrap();
         let sequencer = Sequencer::<Line> {
             origin,
             key: own_key,
             sealer: Stamp { clock: clock.clone(), random: random.clone() },
-            frontier: Frontier::new(),
+            frontier: written.frontier().clone(),
             store: store.clone(),
             clock: clock.clone(),
         };
@@ -218,14 +278,12 @@ impl Workshop {
             random,
             events: events.clone(),
             outcomes: Outcomes::default(),
-            outbox,
+            outbox: consequences.outbox.clone(),
         };
-        let enforcer = Enforcer::default();
-        let mut tasks = JoinSet::new();
         tasks.spawn(unwritten.run());
         tasks.spawn(sequencer.run(lines));
         tasks.spawn(deliverer.run());
-        tasks.spawn(consequences.clone().run(enforcer.clone()));
+        let looking = tasks.spawn(consequences.clone().run(enforcer.clone()));
         Self {
             consequences,
             desk,
@@ -236,6 +294,7 @@ impl Workshop {
             charter,
             enforcer,
             next_index: 0,
+            looking,
             _tasks: tasks,
         }
     }
@@ -296,17 +355,17 @@ impl Workshop {
         self.say(member, number, Stance::Withdrawn { restore: true });
     }
 
-    fn look(&self, number: usize) {
+    pub(crate) fn look(&self, number: usize) {
         let set = Arc::new(self.sets[&number].clone());
-        self.consequences.known.publish(set.clone());
+        self.consequences.reasons.known.publish(set.clone());
         let undo = !self.is_live(number);
-        self.enforcer.look_at(set.name, undo);
+        self.enforcer.look_at(Look::Set(set.name), undo);
     }
 
     /// Whether a set takes copies down here now.
     pub(crate) fn is_live(&self, number: usize) -> bool {
         let now = self.now_ms();
-        self.consequences.judge.about(&self.sets[&number], now).take_down().is_some()
+        self.consequences.reasons.judge.about(&self.sets[&number], now).take_down().is_some()
     }
 
     pub(crate) fn sets(&self) -> &BTreeMap<usize, SignalSet> {
@@ -314,7 +373,7 @@ impl Workshop {
     }
 
     pub(crate) fn now_ms(&self) -> u64 {
-        self.consequences.clock.now_ms()
+        self.consequences.reasons.clock.now_ms()
     }
 
     /// Lets time pass; the ends of terms are looked at, as the follower does.
@@ -336,8 +395,35 @@ impl Workshop {
     /// A person rules about an item, as the node's verb does but for the desk line.
     pub(crate) async fn rule(&self, item: &str, ruling: Ruling) {
         let item: ItemId = item.parse().unwrap();
-        self.consequences.rulings.note(&Ruled { item: item.clone(), ruling, note: None });
+        let word = Word::of(ruling, self.now_ms());
+        self.consequences.reasons.judge.people().hold(About::Item(item.clone()), word);
         self.consequences.decide(&[item], None).await.unwrap();
+    }
+
+    /// From here on nobody looks at what changed, as when the process dies.
+    pub(crate) fn stop_looking(&self) {
+        self.looking.abort();
+    }
+
+    pub(crate) fn banks(&self) -> &Arc<Banks> {
+        self.consequences.reasons.banks.as_ref().unwrap()
+    }
+
+    /// Everything that waits for a person.
+    pub(crate) async fn tickets(&self) -> Vec<Ticket> {
+        // What was proposed is written first.
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        self.consequences.review.list(None, None, 1_000).await
+    }
+
+    /// A person decides a ticket; it is in effect when this returns.
+    pub(crate) async fn decide(&self, ticket: &TicketId, finding: Finding, scope: Scope) {
+        let (review, who) = (&self.consequences.review, Actor::Person("p1".to_owned()));
+        let taken = review.take(ticket, &who).await.unwrap();
+        let finds = Finds { finding, scope, label: None, reason: "looked".to_owned() };
+        review.decide(ticket, &who, taken.version, finds).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(UNDO_MS + 1_000)).await;
+        self.settle().await;
     }
 
     pub(crate) async fn effects(&self, item: &str) -> Vec<Effect> {

@@ -9,7 +9,7 @@ use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{ActionQuery, EffectState, EffectView, Effects, RuleRequest};
 use watchfire_node::action::{ActionError, Intervention};
 use watchfire_node::hold::Ruling;
-use watchfire_node::rulings::Ruled;
+use watchfire_node::people::Ruled;
 use watchfire_node::{self as node, Effect};
 use watchfire_signal::commitment::Commitment;
 use watchfire_signal::effect::EffectName;

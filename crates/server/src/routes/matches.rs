@@ -5,7 +5,7 @@ use watchfire_api::wire::{BankMatch, Match, Method, SignalJson, State};
 use watchfire_node::banks;
 use watchfire_node::known;
 use watchfire_node::near::{self, Hit};
-use watchfire_node::scan::Reason;
+use watchfire_node::reasons::Reason;
 use watchfire_node::standing::{self, Stance};
 use watchfire_signal::commitment::Commitment;
 use watchfire_signal::value::Signal;

@@ -10,7 +10,7 @@ use watchfire_api::wire::{
     ReviewPageQuery, ReviewQueue, ReviewQueues, ReviewScope, ReviewTicket,
 };
 use watchfire_node::review::{
-    EXPOSURE_A_DAY, Finding, Finds, Refused, ReviewError, Ruling, Scope, Ticket, TicketId,
+    Finding, Finds, Refused, ReviewError, Ruling, Scope, Ticket, TicketId,
 };
 use watchfire_signal::name::QueueName;
 
@@ -292,9 +292,9 @@ impl From<ReviewError> for Failure {
                 };
                 Failure::new(kind, refused.to_string())
             }
-            ReviewError::Exposure => {
-                let (kind, detail) = (ProblemKind::TooMany, ReviewError::Exposure.to_string());
-                let limit = Problem::limit(kind, "exposure_a_day", EXPOSURE_A_DAY as u64);
+            ReviewError::Exposure(most) => {
+                let (kind, detail) = (ProblemKind::TooMany, error.to_string());
+                let limit = Problem::limit(kind, "tickets_per_person_per_day", u64::from(most));
                 Failure(Problem { detail: Some(detail), ..limit })
             }
             ReviewError::Desk(error) => error.into(),

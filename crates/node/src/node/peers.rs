@@ -1,0 +1,77 @@
+//! What is done with each peer: its log copied, receipts told, and where it cannot come to us, visits.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use watchfire_signal::name::MemberName;
+
+use super::Node;
+use crate::{
+    peer::Peer,
+    replicate::LogCopy,
+    upload::{OwnLog, Reader, upload},
+};
+
+/// From how many members at a time the log of one that nobody can reach is copied: one of them may
+/// withhold it.
+const RELAYS: usize = 2;
+
+impl Node {
+    pub(super) fn spawn_peers(
+        self: &Arc<Self>,
+        peers: &BTreeMap<MemberName, Arc<dyn Peer>>,
+        unreachable: bool,
+    ) {
+        for (member, peer) in peers {
+            let Some(log) = self.charter.log_of(member) else { continue };
+            if let Some(copy) = self.copies.get(&log).cloned() {
+                let (source, random) = (peer.source(&log), self.random.clone());
+                self.spawn(async move { copy.run(source, random).await });
+            }
+            self.spawn(self.receipts.clone().run(peer.clone()));
+            if unreachable {
+                self.spawn_visits(member, peer);
+            }
+        }
+        let elsewhere = self
+            .copies
+            .values()
+            .filter(|copy| *copy.member() != self.me && !peers.contains_key(copy.member()));
+        for copy in elsewhere {
+            self.spawn_relays(copy, peers);
+        }
+    }
+
+    /// Goes to a peer that cannot come to us: brings our log, and asks what is effective there.
+    fn spawn_visits(self: &Arc<Self>, member: &MemberName, peer: &Arc<dyn Peer>) {
+        if let Some(own) = self.own_log() {
+            let ours = self.store.read(&own.origin);
+            let charter = self.charter.clone();
+            let reader = Reader { member: member.clone(), peer: peer.clone(), charter };
+            self.spawn(upload(own, ours, reader, self.random.clone()));
+        }
+        let (node, member) = (self.clone(), member.clone());
+        self.spawn(self.receipts.clone().ask(peer.clone(), move |effective| {
+            let (node, member) = (node.clone(), member.clone());
+            Box::pin(async move {
+                if let Err(error) = node.receipt(&member, &effective).await {
+                    tracing::warn!(%error, "a receipt could not be noted");
+                }
+            })
+        }));
+    }
+
+    /// Copies the log of a member that we cannot reach from those that we can.
+    fn spawn_relays(&self, copy: &Arc<LogCopy>, peers: &BTreeMap<MemberName, Arc<dyn Peer>>) {
+        for lane in 0..RELAYS {
+            let lane = peers.values().skip(lane).step_by(RELAYS);
+            let sources = lane.map(|peer| peer.source(&copy.log)).collect::<Vec<_>>();
+            let (copy, random) = (copy.clone(), self.random.clone());
+            self.spawn(async move { copy.relay(sources, random).await });
+        }
+    }
+
+    fn own_log(&self) -> Option<OwnLog> {
+        let copy = self.copies.get(&self.log)?;
+        Some(OwnLog { log: self.log.clone(), origin: copy.origin().clone(), key: *copy.key() })
+    }
+}

@@ -1,0 +1,168 @@
+//! What an item's signals match, and what this member does about each match: the one way from signals
+//! to decisions, for uploads as for copies that are held.
+//!
+//! **Invariant:** one look reads the policy once, so that no answer mixes two versions.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use watchfire_signal::{
+    commitment::Commitment,
+    name::{BankName, ItemId},
+    value::Signal,
+};
+
+use crate::{
+    banks::{Bank, BankMatch, Banks},
+    cases::SignalSet,
+    clock::Clock,
+    content::ContentPlace,
+    holds::Holds,
+    judge::Judge,
+    known::{Known, Match},
+    near::Hit,
+    policy::{Decision, Facts, ItemFacts, Policy},
+};
+
+/// What deciding about a match needs. Cheap to clone.
+#[derive(Clone)]
+pub struct Reasons {
+    /// What the coalition spoke of.
+    pub known: Arc<Known>,
+    /// This member's own lists; none in a measurement.
+    pub banks: Option<Arc<Banks>>,
+    /// What policy and people say.
+    pub judge: Judge,
+    /// Cases that wait for a person.
+    pub holds: Holds,
+    /// The node's clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Why something is done about an item: one signal set, or one content of the member's own banks.
+#[derive(Debug, Clone)]
+pub struct Reason {
+    /// The case; of a content of a bank [`ContentPlace::subject`].
+    pub case: Commitment,
+    /// The record that brought the signals; of a content of a bank the same as the case.
+    pub record: Commitment,
+    /// The content, if it is one of a bank.
+    pub bank: Option<BankMatch>,
+    /// All that policy looked at.
+    pub facts: Facts,
+    /// How it matches.
+    pub hit: Hit<Commitment>,
+    /// What policy says of it.
+    pub decision: Decision,
+}
+
+impl Reason {
+    /// Where the content is, if it is one of a bank.
+    #[must_use]
+    pub fn content(&self) -> Option<ContentPlace> {
+        self.bank.as_ref().map(BankMatch::place)
+    }
+}
+
+impl Reasons {
+    /// Every match of an item that is no drill, with what policy says of it.
+    #[must_use]
+    pub fn of(
+        &self,
+        policy: &Policy,
+        item: Option<&ItemId>,
+        signals: &[Signal],
+        facts: &ItemFacts,
+    ) -> Vec<Reason> {
+        let now = self.clock.now_ms();
+        let own = self.banks.as_ref().map_or_else(Vec::new, |banks| banks.lookup(signals));
+        let (negative, own): (Vec<_>, Vec<_>) =
+            own.into_iter().partition(|found| found.bank.settings.negative);
+        let negatives: BTreeSet<_> = negative.iter().map(|found| found.bank.name.clone()).collect();
+        let of_cases = self.known.lookup(signals).into_iter();
+        let of_cases = of_cases.filter(|found| !found.set.header.test);
+        let of_cases = of_cases.map(|found| self.of_case(found, &negatives, now));
+        let of_banks = own.into_iter().map(|found| of_bank(found, &negatives, now));
+        let decided = of_cases.chain(of_banks).map(|mut reason| {
+            reason.facts = reason.facts.about(item.cloned(), facts.clone());
+            reason.decision = self.decide(policy, &mut reason.facts, &reason.case);
+            reason
+        });
+        decided.collect()
+    }
+
+    /// What policy says of a set about an item that is not compared with it now: rules that ask how
+    /// the item matches do not fire.
+    #[must_use]
+    pub fn about_set(&self, policy: &Policy, item: &ItemId, set: &SignalSet) -> (Facts, Decision) {
+        let facts = self.judge.facts(set, self.clock.now_ms());
+        let mut facts = facts.about(Some(item.clone()), ItemFacts::default());
+        let decision = self.decide(policy, &mut facts, &set.subject);
+        (facts, decision)
+    }
+
+    /// The same for a content of a bank; one that does not match anything now leads to nothing.
+    #[must_use]
+    pub fn about_content(
+        &self,
+        policy: &Policy,
+        item: &ItemId,
+        bank: &Bank,
+        place: ContentPlace,
+    ) -> (Facts, Decision) {
+        let facts = facts_of(bank, &BTreeSet::new(), self.clock.now_ms());
+        let mut facts = facts.about(Some(item.clone()), ItemFacts::default());
+        let decision = self.decide(policy, &mut facts, &Commitment(place.subject()));
+        let matches = self.banks.as_ref().is_some_and(|banks| banks.matches(place));
+        (facts, if matches { decision } else { Decision::default() })
+    }
+
+    fn decide(&self, policy: &Policy, facts: &mut Facts, case: &Commitment) -> Decision {
+        facts.human = self.judge.human(facts.item.as_ref(), case);
+        let decision = policy.decide(facts);
+        match self.holds.why(case).filter(|_| facts.human.is_none()) {
+            // A case that passes a limit takes nothing down until a person has released it.
+            Some(why) => decision.hold(why),
+            None => decision,
+        }
+    }
+
+    /// A match with a case, not yet decided about.
+    fn of_case(&self, found: Match, negatives: &BTreeSet<BankName>, now_ms: u64) -> Reason {
+        let set = &found.set;
+        let facts = self.judge.facts(set, now_ms).matched(&found.hit);
+        Reason {
+            case: set.subject,
+            record: set.name,
+            bank: None,
+            facts: Facts { negatives: negatives.clone(), ..facts },
+            hit: found.hit,
+            decision: Decision::default(),
+        }
+    }
+}
+
+/// A match with a content of a bank, not yet decided about.
+fn of_bank(found: BankMatch, negatives: &BTreeSet<BankName>, now_ms: u64) -> Reason {
+    let subject = Commitment(found.place().subject());
+    let facts = facts_of(&found.bank, negatives, now_ms);
+    let Hit { kind, method, distance, aligned, .. } = found.hit.clone();
+    Reason {
+        case: subject,
+        record: subject,
+        facts: facts.matched(&found.hit),
+        hit: Hit { owner: subject, kind, method, distance, aligned },
+        bank: Some(found),
+        decision: Decision::default(),
+    }
+}
+
+fn facts_of(bank: &Bank, negatives: &BTreeSet<BankName>, now_ms: u64) -> Facts {
+    Facts {
+        at_ms: now_ms,
+        bank: Some(bank.name.clone()),
+        negatives: negatives.clone(),
+        labels: bank.settings.labels.clone(),
+        severity: bank.settings.severity,
+        ..Facts::default()
+    }
+}
