@@ -5,18 +5,14 @@
 
 mod connector;
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
-use watchfire_node::{
-    budget::{self, Budget},
-    policy::Policy,
-    seen::SeenLimits,
-};
+use watchfire_node::{policy::Policy, seen::SeenLimits};
 use watchfire_server::rates::Limits;
 use watchfire_signal::name::MemberName;
 
-pub(crate) use connector::{Connector, Ozone, Served, Synapse};
+pub(crate) use connector::{Connector, Ozone, Served, Synapse, Webhook};
 
 /// The file that `watchfire init` writes, with its comments: the reference of all fields.
 const TEMPLATE: &str = include_str!("config/template.toml");
@@ -93,44 +89,6 @@ pub(crate) struct Outbound {
     /// Certificates in PEM that are trusted besides the system's.
     #[serde(default)]
     pub roots: Vec<PathBuf>,
-}
-
-/// The platform's remover.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Webhook {
-    /// Where orders are posted.
-    pub url: String,
-    /// Where an ordinary user would see an item; `{item}` stands for its id.
-    #[serde(default)]
-    pub verify_url: Option<String>,
-    /// Files with the keys that orders are signed with; several during a rotation.
-    pub key_files: Vec<PathBuf>,
-    /// Orders under way at once.
-    #[serde(default = "at_once")]
-    pub at_once: usize,
-    /// Orders in any minute; as many as fit when absent.
-    #[serde(default)]
-    pub orders_a_minute: Option<u32>,
-    /// Seconds that an order may wait for its turn before a person is told.
-    #[serde(default = "within_s")]
-    pub within_s: u64,
-}
-
-impl Webhook {
-    /// What the remover may be asked.
-    pub(crate) fn budget(&self) -> Budget {
-        let within = Duration::from_secs(self.within_s);
-        Budget { at_once: self.at_once, orders_a_minute: self.orders_a_minute, within }
-    }
-}
-
-fn at_once() -> usize {
-    budget::AT_ONCE
-}
-
-fn within_s() -> u64 {
-    budget::WITHIN.as_secs()
 }
 
 /// Limits on uploads that are hashed here.

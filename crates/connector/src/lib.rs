@@ -9,7 +9,6 @@ pub mod json_api;
 pub mod ozone;
 pub mod pause;
 pub mod receiver;
-pub mod routed;
 mod segment;
 pub mod standard_webhook;
 pub mod synapse;

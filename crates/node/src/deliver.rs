@@ -5,7 +5,9 @@
 //! **Invariant:** an attempt is written down before it is made, so that what the platform may have
 //! heard of is known after a crash.
 //! **Invariant:** one item has at most one effect under way on a platform, and no platform waits for
-//! another.
+//! another: each connector has its own queue and budget.
+//! **Invariant:** what waits for a connector that is gone is handed to the one that serves the item,
+//! and never lost.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -33,6 +35,7 @@ use crate::{
     events::{Event, Events},
     hold::{History, RESTORE},
     outcomes::Outcomes,
+    routes::{NOBODY, Nobody},
 };
 
 /// Attempts before an effect is given up and waits for a person; with the waits between them
@@ -48,7 +51,7 @@ const ACCEPTED_WAIT_MS: u64 = 2_000;
 const SPARE: usize = 64;
 /// The longest pause of a queue that has nothing to do, should a wake-up be missed.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// Effects of connectors that are gone, settled in one transaction.
+/// Effects of connectors that are gone, handed over in one transaction.
 const PAGE: usize = 256;
 
 /// The worker behind the outbox.
@@ -124,41 +127,53 @@ impl Deliverer {
         let worker = Arc::new(self);
         let mut queues = JoinSet::new();
         for (name, connector) in worker.connectors.clone() {
-            let budget = worker.budgets.get(&name).copied().unwrap_or_default();
-            let queue = Queue {
-                name,
-                connector,
-                budget,
-                window: Window::default(),
-                under_way: JoinSet::new(),
-                busy: HashMap::new(),
-                pause: None,
-                short: AtomicBool::new(false),
-            };
-            queues.spawn(worker.clone().serve(queue));
+            queues.spawn(worker.clone().serve(worker.queue(name, connector)));
         }
-        if let Err(error) = worker.give_up_orphans().await {
-            tracing::error!(%error, "orders of connectors that are gone could not be given up");
+        while let Err(error) = worker.hand_over().await {
+            tracing::error!(%error, "orders of connectors that are gone could not be handed over");
+            tokio::time::sleep(LONGEST_PAUSE).await;
         }
+        // Not before: what waited for nobody may be served by now.
+        let nobody = worker.queue(NOBODY.to_owned(), Arc::new(Nobody));
+        queues.spawn(worker.clone().serve(nobody));
         while queues.join_next().await.is_some() {}
     }
 
-    /// Gives up what waits for a connector that is not configured (any more), so that a person sees
-    /// it.
-    async fn give_up_orphans(&self) -> Result<(), StoreError> {
-        let gone = self.store.pending_connectors().await?;
-        for name in gone.iter().filter(|name| !self.connectors.contains_key(*name)) {
-            loop {
-                let page = self.store.effects_due(name, u64::MAX, PAGE).await?;
-                if page.is_empty() {
-                    break;
-                }
-                let note = format!("no connector is called `{name}`");
-                let dead = page.iter().map(|effect| settled(effect, EffectState::Dead, &note));
-                self.store.settle(dead.collect()).await?;
-            }
+    fn queue(&self, name: String, connector: Arc<dyn Connector>) -> Queue {
+        let budget = self.budgets.get(&name).copied().unwrap_or_default();
+        Queue {
+            name,
+            connector,
+            budget,
+            window: Window::default(),
+            under_way: JoinSet::new(),
+            busy: HashMap::new(),
+            pause: None,
+            short: AtomicBool::new(false),
         }
-        Ok(())
+    }
+
+    /// Hands what waits for a connector that is not configured (any more), or for nobody, to the one
+    /// that serves the item now.
+    async fn hand_over(&self) -> Result<(), StoreError> {
+        let waited_for = self.store.pending_connectors().await?;
+        if waited_for.iter().all(|name| self.connectors.contains_key(name)) {
+            return Ok(());
+        }
+        let mut after = 0;
+        loop {
+            let page = self.store.effects_in(EffectState::Pending, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = *last;
+            let orphans =
+                page.iter().filter(|(_, effect)| !self.connectors.contains_key(&effect.connector));
+            let handed = orphans.map(|(_, effect)| Settlement {
+                connector: Some(self.consequences.routes.of(&effect.item).to_owned()),
+                ..settled(effect, EffectState::Pending, &effect.note)
+            });
+            self.store.settle(handed.collect()).await?;
+            self.outbox.notify_waiters();
+        }
     }
 
     async fn serve(self: Arc<Self>, mut queue: Queue) {
@@ -385,6 +400,7 @@ fn settled(effect: &Effect, state: EffectState, note: &str) -> Settlement {
         attempts: effect.attempts,
         due_ms: effect.due_ms,
         note: note.to_owned(),
+        connector: None,
     }
 }
 

@@ -26,6 +26,7 @@ use crate::{
     looks::{Enforcer, Look, Todo},
     reasons::Reasons,
     review::Review,
+    routes::Routes,
     seen::Seen,
     standing::State,
 };
@@ -53,8 +54,8 @@ pub struct Consequences {
     pub facts: KeptFacts,
     /// Where effects begin.
     pub store: Arc<dyn Store>,
-    /// The connector that carries them out; without one nothing is queued.
-    pub connector: Option<String>,
+    /// The connectors that carry them out; without one nothing is queued.
+    pub routes: Arc<Routes>,
     /// Woken when there are new effects.
     pub outbox: Arc<Notify>,
 }
@@ -85,7 +86,7 @@ impl Consequences {
     /// The store's; what was decided before that is durable, and looking again goes on.
     pub async fn draw(&self, look: Look) -> Result<(), StoreError> {
         match look {
-            _ if self.connector.is_none() => Ok(()),
+            _ if self.routes.is_empty() => Ok(()),
             Look::Set(name) => self.draw_set(&name).await,
             Look::Content(place) => self.draw_content(place).await,
         }

@@ -139,6 +139,13 @@ impl<'a> History<'a> {
         (!asked).then_some(last)
     }
 
+    /// The connector that carried out the last take-down that stands.
+    #[must_use]
+    pub fn holder(self) -> Option<&'a str> {
+        let done = self.standing().filter(|effect| effect.state == EffectState::Done);
+        done.last().map(|effect| effect.connector.as_str())
+    }
+
     /// Whether it is verified to be down, and nothing since can have brought it back.
     #[must_use]
     pub fn is_down(self) -> bool {

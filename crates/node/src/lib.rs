@@ -44,6 +44,7 @@ pub mod receipts;
 pub mod recover;
 pub mod replicate;
 pub mod review;
+pub mod routes;
 pub mod scan;
 pub mod seen;
 pub mod sequence;

@@ -134,7 +134,7 @@ async fn node(directory: &std::path::Path) -> Result<Arc<Node>> {
         peers: BTreeMap::new(),
         connectors: BTreeMap::new(),
         budgets: BTreeMap::new(),
-        remover: None,
+        routes: watchfire_node::routes::Routes::default(),
         alone: true,
         clock: Arc::new(SystemClock::default()),
         random: Arc::new(SystemRandom),

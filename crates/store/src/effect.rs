@@ -63,6 +63,8 @@ pub struct Settlement {
     pub due_ms: u64,
     /// The connector's answer.
     pub note: String,
+    /// The connector that carries it out from now on, if another one.
+    pub connector: Option<String>,
 }
 
 /// What waits in the outbox.

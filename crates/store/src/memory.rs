@@ -122,6 +122,9 @@ impl Data {
             effect.attempts = settled.attempts;
             effect.due_ms = settled.due_ms;
             effect.note = settled.note;
+            if let Some(connector) = settled.connector {
+                effect.connector = connector;
+            }
         }
     }
 

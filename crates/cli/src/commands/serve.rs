@@ -29,10 +29,7 @@ use crate::{
     runtime,
 };
 
-use self::{
-    connectors::PLATFORM,
-    peer::{HttpPeer, Now},
-};
+use self::peer::{HttpPeer, Now};
 
 /// Where the signals of older seen items lie.
 const SEEN: &str = "seen";
@@ -113,9 +110,9 @@ async fn assemble(
         store: Arc::new(directory.store()?),
         seen: SeenSetup { directory: Some(directory.file(SEEN)), limits: config.seen.clone() },
         peers,
-        remover: connectors.contains_key(PLATFORM).then(|| PLATFORM.to_owned()),
-        connectors,
-        budgets: connectors::budgets(config),
+        connectors: connectors.by_name,
+        routes: connectors.routes,
+        budgets: connectors.budgets,
         alone: args.alone,
         clock,
         random: Arc::new(SystemRandom),

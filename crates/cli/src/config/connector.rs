@@ -1,16 +1,15 @@
 //! The part of the configuration that says who removes and restores which items.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use serde::Deserialize;
-
-use super::Webhook;
+use watchfire_node::budget::{self, Budget};
 
 /// A connector and the items that it serves.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Served {
-    /// Its name, for people.
+    /// Its name: orders are queued by it, and people read it.
     pub name: String,
     /// How the ids begin that it serves.
     pub items: Vec<String>,
@@ -47,6 +46,15 @@ pub(crate) struct Ozone {
     /// Whether whole accounts are taken down.
     #[serde(default)]
     pub accounts: bool,
+    /// Orders under way at once.
+    #[serde(default = "at_once")]
+    pub at_once: usize,
+    /// Orders in any minute; as many as fit when absent.
+    #[serde(default)]
+    pub orders_a_minute: Option<u32>,
+    /// Seconds that an order may wait for its turn before a person is told.
+    #[serde(default = "within_s")]
+    pub within_s: u64,
 }
 
 /// A Matrix homeserver that runs Synapse.
@@ -62,6 +70,45 @@ pub(crate) struct Synapse {
     /// Whether messages are redacted.
     #[serde(default)]
     pub redact: bool,
+    /// Orders under way at once.
+    #[serde(default = "at_once")]
+    pub at_once: usize,
+    /// Orders in any minute; as many as fit when absent.
+    #[serde(default)]
+    pub orders_a_minute: Option<u32>,
+    /// Seconds that an order may wait for its turn before a person is told.
+    #[serde(default = "within_s")]
+    pub within_s: u64,
+}
+
+/// The platform's remover.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Webhook {
+    /// Where orders are posted.
+    pub url: String,
+    /// Where an ordinary user would see an item; `{item}` stands for its id.
+    #[serde(default)]
+    pub verify_url: Option<String>,
+    /// Files with the keys that orders are signed with; several during a rotation.
+    pub key_files: Vec<PathBuf>,
+    /// Orders under way at once.
+    #[serde(default = "at_once")]
+    pub at_once: usize,
+    /// Orders in any minute; as many as fit when absent.
+    #[serde(default)]
+    pub orders_a_minute: Option<u32>,
+    /// Seconds that an order may wait for its turn before a person is told.
+    #[serde(default = "within_s")]
+    pub within_s: u64,
+}
+
+fn at_once() -> usize {
+    budget::AT_ONCE
+}
+
+fn within_s() -> u64 {
+    budget::WITHIN.as_secs()
 }
 
 impl Connector {
@@ -72,5 +119,15 @@ impl Connector {
             Connector::Synapse(_) => "synapse",
             Connector::Webhook(_) => "webhook",
         }
+    }
+
+    /// What the platform may be asked.
+    pub(crate) fn budget(&self) -> Budget {
+        let (at_once, orders_a_minute, within_s) = match self {
+            Connector::Ozone(by) => (by.at_once, by.orders_a_minute, by.within_s),
+            Connector::Synapse(by) => (by.at_once, by.orders_a_minute, by.within_s),
+            Connector::Webhook(by) => (by.at_once, by.orders_a_minute, by.within_s),
+        };
+        Budget { at_once, orders_a_minute, within: Duration::from_secs(within_s) }
     }
 }

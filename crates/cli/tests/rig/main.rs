@@ -31,6 +31,7 @@ use watchfire_node::{
     connector::{Answer, Connector, ConnectorError, Order, Visibility},
     policy::Policy,
     raise::{self, NewAlert},
+    routes::Routes,
     seen::SeenSetup,
 };
 use watchfire_signal::{
@@ -131,7 +132,7 @@ async fn whole_way(
         seen: SeenSetup::default(),
         peers: BTreeMap::new(),
         connectors: BTreeMap::from([("rig".to_owned(), connector)]),
-        remover: Some("rig".to_owned()),
+        routes: Routes::all_to("rig"),
         budgets: BTreeMap::from([(
             "rig".to_owned(),
             Budget { at_once: AT_ONCE, ..Budget::default() },

@@ -3,6 +3,5 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod receiver;
-mod routed;
 mod services;
 mod webhook;

@@ -19,7 +19,14 @@ use crate::{
 impl Consequences {
     /// The effects that are missing for what is wanted.
     pub(super) fn owed(&self, item: &ItemId, history: History<'_>, want: &Want) -> Vec<Effect> {
-        let Some(connector) = &self.connector else { return Vec::new() };
+        if self.routes.is_empty() {
+            return Vec::new();
+        }
+        // One that has it down already knows, so that one restore brings it back.
+        let connector = match history.holder() {
+            Some(holder) => self.routes.same(holder, item.as_str()),
+            None => self.routes.of(item.as_str()),
+        };
         let mut new = Vec::<Effect>::new();
         match want {
             Want::Down(sets) => {
@@ -42,8 +49,8 @@ impl Consequences {
     /// `again` asks once more where the platform has refused before. Without a connector nothing.
     #[must_use]
     pub fn restore(&self, item: &ItemId, history: History<'_>, again: bool) -> Option<Effect> {
-        let connector = self.connector.as_ref()?;
-        let last = history.unrestored(again)?;
+        let last = history.unrestored(again).filter(|_| !self.routes.is_empty())?;
+        let connector = self.routes.same(&last.connector, item.as_str());
         let round = history.rounds(&last.subject, true);
         let subject = Commitment(last.subject);
         let record = Commitment(last.record);

@@ -31,7 +31,7 @@ impl Consequences {
 
     /// Has every content looked at that a copy matches, each once.
     async fn sweep(&self, enforcer: &Enforcer) -> Result<(), StoreError> {
-        if self.connector.is_none() || self.reasons.banks.is_none() {
+        if self.routes.is_empty() || self.reasons.banks.is_none() {
             return Ok(());
         }
         let mut looked = BTreeSet::new();

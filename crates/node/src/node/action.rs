@@ -121,10 +121,22 @@ impl Node {
             "{} by {actor}",
             if what == Intervention::Retry { "retried" } else { "dropped" }
         );
-        let settlement = Settlement { name: name.0, state, attempts, due_ms, note: note.clone() };
+        // What served the item then may be gone by now.
+        let connector = match what {
+            Intervention::Retry => self.consequences.routes.again(&effect).to_owned(),
+            Intervention::Drop => effect.connector.clone(),
+        };
+        let settlement = Settlement {
+            name: name.0,
+            state,
+            attempts,
+            due_ms,
+            note: note.clone(),
+            connector: Some(connector.clone()),
+        };
         self.desk().write(Line::new(actor, &deed)?.settlements([settlement])).await?;
         self.consequences.outbox.notify_waiters();
-        Ok(Effect { state, attempts, due_ms, note, ..effect })
+        Ok(Effect { connector, state, attempts, due_ms, note, ..effect })
     }
 
     /// Rules about an item on a person's word: it is shown, or stays as it is, whatever cases say

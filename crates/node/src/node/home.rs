@@ -131,7 +131,7 @@ impl Home {
             review: self.review.clone(),
             facts: self.facts.clone(),
             store: setup.store.clone(),
-            connector: setup.remover.clone(),
+            routes: Arc::new(setup.routes.clone()),
             outbox: Arc::new(Notify::new()),
         }
     }

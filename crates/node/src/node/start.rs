@@ -40,6 +40,7 @@ use crate::{
     publish::Publisher,
     receipts::Receipts,
     replicate::LogCopy,
+    routes::Routes,
     seen::SeenSetup,
 };
 
@@ -61,8 +62,8 @@ pub struct Setup {
     pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
     /// What carries out actions, by name.
     pub connectors: BTreeMap<String, Arc<dyn Connector>>,
-    /// Which of them removes and restores.
-    pub remover: Option<String>,
+    /// Which of them serves which items.
+    pub routes: Routes,
     /// What each of them may be asked; those that are not named here have the default.
     pub budgets: BTreeMap<String, Budget>,
     /// Sign without asking any peer what it holds of our log. Only for a coalition of one, or

@@ -450,7 +450,7 @@ async fn with_policy(policy: &str) -> Stage {
         peers: BTreeMap::new(),
         connectors: BTreeMap::new(),
         budgets: BTreeMap::new(),
-        remover: None,
+        routes: watchfire_node::routes::Routes::default(),
         alone: true,
         clock: clock.clone(),
         random: crate::coalition::TestRandom::new(1),

@@ -19,6 +19,7 @@ use watchfire_node::{
     peer::{Peer, PeerError},
     policy::Policy,
     raise::NewAlert,
+    routes::Routes,
     seen::SeenSetup,
 };
 use watchfire_signal::{
@@ -299,7 +300,7 @@ pub(crate) fn setup(cast: Cast<'_>) -> Setup {
         seen: SeenSetup::default(),
         peers: cast.peers,
         connectors: BTreeMap::new(),
-        remover: Some("platform".to_owned()),
+        routes: Routes::all_to("platform"),
         budgets: BTreeMap::new(),
         alone: false,
         clock: cast.clock,

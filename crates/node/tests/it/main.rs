@@ -15,6 +15,7 @@ mod policy_file;
 mod recovery;
 mod replicate;
 mod review;
+mod routes;
 mod seen;
 mod story;
 mod unreachable;

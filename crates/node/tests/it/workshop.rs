@@ -39,6 +39,7 @@ use watchfire_node::{
     reasons::Reasons,
     replicate::load_verified,
     review::{Finding, Finds, Review, Scope, Surroundings, Ticket, TicketId, UNDO_MS},
+    routes::Routes,
     seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup, Unwritten},
     sequence::Sequencer,
     standing::{Opinion, Rules, Stance, Standing},
@@ -63,6 +64,13 @@ const MEMBERS: [(&str, &str); 4] =
 #[derive(Debug)]
 pub(crate) struct Virtual(Instant);
 
+impl Virtual {
+    /// From now on.
+    pub(crate) fn begun() -> Arc<Self> {
+        Arc::new(Self(Instant::now()))
+    }
+}
+
 impl Clock for Virtual {
     fn now_ms(&self) -> u64 {
         START_MS + u64::try_from(self.0.elapsed().as_millis()).unwrap()
@@ -78,6 +86,8 @@ pub(crate) enum Mood {
     /// It asks to wait so many milliseconds.
     Busy(u64),
     Refusing,
+    /// It never answers.
+    Hanging,
 }
 
 /// A platform that keeps its own journal.
@@ -98,13 +108,17 @@ impl Platform {
         self.asked.load(Ordering::SeqCst)
     }
 
-    fn take(&self, order: &Order, hide: bool) -> Result<Answer, ConnectorError> {
+    async fn take(&self, order: &Order, hide: bool) -> Result<Answer, ConnectorError> {
         let number = self.asked.fetch_add(1, Ordering::SeqCst);
-        match *self.mood.lock().unwrap() {
+        let mood = *self.mood.lock().unwrap();
+        if mood == Mood::Hanging {
+            return std::future::pending().await;
+        }
+        match mood {
             Mood::Busy(ms) => return Ok(Answer::RetryAfter(ms)),
             Mood::Refusing => return Ok(Answer::Refused("no".to_owned())),
             Mood::Flaky if number % 5 == 4 => return Err(ConnectorError("not heard".to_owned())),
-            Mood::Flaky | Mood::Fine => {}
+            Mood::Flaky | Mood::Fine | Mood::Hanging => {}
         }
         let mut hidden = self.hidden.lock().unwrap();
         let changed =
@@ -112,7 +126,7 @@ impl Platform {
         if changed {
             self.journal.lock().unwrap().push(order.clone());
         }
-        if *self.mood.lock().unwrap() == Mood::Flaky && number % 3 == 2 {
+        if mood == Mood::Flaky && number % 3 == 2 {
             return Err(ConnectorError("the answer was lost".to_owned()));
         }
         Ok(if changed { Answer::Done } else { Answer::AlreadyDone })
@@ -122,7 +136,7 @@ impl Platform {
 #[async_trait]
 impl Connector for Platform {
     async fn enforce(&self, order: &Order) -> Result<Answer, ConnectorError> {
-        self.take(order, true)
+        self.take(order, true).await
     }
 
     async fn verify(&self, item: &str) -> Result<Visibility, ConnectorError> {
@@ -130,7 +144,7 @@ impl Connector for Platform {
     }
 
     async fn undo(&self, order: &Order) -> Result<Answer, ConnectorError> {
-        self.take(order, false)
+        self.take(order, false).await
     }
 }
 
@@ -155,7 +169,7 @@ pub(crate) fn picture(byte: u8) -> Signal {
 }
 
 impl Platform {
-    fn fine() -> Self {
+    pub(crate) fn fine() -> Self {
         Self {
             hidden: Mutex::default(),
             journal: Mutex::default(),
@@ -228,8 +242,8 @@ impl Tools {
         tasks.spawn(writer.run(unkept));
         tasks.spawn(review.clone().run(proposals));
         let (seen, outbox) = (Arc::new(seen), Arc::new(Notify::new()));
-        let connector = Some("platform".to_owned());
-        Consequences { reasons, seen, review, facts, store, connector, outbox }
+        let routes = Arc::new(Routes::all_to("platform"));
+        Consequences { reasons, seen, review, facts, store, routes, outbox }
     }
 }
 
@@ -241,7 +255,7 @@ impl Workshop {
 
     /// Goes on from what a store holds; what was known of sets is to be said again.
     pub(crate) async fn open_on(store: Arc<dyn Store>, policy: Policy, budget: Budget) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(Virtual(Instant::now()));
+        let clock: Arc<dyn Clock> = Virtual::begun();
         let (seen, unwritten) = empty(&store, &clock).await;
         let charter = charter(&MEMBERS, 2);
         let log = charter.charter.log_of(&name("twitch")).unwrap();

@@ -19,6 +19,7 @@ use watchfire_node::clock::{Clock, Random};
 use watchfire_node::desk::Actor;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_node::policy::Policy;
+use watchfire_node::routes::Routes;
 use watchfire_node::seen::SeenSetup;
 use watchfire_node::{Node, Readiness, Setup};
 use watchfire_server::hashing::HashingSetup;
@@ -188,7 +189,7 @@ async fn house(
         peers: peers.collect(),
         connectors: BTreeMap::new(),
         budgets: BTreeMap::new(),
-        remover: None,
+        routes: Routes::default(),
         alone: false,
         clock: clock.clone(),
         random: clock.clone(),

@@ -107,6 +107,13 @@ pub async fn each_connector_has_its_own_queue(bench: &mut dyn Bench) {
     assert_eq!(store.next_effect_due("none").await.unwrap(), None);
     store.settle(vec![settlement(2, EffectState::Done, 0)]).await.unwrap();
     assert_eq!(store.pending_connectors().await.unwrap(), ["slow"]);
+    let moved = settlement(3, EffectState::Pending, 2);
+    let moved = Settlement { connector: Some("quick".to_owned()), ..moved };
+    store.settle(vec![moved]).await.unwrap();
+    assert_eq!(numbers(store.effects_due("slow", 9, 9).await.unwrap()), [1]);
+    assert_eq!(numbers(store.effects_due("quick", 9, 9).await.unwrap()), [3]);
+    store.settle(vec![settlement(3, EffectState::Dead, 2)]).await.unwrap();
+    assert_eq!(store.effect([3; 32]).await.unwrap().unwrap().connector, "quick");
 }
 
 /// What a person has to look at is listed page by page, and counted.
@@ -184,7 +191,14 @@ pub(crate) fn effect(number: u8) -> Effect {
 
 fn settlement(number: u8, state: EffectState, due_ms: u64) -> Settlement {
     let note = format!("answer {number}");
-    Settlement { name: [number; 32], state, attempts: u32::from(number), due_ms, note }
+    Settlement {
+        name: [number; 32],
+        state,
+        attempts: u32::from(number),
+        due_ms,
+        note,
+        connector: None,
+    }
 }
 
 async fn add(store: &dyn Store, effects: Vec<Effect>) {

@@ -44,13 +44,14 @@ pub(super) fn insert(connection: &Connection, effect: &Effect) -> rusqlite::Resu
 /// Writes down what became of an attempt.
 pub(super) fn settle(connection: &Connection, settled: &Settlement) -> rusqlite::Result<()> {
     let sql = "UPDATE outbox SET state = :state, attempts = :attempts, due_ms = :due_ms, \
-               note = :note WHERE name = :name AND NOT (state = 4 AND :state = 0)";
+               note = :note, connector = ifnull(:connector, connector) WHERE name = :name AND NOT (state = 4 AND :state = 0)";
     connection.prepare_cached(sql)?.execute(named_params! {
         ":name": settled.name,
         ":state": code(settled.state),
         ":attempts": settled.attempts,
         ":due_ms": int(settled.due_ms),
         ":note": settled.note,
+        ":connector": settled.connector,
     })?;
     Ok(())
 }

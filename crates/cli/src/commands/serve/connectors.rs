@@ -7,10 +7,13 @@ use std::{
 };
 
 use watchfire_api::outbound::Outbound;
-use watchfire_connector::{
-    json_api::Token, ozone, routed::Routed, standard_webhook::SigningKey, synapse, webhook,
+use watchfire_connector::{json_api::Token, ozone, standard_webhook::SigningKey, synapse, webhook};
+use watchfire_node::{
+    budget::Budget,
+    clock::Clock,
+    connector::Connector,
+    routes::{NOBODY, Routes},
 };
-use watchfire_node::{budget::Budget, clock::Clock, connector::Connector};
 
 use crate::{
     config::{self, Config},
@@ -18,49 +21,67 @@ use crate::{
     exit::{Failure, OrEnvironment, environment},
 };
 
-/// The name under which effects are queued: all connectors as one, so that an effect that waits is
-/// carried out by whoever serves its item when its time comes.
-pub(super) const PLATFORM: &str = "platform";
-/// The name under which effects were queued when there was the webhook alone.
+/// The name of what `[webhook]` configures.
 const WEBHOOK: &str = "webhook";
+/// The name under which effects were queued when all connectors were one: no connector may take it,
+/// so that what waits under it is handed to the one that serves the item.
+const PLATFORM: &str = "platform";
 
-/// What carries out actions, by name; nothing when nothing is configured.
+/// What carries out actions.
+#[derive(Default)]
+pub(super) struct Connectors {
+    /// By name.
+    pub by_name: BTreeMap<String, Arc<dyn Connector>>,
+    /// Which serves which items.
+    pub routes: Routes,
+    /// What each may be asked.
+    pub budgets: BTreeMap<String, Budget>,
+}
+
+/// The connectors of the configuration; none when nothing is configured.
 pub(super) fn connectors(
     directory: &Directory,
     config: &Config,
     out: &Outbound,
     clock: &Arc<dyn Clock>,
-) -> Result<BTreeMap<String, Arc<dyn Connector>>, Failure> {
+) -> Result<Connectors, Failure> {
     let build = Build { directory, out, clock };
-    let mut routed = Routed::default();
+    let mut all = Connectors::default();
+    if let Some(webhook) = &config.webhook {
+        let by = config::Connector::Webhook(webhook.clone());
+        let rest = vec![String::new()];
+        all.add(&config::Served { name: WEBHOOK.to_owned(), items: rest, by }, &build)?;
+    }
     for served in &config.connector {
-        let place = format!("the connector {:?}", served.name);
         if served.items.is_empty() || served.items.iter().any(String::is_empty) {
+            let place = place(&served.name);
             return Err(environment(format!("{place}: items are beginnings of ids, none empty")));
         }
-        let connector = build.connector(&served.by, &place)?;
-        for prefix in &served.items {
-            routed.add(prefix, connector.clone()).or_environment(&place)?;
-        }
+        all.add(served, &build)?;
     }
-    let mut connectors = BTreeMap::<String, Arc<dyn Connector>>::new();
-    if let Some(webhook) = &config.webhook {
-        let webhook = build.webhook(webhook, "[webhook]")?;
-        routed.add("", webhook.clone()).or_environment("[webhook]")?;
-        connectors.insert(WEBHOOK.to_owned(), webhook);
-    }
-    if !routed.is_empty() {
-        connectors.insert(PLATFORM.to_owned(), Arc::new(routed));
-    }
-    Ok(connectors)
+    Ok(all)
 }
 
-/// What they may be asked. Effects are queued for all of them as one, so the webhook's budget bounds
-/// them all.
-pub(super) fn budgets(config: &Config) -> BTreeMap<String, Budget> {
-    let budget = config.webhook.as_ref().map(config::Webhook::budget);
-    let names = [PLATFORM, WEBHOOK].into_iter();
-    budget.iter().flat_map(|budget| names.clone().map(|name| (name.to_owned(), *budget))).collect()
+impl Connectors {
+    fn add(&mut self, served: &config::Served, build: &Build<'_>) -> Result<(), Failure> {
+        let config::Served { name, items, by } = served;
+        let place = place(name);
+        if [NOBODY, PLATFORM].contains(&name.as_str()) || self.by_name.contains_key(name) {
+            return Err(environment(format!(
+                "{place}: the name is taken; orders are queued by it"
+            )));
+        }
+        for prefix in items {
+            self.routes.add(prefix, name).or_environment(&place)?;
+        }
+        self.by_name.insert(name.clone(), build.connector(by, &place)?);
+        self.budgets.insert(name.clone(), by.budget());
+        Ok(())
+    }
+}
+
+fn place(name: &str) -> String {
+    format!("the connector {name:?}")
 }
 
 /// What all connectors are built with.
