@@ -28,12 +28,17 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// How many waiting orders get their turn in time; `None`: that is not said by the budget.
+    #[must_use]
+    pub fn met_in_time(&self) -> Option<u64> {
+        let within_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
+        self.orders_a_minute.map(|rate| u64::from(rate).saturating_mul(within_ms) / MINUTE_MS)
+    }
+
     /// Whether the last of so many waiting orders would get its turn too late.
     #[must_use]
     pub fn is_short_of(&self, waiting: u64) -> bool {
-        let Some(rate) = self.orders_a_minute else { return false };
-        let within_ms = u64::try_from(self.within.as_millis()).unwrap_or(u64::MAX);
-        waiting > u64::from(rate).saturating_mul(within_ms) / MINUTE_MS
+        self.met_in_time().is_some_and(|met| waiting > met)
     }
 }
 

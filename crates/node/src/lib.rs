@@ -27,6 +27,7 @@ pub mod hold;
 pub mod holds;
 pub mod judge;
 pub mod known;
+pub mod late;
 pub mod looks;
 pub mod near;
 pub mod node;

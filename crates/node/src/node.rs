@@ -40,6 +40,7 @@ use crate::{
     holds::Holds,
     judge::Judge,
     known::{Known, Match},
+    late::Late,
     looks::{Enforcer, Look},
     policies::Policies,
     policy::{ItemFacts, Policy},
@@ -101,6 +102,7 @@ pub struct Node {
     readiness: watch::Sender<Readiness>,
     enforcer: Enforcer,
     consequences: Consequences,
+    late: Late,
     tasks: TaskTracker,
     stop: CancellationToken,
 }

@@ -69,6 +69,7 @@ macro_rules! conformance_tests {
             outbox: effects_are_found_by_case_and_by_item,
             outbox: each_connector_has_its_own_queue,
             outbox: effects_are_listed_by_state_and_counted,
+            outbox: effects_that_get_their_turn_too_late_are_listed_and_counted,
             outbox: the_items_of_a_case_are_listed_and_counted,
             seen: a_seen_item_is_replaced_under_a_new_row,
             seen: a_removed_item_is_gone,

@@ -78,6 +78,18 @@ pub struct OutboxCounts {
     pub oldest_pending_ms: Option<u64>,
 }
 
+/// Which pending effects of a connector get their first turn too late: those that were never tried
+/// and either were decided too long ago or have too many before them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateOrders {
+    /// The connector.
+    pub connector: String,
+    /// The latest decision that is too long ago, in milliseconds since 1970.
+    pub decided_ms: u64,
+    /// How many pending effects can be met in time, in order of priority, then of age; `None`: all.
+    pub met: Option<u64>,
+}
+
 /// On how many items effects of a case were carried out.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct CaseCounts {

@@ -7,6 +7,7 @@
 //! the machine.
 //! **Invariant:** a log only grows, and only from the size that the writer knew.
 
+mod around;
 mod batch;
 pub mod conformance;
 mod effect;
@@ -20,8 +21,9 @@ mod sqlite;
 mod store;
 mod tail;
 
+pub use around::Around;
 pub use batch::{Append, Batch, Row, Table};
-pub use effect::{CaseCounts, Effect, EffectState, OutboxCounts, Settlement};
+pub use effect::{CaseCounts, Effect, EffectState, LateOrders, OutboxCounts, Settlement};
 pub use memory::MemoryStore;
 pub use seen::SeenItem;
 pub use size::{MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};

@@ -15,8 +15,8 @@ use watchfire_tlog::{Origin, Source};
 
 use crate::feed::{Feed, locked};
 use crate::{
-    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, OutboxCounts, Row, SeenItem,
-    Settlement, Store, StoreError, Table, grow,
+    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, LateOrders, OutboxCounts, Row,
+    SeenItem, Settlement, Store, StoreError, Table, grow,
 };
 
 mod log;
@@ -126,6 +126,21 @@ impl Data {
                 effect.connector = connector;
             }
         }
+    }
+
+    fn late(&self, late: &LateOrders) -> Vec<(u64, Effect)> {
+        let numbered = (1..).zip(&self.effects);
+        let mut waiting: Vec<(u64, &Effect)> =
+            numbered.filter(|(_, effect)| is_pending(effect, &late.connector)).collect();
+        waiting.sort_by_key(|(row, effect)| (effect.priority, effect.created_ms, *row));
+        let is_late = |(place, (_, effect)): &(u64, (u64, &Effect))| {
+            let behind = late.met.is_some_and(|met| *place >= met);
+            effect.attempts == 0 && (behind || effect.created_ms <= late.decided_ms)
+        };
+        let found = (0..).zip(waiting).filter(is_late);
+        let mut found: Vec<_> = found.map(|(_, (row, effect))| (row, effect.clone())).collect();
+        found.sort_by_key(|(row, _)| *row);
+        found
     }
 
     fn forget_seen(&mut self, item: &str) -> bool {
@@ -242,6 +257,22 @@ impl Store for MemoryStore {
             let found = numbered.filter(|(row, effect)| *row > after && effect.state == state);
             found.take(limit).map(|(row, effect)| (row, effect.clone())).collect()
         }))
+    }
+
+    async fn effects_late(
+        &self,
+        late: LateOrders,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError> {
+        let mut found = self.with(|data| data.late(&late));
+        found.retain(|(row, _)| *row > after);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn count_late(&self, late: LateOrders) -> Result<u64, StoreError> {
+        Ok(self.with(|data| data.late(&late)).len() as u64)
     }
 
     async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError> {

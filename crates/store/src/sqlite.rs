@@ -20,8 +20,8 @@ use watchfire_tlog::{Origin, Source};
 
 use crate::feed::locked;
 use crate::{
-    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, OutboxCounts, SeenItem,
-    Settlement, Store, StoreError, Table, grow,
+    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, LateOrders, OutboxCounts,
+    SeenItem, Settlement, Store, StoreError, Table, grow,
 };
 
 mod connection;
@@ -351,6 +351,20 @@ impl Store for SqliteStore {
     ) -> Result<Vec<(u64, Effect)>, StoreError> {
         let found = move |connection: &_| outbox::in_state(connection, state, after, limit);
         self.inner.readers.ask(found).await
+    }
+
+    async fn effects_late(
+        &self,
+        late: LateOrders,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError> {
+        let found = move |connection: &_| outbox::late(connection, &late, after, limit);
+        self.inner.readers.ask(found).await
+    }
+
+    async fn count_late(&self, late: LateOrders) -> Result<u64, StoreError> {
+        self.inner.readers.ask(move |connection| outbox::count_late(connection, &late)).await
     }
 
     async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError> {

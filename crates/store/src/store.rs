@@ -8,7 +8,9 @@ use futures_util::stream::BoxStream;
 use thiserror::Error;
 use watchfire_tlog::{Entry, Origin, SignedCheckpoint, Source, SourceError};
 
-use crate::{Batch, CaseCounts, Effect, EffectState, OutboxCounts, SeenItem, Settlement, Table};
+use crate::{
+    Batch, CaseCounts, Effect, EffectState, LateOrders, OutboxCounts, SeenItem, Settlement, Table,
+};
 
 /// The head of one log in the store.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -158,6 +160,18 @@ pub trait Store: Send + Sync + 'static {
         after: u64,
         limit: usize,
     ) -> Result<Vec<(u64, Effect)>, StoreError>;
+
+    /// Up to `limit` effects that get their turn too late with their row numbers above `after`, in
+    /// order of the row.
+    async fn effects_late(
+        &self,
+        late: LateOrders,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError>;
+
+    /// How many effects get their turn too late.
+    async fn count_late(&self, late: LateOrders) -> Result<u64, StoreError>;
 
     /// What waits in the outbox, for one connector or for all.
     async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError>;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use watchfire_signal::{commitment::Commitment, name::ItemId};
 
-/// Which effects: those on an item, or a page of those in a state; exactly one of both.
+/// Which effects: those on an item, or a page of those in a state or of those that come too late;
+/// exactly one of the three.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
@@ -17,10 +18,14 @@ pub struct ActionQuery {
     /// The state, for whatever item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<EffectState>,
-    /// Only effects after this one: `next` of the page before. Goes with `state`.
+    /// Those that wait, and that their connector cannot begin within its `within_s`, because they have
+    /// waited for so long already or because its budget has no place for them in time.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub late: bool,
+    /// Only effects after this one: `next` of the page before. Goes with `state` and `late`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<u64>,
-    /// How many at most; 100 when absent. Goes with `state`.
+    /// How many at most; 100 when absent. Goes with `state` and `late`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
 }

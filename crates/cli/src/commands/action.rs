@@ -19,6 +19,7 @@ use crate::{
 /// Example:
 ///   export WATCHFIRE_KEY=wf_…
 ///   watchfire action list --state dead
+///   watchfire action list --late
 ///   watchfire action list --item post:1
 ///   watchfire action retry NAME
 ///   watchfire action drop NAME
@@ -35,15 +36,18 @@ pub(crate) struct Action {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// List what was done about an item, or everything in a state; what was given up if neither is
-    /// named.
+    /// List what was done about an item, everything in a state, or what comes too late; what was given
+    /// up if nothing is named.
     List {
         /// The platform's own id of the item.
-        #[arg(long, conflicts_with = "state")]
+        #[arg(long, conflicts_with_all = ["state", "late"])]
         item: Option<ItemId>,
         /// The state.
         #[arg(long)]
         state: Option<Stands>,
+        /// What waits and cannot be begun within the `within_s` of its connector.
+        #[arg(long, conflicts_with = "state")]
+        late: bool,
     },
     /// Try again what was given up.
     Retry {
@@ -105,8 +109,13 @@ async fn ask(action: &Action, output: &Output) -> Ended {
                 output.answer(&action, || line(&action))?;
             }
         }
-        What::List { item: None, state } => {
-            return list(&client, state.unwrap_or(Stands::Dead).into(), output).await;
+        What::List { item: None, late: true, .. } => {
+            return list(&client, ActionQuery { late: true, ..ActionQuery::default() }, output)
+                .await;
+        }
+        What::List { item: None, state, .. } => {
+            let state = Some(state.unwrap_or(Stands::Dead).into());
+            return list(&client, ActionQuery { state, ..ActionQuery::default() }, output).await;
         }
         What::Retry { name } => {
             let retried = answered(client.retry_action(name).await)?;
@@ -130,16 +139,14 @@ async fn ask(action: &Action, output: &Output) -> Ended {
     Ok(Answer::Yes)
 }
 
-async fn list(client: &Client, state: EffectState, output: &Output) -> Ended {
-    let mut after = None;
+async fn list(client: &Client, mut query: ActionQuery, output: &Output) -> Ended {
     loop {
-        let query = ActionQuery { state: Some(state), after, ..ActionQuery::default() };
         let page = answered(client.actions(&query).await)?;
         for action in &page.actions {
             output.answer(action, || line(action))?;
         }
-        after = page.next;
-        if after.is_none() {
+        query.after = page.next;
+        if query.after.is_none() {
             return Ok(Answer::Yes);
         }
     }

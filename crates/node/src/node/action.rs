@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** nothing here happens without its line in the desk log, in the same transaction.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 use watchfire_signal::{effect::EffectName, name::ItemId};
@@ -77,6 +79,27 @@ impl Node {
         limit: usize,
     ) -> Result<Vec<(u64, Effect)>, StoreError> {
         self.store.effects_in(state, after, limit).await
+    }
+
+    /// Up to `limit` effects with their row numbers above `after` that their connectors cannot carry
+    /// out in time.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn late_effects(
+        &self,
+        after: u64,
+        limit: usize,
+    ) -> Result<Vec<(u64, Effect)>, StoreError> {
+        self.late.page(after, limit).await
+    }
+
+    /// How many effects of each connector cannot be carried out in time.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn late_counts(&self) -> Result<BTreeMap<String, u64>, StoreError> {
+        self.late.counts().await
     }
 
     /// What waits in the outbox.

@@ -31,6 +31,7 @@ use crate::{
     facts,
     fetch::{FILLED, Fetcher, Holes},
     follow::Follower,
+    late::Late,
     looks::Enforcer,
     outcomes::{Outcomes, Teller},
     peer::Peer,
@@ -150,6 +151,7 @@ impl Node {
             readiness: watch::Sender::new(Readiness::Recovering),
             enforcer: home.enforcer.clone(),
             consequences,
+            late: late(&setup),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
@@ -263,6 +265,17 @@ impl Node {
                 () = work => {}
             }
         });
+    }
+}
+
+/// What finds orders that their connectors cannot carry out in time.
+fn late(setup: &Setup) -> Late {
+    let names = setup.connectors.keys();
+    let budget = |name: &String| setup.budgets.get(name).copied().unwrap_or_default();
+    Late {
+        store: setup.store.clone(),
+        budgets: Arc::new(names.map(|name| (name.clone(), budget(name))).collect()),
+        clock: setup.clock.clone(),
     }
 }
 

@@ -8,10 +8,7 @@ use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_signal::name::LogName;
-use watchfire_store::{
-    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, OutboxCounts, SeenItem,
-    Settlement, Store, StoreError, Table,
-};
+use watchfire_store::{Around, Batch, CommitError, Store, StoreError};
 use watchfire_tlog::{Entry, Extension, Hash, Origin, SignedCheckpoint, Source, SourceError};
 
 /// How a peer fails.
@@ -139,17 +136,9 @@ pub(crate) struct FaultyStore {
 }
 
 #[async_trait]
-impl Store for FaultyStore {
-    fn read(&self, log: &Origin) -> Arc<dyn Source> {
-        self.store.read(log)
-    }
-
-    async fn logs(&self) -> Result<Vec<Head>, StoreError> {
-        self.store.logs().await
-    }
-
-    async fn held(&self, log: &Origin, from: u64, limit: usize) -> Result<Vec<Held>, StoreError> {
-        self.store.held(log, from, limit).await
+impl Around for FaultyStore {
+    fn inner(&self) -> &dyn Store {
+        &*self.store
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
@@ -159,141 +148,5 @@ impl Store for FaultyStore {
             Ok(Disk::Works) => self.store.commit(batch).await,
             _ => Err(StoreError::Failed("the disk is gone".to_owned()).into()),
         }
-    }
-
-    fn watch(&self) -> BoxStream<'static, (Origin, u64)> {
-        self.store.watch()
-    }
-
-    async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<(), StoreError> {
-        self.store.fill(log, index, record).await
-    }
-
-    async fn erase(&self, log: &Origin, index: u64) -> Result<(), StoreError> {
-        self.store.erase(log, index).await
-    }
-
-    async fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
-        self.store.row(table, key).await
-    }
-
-    async fn rows(
-        &self,
-        table: Table,
-        after: &[u8],
-        limit: usize,
-    ) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
-        self.store.rows(table, after, limit).await
-    }
-
-    async fn drop_views(&self) -> Result<(), StoreError> {
-        self.store.drop_views().await
-    }
-
-    async fn put_blob(&self, bytes: Bytes) -> Result<[u8; 32], StoreError> {
-        self.store.put_blob(bytes).await
-    }
-
-    async fn blob(&self, sha256: [u8; 32]) -> Result<Option<Bytes>, StoreError> {
-        self.store.blob(sha256).await
-    }
-
-    async fn effects_due(
-        &self,
-        connector: &str,
-        now_ms: u64,
-        limit: usize,
-    ) -> Result<Vec<Effect>, StoreError> {
-        self.store.effects_due(connector, now_ms, limit).await
-    }
-
-    async fn next_effect_due(&self, connector: &str) -> Result<Option<u64>, StoreError> {
-        self.store.next_effect_due(connector).await
-    }
-
-    async fn pending_connectors(&self) -> Result<Vec<String>, StoreError> {
-        self.store.pending_connectors().await
-    }
-
-    async fn effect(&self, name: [u8; 32]) -> Result<Option<Effect>, StoreError> {
-        self.store.effect(name).await
-    }
-
-    async fn effects_in(
-        &self,
-        state: EffectState,
-        after: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, Effect)>, StoreError> {
-        self.store.effects_in(state, after, limit).await
-    }
-
-    async fn outbox_counts(&self, connector: Option<&str>) -> Result<OutboxCounts, StoreError> {
-        self.store.outbox_counts(connector).await
-    }
-
-    async fn case_counts(&self, subject: [u8; 32], undo: &str) -> Result<CaseCounts, StoreError> {
-        self.store.case_counts(subject, undo).await
-    }
-
-    async fn items_of_case(
-        &self,
-        subject: [u8; 32],
-        after: &str,
-        limit: usize,
-    ) -> Result<Vec<String>, StoreError> {
-        self.store.items_of_case(subject, after, limit).await
-    }
-
-    async fn effects_of_items(&self, items: Vec<String>) -> Result<Vec<Effect>, StoreError> {
-        self.store.effects_of_items(items).await
-    }
-
-    async fn effects_of_case(&self, subject: [u8; 32]) -> Result<Vec<Effect>, StoreError> {
-        self.store.effects_of_case(subject).await
-    }
-
-    async fn effects_of_item(&self, item: &str) -> Result<Vec<Effect>, StoreError> {
-        self.store.effects_of_item(item).await
-    }
-
-    async fn cases_with_effects(&self) -> Result<Vec<[u8; 32]>, StoreError> {
-        self.store.cases_with_effects().await
-    }
-
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
-        self.store.settle(settlements).await
-    }
-
-    async fn seen_add(&self, items: Vec<SeenItem>) -> Result<(), StoreError> {
-        self.store.seen_add(items).await
-    }
-
-    async fn seen_remove(&self, item: &str) -> Result<bool, StoreError> {
-        self.store.seen_remove(item).await
-    }
-
-    async fn seen_find(&self, items: Vec<String>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
-        self.store.seen_find(items).await
-    }
-
-    async fn seen_at(&self, rows: Vec<u64>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
-        self.store.seen_at(rows).await
-    }
-
-    async fn seen_oldest(
-        &self,
-        before_ms: u64,
-        limit: usize,
-    ) -> Result<Vec<(u64, SeenItem)>, StoreError> {
-        self.store.seen_oldest(before_ms, limit).await
-    }
-
-    async fn seen_drop(&self, rows: Vec<u64>) -> Result<(), StoreError> {
-        self.store.seen_drop(rows).await
-    }
-
-    async fn seen(&self, after: u64, limit: usize) -> Result<Vec<(u64, SeenItem)>, StoreError> {
-        self.store.seen(after, limit).await
     }
 }

@@ -136,6 +136,32 @@ async fn each_connector_has_a_budget_of_its_own() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_budget_cannot_meet_in_time_is_late_and_what_has_waited_too_long_as_well() {
+    let (small, hung) = (platform(Mood::Fine), platform(Mood::Hanging));
+    let member = Member::new();
+    let within = Duration::from_secs(120);
+    let two = Budget { orders_a_minute: Some(2), within, ..Budget::default() };
+    let one = Budget { at_once: 1, within, ..Budget::default() };
+    let node =
+        member.start(&[("small", "small:", &small, two), ("hung", "hung:", &hung, one)]).await;
+    let items = (0..9).map(|item| format!("small:{item}"));
+    hold(&node, items.chain(["hung:a".to_owned(), "hung:b".to_owned()]), 1).await;
+    // Two of nine are done, four of the others can be in time.
+    let late = async || {
+        let page = node.late_effects(0, 99).await.unwrap();
+        page.into_iter().map(|(_, effect)| effect.item).collect::<Vec<_>>()
+    };
+    assert_eq!(late().await.len(), 3, "{:?}", late().await);
+    tokio::time::sleep(within).await;
+    // What hangs has its turn; what waits behind it has waited too long.
+    assert!(late().await.contains(&"hung:b".to_owned()), "{:?}", late().await);
+    assert_eq!(node.late_counts().await.unwrap()["hung"], 1);
+    let first = node.late_effects(0, 1).await.unwrap();
+    let rest = node.late_effects(first[0].0, 99).await.unwrap();
+    assert_eq!(1 + rest.len(), late().await.len());
+}
+
+#[tokio::test(start_paused = true)]
 async fn orders_under_a_name_that_is_gone_go_to_whoever_serves_the_item() {
     let member = Member::new();
     // As before connectors had queues of their own: all of them as one, which hangs.

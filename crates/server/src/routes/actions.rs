@@ -22,7 +22,7 @@ use crate::input::{Named, Query, read_json};
 use crate::limits::{DEFAULT_PAGE, NOTE_BYTES, PAGE};
 use crate::server::Server;
 
-/// The effects on an item, or a page of those in a state.
+/// The effects on an item, or a page of those in a state or of those that come too late.
 #[utoipa::path(
     get, path = "/v1/actions", tag = "actions", params(ActionQuery),
     security(("key" = ["curate"]), ("key" = ["review"]), ("key" = ["audit"])),
@@ -37,28 +37,33 @@ pub(crate) async fn actions(
     Query(query): Query<ActionQuery>,
 ) -> Result<Json<Effects>, Failure> {
     let internal = |error: node::StoreError| Failure::internal(&error);
-    match query {
-        ActionQuery { item: Some(item), state: None, after: None, limit: None } => {
-            let effects = server.node.effects(&item).await.map_err(internal)?;
-            Ok(Json(Effects { actions: effects.into_iter().map(view).collect(), next: None }))
-        }
-        ActionQuery { item: None, state: Some(state), after, limit } => {
-            let limit = limit.unwrap_or(DEFAULT_PAGE);
-            if limit == 0 || limit > PAGE.value {
-                return Err(PAGE.exceeded());
-            }
-            let after = after.unwrap_or(0);
-            let page = server.node.effects_in(in_store(state), after, limit).await;
-            let page = page.map_err(internal)?;
-            let next = page.last().filter(|_| page.len() == limit).map(|(row, _)| *row);
-            let actions = page.into_iter().map(|(_, effect)| view(effect));
-            Ok(Json(Effects { actions: actions.collect(), next }))
-        }
-        _ => Err(Failure::new(
-            ProblemKind::Invalid,
-            "ask for an item, or for a state with after and limit",
-        )),
+    let ActionQuery { item, state, late, after, limit } = query;
+    let page = limit.unwrap_or(DEFAULT_PAGE);
+    if page == 0 || page > PAGE.value {
+        return Err(PAGE.exceeded());
     }
+    let row = after.unwrap_or(0);
+    let found = match (item, state, late) {
+        (Some(item), None, false) if after.is_none() && limit.is_none() => {
+            let effects = server.node.effects(&item).await.map_err(internal)?;
+            return Ok(Json(Effects {
+                actions: effects.into_iter().map(view).collect(),
+                next: None,
+            }));
+        }
+        (None, Some(state), false) => server.node.effects_in(in_store(state), row, page).await,
+        (None, None, true) => server.node.late_effects(row, page).await,
+        _ => {
+            return Err(Failure::new(
+                ProblemKind::Invalid,
+                "ask for an item, or for a state or what is late with after and limit",
+            ));
+        }
+    };
+    let found = found.map_err(internal)?;
+    let next = found.last().filter(|_| found.len() == page).map(|(row, _)| *row);
+    let actions = found.into_iter().map(|(_, effect)| view(effect));
+    Ok(Json(Effects { actions: actions.collect(), next }))
 }
 
 /// Tries again what was given up.

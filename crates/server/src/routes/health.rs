@@ -87,6 +87,11 @@ pub(crate) async fn metrics(
     metrics::gauge!("watchfire_outbox_pending").set(outbox.pending as f64);
     metrics::gauge!("watchfire_outbox_dead").set(outbox.dead as f64);
     metrics::gauge!("watchfire_outbox_oldest_seconds").set(oldest_ms as f64 / 1_000.0);
+    for (connector, late) in
+        server.node.late_counts().await.map_err(|error| Failure::internal(&error))?
+    {
+        metrics::gauge!("watchfire_outbox_late", "connector" => connector).set(late as f64);
+    }
     handle.run_upkeep();
     let head = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((head, handle.render()).into_response())

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use super::Bench;
-use crate::{Batch, CaseCounts, Effect, EffectState, OutboxCounts, Settlement, Store};
+use crate::{Batch, CaseCounts, Effect, EffectState, LateOrders, OutboxCounts, Settlement, Store};
 
 /// What comes first is the lowest priority number, then the oldest; what is not due does not come.
 pub async fn effects_are_due_by_priority_then_age(bench: &mut dyn Bench) {
@@ -138,6 +138,34 @@ pub async fn effects_are_listed_by_state_and_counted(bench: &mut dyn Bench) {
     assert_eq!(store.effect([2; 32]).await.unwrap().unwrap(), dropped);
     assert_eq!((dropped.state, dropped.record), (EffectState::Dropped, [2; 32]));
     assert_eq!(store.effect([9; 32]).await.unwrap(), None);
+}
+
+/// Late is what was decided too long ago or has too many before it, and was never tried.
+pub async fn effects_that_get_their_turn_too_late_are_listed_and_counted(bench: &mut dyn Bench) {
+    let store = bench.open().await;
+    let place = |number, priority, created_ms| Effect { priority, created_ms, ..effect(number) };
+    let of_another = Effect { connector: "another".to_owned(), ..place(6, 9, 1) };
+    let effects = [place(1, 2, 100), place(2, 1, 200), place(3, 2, 300), place(4, 2, 50)];
+    add(&*store, effects.into_iter().chain([place(5, 0, 400), of_another]).collect()).await;
+    let late = async |decided_ms, met| {
+        let late = LateOrders { connector: "webhook".to_owned(), decided_ms, met };
+        let found = store.effects_late(late.clone(), 0, 99).await.unwrap();
+        assert_eq!(store.count_late(late).await.unwrap(), found.len() as u64);
+        numbers(found.into_iter().map(|(_, effect)| effect).collect())
+    };
+    // In the queue they stand as 5, 2, 4, 1, 3.
+    assert!(late(0, None).await.is_empty() && late(0, Some(5)).await.is_empty());
+    assert_eq!(late(0, Some(3)).await, [1, 3]);
+    assert_eq!(late(0, Some(0)).await, [1, 2, 3, 4, 5]);
+    assert_eq!(late(100, None).await, [1, 4]);
+    assert_eq!(late(100, Some(4)).await, [1, 3, 4]);
+    // One that was begun has its turn, and still takes a place.
+    store.settle(vec![settlement(1, EffectState::Pending, 9_000)]).await.unwrap();
+    assert_eq!(late(100, Some(4)).await, [3, 4]);
+    let all = LateOrders { connector: "webhook".to_owned(), decided_ms: 0, met: Some(0) };
+    let first = store.effects_late(all.clone(), 0, 1).await.unwrap();
+    let rest = store.effects_late(all, first[0].0, 99).await.unwrap();
+    assert_eq!((first[0].1.name[0], rest.len(), rest[0].1.name[0]), (2, 3, 3));
 }
 
 /// The items of a case come page by page, and what was carried out on them is counted by item.

@@ -3,7 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 
 use super::place::{int, uint};
-use crate::{CaseCounts, Effect, EffectState, OutboxCounts, Settlement};
+use crate::{CaseCounts, Effect, EffectState, LateOrders, OutboxCounts, Settlement};
 
 /// The columns of [`effect`], in its order.
 macro_rules! columns {
@@ -113,6 +113,69 @@ pub(super) fn in_state(
     let mut statement = connection.prepare_cached(&sql)?;
     let numbered = |row: &Row<'_>| Ok((uint(row.get("seq")?), effect(row)?));
     statement.query_map((int(after), int(limit as u64)), numbered)?.collect()
+}
+
+/// The condition on late effects: decided too long ago, or at a place behind those that are met.
+macro_rules! is_late {
+    () => {
+        "state = 0 AND attempts = 0 AND connector = :connector AND (created_ms <= :decided_ms \
+         OR (priority, created_ms, seq) >= (:priority, :created_ms, :seq))"
+    };
+}
+
+/// Effects that get their turn too late, with their row numbers.
+pub(super) fn late(
+    connection: &Connection,
+    late: &LateOrders,
+    after: u64,
+    limit: usize,
+) -> rusqlite::Result<Vec<(u64, Effect)>> {
+    let sql = concat!(
+        "SELECT ",
+        columns!(),
+        ", seq FROM outbox WHERE ",
+        is_late!(),
+        " AND seq > :after ORDER BY seq LIMIT :limit"
+    );
+    let (priority, created_ms, seq) = first_unmet(connection, late)?;
+    let parameters = named_params! {
+        ":connector": late.connector,
+        ":decided_ms": int(late.decided_ms),
+        ":priority": priority,
+        ":created_ms": created_ms,
+        ":seq": seq,
+        ":after": int(after),
+        ":limit": int(limit as u64),
+    };
+    let mut statement = connection.prepare_cached(sql)?;
+    let numbered = |row: &Row<'_>| Ok((uint(row.get("seq")?), effect(row)?));
+    statement.query_map(parameters, numbered)?.collect()
+}
+
+/// How many effects get their turn too late.
+pub(super) fn count_late(connection: &Connection, late: &LateOrders) -> rusqlite::Result<u64> {
+    let sql = concat!("SELECT count(*) FROM outbox WHERE ", is_late!());
+    let (priority, created_ms, seq) = first_unmet(connection, late)?;
+    let parameters = named_params! {
+        ":connector": late.connector,
+        ":decided_ms": int(late.decided_ms),
+        ":priority": priority,
+        ":created_ms": created_ms,
+        ":seq": seq,
+    };
+    let count: i64 = connection.prepare_cached(sql)?.query_row(parameters, |row| row.get(0))?;
+    Ok(uint(count))
+}
+
+/// The place in the queue from which on effects cannot be met; one behind all where they can.
+fn first_unmet(connection: &Connection, late: &LateOrders) -> rusqlite::Result<(i64, i64, i64)> {
+    let behind_all = (i64::MAX, i64::MAX, i64::MAX);
+    let Some(met) = late.met else { return Ok(behind_all) };
+    let sql = "SELECT priority, created_ms, seq FROM outbox WHERE state = 0 AND connector = ?1 \
+               ORDER BY priority, created_ms, seq LIMIT 1 OFFSET ?2";
+    let place = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?));
+    let first = connection.prepare_cached(sql)?.query_row((&late.connector, int(met)), place);
+    Ok(first.optional()?.unwrap_or(behind_all))
 }
 
 /// What waits, for one connector or for all.
