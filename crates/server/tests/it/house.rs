@@ -16,6 +16,7 @@ use watchfire_api::wire::{AlertRequest, EventView, ScanRequest, SignalJson, Verd
 use watchfire_node::access::{NewKey, Scope};
 use watchfire_node::charter::approve;
 use watchfire_node::clock::{Clock, Random};
+use watchfire_node::connector::Connector;
 use watchfire_node::desk::Actor;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_node::policy::Policy;
@@ -33,6 +34,9 @@ use watchfire_tlog::{Extension, OwnKey, Source};
 
 /// Milliseconds since 1970 at which every test begins.
 pub(crate) const START_MS: u64 = 1_800_000_000_000;
+
+/// The name of a member's platform, where it has one.
+const PLATFORM: &str = "platform";
 
 /// The largest upload of these nodes.
 pub(crate) const UPLOAD_BYTES: usize = 1 << 20;
@@ -139,15 +143,30 @@ pub(crate) type Plan<'a> = (&'a str, bool);
 
 /// Starts a coalition in which everybody trusts the first member, and waits until all may sign.
 pub(crate) async fn coalition(plans: &[Plan<'_>]) -> Vec<House> {
+    build(plans, None).await
+}
+
+/// One member alone.
+pub(crate) async fn alone() -> House {
+    coalition(&[("a", true)]).await.remove(0)
+}
+
+/// One member alone, with a platform.
+pub(crate) async fn alone_with(platform: Arc<dyn Connector>) -> House {
+    build(&[("a", true)], Some(platform)).await.remove(0)
+}
+
+async fn build(plans: &[Plan<'_>], platform: Option<Arc<dyn Connector>>) -> Vec<House> {
     let mut listeners = Vec::new();
     for _ in plans {
         listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());
     }
     let addresses: Vec<_> = listeners.iter().map(|l| l.local_addr().unwrap()).collect();
     let charter = charter(plans, &addresses);
+    let street = Street { plans, addresses, charter, platform };
     let mut houses = Vec::new();
     for (place, listener) in listeners.into_iter().enumerate() {
-        houses.push(house(place, listener, plans, &addresses, &charter).await);
+        houses.push(house(place, listener, &street).await);
     }
     for house in &houses {
         while house.node.readiness() == Readiness::Recovering {
@@ -158,18 +177,16 @@ pub(crate) async fn coalition(plans: &[Plan<'_>]) -> Vec<House> {
     houses
 }
 
-/// One member alone.
-pub(crate) async fn alone() -> House {
-    coalition(&[("a", true)]).await.remove(0)
+/// What the houses of a test have in common.
+struct Street<'a> {
+    plans: &'a [Plan<'a>],
+    addresses: Vec<SocketAddr>,
+    charter: SignedCharter,
+    platform: Option<Arc<dyn Connector>>,
 }
 
-async fn house(
-    place: usize,
-    listener: TcpListener,
-    plans: &[Plan<'_>],
-    addresses: &[SocketAddr],
-    charter: &SignedCharter,
-) -> House {
+async fn house(place: usize, listener: TcpListener, street: &Street<'_>) -> House {
+    let Street { plans, addresses, charter, platform } = street;
     let me = plans[place].0;
     let others = plans.iter().zip(addresses).enumerate();
     let others = others.filter(|(other, ((_, reachable), _))| *other != place && *reachable);
@@ -187,9 +204,9 @@ async fn house(
         store: store.clone(),
         seen: SeenSetup::default(),
         peers: peers.collect(),
-        connectors: BTreeMap::new(),
+        connectors: platform.iter().map(|one| (PLATFORM.to_owned(), one.clone())).collect(),
         budgets: BTreeMap::new(),
-        routes: Routes::default(),
+        routes: platform.as_ref().map(|_| Routes::all_to(PLATFORM)).unwrap_or_default(),
         alone: false,
         clock: clock.clone(),
         random: clock.clone(),
