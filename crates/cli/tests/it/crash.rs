@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead, BufReader},
     net::SocketAddr,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Arc,
 };
@@ -22,28 +22,52 @@ use watchfire_store::{EffectState, OpenError, SqliteOptions, SqliteStore, Store}
 /// The secret that the rig has too.
 const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 const ITEMS: usize = 40;
-/// Where the rig ends itself.
-const POINTS: [&str; 3] = ["before-order", "after-order", "after-verify"];
+/// Where the rig ends itself: at what the platform is asked, and at the commits around it.
+const POINTS: [&str; 7] = [
+    "before-attempt",
+    "after-attempt",
+    "before-order",
+    "after-order",
+    "after-verify",
+    "before-end",
+    "after-end",
+];
+/// Where it ends itself as well; there are two of these in the whole way, with all orders at once.
+const DECISIONS: [&str; 2] = ["before-decision", "after-decision"];
 /// More runs than the whole way can need, were each to carry a single order further.
 const MOST_RUNS: usize = 4 * ITEMS;
 
 /// How a run of the rig ends.
+#[derive(Debug)]
 enum End {
     /// It aborts at a step, the so-manieth time.
     Point(&'static str, usize),
     /// It is killed after so many lines.
     Kill(usize),
+    /// It starts when the alert is over, and goes the whole way.
+    Over,
+}
+
+/// How a run ends; each step has its turn again and again. Decisions are met in the first runs, and
+/// in those in which the last take-down is done.
+fn end(number: usize) -> End {
+    match number % (POINTS.len() + 3) {
+        decision @ (0 | 1) if number < 2 * (POINTS.len() + 3) => End::Point(DECISIONS[decision], 1),
+        0..=2 => End::Kill(number % 17),
+        point => End::Point(POINTS[point - 3], 1 + number % 5),
+    }
 }
 
 /// Runs the rig once; true when it went the whole way.
 fn run(directory: &Path, address: &str, end: &End) -> bool {
     let (point, hit) = match end {
         End::Point(point, hit) => (*point, *hit),
-        End::Kill(_) => ("none", 1),
+        End::Kill(_) | End::Over => ("none", 1),
     };
     let mut rig = Command::new(env!("CARGO_BIN_EXE_watchfire-outbox-rig"))
         .arg(directory)
         .args([address, &ITEMS.to_string(), point, &hit.to_string()])
+        .args(matches!(end, End::Over).then_some("over"))
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -71,50 +95,95 @@ fn open(directory: &Path) -> SqliteStore {
     }
 }
 
+/// A platform with items, and where the rig keeps its data.
+struct Place {
+    folder: tempfile::TempDir,
+    platform: Receiver,
+}
+
+impl Place {
+    async fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let uploads = folder.path().join("uploads");
+        fs::create_dir(&uploads).unwrap();
+        for item in 0..ITEMS {
+            fs::write(uploads.join(format!("item-{item}")), b"content").unwrap();
+        }
+        let platform = Receiver::start(Setup {
+            folder: uploads,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            keys: vec![CheckingKey::parse(SECRET).unwrap()],
+            clock: Arc::new(SystemClock::default()),
+        });
+        let platform = platform.await.unwrap();
+        Self { folder, platform }
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.folder.path().join("node")
+    }
+
+    fn run(&self, end: &End) -> bool {
+        let address = format!("http://{}", self.platform.address());
+        tokio::task::block_in_place(|| run(&self.directory(), &address, end))
+    }
+
+    fn uploads(&self) -> PathBuf {
+        self.folder.path().join("uploads")
+    }
+
+    /// Items that are not shown.
+    fn hidden(&self) -> Vec<String> {
+        let items = (0..ITEMS).map(|item| format!("item-{item}"));
+        items.filter(|item| !self.uploads().join(item).is_file()).collect()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn each_order_takes_effect_once_however_often_the_node_dies() {
-    let place = tempfile::tempdir().unwrap();
-    let (uploads, directory) = (place.path().join("uploads"), place.path().join("node"));
-    fs::create_dir(&uploads).unwrap();
-    for item in 0..ITEMS {
-        fs::write(uploads.join(format!("item-{item}")), b"content").unwrap();
-    }
-    let platform = Receiver::start(Setup {
-        folder: uploads.clone(),
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        keys: vec![CheckingKey::parse(SECRET).unwrap()],
-        clock: Arc::new(SystemClock::default()),
-    });
-    let platform = platform.await.unwrap();
-    let address = format!("http://{}", platform.address());
-
+    let place = Place::open().await;
+    let mut died = BTreeSet::new();
     let mut deaths = 0;
     let whole = (0..MOST_RUNS).any(|number| {
-        let end = match number % (POINTS.len() + 1) {
-            3 => End::Kill(number % 17),
-            point => End::Point(POINTS[point], 1 + number % 7),
-        };
-        let done = tokio::task::block_in_place(|| run(&directory, &address, &end));
+        let end = end(number);
+        let done = place.run(&end);
+        if let (false, End::Point(point, _)) = (done, &end) {
+            died.insert(*point);
+        }
         deaths += usize::from(!done);
         done
     });
     assert!(whole, "it never came to an end");
-    assert!(deaths >= 20, "it died only {deaths} times");
+    assert!(deaths >= 18, "it died only {deaths} times");
+    let all = POINTS.into_iter().chain(DECISIONS).collect();
+    assert_eq!(died, all, "it did not die at each step");
 
     // The platform's own journal: a line for each order that moved something.
-    let journal = fs::read_to_string(uploads.join(".quarantine/.keys")).unwrap();
+    let journal = fs::read_to_string(place.uploads().join(".quarantine/.keys")).unwrap();
     let orders = journal.lines().collect::<Vec<_>>();
     assert_eq!(orders.len(), 2 * ITEMS);
     assert_eq!(orders.iter().collect::<BTreeSet<_>>().len(), 2 * ITEMS);
-    for item in 0..ITEMS {
-        assert!(uploads.join(format!("item-{item}")).is_file(), "item-{item} did not come back");
-    }
+    assert_eq!(place.hidden(), Vec::<String>::new(), "they did not come back");
     // The node's own books say the same.
-    let store = open(&directory);
+    let store = open(&place.directory());
     let done = store.effects_in(EffectState::Done, 0, 10 * ITEMS).await.unwrap();
     assert_eq!(done.len(), 2 * ITEMS);
     assert_eq!(outcomes(&store).await, 2 * ITEMS);
-    platform.stop().await;
+    place.platform.stop().await;
+}
+
+/// An attempt is written down before it is made: otherwise a case that is over when the node comes
+/// back would leave down what the platform had done just before the crash.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_platform_did_just_before_a_crash_is_undone_when_the_case_is_over_by_then() {
+    for (hit, point) in ["after-order", "after-verify", "before-end"].into_iter().enumerate() {
+        let place = Place::open().await;
+        assert!(!place.run(&End::Point(point, hit + 1)));
+        assert!(!place.hidden().is_empty(), "nothing was done at {point}");
+        assert!(place.run(&End::Over));
+        assert_eq!(place.hidden(), Vec::<String>::new(), "after a crash at {point}");
+        place.platform.stop().await;
+    }
 }
 
 /// Lines of the desk log that say what became of an order, each about another one.

@@ -3,7 +3,10 @@
 //!
 //! `watchfire-outbox-rig DIRECTORY WEBHOOK ITEMS POINT HIT`: holds the items, alerts on them, waits
 //! until all are down, takes the alert back, waits until all are back, prints `done`. At the HIT-th
-//! time that it comes to POINT it aborts. Each step of an order is a line on standard output.
+//! time that it comes to POINT it aborts. Each step is a line on standard output: before and after
+//! the commits of a decision, of an attempt and of an end, and around what the platform is asked.
+//! With a sixth argument `over` it starts when the alert, which nobody else has confirmed, is over:
+//! then it waits until what may be down is back.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -29,10 +32,12 @@ use watchfire_node::{
     charter::approve,
     clock::{Clock, SystemClock, SystemRandom},
     connector::{Answer, Connector, ConnectorError, Order, Visibility},
+    hold::RESTORE,
     policy::Policy,
     raise::{self, NewAlert},
     routes::Routes,
     seen::SeenSetup,
+    standing::PROVISIONAL_MAX_MS,
 };
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
@@ -44,7 +49,10 @@ use watchfire_signal::{
     reason::Reason,
     value::Signal,
 };
-use watchfire_store::{SqliteOptions, SqliteStore, Store};
+use watchfire_store::{
+    Around, Batch, CommitError, Effect, EffectState, Settlement, SqliteOptions, SqliteStore, Store,
+    StoreError,
+};
 use watchfire_tlog::OwnKey;
 
 /// The secret that the receiver of the test has too.
@@ -54,19 +62,63 @@ const AT_ONCE: usize = 3;
 /// How long it waits before it looks again how far it is.
 const LOOK: Duration = Duration::from_millis(5);
 
-/// A connector that ends the process at a step.
-struct Dying {
-    webhook: Webhook,
+/// Ends the process at a step.
+struct Steps {
     point: String,
     left: AtomicUsize,
 }
 
-impl Dying {
+impl Steps {
     fn pass(&self, point: &str) {
         println!("{point}");
         if self.point == point && self.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             std::process::abort();
         }
+    }
+}
+
+/// A connector that passes steps.
+struct Dying {
+    webhook: Webhook,
+    steps: Arc<Steps>,
+}
+
+impl Dying {
+    fn pass(&self, point: &str) {
+        self.steps.pass(point);
+    }
+}
+
+/// A store that passes steps.
+struct DyingStore {
+    store: SqliteStore,
+    steps: Arc<Steps>,
+}
+
+#[async_trait]
+impl Around for DyingStore {
+    fn inner(&self) -> &dyn Store {
+        &self.store
+    }
+
+    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+        let points = match (batch.effects.is_empty(), batch.settlements.is_empty()) {
+            (false, _) => Some(("before-decision", "after-decision")),
+            (true, false) => Some(("before-end", "after-end")),
+            (true, true) => None,
+        };
+        let pass = |point: Option<&str>| point.into_iter().for_each(|point| self.steps.pass(point));
+        pass(points.map(|points| points.0));
+        let committed = self.store.commit(batch).await;
+        pass(points.map(|points| points.1));
+        committed
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
+        self.steps.pass("before-attempt");
+        let settled = self.store.settle(settlements).await;
+        self.steps.pass("after-attempt");
+        settled
     }
 }
 
@@ -95,8 +147,8 @@ impl Connector for Dying {
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [directory, address, items, point, hit] = arguments.as_slice() else {
-        panic!("DIRECTORY WEBHOOK ITEMS POINT HIT");
+    let [directory, address, items, point, hit, over @ ..] = arguments.as_slice() else {
+        panic!("DIRECTORY WEBHOOK ITEMS POINT HIT [over]");
     };
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let webhook = Webhook::new(webhook::Setup {
@@ -107,26 +159,41 @@ fn main() {
         out: Outbound::new(Allowed::new(["127.0.0.1"]).unwrap(), &[]).unwrap(),
     });
     let left = AtomicUsize::new(hit.parse().unwrap());
-    let dying = Dying { webhook: webhook.unwrap(), point: point.clone(), left };
+    let steps = Arc::new(Steps { point: point.clone(), left });
+    let connector = Arc::new(Dying { webhook: webhook.unwrap(), steps: steps.clone() });
     let store = SqliteStore::open(Path::new(directory), SqliteOptions::default()).unwrap();
+    let store: Arc<dyn Store> = Arc::new(DyingStore { store, steps });
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let items: u64 = items.parse().unwrap();
-    runtime.block_on(whole_way(Arc::new(store), Arc::new(dying), clock, items));
+    runtime.block_on(async {
+        if over.is_empty() {
+            whole_way(store, connector, clock, items).await;
+        } else {
+            when_over(store, connector, Arc::new(Ahead(clock))).await;
+        }
+    });
     println!("done");
 }
 
-async fn whole_way(
-    store: Arc<dyn Store>,
+/// A clock that is ahead by more than the term of an alert that nobody has confirmed.
+struct Ahead(Arc<dyn Clock>);
+
+impl Clock for Ahead {
+    fn now_ms(&self) -> u64 {
+        self.0.now_ms() + PROVISIONAL_MAX_MS + 1
+    }
+}
+
+async fn start(
+    store: &Arc<dyn Store>,
     connector: Arc<dyn Connector>,
     clock: Arc<dyn Clock>,
-    items: u64,
-) {
-    let key = Arc::new(OwnKey::from_seed(&[9; 32]));
+) -> Arc<Node> {
     let node = Node::start(Setup {
         me: me(),
-        charter: charter(&key),
-        key,
+        charter: charter(),
+        key: Arc::new(key(MEMBERS[0].1)),
         policy: Policy::default(),
         store: store.clone(),
         seen: SeenSetup::default(),
@@ -145,6 +212,36 @@ async fn whole_way(
     while node.readiness() != Readiness::Ready {
         tokio::time::sleep(LOOK).await;
     }
+    node
+}
+
+/// Waits until nothing is pending, and all that the platform may have taken down is back.
+async fn when_over(store: Arc<dyn Store>, connector: Arc<dyn Connector>, clock: Arc<dyn Clock>) {
+    let node = start(&store, connector, clock).await;
+    loop {
+        let mut effects = Vec::new();
+        for item in store.seen(0, usize::MAX).await.unwrap() {
+            effects.extend(store.effects_of_item(&item.1.item).await.unwrap());
+        }
+        let is_restore = |effect: &&Effect| effect.action == RESTORE;
+        let begun = effects.iter().filter(|effect| !is_restore(effect) && effect.attempts > 0);
+        let done = |effect: &&Effect| effect.state == EffectState::Done;
+        let back = effects.iter().filter(is_restore).filter(done).count();
+        let pending = effects.iter().any(|effect| effect.state == EffectState::Pending);
+        if !pending && back == begun.count() {
+            return node.stop().await;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+async fn whole_way(
+    store: Arc<dyn Store>,
+    connector: Arc<dyn Connector>,
+    clock: Arc<dyn Clock>,
+    items: u64,
+) {
+    let node = start(&store, connector, clock).await;
     let set = match node.alerts(None, 1).pop() {
         Some(set) => set.name,
         None => {
@@ -158,7 +255,7 @@ async fn whole_way(
             node.raise(alert(), None).await.unwrap().commitment
         }
     };
-    let done = async || store.case_counts(set.0, "restore").await.unwrap();
+    let done = async || store.case_counts(set.0, RESTORE).await.unwrap();
     while done().await.removed < items {
         tokio::time::sleep(LOOK).await;
     }
@@ -177,20 +274,27 @@ fn me() -> MemberName {
     "rig".parse().unwrap()
 }
 
+/// The members; the others are never there, so that nobody confirms.
+const MEMBERS: [(&str, u8); 3] = [("rig", 9), ("other", 10), ("third", 11)];
+
+fn key(seed: u8) -> OwnKey {
+    OwnKey::from_seed(&[seed; 32])
+}
+
 fn picture() -> Signal {
     Signal { quality: Some(100), ..Signal::new(Pdq([0x0f; 32])) }
 }
 
-fn charter(key: &OwnKey) -> SignedCharter {
-    let member = Member {
-        name: me(),
-        organisation: "rig".parse().unwrap(),
+fn charter() -> SignedCharter {
+    let members = MEMBERS.map(|(name, seed)| Member {
+        name: name.parse().unwrap(),
+        organisation: name.parse().unwrap(),
         role: Role::Platform,
-        key: key.public().to_bytes(),
+        key: key(seed).public().to_bytes(),
         epoch: 1,
         address: None,
-    };
-    let charter = Charter {
+    });
+    let mut charter = Charter {
         coalition: "test".parse().unwrap(),
         seq: 1,
         previous: [0; 32],
@@ -198,18 +302,24 @@ fn charter(key: &OwnKey) -> SignedCharter {
         record_version: 1,
         least_min_matched_ms: 1_000,
         severity4_labels: vec![],
-        quorums: Quorums { confirm: 2, dispute: 2, charter: 1, halt: 1 },
+        quorums: Quorums { confirm: 2, dispute: 2, charter: 2, halt: 2 },
         quotas: Quotas {
             records_a_day: 100_000,
             severity4_acts_a_day: 20,
             retractions_an_hour: 20,
             disputes_a_day: 100,
         },
-        members: vec![member],
+        members: members.into(),
         groups: vec![],
     };
-    let signature = approve(&charter.hash(), key);
-    SignedCharter::new(charter, vec![Approval { member: me(), signature }]).unwrap()
+    charter.sort();
+    let hash = charter.hash();
+    let mut approvals = MEMBERS.map(|(name, seed)| Approval {
+        member: name.parse().unwrap(),
+        signature: approve(&hash, &key(seed)),
+    });
+    approvals.sort_by(|a, b| a.member.cmp(&b.member));
+    SignedCharter::new(charter, approvals.into()).unwrap()
 }
 
 fn alert() -> NewAlert {
