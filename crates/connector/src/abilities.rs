@@ -41,7 +41,8 @@ pub const ABILITIES: [Abilities; 3] = [
         kind: "synapse",
         items: "mxc://SERVER/MEDIA for media, matrix:roomid/ROOM/e/EVENT for messages",
         removes: "media, by quarantine: nobody is served them any more, identical bytes neither; \
-                  messages, by redaction, only with `redact = true`",
+                  messages, by redaction, only with `redact = true` and by a rule that is \
+                  `irreversible`",
         restores: "media, with all copies of the same bytes; not what another administrator \
                    quarantined",
         verifies: "downloads or reads as the ordinary account of `viewer_token_file`; of a message in \

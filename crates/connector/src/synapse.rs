@@ -6,6 +6,7 @@
 //!
 //! **Invariant:** media are quarantined and never deleted: they can come back, and Synapse keeps
 //! identical bytes out of sight, those uploaded later too.
+//! **Invariant:** an order that has to stay reversible redacts nothing.
 //! **Invariant:** what another administrator quarantined is not put back.
 //! **Invariant:** an order is carried out once: the homeserver itself keeps the keys, in the account
 //! data of the moderator, so they outlive this process and this machine.
@@ -39,7 +40,8 @@ pub struct Setup {
     pub moderator: Token,
     /// Of an ordinary account: what it cannot see is out of sight.
     pub viewer: Token,
-    /// Whether messages are redacted, which nothing undoes.
+    /// Whether messages are redacted, which nothing undoes; only by orders that need not stay
+    /// reversible.
     pub redact: bool,
     /// The way out.
     pub out: Outbound,
@@ -113,10 +115,6 @@ impl Synapse {
     }
 
     async fn redact(&self, message: &Message, key: &str) -> Result<Answer, ConnectorError> {
-        if !self.redact {
-            let why = "a redaction cannot be undone, and the configuration does not allow it";
-            return Ok(Answer::Refused(why.to_owned()));
-        }
         // The key as transaction: the homeserver itself recognises a repetition.
         let path = format!(
             "/_matrix/client/v3/rooms/{}/redact/{}/{}",
@@ -194,6 +192,17 @@ impl Synapse {
         };
         if !undo && !matches!(order.action.as_str(), "remove" | "hide") {
             return Ok(Answer::Refused(format!("Synapse has no `{}`", order.action)));
+        }
+        if matches!(item, Item::Message(_)) && !undo {
+            if !self.redact {
+                let why = "a redaction cannot be undone, and the configuration does not allow it";
+                return Ok(Answer::Refused(why.to_owned()));
+            }
+            if order.reversible {
+                let why = "a redaction cannot be undone, and this order has to stay reversible: \
+                           only a rule with `irreversible = true` redacts";
+                return Ok(Answer::Refused(why.to_owned()));
+            }
         }
         let path = self.keys_path(&order.item).await?;
         let mut keys = self.keys(&path).await?;

@@ -67,7 +67,7 @@ pub(crate) struct Synapse {
     pub moderator_token_file: PathBuf,
     /// The file with an ordinary account's access token.
     pub viewer_token_file: PathBuf,
-    /// Whether messages are redacted.
+    /// Whether messages are redacted, by rules that are irreversible.
     #[serde(default)]
     pub redact: bool,
     /// Orders under way at once.

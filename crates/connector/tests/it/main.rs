@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod receiver;
+mod reversible;
 mod services;
 mod webhook;

@@ -61,7 +61,7 @@ pub(crate) async fn start(folder: &Path, clock: Arc<Hand>) -> Receiver {
     Receiver::start(setup).await.unwrap()
 }
 
-fn webhook_of(url: String, verify_url: Option<String>, clock: Arc<Hand>) -> Webhook {
+pub(crate) fn webhook_of(url: String, verify_url: Option<String>, clock: Arc<Hand>) -> Webhook {
     let setup = Setup { url, verify_url, keys: vec![key()], clock, out: loopback() };
     Webhook::new(setup).unwrap()
 }
@@ -143,14 +143,14 @@ async fn the_suite_finds_a_connector_that_says_done_and_does_nothing() {
 
 /// A request as the platform saw it.
 #[derive(Debug, Clone)]
-struct Seen {
+pub(crate) struct Seen {
     uri: Uri,
     headers: HeaderMap,
-    body: Bytes,
+    pub(crate) body: Bytes,
 }
 
 /// A platform that gives the same answer to everything and keeps what it was asked.
-async fn platform_that_answers(
+pub(crate) async fn platform_that_answers(
     status: u16,
     headers: &'static [(&'static str, &'static str)],
     body: &'static str,

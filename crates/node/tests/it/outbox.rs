@@ -1,6 +1,6 @@
 //! What is taken down and what comes back: over all cases, whatever the platform does meanwhile.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use proptest::prelude::*;
 use watchfire_node::{
@@ -10,10 +10,15 @@ use watchfire_node::{
     desk::DeskKind,
     events::Event,
     hold::Ruling,
+    policy::Policy,
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Stance, State},
 };
+use watchfire_store::MemoryStore;
 
-use crate::workshop::{Mood, SPEAKERS, Workshop};
+use crate::{
+    coalition::name,
+    workshop::{Mood, SPEAKERS, Workshop},
+};
 
 const A: usize = 0;
 const B: usize = 1;
@@ -189,6 +194,28 @@ async fn a_budget_is_kept_and_a_person_is_told_when_it_is_too_small() {
     assert_eq!(short.count(), 1);
     shop.settle().await;
     assert_eq!(shop.platform.asked(), 25);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_is_reversible_unless_a_rule_says_otherwise_about_what_is_confirmed() {
+    for irreversible in [false, true] {
+        let mut policy = Policy { trust: [name("tiktok")].into(), ..Policy::default() };
+        policy.rules[0].irreversible = irreversible;
+        let mut shop =
+            Workshop::open_on(Arc::new(MemoryStore::new()), policy, Budget::default()).await;
+        shop.hold("trusted", &[0x0f]);
+        shop.hold("confirmed", &[0x33]);
+        shop.set(A, &[0x0f], None);
+        shop.set(B, &[0x33], None);
+        shop.stand("tiktok", A);
+        shop.stand("tiktok", B);
+        shop.stand("reddit", B);
+        shop.settle().await;
+        let orders = shop.platform.journal.lock().unwrap().clone();
+        let told = orders.iter().map(|order| (order.item.as_str(), order.reversible));
+        let expected = BTreeSet::from([("trusted", true), ("confirmed", !irreversible)]);
+        assert_eq!(told.collect::<BTreeSet<_>>(), expected);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,7 +11,7 @@ use watchfire_connector::{
     json_api::Token,
     synapse::{Setup, Synapse},
 };
-use watchfire_node::connector::{Answer, Connector, Visibility};
+use watchfire_node::connector::{Answer, Connector, Order, Visibility};
 
 use super::service::Service;
 use crate::webhook::loopback;
@@ -153,8 +153,12 @@ async fn a_message_is_redacted_only_where_that_is_configured_and_never_comes_bac
     assert_eq!(careful.verify(&item).await, Ok(Visibility::Visible));
 
     let connector = homeserver.connector(true);
-    assert_eq!(connector.enforce(&order("key-2", &item, "remove")).await, Ok(Answer::Done));
-    assert_eq!(connector.enforce(&order("key-2", &item, "remove")).await, Ok(Answer::AlreadyDone));
+    let reversible = connector.enforce(&order("key-1", &item, "remove")).await;
+    assert!(matches!(reversible, Ok(Answer::Refused(_))), "{reversible:?}");
+    assert_eq!(connector.verify(&item).await, Ok(Visibility::Visible));
+    let for_good = Order { reversible: false, ..order("key-2", &item, "remove") };
+    assert_eq!(connector.enforce(&for_good).await, Ok(Answer::Done));
+    assert_eq!(connector.enforce(&for_good).await, Ok(Answer::AlreadyDone));
     assert_eq!(connector.verify(&item).await, Ok(Visibility::Hidden));
     let look = format!("/_matrix/client/v3/rooms/{room}/event/{event}");
     let seen = homeserver.json("viewer", Method::GET, &look, json!({})).await;
