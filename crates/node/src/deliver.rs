@@ -21,7 +21,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use tokio::{
     sync::Notify,
-    task::{Id, JoinSet},
+    task::{Id, JoinError, JoinSet},
 };
 use watchfire_signal::{effect::EffectName, name::ItemId};
 use watchfire_store::{Effect, EffectState, Settlement, Store, StoreError};
@@ -121,6 +121,15 @@ struct Queue {
     short: AtomicBool,
 }
 
+impl Queue {
+    /// Takes note that a task has ended. One that died leaves its effect pending; the item is free
+    /// again.
+    fn free(&mut self, done: Result<(Id, ()), JoinError>) {
+        let id = done.map_or_else(|died| died.id(), |(id, ())| id);
+        self.busy.remove(&id);
+    }
+}
+
 impl Deliverer {
     /// Works for as long as the node runs.
     pub async fn run(self) {
@@ -186,12 +195,12 @@ impl Deliverer {
             let pause = self.until_due(&queue).await;
             tokio::select! {
                 () = woken => {}
-                Some(done) = queue.under_way.join_next_with_id() => {
-                    // A task that died leaves its effect pending; the item is free again.
-                    let id = done.map_or_else(|died| died.id(), |(id, ())| id);
-                    queue.busy.remove(&id);
-                }
+                Some(done) = queue.under_way.join_next_with_id() => queue.free(done),
                 () = tokio::time::sleep(pause) => {}
+            }
+            // What has ended meanwhile makes room together: one look and one commit for all of it.
+            while let Some(done) = queue.under_way.try_join_next_with_id() {
+                queue.free(done);
             }
         }
     }
@@ -204,30 +213,22 @@ impl Deliverer {
             return Ok(());
         }
         let now = self.clock.now_ms();
-        let mut due =
-            self.store.effects_due(&queue.name, now, queue.budget.at_once + SPARE).await?;
+        let due = self.store.effects_due(&queue.name, now, queue.budget.at_once + SPARE).await?;
         let mut busy = queue.busy.values().cloned().collect::<HashSet<_>>();
-        due.retain(|effect| busy.insert(effect.item.clone()));
-        let items = due.iter().map(|effect| effect.item.clone()).collect();
-        let mut histories = HashMap::<String, Vec<Effect>>::new();
-        for effect in self.store.effects_of_items(items).await? {
-            histories.entry(effect.item.clone()).or_default().push(effect);
-        }
+        let mut due = due.into_iter().filter(|effect| busy.insert(effect.item.clone()));
         let (mut begun, mut off) = (Vec::new(), Vec::new());
-        for effect in due {
-            let history = histories.remove(&effect.item).unwrap_or_default();
-            if !self.is_wanted(&effect, &history).await? {
-                off.push(effect);
-                continue;
-            }
-            if begun.len() == places {
+        while begun.len() < places && queue.pause.is_none() {
+            let next = due.by_ref().take(places - begun.len()).collect::<Vec<_>>();
+            if next.is_empty() {
                 break;
             }
-            if let Err(wait_ms) = queue.window.take(&queue.budget, now) {
-                queue.pause = Some(Duration::from_millis(wait_ms));
-                break;
+            for (effect, wanted) in self.judged(next).await? {
+                match wanted.map(|down| (down, queue.window.take(&queue.budget, now))) {
+                    None => off.push(effect),
+                    Some((down, Ok(()))) => begun.push((effect, down)),
+                    Some((_, Err(wait_ms))) => queue.pause = Some(Duration::from_millis(wait_ms)),
+                }
             }
-            begun.push((effect, History(&history).is_down()));
         }
         self.watch_budget(queue).await?;
         self.begin(queue, begun, off).await
@@ -264,6 +265,26 @@ impl Deliverer {
             self.look_again(&effect).await;
         }
         Ok(())
+    }
+
+    /// Judges effects: those that are still wanted, with whether the item is down already, and those
+    /// that are not.
+    async fn judged(
+        &self,
+        effects: Vec<Effect>,
+    ) -> Result<Vec<(Effect, Option<bool>)>, StoreError> {
+        let items = effects.iter().map(|effect| effect.item.clone()).collect();
+        let mut histories = HashMap::<String, Vec<Effect>>::new();
+        for effect in self.store.effects_of_items(items).await? {
+            histories.entry(effect.item.clone()).or_default().push(effect);
+        }
+        let mut judged = Vec::new();
+        for effect in effects {
+            let history = histories.remove(&effect.item).unwrap_or_default();
+            let wanted = self.is_wanted(&effect, &history).await?;
+            judged.push((effect, wanted.then(|| History(&history).is_down())));
+        }
+        Ok(judged)
     }
 
     async fn is_wanted(&self, effect: &Effect, history: &[Effect]) -> Result<bool, StoreError> {
