@@ -1,5 +1,5 @@
 #!/bin/sh
-# Measures what is promised: hashing, the index, durable commits. Numbers depend on the machine and
+# Measures what is promised: hashing, the index, orders, durable commits. Numbers depend on the machine and
 # on what else it does; the first lines say which machine it was.
 set -eu
 cd "$(dirname "$0")/.."
@@ -17,6 +17,8 @@ measure watchfire-index bench_index --size 1000000
 measure watchfire-index bench_index --size 1000000 --data skewed
 measure watchfire-index bench_videos --videos 10000
 measure watchfire-index bench_flat
+measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 10000
+measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 2000 --folder yes
 measure watchfire-node bench_seen --dir target/bench-seen --items 10000000
 measure watchfire-node bench_banks --directory target
 measure watchfire-server bench_scan --dir target
