@@ -13,6 +13,7 @@ use watchfire_api::wire::{
 };
 use watchfire_node::access::Scope;
 use watchfire_node::action::{Intervened, Intervention};
+use watchfire_node::budget;
 use watchfire_node::connector::{Answer, Connector, ConnectorError, Order, Visibility};
 use watchfire_node::desk::DeskKind;
 use watchfire_signal::effect::EffectName;
@@ -21,10 +22,11 @@ use watchfire_signal::reason::Reason;
 
 use crate::house::{House, alert_of, alone_with, pdq, scan};
 
-/// A platform that refuses orders until it is repaired.
+/// A platform that refuses orders until it is repaired, or does not answer at all.
 #[derive(Default)]
 struct Stubborn {
     refuses: AtomicBool,
+    hangs: AtomicBool,
     hidden: Mutex<BTreeSet<String>>,
     orders: Mutex<Vec<Order>>,
 }
@@ -52,6 +54,9 @@ impl Stubborn {
 #[async_trait]
 impl Connector for Stubborn {
     async fn enforce(&self, order: &Order) -> Result<Answer, ConnectorError> {
+        if self.hangs.load(Ordering::SeqCst) {
+            std::future::pending::<()>().await;
+        }
         Ok(self.take(order, true))
     }
     async fn verify(&self, item: &str) -> Result<Visibility, ConnectorError> {
@@ -70,6 +75,7 @@ struct Desk {
     raised: Raised,
 }
 
+const PENDING: watchfire_node::EffectState = watchfire_node::EffectState::Pending;
 const ITEM: &str = "clip:1";
 const OTHER: &str = "clip:2";
 
@@ -209,6 +215,37 @@ async fn an_item_that_a_person_keeps_stays_down_when_its_case_is_taken_back() {
     desk.until(ITEM, "restore", EffectState::Done).await;
     assert!(!desk.platform.hides(ITEM));
     desk.house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn orders_that_wait_for_too_long_are_listed_page_by_page() {
+    const LATE: usize = 5;
+    let platform = Arc::new(Stubborn::default());
+    platform.hangs.store(true, Ordering::SeqCst);
+    let house = alone_with(platform).await;
+    let client = house.client(&[Scope::Scan, Scope::Curate]).await;
+    let items = budget::AT_ONCE + LATE;
+    for item in 0..items {
+        scan(&client, &format!("clip:{item}"), pdq(1)).await;
+    }
+    client.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let begun = async || {
+        let effects = house.store.effects_in(PENDING, 0, usize::MAX).await.unwrap();
+        effects.iter().filter(|(_, effect)| effect.attempts > 0).count() == budget::AT_ONCE
+            && effects.len() == items
+    };
+    while !begun().await {
+        tokio::task::yield_now().await;
+    }
+    let query = ActionQuery { late: true, limit: Some(LATE - 1), ..ActionQuery::default() };
+    assert_eq!(client.actions(&query).await.unwrap().actions, []);
+    let within_ms = u64::try_from(budget::WITHIN.as_millis()).unwrap();
+    house.clock.forward(within_ms);
+    let first = client.actions(&query).await.unwrap();
+    let rest = client.actions(&ActionQuery { after: first.next, ..query }).await.unwrap();
+    assert_eq!((first.actions.len(), rest.actions.len(), rest.next), (LATE - 1, 1, None));
+    assert!(first.actions.iter().chain(&rest.actions).all(|late| late.attempts == 0));
+    house.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
