@@ -25,8 +25,9 @@ use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::wire::{
     ActionQuery, AlertPage, AlertPageQuery, AlertRequest, AlertView, Answered, ConfirmRequest,
-    DisputeRequest, EffectView, Effects, EventView, Hashed, Imported, LookupQuery, Lookups,
-    Members, Raised, ReadyView, RetractRequest, RuleRequest, ScanQuery, ScanRequest, Verdict,
+    DisputeRequest, EffectView, Effects, EventView, HashRequest, Hashed, Imported, LookupQuery,
+    Lookups, Members, Raised, ReadyView, RetractRequest, RuleRequest, ScanQuery, ScanRequest,
+    Verdict,
 };
 
 /// How long a call may take: hashing a long video is the slowest.
@@ -109,6 +110,11 @@ impl Client {
     ) -> Result<Hashed, ClientError> {
         let request = self.request(Method::POST, "/v1/hash")?;
         call(request.header(header::CONTENT_TYPE, media_type).body(bytes.into())).await
+    }
+
+    /// The fingerprint of a text or a link; nothing is kept.
+    pub async fn hash_words(&self, request: &HashRequest) -> Result<Hashed, ClientError> {
+        self.post("/v1/hash", request, None).await
     }
 
     /// The known signals near one.

@@ -34,7 +34,7 @@ pub use bank::{
 };
 pub use event::EventView;
 pub use evidence::{Consistency, Evidence, ForkProof};
-pub use hash::{Hashed, MediaInfo};
+pub use hash::{HashRequest, Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
     MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,

@@ -7,11 +7,15 @@ use std::{
 };
 
 use watchfire_media::{
+    format::{is_text, sniff},
     hash::{Content, HashError, Hashed, Options, digests, hash},
     picture,
     video::{Decoder, FrameRate},
 };
-use watchfire_signal::value::{Signal, Value};
+use watchfire_signal::{
+    text_print::{TextError, TextPrint},
+    value::{Signal, Value},
+};
 
 use crate::exit::{Failure, OrEnvironment, environment};
 
@@ -23,7 +27,13 @@ pub(crate) struct Signals {
     /// Width and height in pixels, of a picture or a video.
     pub size: Option<(u32, u32)>,
     /// Why nothing is known of what is seen in it.
-    pub unseen: Option<HashError>,
+    pub unseen: Option<anyhow::Error>,
+}
+
+/// A file that is a text and no picture or video.
+pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
+    let text = sniff(bytes).is_none() && is_text(bytes);
+    text.then(|| std::str::from_utf8(bytes).ok()).flatten()
 }
 
 /// Makes signals of files here, without a node.
@@ -43,16 +53,33 @@ impl Hasher {
     /// The signals of a file. What cannot be decoded has its exact hashes.
     pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
         let bytes = fs::read(path).or_environment(path.display())?;
+        if let Some(text) = as_text(&bytes) {
+            return Ok(words(&bytes, TextPrint::of(text)));
+        }
         match hash(&bytes, &self.options) {
             Ok(hashed) => Ok(of(hashed)),
             Err(HashError::Video(error)) if is_ours(&error) => Err(environment(error)),
             Err(error) => {
                 let (sha256, md5) = digests(&bytes);
                 let signals = vec![Signal::new(sha256), Signal::new(md5)];
-                Ok(Signals { signals, size: None, unseen: Some(error) })
+                Ok(Signals { signals, size: None, unseen: Some(error.into()) })
             }
         }
     }
+}
+
+/// The signals of a text: its exact hashes first.
+fn words(bytes: &[u8], prints: Result<Vec<TextPrint>, TextError>) -> Signals {
+    let (sha256, md5) = digests(bytes);
+    let mut signals = vec![Signal::new(sha256), Signal::new(md5)];
+    let unseen = match prints {
+        Ok(prints) => {
+            signals.extend(prints.into_iter().map(Signal::new));
+            None
+        }
+        Err(error) => Some(error.into()),
+    };
+    Signals { signals, size: None, unseen }
 }
 
 fn of(hashed: Hashed) -> Signals {

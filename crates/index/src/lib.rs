@@ -1,4 +1,4 @@
-//! Which known signals are near this one: exact maps, Hamming search over 256-bit hashes, videos in time.
+//! Which known signals are near this one: exact maps, Hamming search over 256-bit hashes, videos in time, texts by k-grams.
 //!
 //! **Invariant:** nothing here knows a log, a peer or a verdict.
 //! **Invariant:** a search finds every stored hash within its distance; speed never costs recall.
@@ -9,6 +9,7 @@ mod exact_index;
 pub mod flat;
 mod frames;
 mod hash_index;
+mod text_index;
 
 pub use align::{
     Aligned, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, MatchRule, Pair, SAME_FRAME_BITS, align,
@@ -17,3 +18,4 @@ pub use align::{
 pub use exact_index::ExactIndex;
 pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
 pub use hash_index::{Found, HashIndex, Level};
+pub use text_index::TextIndex;

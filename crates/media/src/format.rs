@@ -73,6 +73,14 @@ pub fn sniff(bytes: &[u8]) -> Option<Format> {
     picture(bytes).map(Format::Picture).or_else(|| container(bytes).map(Format::Video))
 }
 
+/// Whether the bytes are a text as people write it: UTF-8 without control characters but those that
+/// separate lines and columns.
+#[must_use]
+pub fn is_text(bytes: &[u8]) -> bool {
+    let fits = |c: char| !c.is_control() || matches!(c, '\n' | '\r' | '\t');
+    std::str::from_utf8(bytes).is_ok_and(|text| !text.is_empty() && text.chars().all(fits))
+}
+
 fn picture(bytes: &[u8]) -> Option<PictureFormat> {
     match bytes {
         [0xff, 0xd8, 0xff, ..] => Some(PictureFormat::Jpeg),

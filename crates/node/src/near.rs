@@ -10,10 +10,11 @@ use std::{
 };
 
 use serde::Serialize;
-use watchfire_index::{ExactIndex, FrameIndex, HashIndex, VideoMatch, align};
+use watchfire_index::{ExactIndex, Found, FrameIndex, HashIndex, TextIndex, VideoMatch, align};
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     pdq,
+    text_print::TextPrint,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
     vpdq::{Frame, Vpdq},
 };
@@ -34,18 +35,20 @@ pub struct Hit<K> {
     pub kind: Kind,
     /// How they match.
     pub method: Method,
-    /// Bits in which pictures or aligned frames differ, rounded; absent for exact hashes.
+    /// Bits in which pictures or aligned frames differ, rounded; of texts the estimated percentage of
+    /// characters that differ; absent for exact hashes.
     pub distance: Option<u32>,
     /// How two videos line up.
     pub aligned: Option<Aligned>,
 }
 
-/// Whose rule decides whether two videos match.
+/// Which side is the alert: its rule decides whether two videos match, its text has to stand in the
+/// other, its link has to lie above the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
-    /// That of what is held here: an upload among known alerts.
+    /// What is held here: an upload among known alerts.
     Held,
-    /// That of the query: an alert among seen uploads, of which each copy counts.
+    /// The query: an alert among seen uploads, of which each copy counts.
     Query,
 }
 
@@ -55,9 +58,9 @@ pub enum Whose {
 pub enum Method {
     /// Frames of two videos line up in time.
     Aligned,
-    /// Two picture hashes are within their distance.
+    /// Two picture hashes are within their distance, or most of one text stands in the other.
     Near,
-    /// The same bytes.
+    /// The same bytes; the same short text however it is spelt; the same link, or one under it.
     Exact,
 }
 
@@ -88,6 +91,12 @@ pub struct Near<K> {
     md5: ExactIndex<Md5Digest>,
     pictures: HashIndex,
     videos: FrameIndex,
+    texts: TextIndex,
+    short_texts: ExactIndex<Sha256Digest>,
+    /// Links by what they stand for.
+    links: ExactIndex<Sha256Digest>,
+    /// Links by every place that they lie under, and by themselves.
+    link_places: ExactIndex<Sha256Digest>,
     least_matched_ms: u32,
     slots: papaya::HashMap<u64, Slot<K>>,
     owned: papaya::HashMap<K, Vec<u64>>,
@@ -111,6 +120,10 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             md5: ExactIndex::new(),
             pictures: HashIndex::new(seed),
             videos: FrameIndex::new(seed),
+            texts: TextIndex::new(),
+            short_texts: ExactIndex::new(),
+            links: ExactIndex::new(),
+            link_places: ExactIndex::new(),
             least_matched_ms,
             slots: papaya::HashMap::new(),
             owned: papaya::HashMap::new(),
@@ -156,6 +169,12 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 let frames = harmful_frames(vpdq, signal.span);
                 self.videos.insert(id, &frames, video_rule(signal.rule, self.least_matched_ms));
             }
+            Value::Text(TextPrint::Short(digest)) => self.short_texts.insert(id, *digest),
+            Value::Text(TextPrint::Long(grams)) => self.texts.insert(id, grams),
+            Value::Url(link) => {
+                self.links.insert(id, link.digest());
+                link.all().for_each(|place| self.link_places.insert(id, place));
+            }
             Value::Other { .. } => {}
         }
     }
@@ -170,6 +189,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 Value::Md5(digest) => self.md5.remove(id, &digest),
                 Value::Pdq(pdq) => self.pictures.remove(id, &pdq),
                 Value::Vpdq(_) => self.videos.remove(id),
+                Value::Text(TextPrint::Short(digest)) => self.short_texts.remove(id, &digest),
+                Value::Text(TextPrint::Long(_)) => self.texts.remove(id),
+                Value::Url(link) => {
+                    link.all().for_each(|place| {
+                        self.link_places.remove(id, &place);
+                    });
+                    self.links.remove(id, &link.digest())
+                }
                 Value::Other { .. } => false,
             };
         }
@@ -190,7 +217,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 };
                 found.videos.iter().filter_map(|found| self.aligned(found)).collect()
             }
-            value => self.still(value, signal),
+            value => self.still(value, signal, whose),
         }
     }
 
@@ -205,7 +232,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             let found = self.videos.search_crowds(&harmful_frames(vpdq, signal.span), of_video);
             return found.videos.iter().filter_map(|found| self.aligned(found)).collect();
         }
-        let mut hits = self.still(value, signal);
+        let mut hits = self.still(value, signal, Whose::Held);
         if hits.len() > CROWD_HITS {
             let mut counts = HashMap::<u64, usize>::new();
             hits.retain(|hit| {
@@ -218,15 +245,29 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         hits
     }
 
-    /// Owners of a digest or of a picture near this one.
-    fn still(&self, value: &Value, signal: &Signal) -> Vec<Hit<K>> {
-        let (found, method) = match value {
-            Value::Sha256(digest) => (self.sha256.search(digest, usize::MAX), Method::Exact),
-            Value::Md5(digest) => (self.md5.search(digest, usize::MAX), Method::Exact),
-            Value::Pdq(pdq) => {
+    /// Owners of a digest, picture, text or link near this one.
+    fn still(&self, value: &Value, signal: &Signal, whose: Whose) -> Vec<Hit<K>> {
+        let exact = |found| (found, Method::Exact);
+        let (found, method) = match (value, whose) {
+            (Value::Sha256(digest), _) => exact(self.sha256.search(digest, usize::MAX)),
+            (Value::Md5(digest), _) => exact(self.md5.search(digest, usize::MAX)),
+            (Value::Pdq(pdq), _) => {
                 (self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX), Method::Near)
             }
-            Value::Vpdq(_) | Value::Other { .. } => return Vec::new(),
+            (Value::Text(TextPrint::Short(digest)), _) => {
+                exact(self.short_texts.search(digest, usize::MAX))
+            }
+            (Value::Text(TextPrint::Long(text)), Whose::Held) => {
+                (self.texts.search_in(text), Method::Near)
+            }
+            (Value::Text(TextPrint::Long(text)), Whose::Query) => {
+                (self.texts.search_around(text), Method::Near)
+            }
+            (Value::Url(link), Whose::Held) => exact(all_of(&self.links, link.all())),
+            (Value::Url(link), Whose::Query) => {
+                exact(self.link_places.search(&link.digest(), usize::MAX))
+            }
+            (Value::Vpdq(_) | Value::Other { .. }, _) => return Vec::new(),
         };
         self.hits(found.hits, signal, method)
     }
@@ -240,11 +281,12 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         let slots = self.slots.pin();
         let hit = |(id, distance): (u64, u32)| {
             let slot = slots.get(&id)?;
-            let limit = farthest(query.rule).min(farthest(slot.rule));
+            let kind = query.kind();
+            let limit = farthest(kind, query.rule).min(farthest(kind, slot.rule));
             let distance = (method != Method::Exact).then_some(distance);
             (distance.unwrap_or(0) <= limit).then_some(Hit {
                 owner: slot.owner,
-                kind: query.kind(),
+                kind,
                 method,
                 distance,
                 aligned: None,
@@ -272,8 +314,16 @@ pub fn compare<K: Copy>(
         (Value::Md5(query), Value::Md5(held)) if query == held => Some(still(Method::Exact, None)),
         (Value::Pdq(of), Value::Pdq(held)) => {
             let distance = of.distance(held);
-            (distance <= farthest(query.rule)).then(|| still(Method::Near, Some(distance)))
+            (distance <= farthest(kind, query.rule)).then(|| still(Method::Near, Some(distance)))
         }
+        (Value::Text(TextPrint::Short(of)), Value::Text(TextPrint::Short(held))) if of == held => {
+            Some(still(Method::Exact, None))
+        }
+        (Value::Text(TextPrint::Long(of)), Value::Text(TextPrint::Long(held))) => {
+            let distance = of.distance_in(held)?;
+            (distance <= farthest(kind, query.rule)).then(|| still(Method::Near, Some(distance)))
+        }
+        (Value::Url(of), Value::Url(held)) if of.covers(held) => Some(still(Method::Exact, None)),
         (Value::Vpdq(of), Value::Vpdq(held)) => {
             let frames = harmful_frames(of, query.span);
             let rule = video_rule(query.rule, least_matched_ms);
@@ -303,15 +353,22 @@ fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
 fn video_rule(rule: Option<MatchRule>, least_matched_ms: u32) -> watchfire_index::MatchRule {
     let asked = rule.map_or(0, |rule| rule.min_matched_ms);
     watchfire_index::MatchRule {
-        max_distance: farthest(rule),
+        max_distance: farthest(Kind::Vpdq, rule),
         min_matched_ms: asked.max(least_matched_ms),
         max_gap_ms: rule.map_or(STANDARD_MAX_GAP_MS, |rule| rule.max_gap_ms),
     }
 }
 
 /// The distance that a rule allows, clamped: no member can widen its own match.
-fn farthest(rule: Option<MatchRule>) -> u32 {
-    rule.map_or(pdq::MAX_DISTANCE, |rule| u32::from(rule.max_distance).min(pdq::MAX_DISTANCE))
+fn farthest(kind: Kind, rule: Option<MatchRule>) -> u32 {
+    let most = kind.max_distance();
+    rule.map_or(most, |rule| u32::from(rule.max_distance).min(most))
+}
+
+/// What any of several values finds.
+fn all_of(index: &ExactIndex<Sha256Digest>, values: impl Iterator<Item = Sha256Digest>) -> Found {
+    let hits = values.flat_map(|value| index.search(&value, usize::MAX).hits).collect();
+    Found { hits, truncated: false }
 }
 
 /// The frames inside the span, or all.

@@ -2,6 +2,7 @@
 //! signals, the seen table, decisions kept as facts, a store that syncs. Prints one line of JSON.
 //!
 //! `cargo run --release -p watchfire-server --example bench_scan -- [--signals N] [--seconds S] [--dir DIR]`
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use std::{
     collections::BTreeMap,
@@ -189,13 +190,8 @@ async fn call(
         let facts = [("views", 7), ("author_strikes", 0)];
         let facts = facts.map(|(name, value)| (name.to_owned(), serde_json::json!(value)));
         let item = format!("item:{number}").parse()?;
-        let request = ScanRequest {
-            item,
-            author: None,
-            kind: None,
-            facts: facts.into(),
-            signals: vec![signal],
-        };
+        let (facts, signals) = (facts.into(), vec![signal]);
+        let request = ScanRequest { facts, signals, ..ScanRequest::of(item) };
         let begun = Instant::now();
         let verdict = client.scan_signals(&request).await?;
         times_us.push(begun.elapsed().as_secs_f64() * 1e6);

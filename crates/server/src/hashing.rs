@@ -187,16 +187,14 @@ impl Drop for Waiting {
 fn info(hashed: &Hashed) -> MediaInfo {
     match &hashed.content {
         Content::Picture(picture) => MediaInfo {
-            kind: ContentKind::Image,
-            width: picture.width,
-            height: picture.height,
-            duration_ms: None,
-            frames: None,
+            width: Some(picture.width),
+            height: Some(picture.height),
+            ..MediaInfo::plain(ContentKind::Image)
         },
         Content::Video(video) => MediaInfo {
             kind: ContentKind::Video,
-            width: video.width,
-            height: video.height,
+            width: Some(video.width),
+            height: Some(video.height),
             duration_ms: Some(video.duration_ms),
             frames: Some(u32::try_from(video.vpdq.frames.len()).unwrap_or(u32::MAX)),
         },

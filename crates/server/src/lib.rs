@@ -18,6 +18,7 @@ pub mod rates;
 mod routes;
 pub mod serve;
 pub mod server;
+mod texts;
 pub mod tls;
 pub mod views;
 

@@ -38,6 +38,13 @@ pub const RECORD_INDICES: Limit =
 /// Signals of one scan: a file has three, and a caller who adds more wants a batch.
 pub const SCAN_SIGNALS: Limit = Limit { name: "scan_signals", value: 64 };
 
+/// Links of one scan beside those in its text.
+pub const SCAN_URLS: Limit = Limit { name: "scan_urls", value: 64 };
+
+/// A text that is fingerprinted.
+pub const TEXT_BYTES: Limit =
+    Limit { name: "text_bytes", value: watchfire_signal::text_print::MAX_TEXT_BYTES };
+
 /// What a platform says of one item: policy asks for a few numbers, and they are kept for weeks.
 pub const SCAN_FACTS: Limit = Limit { name: "scan_facts", value: 32 };
 

@@ -38,6 +38,21 @@ pub fn decode<const N: usize>(text: &str) -> Result<[u8; N], HexError> {
     Ok(value)
 }
 
+/// Decodes as many bytes as there are; upper case is refused.
+///
+/// # Errors
+/// [`HexError`] where a digit is missing at the end or a character is outside `0-9a-f`.
+pub fn decode_all(text: &str) -> Result<Vec<u8>, HexError> {
+    let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+    if !rest.is_empty() {
+        return Err(HexError::Length { expected: text.len() + 1, found: text.len() });
+    }
+    let byte = |(place, pair): (usize, &[u8; 2])| {
+        Ok(nibble(pair[0], place * 2)? << 4 | nibble(pair[1], place * 2 + 1)?)
+    };
+    pairs.iter().enumerate().map(byte).collect()
+}
+
 /// Writes the bytes as lower-case hexadecimal.
 #[must_use]
 pub fn encode(bytes: &[u8]) -> String {

@@ -10,7 +10,9 @@ use crate::{
     code::codes,
     digest::{Md5Digest, Sha256Digest},
     hex::{self, HexError},
-    pdq::Pdq,
+    link::{LinkError, LinkPrint},
+    pdq::{self, Pdq},
+    text_print::{MAX_TEXT_DISTANCE, TextError, TextPrint},
     vpdq::{FRAME_BYTES, Vpdq, VpdqError},
 };
 
@@ -38,9 +40,9 @@ codes! {
     Features = 4 "features",
     /// Fingerprint of sound; reserved.
     Audio = 5 "audio",
-    /// Fingerprint of a text; reserved.
+    /// Fingerprint of a text.
     Text = 6 "text",
-    /// A link; reserved.
+    /// Fingerprint of a link.
     Url = 7 "url",
 }
 
@@ -48,7 +50,18 @@ impl Kind {
     /// Whether the values of this kind are not yet defined: such a signal is kept, never matched.
     #[must_use]
     pub fn is_reserved(self) -> bool {
-        matches!(self, Self::Features | Self::Audio | Self::Text | Self::Url)
+        matches!(self, Self::Features | Self::Audio)
+    }
+
+    /// The greatest distance at which two values of this kind match: bits of a picture or frame, and of
+    /// a text an estimated percentage of characters that differ.
+    #[must_use]
+    pub fn max_distance(self) -> u32 {
+        match self {
+            Self::Pdq | Self::Vpdq => pdq::MAX_DISTANCE,
+            Self::Text => MAX_TEXT_DISTANCE,
+            _ => 0,
+        }
     }
 }
 
@@ -63,6 +76,10 @@ pub enum Value {
     Pdq(Pdq),
     /// PDQ of a video's frames.
     Vpdq(Vpdq),
+    /// Fingerprint of a text.
+    Text(TextPrint),
+    /// Fingerprint of a link.
+    Url(LinkPrint),
     /// Bytes of a reserved kind, kept as received.
     Other {
         /// One of the reserved kinds.
@@ -86,6 +103,12 @@ pub enum ValueError {
     /// Not a vPDQ signal.
     #[error("vpdq: {0}")]
     Vpdq(#[from] VpdqError),
+    /// Not the fingerprint of a text.
+    #[error("text: {0}")]
+    Text(#[from] TextError),
+    /// Not the fingerprint of a link.
+    #[error("url: {0}")]
+    Url(#[from] LinkError),
     /// Not so many bytes.
     #[error("{kind}: {found} bytes cannot be a value")]
     Length {
@@ -108,6 +131,8 @@ impl Value {
             Self::Md5(_) => Kind::Md5,
             Self::Pdq(_) => Kind::Pdq,
             Self::Vpdq(_) => Kind::Vpdq,
+            Self::Text(_) => Kind::Text,
+            Self::Url(_) => Kind::Url,
             Self::Other { kind, .. } => *kind,
         }
     }
@@ -124,11 +149,12 @@ impl Value {
             Kind::Pdq => text.parse().map(Self::Pdq).map_err(hex),
             Kind::Vpdq if text.starts_with('[') => Ok(Self::Vpdq(Vpdq::from_json(text)?)),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_lines(text)?)),
+            Kind::Text | Kind::Url => Self::from_bytes(kind, &hex::decode_all(text).map_err(hex)?),
             _ => Err(ValueError::Reserved(kind)),
         }
     }
 
-    /// Writes the text form: hexadecimal; vPDQ as lines. A reserved kind is shown as hexadecimal.
+    /// Writes the text form: hexadecimal; vPDQ as lines.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
@@ -136,6 +162,8 @@ impl Value {
             Self::Md5(digest) => digest.to_string(),
             Self::Pdq(pdq) => pdq.to_string(),
             Self::Vpdq(vpdq) => vpdq.to_lines(),
+            Self::Text(print) => hex::encode(&print.to_bytes()),
+            Self::Url(print) => hex::encode(&print.to_bytes()),
             Self::Other { bytes, .. } => hex::encode(bytes),
         }
     }
@@ -151,6 +179,8 @@ impl Value {
             Kind::Md5 => bytes.try_into().map(|b| Self::Md5(Md5Digest(b))).map_err(length),
             Kind::Pdq => bytes.try_into().map(|b| Self::Pdq(Pdq(b))).map_err(length),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_bytes(bytes)?)),
+            Kind::Text => Ok(Self::Text(TextPrint::from_bytes(bytes)?)),
+            Kind::Url => Ok(Self::Url(LinkPrint::from_bytes(bytes)?)),
             _ if bytes.is_empty() => Err(ValueError::Length { kind, found: 0 }),
             _ => Ok(Self::Other { kind, bytes: bytes.to_vec() }),
         }
@@ -164,6 +194,8 @@ impl Value {
             Self::Md5(digest) => digest.0.to_vec(),
             Self::Pdq(pdq) => pdq.0.to_vec(),
             Self::Vpdq(vpdq) => vpdq.to_bytes(),
+            Self::Text(print) => print.to_bytes(),
+            Self::Url(print) => print.to_bytes(),
             Self::Other { bytes, .. } => bytes.clone(),
         }
     }
@@ -184,6 +216,18 @@ impl From<Md5Digest> for Value {
 impl From<Pdq> for Value {
     fn from(pdq: Pdq) -> Self {
         Self::Pdq(pdq)
+    }
+}
+
+impl From<TextPrint> for Value {
+    fn from(print: TextPrint) -> Self {
+        Self::Text(print)
+    }
+}
+
+impl From<LinkPrint> for Value {
+    fn from(print: LinkPrint) -> Self {
+        Self::Url(print)
     }
 }
 
@@ -240,7 +284,8 @@ pub struct Span {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MatchRule {
-    /// The greatest distance in bits; a receiver takes at most [`crate::pdq::MAX_DISTANCE`].
+    /// The greatest distance, in bits or for texts in hundredths; a receiver takes at most
+    /// [`Kind::max_distance`].
     pub max_distance: u16,
     /// The least time in milliseconds that must match; a receiver takes at least the charter's.
     pub min_matched_ms: u32,

@@ -7,6 +7,7 @@ use watchfire_signal::{
     commitment::Commitment,
     header::{Provenance, Review},
     label::Label,
+    link::LinkScope,
     name::{GroupName, ItemId, LogName, MemberName, OrganisationName},
     reason::Reason,
     statement::Basis,
@@ -18,8 +19,8 @@ use super::{SignalJson, SignalSummary, State};
 /// How long an alert is valid unless the request says otherwise: 90 days.
 pub const DEFAULT_VALID_FOR_S: u64 = 90 * 24 * 60 * 60;
 
-/// An alert to raise: known by its signals, or, as the part `alert` beside a part `media`, by a file whose signals
-/// the node makes.
+/// An alert to raise: known by its signals, by a text or a link that the node fingerprints, or, as the part `alert`
+/// beside a part `media`, by a file whose signals the node makes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AlertRequest {
@@ -27,14 +28,25 @@ pub struct AlertRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "tiktok:123")]
     pub item: Option<ItemId>,
-    /// What kind of content it is: `image`, `video`, `audio`, `text` or `url`. Needed with `signals`; with a file it
-    /// is what the file is.
+    /// What kind of content it is: `image`, `video`, `audio`, `text` or `url`. Needed with `signals` alone; with a
+    /// text, a link or a file it is that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>, example = "video")]
     pub kind: Option<ContentKind>,
     /// How to recognise it, 1 to 64 signals; absent with a file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub signals: Vec<SignalJson>,
+    /// The text itself: it is fingerprinted here and ends here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// The link itself: it is fingerprinted here and ends here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// What the link stands for: `exact` for itself, `prefix` for all that lies under its path, `host` for its host and
+    /// those below it; `exact` when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "exact")]
+    pub url_scope: Option<LinkScope>,
     /// The harmful part of the file when it is a video, `{start_ms, end_ms}`; all of it when absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<Object>)]

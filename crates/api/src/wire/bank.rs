@@ -38,7 +38,8 @@ pub struct BankRequest {
     /// 0 to 4.
     #[serde(default)]
     pub severity: u8,
-    /// The greatest distance of a match in bits, 0 to 31.
+    /// The greatest distance of a match, 0 to 31: bits, of texts the estimated percentage of characters that
+    /// differ.
     #[serde(default = "farthest")]
     #[schema(default = 31)]
     pub max_distance: u16,
@@ -100,7 +101,7 @@ pub struct BankChangeRequest {
     /// 0 to 4.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<u8>,
-    /// The greatest distance of a match in bits, 0 to 31.
+    /// The greatest distance of a match, 0 to 31: bits, of texts the estimated percentage of characters that differ.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_distance: Option<u16>,
     /// What people should know of it.
@@ -125,7 +126,7 @@ pub struct BankView {
     pub labels: Vec<Label>,
     /// 0 to 4.
     pub severity: u8,
-    /// The greatest distance of a match in bits.
+    /// The greatest distance of a match.
     pub max_distance: u16,
     /// What people should know of it.
     pub note: String,
@@ -274,7 +275,8 @@ pub struct BankMatch {
     pub signal: Kind,
     /// How they match.
     pub method: Method,
-    /// Bits in which they differ, of 256; 0 when exact.
+    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ; 0 when
+    /// exact.
     pub distance: u32,
     /// Distinct frames that line up, for videos.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use super::{BankMatch, Match};
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct LookupQuery {
-    /// `sha256`, `md5`, `pdq` or `vpdq`.
+    /// `sha256`, `md5`, `pdq`, `vpdq`, `text` or `url`.
     #[param(value_type = String)]
     pub kind: Kind,
     /// The value in its text form.

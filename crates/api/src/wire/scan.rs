@@ -14,7 +14,7 @@ use watchfire_signal::{
 
 use super::{BankMatch, SignalJson, State};
 
-/// An item to judge by its signals.
+/// An item to judge: by its signals, by its text and links, or by all of these.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScanRequest {
@@ -33,7 +33,31 @@ pub struct ScanRequest {
     #[schema(value_type = Object)]
     pub facts: BTreeMap<String, serde_json::Value>,
     /// Its signals.
+    #[serde(default)]
     pub signals: Vec<SignalJson>,
+    /// Its text, which is fingerprinted here and not kept; links in it that begin with `http://` or `https://`
+    /// are looked at too, at most 16.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Links that go with it, which are fingerprinted here and not kept; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
+}
+
+impl ScanRequest {
+    /// A scan of an item of which nothing is said yet.
+    #[must_use]
+    pub fn of(item: ItemId) -> Self {
+        Self {
+            item,
+            author: None,
+            kind: None,
+            facts: BTreeMap::new(),
+            signals: Vec::new(),
+            text: None,
+            urls: Vec::new(),
+        }
+    }
 }
 
 /// What goes with a scan in the address: `item` and `author` when the body is the file itself.
@@ -118,7 +142,8 @@ pub struct Match {
     pub signal: Kind,
     /// How they match.
     pub method: Method,
-    /// Bits in which they differ, of 256; 0 when exact.
+    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ; 0 when
+    /// exact.
     pub distance: u32,
     /// Distinct frames that line up, for videos.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -143,9 +168,9 @@ pub struct Match {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
-    /// The same bytes.
+    /// The same bytes; the same short text however it is spelt; the same link, or one under it.
     Exact,
-    /// Two picture hashes are within their distance.
+    /// Two picture hashes are within their distance, or most of a text stands in the other.
     Near,
     /// Frames of two videos line up in time.
     Aligned,

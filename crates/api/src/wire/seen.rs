@@ -16,7 +16,14 @@ pub struct SeenLine {
     /// When it was uploaded or last changed, in milliseconds since 1970.
     pub seen_ms: u64,
     /// Its signals.
+    #[serde(default)]
     pub signals: Vec<SignalJson>,
+    /// Its text, which is fingerprinted here and not kept, with the links in it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Links that go with it, which are fingerprinted here and not kept; at most 64.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub urls: Vec<String>,
 }
 
 /// What became of the lines.

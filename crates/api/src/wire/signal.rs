@@ -11,7 +11,7 @@ use watchfire_signal::vpdq::Frame;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SignalJson {
-    /// `sha256`, `md5`, `pdq` or `vpdq`.
+    /// `sha256`, `md5`, `pdq`, `vpdq`, `text` or `url`.
     #[schema(value_type = String, example = "pdq")]
     pub kind: Kind,
     /// Lower-case hexadecimal; for `vpdq` lines `frame,quality,pdq,seconds` or a JSON array of texts

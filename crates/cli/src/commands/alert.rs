@@ -8,10 +8,11 @@ use watchfire_api::wire::{
     DEFAULT_VALID_FOR_S, DisputeRequest, RetractRequest, SignalJson,
 };
 use watchfire_signal::{
-    alert::{ContentKind, Suggestion},
+    alert::{ContentKind, Exception, Suggestion},
     commitment::Commitment,
     header::{Provenance, Review},
     label::Label,
+    link::LinkScope,
     name::{GroupName, ItemId},
     reason::Reason,
     statement::Basis,
@@ -20,6 +21,7 @@ use watchfire_signal::{
 
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
+    files,
     node_api::{NodeApi, answered},
     output::{Output, word},
     runtime,
@@ -31,6 +33,8 @@ use crate::{
 ///   export WATCHFIRE_KEY=wf_…
 ///   watchfire alert raise --label self_harm.suicide_depiction --severity 3 clip.mp4
 ///   watchfire alert raise --label hate.incitement --severity 2 --signal pdq:f8f8…
+///   watchfire alert raise --label hate.incitement --severity 2 --text "the words as they were posted"
+///   watchfire alert raise --label info.misinformation --severity 1 --link https://example.com/a
 ///   watchfire alert show ID
 ///   watchfire alert confirm ID
 ///   watchfire alert retract ID --reason wrong_match
@@ -45,8 +49,8 @@ pub(crate) struct Alert {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Say to the coalition that content is harmful: a file, of which only signals leave the node, or
-    /// signals.
+    /// Say to the coalition that content is harmful: a file, a text or a link, of which only signals leave
+    /// the node, or signals.
     Raise(Raise),
     /// Show an alert: its state, what each member says, where it is effective.
     Show {
@@ -71,8 +75,18 @@ enum What {
 
 #[derive(Debug, Args)]
 struct Raise {
-    /// The picture or video; nothing with --signal.
+    /// The picture, video or text; nothing with --signal, --text or --link.
+    #[arg(conflicts_with_all = ["text", "link"])]
     file: Option<PathBuf>,
+    /// The text, as it was posted.
+    #[arg(long, conflicts_with = "link")]
+    text: Option<String>,
+    /// The link.
+    #[arg(long)]
+    link: Option<String>,
+    /// What the link stands for: exact, prefix for all under its path, host for its host and those below.
+    #[arg(long, requires = "link")]
+    link_scope: Option<LinkScope>,
     /// A signal as KIND:VALUE, several times if needed.
     #[arg(long = "signal", value_parser = signal, conflicts_with = "file")]
     signals: Vec<SignalJson>,
@@ -95,6 +109,10 @@ struct Raise {
     /// The authority that asked; exactly with --provenance government_request.
     #[arg(long)]
     authority: Option<String>,
+    /// A context in which it should stay: news, documentation, education, art, counter_speech or survivor;
+    /// several times if needed.
+    #[arg(long = "exception")]
+    exceptions: Vec<Exception>,
     /// The harmful part of a video, in milliseconds: START-END.
     #[arg(long, value_parser = span)]
     span: Option<Span>,
@@ -174,14 +192,15 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
 }
 
 async fn raised(raise: &Raise, client: &watchfire_api::client::Client, output: &Output) -> Ended {
-    let request = request(raise)?;
+    let mut request = request(raise)?;
     let key = raise.idempotency_key.as_deref();
-    let raised = match &raise.file {
+    let bytes = raise.file.as_ref().map(|path| fs::read(path).or_environment(path.display()));
+    let bytes = bytes.transpose()?;
+    // A text goes as the words that it is.
+    request.text = request.text.or(bytes.as_deref().and_then(files::as_text).map(str::to_owned));
+    let raised = match bytes.filter(|_| request.text.is_none()) {
         None => client.alert(&request, key).await,
-        Some(path) => {
-            let bytes = fs::read(path).or_environment(path.display())?;
-            client.alert_media(&request, bytes, key).await
-        }
+        Some(bytes) => client.alert_media(&request, bytes, key).await,
     };
     let raised = answered(raised)?;
     output.answer(&raised, || format!("{} {}", raised.id, word(&raised.state)))?;
@@ -189,16 +208,19 @@ async fn raised(raise: &Raise, client: &watchfire_api::client::Client, output: &
 }
 
 fn request(raise: &Raise) -> Result<AlertRequest, Failure> {
-    if raise.file.is_none() && raise.signals.is_empty() {
-        return Err(environment("an alert needs a file or at least one --signal"));
+    let words = raise.text.is_some() || raise.link.is_some();
+    if raise.file.is_none() && raise.signals.is_empty() && !words {
+        return Err(environment("an alert needs a file, a --text, a --link or a --signal"));
     }
-    let video = raise.signals.iter().any(|signal| signal.kind == Kind::Vpdq);
-    let guessed = if video { ContentKind::Video } else { ContentKind::Image };
-    let kind = raise.file.is_none().then_some(raise.kind.unwrap_or(guessed));
+    let guessed = (!words && raise.file.is_none()).then(|| guess(&raise.signals));
+    let kind = raise.kind.or(guessed);
     Ok(AlertRequest {
         item: raise.item.clone(),
         kind,
         signals: raise.signals.clone(),
+        text: raise.text.clone(),
+        url: raise.link.clone(),
+        url_scope: raise.link_scope,
         span: raise.span,
         labels: raise.labels.clone(),
         severity: raise.severity,
@@ -207,13 +229,27 @@ fn request(raise: &Raise) -> Result<AlertRequest, Failure> {
         provenance: raise.provenance,
         authority: raise.authority.clone(),
         suggestion: Suggestion::Remove,
-        exceptions: Vec::new(),
+        exceptions: raise.exceptions.clone(),
         valid_for_s: DEFAULT_VALID_FOR_S,
         test: raise.test,
         group: GroupName::all(),
         evidence_hold: false,
         incident: None,
     })
+}
+
+/// What content has such signals.
+fn guess(signals: &[SignalJson]) -> ContentKind {
+    let has = |kind| signals.iter().any(|signal| signal.kind == kind);
+    if has(Kind::Vpdq) {
+        ContentKind::Video
+    } else if has(Kind::Text) {
+        ContentKind::Text
+    } else if has(Kind::Url) {
+        ContentKind::Url
+    } else {
+        ContentKind::Image
+    }
 }
 
 async fn list(client: &watchfire_api::client::Client, output: &Output) -> Ended {

@@ -93,7 +93,7 @@ struct Create {
     /// How bad it is, 0 to 4.
     #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(0..=4))]
     severity: u8,
-    /// The greatest distance of a match in bits, 0 to 31.
+    /// The greatest distance of a match, 0 to 31: bits, of texts percent.
     #[arg(long, default_value_t = 31, value_parser = clap::value_parser!(u16).range(0..=31))]
     max_distance: u16,
     /// What people should know of it.
@@ -123,7 +123,7 @@ struct Change {
     /// How bad it is, 0 to 4.
     #[arg(long, value_parser = clap::value_parser!(u8).range(0..=4))]
     severity: Option<u8>,
-    /// The greatest distance of a match in bits, 0 to 31.
+    /// The greatest distance of a match, 0 to 31: bits, of texts percent.
     #[arg(long, value_parser = clap::value_parser!(u16).range(0..=31))]
     max_distance: Option<u16>,
     /// What people should know of it.

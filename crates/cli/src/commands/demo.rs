@@ -1,4 +1,4 @@
-//! `watchfire demo`: ten members on this machine, a real video, and the whole story of an alert.
+//! `watchfire demo`: ten members on this machine, a real video, words, and the whole story of an alert.
 //!
 //! **Invariant:** every number that is printed was measured in this run.
 
@@ -14,6 +14,7 @@ mod platform;
 mod reel;
 mod report;
 mod story;
+mod words;
 
 use std::{
     io::Write,
@@ -60,7 +61,10 @@ const LOOPBACK: [&str; 1] = ["127.0.0.0/8"];
 /// reddit) run as ten processes with keys, stores and ports of their own. A clip stands on some of
 /// their platforms; tiktok reports it; two members trust tiktok and act at once; two that hold a copy
 /// confirm, and all others act. Copies are removed, an edited re-upload is refused everywhere, an
-/// unrelated clip is not; then everything is taken back. Exit code 1 if anything is not as it must be.
+/// unrelated clip is not; then everything is taken back. The same with words: a hate text is refused
+/// with typos, by one member looked at first, and in a news report by all; a link to something false is
+/// labelled and nowhere removed; one member does not do what a government asks for. Exit code 1 if
+/// anything is not as it must be.
 ///
 /// Example:
 ///   watchfire demo
@@ -221,6 +225,14 @@ async fn perform(
     let step = Step::begin(output, "all three retract; what was removed comes back");
     stage.retractions(&mut told, must).await?;
     stage.restores(&mut told, must).await?;
+    step.end("");
+    let step = Step::begin(
+        output,
+        "words, a link and a government's request, each by the member's own policy",
+    );
+    for (name, words) in stage.words(must).await? {
+        told.rows.entry(name).and_modify(|row| row.words = words);
+    }
     step.end("");
     let bar = output.progress(demo.alerts as u64, "alerts of random pictures, one by one");
     let times = measure(stage, demo.alerts, &bar, must).await?;

@@ -1,4 +1,4 @@
-//! `watchfire hash`: prints the signals of files, made on this machine.
+//! `watchfire hash`: prints the signals of files, texts and links, made on this machine.
 
 use std::{
     num::NonZeroU32,
@@ -9,34 +9,47 @@ use clap::Args;
 use serde::Serialize;
 use watchfire_api::wire::SignalJson;
 use watchfire_signal::{
+    link::{LinkPrint, LinkScope},
+    text_print::TextPrint,
     value::{Signal, Value, ValueOrBlob},
     vpdq::Vpdq,
 };
 
 use crate::{
-    exit::{Answer, Ended, Failure},
+    exit::{Answer, Ended, Failure, OrEnvironment},
     files::{self, Hasher, Signals},
     output::Output,
 };
 
-/// Print the signals of files: KIND VALUE QUALITY, one a line.
+/// Print the signals of files, of a text or of links: KIND VALUE QUALITY, one a line.
 ///
 /// Pictures have sha256, md5 and pdq; videos have sha256, md5 and vpdq, whose value is a JSON array
 /// without spaces of "pdq,quality,seconds", as python-threatexchange writes it, and whose quality is
-/// the mean over its frames. Exact hashes have `-` for a quality. Of several files, each line ends with
-/// the file's name. No node is needed, and nothing leaves this machine. Exit code 1 if a file is
-/// neither a picture nor a video.
+/// the mean over its frames; texts have sha256, md5 and text, of a very long one several. Everything else
+/// has `-` for a quality. Of several files, each line ends with the file's name. No node is needed, and
+/// nothing leaves this machine. Exit code 1 if a file is neither a picture nor a video nor a text.
 ///
 /// Example:
 ///   watchfire hash photo.jpg
 ///   watchfire hash --frames clip.mp4
 ///   watchfire hash --json --per-second 2 uploads/
+///   watchfire hash --text "the words as they were posted"
+///   watchfire hash --link https://example.com/a --link-scope host
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Hash {
     /// Files, and folders with all files in them.
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["text", "links"])]
     files: Vec<PathBuf>,
+    /// A text, as it was posted.
+    #[arg(long)]
+    text: Option<String>,
+    /// A link, several times if needed.
+    #[arg(long = "link")]
+    links: Vec<String>,
+    /// What the links stand for: exact, prefix for all under the path, host for the host and those below.
+    #[arg(long, default_value = "exact", requires = "links")]
+    link_scope: LinkScope,
     /// Print only a video's frames, one a line: frame,quality,pdq,seconds.
     #[arg(long)]
     frames: bool,
@@ -60,6 +73,13 @@ struct File<'a> {
 
 /// Runs the command.
 pub(crate) fn run(args: &Hash, output: &Output) -> Ended {
+    let said = said(args)?;
+    if output.json && !said.is_empty() {
+        let signals: Vec<_> = said.iter().map(SignalJson::from).collect();
+        output.object(&serde_json::json!({ "signals": signals }))?;
+    } else {
+        said.iter().try_for_each(|signal| output.line(line(signal, None)))?;
+    }
     let files = files::all(&args.files)?;
     let hasher = Hasher::new(args.per_second)?;
     let bar = output.progress(files.len() as u64, "hashing");
@@ -77,6 +97,17 @@ pub(crate) fn run(args: &Hash, output: &Output) -> Ended {
     }
     bar.finish_and_clear();
     Ok(Answer::of(all_seen))
+}
+
+/// The signals of what was said on the command line.
+fn said(args: &Hash) -> Result<Vec<Signal>, Failure> {
+    let text = args.text.as_deref().map(TextPrint::of).transpose().or_environment("--text")?;
+    let mut signals: Vec<Signal> = text.into_iter().flatten().map(Signal::new).collect();
+    for link in &args.links {
+        let print = LinkPrint::named(link, args.link_scope).or_environment(link)?;
+        signals.push(Signal::new(print));
+    }
+    Ok(signals)
 }
 
 fn print(

@@ -21,7 +21,8 @@ use crate::{
 
 /// Say which files show what references show.
 ///
-/// Pictures match by PDQ, videos by frames that line up in time, any file by its bytes. An index is made from the references, files or whole folders; then each FILE is looked up in it, the
+/// Pictures match by PDQ, videos by frames that line up in time, texts by what stands in them, any file by
+/// its bytes. An index is made from the references, files or whole folders; then each FILE is looked up in it, the
 /// way a node looks up an upload. With --json one object a FILE is printed, on one line. Exit code 1 if
 /// no FILE matches.
 ///

@@ -1,9 +1,9 @@
-//! `watchfire scan`: asks a running node for its verdict on files.
+//! `watchfire scan`: asks a running node for its verdict on files, texts and links.
 
 use std::{fs, path::PathBuf};
 
 use clap::Args;
-use watchfire_api::wire::{ScanQuery, Verdict, VerdictKind};
+use watchfire_api::wire::{ScanQuery, ScanRequest, Verdict, VerdictKind};
 use watchfire_signal::name::ItemId;
 
 use crate::{
@@ -14,22 +14,29 @@ use crate::{
     runtime,
 };
 
-/// Ask a running node for its verdict on files.
+/// Ask a running node for its verdict on files, or on a text with its links.
 ///
 /// The verdict is allow, flag, review or block, with the reasons. The node remembers what it did not refuse, by the item's id, so that a later alert finds it. Exit
-/// code 1 if a file is to be blocked.
+/// code 1 if a file is to be blocked. Links in a text are looked at too.
 ///
 /// Example:
 ///   WATCHFIRE_KEY=wf_… watchfire scan --url http://127.0.0.1:7001 upload.mp4
 ///   watchfire scan --item post-123 --json upload.mp4
+///   watchfire scan --item post-124 --text "words as they were posted" --link https://example.com/a
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Scan {
     #[command(flatten)]
     node: NodeApi,
     /// Files, and folders with all files in them.
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["text", "links"], conflicts_with_all = ["text", "links"])]
     files: Vec<PathBuf>,
+    /// The text of an item, as it was posted.
+    #[arg(long, requires = "item")]
+    text: Option<String>,
+    /// A link that an item leads to, several times if needed.
+    #[arg(long = "link", requires = "item")]
+    links: Vec<String>,
     /// The platform's own id of the item, for one file; the file's name without.
     #[arg(long)]
     item: Option<ItemId>,
@@ -47,6 +54,13 @@ pub(crate) fn run(scan: &Scan, output: &Output) -> Ended {
 async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
     let client = scan.node.client()?;
     let mut blocked = false;
+    if let Some(item) = scan.item.as_ref().filter(|_| files.is_empty()) {
+        let (text, urls) = (scan.text.clone(), scan.links.clone());
+        let request = ScanRequest { text, urls, ..ScanRequest::of(item.clone()) };
+        let verdict = answered(client.scan_signals(&request).await)?;
+        output.answer(&verdict, || text_of(&verdict))?;
+        return Ok(Answer::of(verdict.verdict != VerdictKind::Block));
+    }
     for path in files {
         let bytes = fs::read(path).or_environment(path.display())?;
         let item = match &scan.item {
@@ -54,10 +68,12 @@ async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
             None => name(path)?,
         };
         let query = ScanQuery { item: Some(item), author: None, signals: false };
-        let asked = client.scan_bytes(&query, "application/octet-stream", bytes).await;
+        let words = files::as_text(&bytes).is_some();
+        let kind = if words { "text/plain" } else { "application/octet-stream" };
+        let asked = client.scan_bytes(&query, kind, bytes).await;
         let verdict = answered(asked)?;
         blocked |= verdict.verdict == VerdictKind::Block;
-        output.answer(&verdict, || text(&verdict))?;
+        output.answer(&verdict, || text_of(&verdict))?;
     }
     Ok(Answer::of(!blocked))
 }
@@ -67,7 +83,7 @@ fn name(path: &std::path::Path) -> Result<ItemId, Failure> {
     name.parse().or_environment(path.display())
 }
 
-fn text(verdict: &Verdict) -> String {
+fn text_of(verdict: &Verdict) -> String {
     let decided = word(&verdict.verdict);
     let mut lines = vec![format!("{} {decided} {}", verdict.item, verdict.actions.join(" "))];
     for reason in &verdict.reasons {

@@ -53,9 +53,32 @@ fn holds(found: &Value) {
         }
         assert!(member["matched_ms"].as_u64().unwrap() >= 1_000, "{member}");
         assert_eq!(member["copies_removed"], member["restored"]);
+        words_hold(member);
     }
     let removed: u64 = members.iter().filter_map(|one| one["copies_removed"].as_u64()).sum();
     assert_eq!(removed, 4, "the original and three copies");
+}
+
+/// What was said in words, by each member's own policy.
+fn words_hold(member: &Value) {
+    let (reviews, refuses) = (member["name"] == "snapchat", member["name"] == "twitter");
+    let words = &member["words"];
+    for (fact, wanted) in [
+        ("before", "allow"),
+        ("typed", if reviews { "review" } else { "block" }),
+        ("in_news", "review"),
+        ("unrelated", "allow"),
+        ("link", "flag"),
+        ("government", if refuses { "allow" } else { "block" }),
+    ] {
+        assert_eq!(words[fact], wanted, "{fact} of {member}");
+    }
+    assert_eq!(words["link_actions"][0], "label", "{member}");
+    assert_eq!(
+        (&words["removed"], &words["restored"]),
+        (&Value::Bool(!reviews), &Value::Bool(true))
+    );
+    assert!(words["distance"].as_u64().unwrap() <= 16, "{member}");
 }
 
 #[test]

@@ -102,3 +102,36 @@ fn a_resized_picture_and_the_same_video_match_and_others_do_not() {
     let none = run(["match", "--refs", &clip, "--", &format!("{images}/wee.jpg")]);
     assert_eq!(code(&none), 1, "{}", words(&none));
 }
+
+#[test]
+fn words_and_links_have_fingerprints_and_text_files_match_by_what_stands_in_them() {
+    let place = tempfile::tempdir().unwrap();
+    let words_of = |output: std::process::Output| String::from_utf8(output.stdout).unwrap();
+    let words = "We will hunt down every last one of these people and burn their houses at night.";
+    let said = words_of(run(["hash", "--text", words]));
+    assert!(said.starts_with("text 01") && said.ends_with(" -\n"), "{said}");
+    let file = place.path().join("known.txt");
+    fs::write(&file, words).unwrap();
+    let in_file = words_of(run(["hash".as_ref(), file.as_os_str()]));
+    assert_eq!(in_file.lines().nth(2), Some(said.trim_end()));
+    assert_eq!(code(&run(["hash", "--text", "hello"])), 2);
+
+    let link = |link: &str, scope| words_of(run(["hash", "--link", link, "--link-scope", scope]));
+    assert_eq!(link("http://www.a.example:80/b/", "exact"), link("https://a.example/b#c", "exact"));
+    assert!(link("https://a.example/b", "host").starts_with("url 02"));
+    assert_eq!(code(&run(["hash", "--link", "ftp://a.example"])), 2);
+
+    let typed = place.path().join("typed.txt");
+    fs::write(&typed, format!("Listen: {} OK?", words.replace("people", "pe0pel"))).unwrap();
+    let [file, typed] = [file, typed].map(|path| path.to_str().unwrap().to_owned());
+    let found = json(["match", "--refs", &file, "--", &typed]);
+    let one = &found["matches"][0];
+    assert_eq!((&one["kind"], &one["method"]), (&"text".into(), &"near".into()), "{found}");
+    let other = place.path().join("other.txt");
+    fs::write(
+        &other,
+        "The weather stays as it is until the end of the week, with some rain in the hills.",
+    )
+    .unwrap();
+    assert_eq!(code(&run(["match", "--refs", &file, "--", other.to_str().unwrap()])), 1);
+}

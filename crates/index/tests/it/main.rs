@@ -6,4 +6,5 @@ mod conformance;
 mod data;
 mod flat;
 mod recall;
+mod texts;
 mod videos;

@@ -37,7 +37,8 @@ pub struct Settings {
     pub labels: Vec<Label>,
     /// 0 to 4.
     pub severity: u8,
-    /// The greatest distance in bits of a match, 0 to 31; of two videos the mean of aligned frames.
+    /// The greatest distance of a match, 0 to 31: bits, of two videos the mean of aligned frames; of
+    /// texts the estimated percentage of characters that differ.
     pub max_distance: u16,
     /// What people should know of it.
     pub note: String,
@@ -154,6 +155,10 @@ pub struct Counts {
     pub pdq: u64,
     /// vPDQ.
     pub vpdq: u64,
+    /// Texts.
+    pub text: u64,
+    /// Links.
+    pub url: u64,
 }
 
 impl Counts {
@@ -176,7 +181,9 @@ impl Counts {
                 Kind::Md5 => change(&mut self.md5),
                 Kind::Pdq => change(&mut self.pdq),
                 Kind::Vpdq => change(&mut self.vpdq),
-                Kind::Features | Kind::Audio | Kind::Text | Kind::Url => {}
+                Kind::Text => change(&mut self.text),
+                Kind::Url => change(&mut self.url),
+                Kind::Features | Kind::Audio => {}
             }
         }
     }

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** an unknown key is refused.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::LazyLock};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use sha2::{Digest, Sha256};
@@ -280,12 +280,22 @@ fn distance<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D
     if bits <= pdq::MAX_DISTANCE { Ok(Some(bits)) } else { Err(message()) }
 }
 
-/// Remove and refuse what is confirmed; look at the rest.
+/// Not where the platform says that an item stands in a context in which the alert says that it should
+/// stay.
+const NOT_IN_CONTEXT: &str = "!(has(item.context) && item.context in case.exceptions)";
+
+static OUT_OF_CONTEXT: LazyLock<When> = LazyLock::new(|| match When::parse(NOT_IN_CONTEXT) {
+    Ok(when) => when,
+    Err(error) => unreachable!("the standard policy is part of this crate: {error}"),
+});
+
+/// Remove and refuse what is confirmed, but for a context in which it should stay; look at the rest.
 fn standard_rules() -> Vec<Rule> {
     vec![Rule {
         id: "confirmed".to_owned(),
         label: vec![LabelPattern::Any],
         state: BTreeSet::from([State::Confirmed]),
+        when: Some(Spanned::new(0..0, OUT_OF_CONTEXT.clone())),
         then: Then::from([Action::Remove, Action::BlockUpload, Action::Preserve]),
         ..Rule::default()
     }]

@@ -20,6 +20,7 @@ use watchfire_index::{
 };
 use watchfire_signal::{
     pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq},
+    text_print::{Grams, MAX_TEXT_DISTANCE, TextPrint, needed},
     value::{Signal, Value},
 };
 use watchfire_store::{Batch, CommitError, Row, SeenItem, Store, StoreError, Table};
@@ -34,6 +35,8 @@ const PAGE: usize = 4_096;
 const COUNTS: Table = Table::View("seen_files");
 /// Files whose counts are read at once.
 const COUNTS_PAGE: usize = 1_024;
+/// What the key of a k-gram begins with; its hash has the lower half.
+const GRAM_KEYS: u64 = 0x7465_7874 << 32;
 /// What the names of files end in.
 const EXTENSION: &str = "flat";
 
@@ -287,6 +290,12 @@ impl Contents {
                     let distinct: HashSet<Pdq> = frames.map(|frame| frame.pdq).collect();
                     self.signals.frames.extend(distinct.into_iter().map(|pdq| (pdq, owner)));
                 }
+                Some(Value::Text(TextPrint::Long(text))) => {
+                    self.signals.digests.extend(gram_keys(text).map(|key| (key, owner)));
+                }
+                Some(Value::Url(link)) => {
+                    self.signals.digests.extend(link.all().map(|place| (first(&place.0), owner)));
+                }
                 Some(value) => self.signals.digests.extend(key(value).map(|key| (key, owner))),
                 None => {}
             }
@@ -368,6 +377,14 @@ impl Segment {
         for key in &wanted.keys {
             owners.extend(self.flat.with_key(*key));
         }
+        for text in &wanted.texts {
+            let mut shared = HashMap::<u32, usize>::new();
+            for owner in text.keys.iter().flat_map(|key| owners_with(&self.flat, *key)) {
+                *shared.entry(owner).or_default() += 1;
+            }
+            let enough = shared.into_iter().filter(|(_, count)| *count >= text.needed);
+            owners.extend(enough.map(|(owner, _)| owner));
+        }
         let mut rows: Vec<u64> =
             owners.into_iter().map(|owner| self.rows.after + u64::from(owner)).collect();
         rows.sort_unstable();
@@ -394,6 +411,15 @@ struct Wanted {
     /// Which of the signals each frame is of.
     video_of: Vec<u32>,
     keys: Vec<u64>,
+    texts: Vec<WantedText>,
+}
+
+/// A text that has to stand in another.
+struct WantedText {
+    /// One for each k-gram.
+    keys: Vec<u64>,
+    /// How many of them an item has at least if the text stands in it.
+    needed: usize,
 }
 
 impl Wanted {
@@ -409,6 +435,11 @@ impl Wanted {
                     wanted.video_of.extend(distinct.iter().map(|_| place));
                     wanted.frames.extend(distinct);
                 }
+                Some(Value::Text(TextPrint::Long(text))) => {
+                    let keys: Vec<u64> = gram_keys(text).collect();
+                    let needed = needed(keys.len(), MAX_TEXT_DISTANCE);
+                    wanted.texts.push(WantedText { keys, needed });
+                }
                 Some(value) => wanted.keys.extend(key(value)),
                 None => {}
             }
@@ -417,14 +448,32 @@ impl Wanted {
     }
 }
 
-/// The first bytes of a digest.
+/// The key of a digest, or of what a link stands for.
 fn key(value: &Value) -> Option<u64> {
-    let bytes = match value {
-        Value::Sha256(digest) => digest.0.first_chunk::<8>(),
-        Value::Md5(digest) => digest.0.first_chunk::<8>(),
+    match value {
+        Value::Sha256(digest) | Value::Text(TextPrint::Short(digest)) => Some(first(&digest.0)),
+        Value::Md5(digest) => Some(first(&digest.0)),
+        Value::Url(link) => Some(first(&link.digest().0)),
         _ => None,
-    };
-    bytes.map(|bytes| u64::from_le_bytes(*bytes))
+    }
+}
+
+/// The first bytes of a digest; of fewer than eight none is ever asked for.
+fn first(digest: &[u8]) -> u64 {
+    digest.first_chunk::<8>().map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
+/// The keys of a text's k-grams, each once.
+fn gram_keys(text: &Grams) -> impl Iterator<Item = u64> {
+    text.distinct().into_iter().map(|gram| GRAM_KEYS | u64::from(gram))
+}
+
+/// The rows that have a key, each once.
+fn owners_with(flat: &Flat, key: u64) -> Vec<u32> {
+    // Of one key they ascend; pieces of one text can have the same k-gram.
+    let mut owners = flat.with_key(key);
+    owners.dedup();
+    owners
 }
 
 /// Rows of the files that may match any of the signals, each once, in order. Blocks on the disk.

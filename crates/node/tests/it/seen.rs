@@ -17,9 +17,11 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
+    link::{LinkPrint, LinkScope},
     name::ItemId,
     pdq::Pdq,
     statement::Basis,
+    text_print::TextPrint,
     value::Signal,
 };
 use watchfire_store::{Durability, MemoryStore, OpenError, SqliteOptions, SqliteStore, Store};
@@ -141,7 +143,8 @@ async fn a_member_that_repeats_itself_does_not_hide_a_confirmed_case() {
 }
 
 /// Signals that are near each other now and then: digests of few kinds, pictures of few sorts with some
-/// bits changed, clips of few films that begin somewhere.
+/// bits changed, clips of few films that begin somewhere, texts of few sentences with some letters changed,
+/// links at few hosts.
 fn signals(seed: u64) -> Vec<Signal> {
     let mut bytes = [0; 8];
     TestRandom::new(seed).fill(&mut bytes);
@@ -151,7 +154,9 @@ fn signals(seed: u64) -> Vec<Signal> {
         hash[(bit * 7 + usize::from(noise)) % 32] ^= 1 << (bit % 8);
     }
     let picture = Signal { quality: Some(49 + kind % 40), ..Signal::new(Pdq(hash)) };
-    match kind % 4 {
+    match kind % 6 {
+        3 => text(&posted(usize::from(sort), usize::from(bits), usize::from(noise))),
+        4 => vec![Signal::new(link(sort, bits % 8))],
         0 => vec![Signal::new(Sha256Digest([sort % 6; 32])), picture],
         1 => vec![Signal::new(Md5Digest([sort % 6; 16]))],
         2 => vec![Signal::new(clip(
@@ -160,6 +165,38 @@ fn signals(seed: u64) -> Vec<Signal> {
             2,
         ))],
         _ => vec![picture],
+    }
+}
+
+const SENTENCES: [&str; 4] = [
+    "Everybody who lives in this street should put their bins out before six on Thursday morning please.",
+    "The ferry to the islands was cancelled again because of the wind and three hundred people wait here.",
+    "My grandfather built that boat with his own hands and sailed it alone around the whole of the cape.",
+    "Kill them all, now!",
+];
+
+/// A sentence with some letters changed, perhaps before another.
+fn posted(which: usize, changed: usize, step: usize) -> String {
+    let mut letters: Vec<u8> = SENTENCES[which % 4].bytes().collect();
+    for number in 0..changed % 14 {
+        let place = (number * (step % 9 + 3) + step) % letters.len();
+        letters[place] = b'q' + (number % 5) as u8;
+    }
+    let posted = String::from_utf8(letters).unwrap();
+    if step.is_multiple_of(3) { posted } else { format!("{posted} {}", SENTENCES[step % 3]) }
+}
+
+fn text(posted: &str) -> Vec<Signal> {
+    TextPrint::of(posted).unwrap().into_iter().map(Signal::new).collect()
+}
+
+fn link(sort: u8, depth: u8) -> LinkPrint {
+    let path = ["a", "b", "c"].map(|segment| format!("{segment}{}", sort % 2)).join("/");
+    let link = format!("https://x{}.example.com/{}", sort % 3, &path[..usize::from(depth)]);
+    match sort % 5 {
+        0 => LinkPrint::named(&link, LinkScope::Host).unwrap(),
+        1 => LinkPrint::named(&link, LinkScope::Prefix).unwrap(),
+        _ => LinkPrint::met(&link).unwrap(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Raises alerts, by signals or by the file that was reported.
+//! Raises alerts, by signals, by words or by the file that was reported.
 
 use std::sync::Arc;
 
@@ -23,8 +23,9 @@ use crate::answer::Failure;
 use crate::caller::{Allowed, Raising, answer_key};
 use crate::hashing::{Hashing, Purpose};
 use crate::input::{cut, is_json, json, media_type, read_json};
-use crate::limits::{JSON_BYTES, Limit};
+use crate::limits::{JSON_BYTES, Limit, TEXT_BYTES};
 use crate::server::Server;
+use crate::texts;
 
 /// The form by which an alert comes with its file.
 #[derive(ToSchema)]
@@ -39,8 +40,10 @@ struct AlertForm {
 
 /// Raises an alert to the coalition.
 ///
-/// With `application/json` the alert is known by its signals. With `multipart/form-data` the part `alert` is the same
-/// JSON without signals, and the part `media` is the file: its signals are made here, and the bytes end here. With an
+/// With `application/json` the alert is known by its signals, or by a text or a link, which is fingerprinted here and
+/// ends here. With `multipart/form-data` the part `alert` is the same
+/// JSON without signals, and the part `media` is the file: its signals are made here, and the bytes end here; one of type
+/// `text/plain` is a text. With an
 /// `Idempotency-Key` a repetition answers what the first request did.
 #[utoipa::path(
     post, path = "/v1/alerts", tag = "alerts", security(("key" = ["curate"])),
@@ -84,15 +87,19 @@ type Read = (AlertRequest, ContentKind, Vec<Signal>);
 async fn by_signals(parts: &Parts, body: Body) -> Result<Read, Failure> {
     let invalid = |detail: &str| Failure::new(ProblemKind::Invalid, detail);
     let alert: AlertRequest = read_json(parts, body).await?;
-    let kind =
-        alert.kind.ok_or_else(|| invalid("an alert by signals says what kind of content it is"))?;
-    if alert.signals.is_empty() {
+    let words = texts::named(alert.text.as_deref(), alert.url.as_deref(), alert.url_scope)?;
+    let (kind, words) = words.map_or((None, Vec::new()), |(kind, words)| (Some(kind), words));
+    let kind = alert
+        .kind
+        .or(kind)
+        .ok_or_else(|| invalid("an alert by signals says what kind of content it is"))?;
+    if alert.signals.is_empty() && words.is_empty() {
         return Err(invalid("an alert without a file has at least one signal"));
     }
     if alert.span.is_some() {
         return Err(invalid("the span of a signal stands with the signal"));
     }
-    let signals = signals(&alert.signals)?;
+    let signals = [signals(&alert.signals)?, words].concat();
     Ok((alert, kind, signals))
 }
 
@@ -106,11 +113,15 @@ async fn by_media(server: &Server, parts: Parts, body: Body) -> Result<Read, Fai
     let mut form = Multipart::from_request(Request::from_parts(parts, body), &())
         .await
         .map_err(|error| Failure::new(ProblemKind::Malformed, cut(&error.body_text())))?;
-    let (mut alert, mut media) = (None, None);
+    let (mut alert, mut media, mut is_words) = (None, None, false);
     while let Some(field) = form.next_field().await.map_err(|error| malformed(&error))? {
         match field.name() {
             Some("alert") if alert.is_none() => alert = Some(part(field, JSON_BYTES).await?),
-            Some("media") if media.is_none() => media = Some(part(field, hashing.limit()).await?),
+            Some("media") if media.is_none() => {
+                is_words = texts::is_text(field.content_type());
+                media =
+                    Some(part(field, if is_words { TEXT_BYTES } else { hashing.limit() }).await?);
+            }
             _ => return Err(invalid("the form has one part `alert` and one part `media`")),
         }
     }
@@ -118,8 +129,16 @@ async fn by_media(server: &Server, parts: Parts, body: Body) -> Result<Read, Fai
         return Err(invalid("the form has one part `alert` and one part `media`"));
     };
     let alert: AlertRequest = json(&alert)?;
-    if !alert.signals.is_empty() || alert.kind.is_some() {
+    let said =
+        [alert.text.is_some(), alert.url.is_some(), alert.url_scope.is_some()].contains(&true);
+    if !alert.signals.is_empty() || alert.kind.is_some() || said {
         return Err(invalid("with a file, its kind and signals are made here"));
+    }
+    if is_words && alert.span.is_some() {
+        return Err(invalid("a text has no span"));
+    }
+    if is_words {
+        return Ok((alert, ContentKind::Text, texts::named_file(&media)?));
     }
     let upload = Hashing::received(media, room);
     let (info, signals) = hashing.signals(upload, Purpose::Reference(alert.span)).await?;

@@ -155,6 +155,8 @@ fn view(banks: &Banks, bank: &Bank) -> BankView {
         ("md5", counts.md5),
         ("pdq", counts.pdq),
         ("vpdq", counts.vpdq),
+        ("text", counts.text),
+        ("url", counts.url),
     ];
     let signals: BTreeMap<_, _> = kinds.map(|(kind, count)| (kind.to_owned(), count)).into();
     let Settings { enabled, ratio, negative, labels, severity, max_distance, note } =

@@ -1,4 +1,4 @@
-//! Judges an item: signals or the file itself come in, the verdict with its reasons goes out.
+//! Judges an item: signals, words or the file itself come in, the verdict with its reasons goes out.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,19 +16,21 @@ use super::matches::{bank_reason, reason};
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
 use crate::hashing::{Purpose, to_json};
-use crate::input::{Query, is_json, read_json};
-use crate::limits::{SCAN_FACTS, SCAN_SIGNALS};
+use crate::input::{Query, is_json, media_type, read_body, read_json};
+use crate::limits::{SCAN_FACTS, SCAN_SIGNALS, TEXT_BYTES};
 use crate::server::Server;
+use crate::texts::{self, is_text};
 
 /// Judges an item.
 ///
-/// With `application/json` the body is a scan by signals. With any other content type it is the file itself, and the
-/// query names the item. The item is remembered with its signals, unless it is refused: an alert that comes later
+/// With `application/json` the body is a scan by signals, text and links. With `text/plain` it is the text itself, with
+/// any other content type the file itself, and the query names the item. The item is remembered with its signals, unless it is refused: an alert that comes later
 /// finds it.
 #[utoipa::path(
     post, path = "/v1/scan", tag = "scan", params(ScanQuery), security(("key" = ["scan"])),
     request_body(content(
         (ScanRequest = "application/json"),
+        (String = "text/plain"),
         (Vec<u8> = "application/octet-stream"),
     )),
     responses(
@@ -52,8 +54,13 @@ pub(crate) async fn scan(
             let detail = "the query has to name the item: /v1/scan?item=ID";
             Failure::new(ProblemKind::Invalid, detail)
         })?;
-        let upload = server.hashing.receive(body).await?;
-        (item, server.hashing.signals(upload, Purpose::Query).await?.1, ItemFacts::default())
+        let signals = if is_text(media_type(&parts.headers)) {
+            texts::met_file(&read_body(body, TEXT_BYTES).await?)?
+        } else {
+            let upload = server.hashing.receive(body).await?;
+            server.hashing.signals(upload, Purpose::Query).await?.1
+        };
+        (item, signals, ItemFacts::default())
     };
     let shown = query.signals.then(|| to_json(&signals));
     let scanned = server.node.scan_with(item.clone(), signals, facts).await;
@@ -66,7 +73,8 @@ fn from_json(scan: &ScanRequest) -> Result<Vec<Signal>, Failure> {
     if scan.signals.len() > SCAN_SIGNALS.value {
         return Err(SCAN_SIGNALS.exceeded());
     }
-    super::matches::signals(&scan.signals)
+    let words = texts::met(scan.text.as_deref(), &scan.urls)?;
+    Ok([super::matches::signals(&scan.signals)?, words].concat())
 }
 
 /// What the platform says about the item: yes or no, whole numbers and texts, under names that an

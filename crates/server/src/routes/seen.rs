@@ -15,6 +15,7 @@ use crate::caller::{Allowed, Scanning};
 use crate::input::{Named, cut, media_type, read_body};
 use crate::limits::{JSON_BYTES, SCAN_SIGNALS, SEEN_LINES};
 use crate::server::Server;
+use crate::texts;
 
 /// Takes items that the platform held before.
 ///
@@ -42,7 +43,9 @@ pub(crate) async fn import(
         return Err(Failure::new(ProblemKind::UnsupportedMediaType, detail));
     }
     let body = read_body(body, JSON_BYTES).await?;
-    let items = read_items(&body)?;
+    // A body full of texts takes longer to normalise than other requests should wait.
+    let items = tokio::task::spawn_blocking(move || read_items(&body)).await;
+    let items = items.map_err(|error| Failure::internal(&error))??;
     let read = items.len() as u64;
     let taken = server.node.import(items).await.map_err(|error| Failure::internal(&error))?;
     Ok(Json(Imported { read, taken: taken as u64 }))
@@ -66,7 +69,13 @@ fn read_items(body: &[u8]) -> Result<Vec<Item>, Failure> {
             return Err(SCAN_SIGNALS.exceeded());
         }
         let signals = line.signals.iter().map(Signal::try_from).collect::<Result<_, _>>();
-        let signals = signals.map_err(|error| wrong(&error.to_string()))?;
+        let signals: Vec<Signal> = signals.map_err(|error| wrong(&error.to_string()))?;
+        let words = texts::met(line.text.as_deref(), &line.urls);
+        let words = words.map_err(|Failure(problem)| {
+            let Failure(of_line) = wrong(problem.detail.as_deref().unwrap_or_default());
+            Failure(Problem { limit: problem.limit, ..of_line })
+        })?;
+        let signals = [signals, words].concat();
         items.push(Item { id: line.item, seen_ms: line.seen_ms, signals });
     }
     Ok(items)

@@ -333,7 +333,7 @@ pub(crate) fn pdq(seed: u8) -> SignalJson {
 
 pub(crate) fn scan_of(item: &str, signals: Vec<SignalJson>) -> ScanRequest {
     let item = item.parse().unwrap();
-    ScanRequest { item, author: None, kind: None, facts: BTreeMap::new(), signals }
+    ScanRequest { signals, ..ScanRequest::of(item) }
 }
 
 pub(crate) async fn scan(client: &Client, item: &str, signal: SignalJson) -> Verdict {

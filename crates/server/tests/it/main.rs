@@ -17,3 +17,4 @@ mod policy;
 mod seen;
 mod story;
 mod tls;
+mod words;

@@ -36,11 +36,9 @@ async fn a_policy_is_applied_shown_tried_and_explains_a_verdict() {
 
     admin.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
     let scan = |views: i64| ScanRequest {
-        item: format!("post:{views}").parse().unwrap(),
-        author: None,
-        kind: None,
         facts: [("views".to_owned(), views.into())].into(),
         signals: vec![pdq(1)],
+        ..ScanRequest::of(format!("post:{views}").parse().unwrap())
     };
     assert_eq!(admin.scan_signals(&scan(11)).await.unwrap().actions, ["hide"]);
     assert_eq!(admin.scan_signals(&scan(9)).await.unwrap().actions, ["review"]);

@@ -11,6 +11,8 @@ fn lines(items: &[(&str, u8)]) -> String {
             item: item.parse().unwrap(),
             seen_ms: 1_800_000_000_000,
             signals: vec![pdq(*byte)],
+            text: None,
+            urls: Vec::new(),
         };
         serde_json::to_string(&line).unwrap() + "\n"
     };

@@ -9,12 +9,14 @@ use watchfire_signal::{
     header::{CharterRef, Header, Provenance, Review, Target},
     incident::{Incident, IncidentStep},
     label::{Class, Label, definitions},
+    link::{LinkPrint, LinkScope},
     name::{CoalitionName, GroupName, LogName, MemberName},
     pdq::Pdq,
     reason::Reason,
     statement::{
         AppealResult, AppealStage, Basis, Done, Head, KeyStep, MemberStep, Resolution, Statement,
     },
+    text_print::TextPrint,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
     verb::{Need, Verb},
     vpdq::{Frame, Vpdq},
@@ -61,14 +63,31 @@ pub(crate) fn vpdq() -> impl Strategy<Value = Vpdq> {
     })
 }
 
+pub(crate) fn text_print() -> impl Strategy<Value = TextPrint> {
+    prop_oneof![
+        1 => "[a-z]{8,40}",
+        4 => "[a-zäбあ]{80,400}",
+    ]
+    .prop_filter_map("too short", |text| TextPrint::of(&text).ok()?.pop())
+}
+
+pub(crate) fn link_print() -> impl Strategy<Value = LinkPrint> {
+    let link = "https?://([a-z]{1,9}[.]){1,4}[a-z]{2,6}(/[a-z%0-9]{1,9}){0,30}";
+    (link, one_of(LinkScope::ALL), any::<bool>()).prop_map(|(link, scope, met)| {
+        if met { LinkPrint::met(&link) } else { LinkPrint::named(&link, scope) }.unwrap()
+    })
+}
+
 fn value() -> impl Strategy<Value = ValueOrBlob> {
-    let reserved = &[Kind::Features, Kind::Audio, Kind::Text, Kind::Url];
+    let reserved = &[Kind::Features, Kind::Audio];
     let other = (one_of(reserved), vec(any::<u8>(), 1..80));
     let value = prop_oneof![
         any::<[u8; 32]>().prop_map(|bytes| Value::Sha256(Sha256Digest(bytes))),
         any::<[u8; 16]>().prop_map(|bytes| Value::Md5(Md5Digest(bytes))),
         any::<[u8; 32]>().prop_map(|bytes| Value::Pdq(Pdq(bytes))),
         vpdq().prop_map(Value::Vpdq),
+        text_print().prop_map(Value::Text),
+        link_print().prop_map(Value::Url),
         other.prop_map(|(kind, bytes)| Value::Other { kind, bytes }),
     ];
     let blob = (one_of(Kind::ALL), any::<[u8; 32]>(), 1_u64..);

@@ -8,11 +8,13 @@ use watchfire_signal::{
     header::{CharterRef, Header, Provenance, Review, Target},
     hex,
     label::Class,
+    link::{LinkPrint, LinkScope},
     name::GroupName,
     reason::Reason,
     record::{Leaf, open, seal},
     statement::{Basis, Statement},
-    value::{MatchRule, Signal, Span, Value, ValueOrBlob},
+    text_print::TextPrint,
+    value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
     verb::Verb,
     vpdq::Vpdq,
 };
@@ -155,7 +157,21 @@ fn examples() -> Vec<(String, String)> {
     }
     let effect = effect_name(&"tiktok:123".parse().unwrap(), "remove", &subject(), 0);
     examples.push(("effect".to_owned(), effect.to_string()));
+    examples.extend(fingerprints());
     examples
+}
+
+fn fingerprints() -> [(String, String); 4] {
+    let text = |text: &str| TextPrint::of(text).unwrap().remove(0).to_bytes();
+    let long = "We will hunt down every last one of these people and burn their houses at night.";
+    let link = "https://www.example.com/a/b?utm_source=x&id=7#c";
+    [
+        ("short text", text("Kill them all, n\u{3bf}w!")),
+        ("long text", text(long)),
+        ("host", LinkPrint::named(link, LinkScope::Host).unwrap().to_bytes()),
+        ("link", LinkPrint::met(link).unwrap().to_bytes()),
+    ]
+    .map(|(name, bytes)| (name.to_owned(), hex::encode(&bytes)))
 }
 
 /// The examples as text: the name, then the hexadecimal, 100 digits a line.
@@ -219,6 +235,14 @@ fn the_examples_of_the_format_are_accepted() {
         pairs.map(|p| u8::from_str_radix(std::str::from_utf8(p).unwrap(), 16).unwrap()).collect()
     };
     assert_eq!(Charter::decode(&bytes("charter")).unwrap(), charter());
+    for (kind, name) in [
+        (Kind::Text, "short text"),
+        (Kind::Text, "long text"),
+        (Kind::Url, "host"),
+        (Kind::Url, "link"),
+    ] {
+        assert_eq!(Value::from_bytes(kind, &bytes(name)).unwrap().to_bytes(), bytes(name));
+    }
     for verb in ["assert", "confirm", "retract"] {
         let leaf = Leaf::decode(&bytes(&format!("{verb} leaf"))).unwrap();
         assert_eq!(leaf.commitment.0.as_slice(), bytes(&format!("{verb} commitment")));

@@ -3,14 +3,17 @@
 
 mod any;
 mod charters;
+mod corpus;
 mod desk;
 mod forged;
 mod golden;
 mod hostile;
 mod json;
 mod limits;
+mod links;
 mod lists;
 mod one_encoding;
 mod records;
 mod text_forms;
+mod texts;
 mod tree;

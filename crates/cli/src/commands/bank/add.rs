@@ -47,10 +47,10 @@ pub(crate) struct Add {
     /// How the files are written.
     #[arg(long)]
     format: Option<Format>,
-    /// The kind of values that stand alone on their line: sha256, md5, pdq or vpdq.
+    /// The kind of values that stand alone on their line: sha256, md5, pdq, vpdq, text or url.
     #[arg(long)]
     kind: Option<Kind>,
-    /// Leave lines of kinds that are not matched here out, such as text and links, instead of refusing the file.
+    /// Leave lines of kinds that are not matched here out, such as sound, instead of refusing the file.
     #[arg(long)]
     skip_other_kinds: bool,
 }

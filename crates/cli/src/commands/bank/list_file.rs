@@ -10,7 +10,10 @@ use std::{
 
 use clap::ValueEnum;
 use watchfire_api::wire::{BankContentRequest, SignalJson};
-use watchfire_signal::value::{Kind, Signal};
+use watchfire_signal::{
+    link::{LinkPrint, LinkScope},
+    value::{Kind, Signal, Value},
+};
 
 use crate::exit::{Failure, OrEnvironment, environment, failed};
 
@@ -63,7 +66,7 @@ impl ListFile {
         };
         let format = format.unwrap_or_else(|| format_of(path));
         if kind.is_some_and(Kind::is_reserved) {
-            return Err(environment("--kind is one of sha256, md5, pdq and vpdq"));
+            return Err(environment("--kind is one of sha256, md5, pdq, vpdq, text and url"));
         }
         Ok(Self { name, file, reader: LineReader { format, kind, skip_other_kinds } })
     }
@@ -180,7 +183,7 @@ impl LineReader {
                 let Some(kind) = kind_of(kind) else { return self.other(kind) };
                 let signal = SignalJson {
                     kind,
-                    value: value.to_owned(),
+                    value: print_of(kind, value)?,
                     quality: None,
                     span: None,
                     rule: None,
@@ -239,10 +242,21 @@ impl LineReader {
         let quality = quality.map(str::parse).transpose();
         let quality = quality.map_err(|_| "a quality is 0 to 100".to_owned())?;
         let quality = quality.filter(|_| kind != Kind::Vpdq);
-        let signal = SignalJson { kind, value: value.to_owned(), quality, span: None, rule: None };
+        let value = print_of(kind, value)?;
+        let signal = SignalJson { kind, value, quality, span: None, rule: None };
         let note = name.trim().chars().take(MAX_NOTE_CHARS).collect();
         Ok(BankContentRequest { note, ..signal.into() })
     }
+}
+
+/// The value of a signal in its text form: other lists have links as they are, and the link itself is
+/// meant.
+fn print_of(kind: Kind, value: &str) -> Result<String, String> {
+    if kind != Kind::Url || !value.contains("://") {
+        return Ok(value.to_owned());
+    }
+    let print = LinkPrint::named(value, LinkScope::Exact).map_err(|error| error.to_string())?;
+    Ok(Value::Url(print).to_text())
 }
 
 /// A kind by our name for it, or by that of python-threatexchange.
@@ -352,9 +366,10 @@ mod tests {
         assert_eq!(read(alone.as_bytes(), Format::Lines, Some(Kind::Md5)).unwrap(), ["md5", "md5"]);
         // As Python's csv module writes it.
         let csv = format!(
-            "collab,signal_type,signal_str,category,tags\r\n\"Sample, Data\",pdq,{long},MALICIOUS_CONTENT,a b\r\nx,video_md5,{short},,\r\nx,vpdq,\"[\"\"{long},100,0.0\"\"]\",,\r\n"
+            "collab,signal_type,signal_str,category,tags\r\n\"Sample, Data\",pdq,{long},MALICIOUS_CONTENT,a b\r\nx,video_md5,{short},,\r\nx,vpdq,\"[\"\"{long},100,0.0\"\"]\",,\r\nx,url,https://example.com/a,,\r\n"
         );
-        assert_eq!(read(csv.as_bytes(), Format::Csv, None).unwrap(), ["pdq", "md5", "vpdq"]);
+        let read_csv = read(csv.as_bytes(), Format::Csv, None).unwrap();
+        assert_eq!(read_csv, ["pdq", "md5", "vpdq", "url"]);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! What moderators of the demo say: reports, confirmations, retractions.
+//! What moderators of the demo say: reports of clips, words and links, confirmations, retractions.
 
 use watchfire_api::{
     client::ClientError,
@@ -7,7 +7,7 @@ use watchfire_api::{
     },
 };
 use watchfire_signal::{
-    alert::{ContentKind, Suggestion},
+    alert::{ContentKind, Exception, Suggestion},
     commitment::Commitment,
     header::{Provenance, Review},
     label::{Label, LabelError},
@@ -20,6 +20,10 @@ use super::fleet::Member;
 
 /// What the clip is said to be.
 const LABEL: &str = "self_harm.suicide_depiction";
+/// What the words are said to be.
+const HATE: &str = "hate.incitement";
+/// What the link is said to be.
+const FALSE: &str = "info.misinformation";
 /// How bad it is said to be.
 const SEVERITY: u8 = 3;
 
@@ -33,6 +37,9 @@ pub(super) fn report(
         item: None,
         kind,
         signals,
+        text: None,
+        url: None,
+        url_scope: None,
         span: None,
         labels: vec![label],
         severity: SEVERITY,
@@ -47,6 +54,36 @@ pub(super) fn report(
         group: GroupName::all(),
         evidence_hold: false,
         incident: None,
+    })
+}
+
+/// A user's report of hatred in words, which should stay where news quote it.
+pub(super) fn text(words: &str) -> Result<AlertRequest, LabelError> {
+    Ok(AlertRequest {
+        text: Some(words.to_owned()),
+        labels: vec![HATE.parse()?],
+        exceptions: vec![Exception::News],
+        ..report(None, Vec::new())?
+    })
+}
+
+/// A user's report of a link to something false.
+pub(super) fn link(url: &str) -> Result<AlertRequest, LabelError> {
+    Ok(AlertRequest {
+        url: Some(url.to_owned()),
+        labels: vec![FALSE.parse()?],
+        severity: 1,
+        suggestion: Suggestion::Label,
+        ..report(None, Vec::new())?
+    })
+}
+
+/// What a government has asked for.
+pub(super) fn request(signals: Vec<SignalJson>) -> Result<AlertRequest, LabelError> {
+    Ok(AlertRequest {
+        provenance: Provenance::GovernmentRequest,
+        authority: Some("A ministry".to_owned()),
+        ..report(Some(ContentKind::Image), signals)?
     })
 }
 

@@ -82,17 +82,20 @@ impl Desk {
         Ok(self.client.hash(MEDIA_TYPE, bytes).await?.signals)
     }
 
+    /// Scans words as an item that is not kept unless it is allowed or refused for good.
+    pub(super) async fn scan_words(&self, scan: &ScanRequest) -> Result<Verdict, ClientError> {
+        let verdict = self.client.scan_signals(scan).await?;
+        if verdict.verdict != VerdictKind::Block {
+            self.client.forget(&scan.item).await?;
+        }
+        Ok(verdict)
+    }
+
     /// Scans signals as an upload that is not kept.
     pub(super) async fn probe(&self, signals: &[SignalJson]) -> Result<Verdict, Failure> {
         let number = self.probes.fetch_add(1, Ordering::Relaxed);
         let item: ItemId = format!("{}-probe-{number}", self.name).parse()?;
-        let scan = ScanRequest {
-            item: item.clone(),
-            author: None,
-            kind: None,
-            facts: std::collections::BTreeMap::new(),
-            signals: signals.to_vec(),
-        };
+        let scan = ScanRequest { signals: signals.to_vec(), ..ScanRequest::of(item.clone()) };
         let verdict = self.client.scan_signals(&scan).await?;
         if verdict.verdict != VerdictKind::Block {
             // What was not refused counts as held from now on; this one was only a question.

@@ -26,6 +26,8 @@ use super::{
 
 /// How long ten nodes may take until all say that they are ready, on a busy machine.
 const START_WAIT: Duration = Duration::from_secs(120);
+/// The policy of a member, in its directory.
+const POLICY_FILE: &str = "policy.toml";
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(50);
 /// Bytes of the secret between a node and its platform.
@@ -74,6 +76,12 @@ pub(super) struct Plan<'a> {
     pub out: &'a Outbound,
 }
 
+impl Member {
+    fn policy_file(&self, place: &Path) -> PathBuf {
+        directory(place, &self.player).file(POLICY_FILE)
+    }
+}
+
 impl Fleet {
     /// Founds the coalition, starts everything, waits until all are ready and connected.
     pub(super) async fn start(plan: &Plan<'_>) -> Result<Self, Failure> {
@@ -96,6 +104,10 @@ impl Fleet {
         }
         let mut fleet = Self { members, children, _ports: ports };
         fleet.wait_ready().await?;
+        for member in &fleet.members {
+            let text = fs::read_to_string(member.policy_file(plan.place))?;
+            member.desk.client.apply_policy(text).await?;
+        }
         Ok(fleet)
     }
 
@@ -190,7 +202,8 @@ async fn found(
     let config = fs::read_to_string(directory.config_file())?;
     let against_its_part = plan.also_trusts.is_some_and(|also| also.as_str() == player.name);
     let trusts = player.part == Part::Trusts || against_its_part;
-    fs::write(directory.config_file(), settings(&config, trusts, platform))?;
+    fs::write(directory.config_file(), settings(&config, platform))?;
+    fs::write(directory.file(POLICY_FILE), player.policy(trusts))?;
     let folder = plan.place.join("platforms").join(player.name);
     fs::create_dir_all(&folder)?;
     let desk = Desk::new(player.name, plan.out, listen, &made.api_key)?;
@@ -198,19 +211,13 @@ async fn found(
     Ok((made, Member { player, desk, folder, platform, listen, api_key }))
 }
 
-/// Adds the webhook and, for those who trust the reporter, the trust, to what `init` wrote.
-fn settings(config: &str, trusts: bool, platform: SocketAddr) -> String {
+/// Adds the webhook to what `init` wrote.
+fn settings(config: &str, platform: SocketAddr) -> String {
     let webhook = format!(
         "[webhook]\nurl = \"http://{platform}/webhook\"\n\
          verify_url = \"http://{platform}/items/{{item}}\"\nkey_files = [\"webhook.key\"]\n\n[media]"
     );
-    let config = config.replacen("[media]", &webhook, 1);
-    if trusts {
-        let trust = format!("[policy]\ntrust = [\"{REPORTER}\"]");
-        config.replacen("[policy]", &trust, 1)
-    } else {
-        config
-    }
+    config.replacen("[media]", &webhook, 1)
 }
 
 /// Drafts the charter and has all ten approve it.

@@ -141,7 +141,7 @@ fn since<T>(said: &Said<T>) -> impl Iterator<Item = f64> {
 }
 
 /// The signals of a picture that nobody has seen before.
-fn random_picture() -> Vec<SignalJson> {
+pub(super) fn random_picture() -> Vec<SignalJson> {
     let signal = |kind, quality| {
         let mut bytes = [0; 32];
         SystemRandom.fill(&mut bytes);

@@ -5,6 +5,8 @@ use watchfire_api::wire::{State, VerdictKind};
 
 use crate::output::word;
 
+use super::words::Words;
+
 /// One member's facts. Times are in milliseconds; absent where it did not happen.
 #[derive(Debug, Clone, Serialize)]
 pub(super) struct Row {
@@ -32,6 +34,8 @@ pub(super) struct Row {
     pub unrelated: Option<VerdictKind>,
     /// From the last retraction until a scan allowed the edited copy again.
     pub retracted_ms: Option<f64>,
+    /// What came of words, of a link and of a government's request.
+    pub words: Words,
 }
 
 impl Row {
@@ -49,6 +53,7 @@ impl Row {
             state: None,
             unrelated: None,
             retracted_ms: None,
+            words: Words::default(),
         }
     }
 }
@@ -140,6 +145,14 @@ impl Report {
                 .to_owned(),
         );
         lines.push(String::new());
+        lines.push(words_table(&self.members));
+        lines.push(String::new());
+        lines.push(
+            "typed: a reported hate text with typos; in news: the same where the platform says that it is \
+             news; link: to something labelled as misinformation; government: what a government asked for"
+                .to_owned(),
+        );
+        lines.push(String::new());
         let most = |names: &[&str]| {
             let rows = self.members.iter().filter(|row| names.contains(&row.name));
             rows.filter_map(|row| row.effective_ms).fold(0.0, f64::max)
@@ -207,8 +220,7 @@ fn table(rows: &[Row]) -> String {
         "unrelated",
         "retracted",
     ];
-    let mut cells = vec![head.map(str::to_owned)];
-    cells.extend(rows.iter().map(|row| {
+    let cells = rows.iter().map(|row| {
         [
             row.name.to_owned(),
             number(row.received_ms),
@@ -222,10 +234,55 @@ fn table(rows: &[Row]) -> String {
             maybe(&row.unrelated),
             number(row.retracted_ms),
         ]
-    }));
+    });
+    lines_of(&head, cells)
+}
+
+/// What each makes of words.
+fn words_table(rows: &[Row]) -> String {
+    let head = [
+        "member",
+        "before",
+        "typed",
+        "distance",
+        "post",
+        "in news",
+        "unrelated",
+        "link",
+        "government",
+        "post after",
+    ];
+    let seen = |gone: Option<bool>, (yes, no): (&str, &str)| {
+        gone.map_or("-", |gone| if gone { yes } else { no }).to_owned()
+    };
+    let cells = rows.iter().map(|Row { name, words, .. }| {
+        let link = [&[maybe(&words.link)], &words.link_actions[..]].concat();
+        [
+            (*name).to_owned(),
+            maybe(&words.before),
+            maybe(&words.typed),
+            words.distance.map_or_else(|| "-".to_owned(), |distance| distance.to_string()),
+            seen(words.removed, ("removed", "there")),
+            maybe(&words.in_news),
+            maybe(&words.unrelated),
+            link.join(" "),
+            maybe(&words.government),
+            seen(words.restored, ("there", "gone")),
+        ]
+    });
+    lines_of(&head, cells)
+}
+
+/// Lines in columns.
+fn lines_of<const COLUMNS: usize>(
+    head: &[&str; COLUMNS],
+    rows: impl Iterator<Item = [String; COLUMNS]>,
+) -> String {
+    let mut cells = vec![head.map(str::to_owned)];
+    cells.extend(rows);
     let width = |column: usize| cells.iter().map(|row| row[column].len()).max().unwrap_or(0);
-    let widths: Vec<_> = (0..head.len()).map(width).collect();
-    let line = |row: &[String; 11]| {
+    let widths: Vec<_> = (0..COLUMNS).map(width).collect();
+    let line = |row: &[String; COLUMNS]| {
         let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };

@@ -436,7 +436,7 @@ impl<'a> Stage<'a> {
 }
 
 /// The platform's id of an item: also its file name.
-fn item_id(member: &Member, name: &str) -> Result<ItemId, Failure> {
+pub(super) fn item_id(member: &Member, name: &str) -> Result<ItemId, Failure> {
     Ok(format!("{}-{name}", member.player).parse()?)
 }
 

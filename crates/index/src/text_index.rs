@@ -1,0 +1,181 @@
+//! Finds the stored texts that stand in a given one, and those that a given one stands in.
+//!
+//! **Invariant:** a search finds every stored text within its distance: lists of texts by k-gram only
+//! propose, [`Grams::distance_in`] decides.
+//! **Invariant:** readers take no lock; what `insert` returned from is found by the next search.
+//! **Invariant:** a text that is stored a million times costs the lists once.
+
+mod needs;
+mod postings;
+
+use std::{
+    cmp::Reverse,
+    collections::HashMap as StdHashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+};
+
+use papaya::{HashMap, HashSet};
+use watchfire_signal::text_print::{Grams, MAX_TEXT_DISTANCE, MIN_NEAR_GRAMS, Places, needed};
+
+use self::{needs::Needs, postings::Postings};
+use crate::Found;
+
+/// K-grams that a proposed text has to share with an upload beside the commonest: one alone is chance.
+const LEAST_SHARED: usize = 2;
+
+/// A concurrent index of texts by their k-grams.
+#[derive(Default)]
+pub struct TextIndex {
+    /// Stored texts by their number.
+    texts: HashMap<u32, Arc<Text>>,
+    postings: Postings,
+    /// How many k-grams of each another text has to have for a match.
+    needs: Needs,
+    /// One more than the greatest number that was given.
+    numbers: AtomicU32,
+    writer: Mutex<Writer>,
+}
+
+/// A stored text with everybody who has it.
+struct Text {
+    grams: Grams,
+    distinct: Box<[u32]>,
+    ids: HashSet<u64>,
+}
+
+/// Which number each text has; numbers are used again.
+#[derive(Default)]
+struct Writer {
+    numbers: StdHashMap<Grams, u32>,
+    of: StdHashMap<u64, u32>,
+    free: Vec<u32>,
+}
+
+impl TextIndex {
+    /// An empty index.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Stores a text under an id, in place of what was stored under it; the next search finds it.
+    pub fn insert(&self, id: u64, grams: &Grams) {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut writer, id);
+        let number = match writer.numbers.get(grams) {
+            Some(number) => *number,
+            None => self.store(&mut writer, grams),
+        };
+        writer.of.insert(id, number);
+        if let Some(text) = self.texts.pin().get(&number) {
+            text.ids.pin().insert(id);
+        }
+    }
+
+    /// Takes a text from an id. False if there was none.
+    pub fn remove(&self, id: u64) -> bool {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut writer, id)
+    }
+
+    fn store(&self, writer: &mut Writer, grams: &Grams) -> u32 {
+        let number = writer.free.pop().unwrap_or(writer.numbers.len() as u32);
+        let distinct = grams.distinct();
+        self.needs.set(number, needed(distinct.len(), MAX_TEXT_DISTANCE));
+        let text = Text { grams: grams.clone(), distinct, ids: HashSet::new() };
+        let text = Arc::new(text);
+        writer.numbers.insert(grams.clone(), number);
+        // Readers size their counts by this, and meet the number in the lists only afterwards.
+        self.numbers.fetch_max(number + 1, Ordering::SeqCst);
+        self.texts.pin().insert(number, text.clone());
+        text.distinct.iter().for_each(|gram| self.postings.add(*gram, number));
+        number
+    }
+
+    fn take(&self, writer: &mut Writer, id: u64) -> bool {
+        let Some(number) = writer.of.remove(&id) else { return false };
+        let texts = self.texts.pin();
+        let Some(text) = texts.get(&number) else { return false };
+        text.ids.pin().remove(&id);
+        if text.ids.is_empty() {
+            text.distinct.iter().for_each(|gram| self.postings.take(*gram, number));
+            writer.numbers.remove(&text.grams);
+            writer.free.push(number);
+            texts.remove(&number);
+        }
+        true
+    }
+
+    /// The stored texts that stand in this one, with their distances, the nearest first: what is known,
+    /// in an upload.
+    #[must_use]
+    pub fn search_in(&self, upload: &Grams) -> Found {
+        // A text that matches shares at least `needed` k-grams with the upload; of the upload's lists
+        // the longest, fewer than the least that any text needs, can be left out.
+        let least = needed(MIN_NEAR_GRAMS, MAX_TEXT_DISTANCE);
+        let skipped = least.saturating_sub(LEAST_SHARED);
+        let mut shared = self.share(&upload.distinct(), skipped, least - skipped);
+        shared.retain(|(number, count)| count + skipped >= self.needs.of(*number));
+        let places = Places::of(upload);
+        self.found(&shared, |text| places.distance(&text.grams, &text.distinct))
+    }
+
+    /// The stored texts that this one stands in, with its distances, the nearest first: what is held,
+    /// around an alert's text.
+    #[must_use]
+    pub fn search_around(&self, known: &Grams) -> Found {
+        let distinct = known.distinct();
+        let needed = needed(distinct.len(), MAX_TEXT_DISTANCE);
+        let skipped = needed * 3 / 4;
+        let shared = self.share(&distinct, skipped, needed - skipped);
+        self.found(&shared, |text| Places::of(&text.grams).distance(known, &distinct))
+    }
+
+    /// The numbers of texts that stand in at least so many of the lists of these k-grams, and in how
+    /// many; the longest lists are left out.
+    fn share(&self, distinct: &[u32], skipped: usize, least: usize) -> Vec<(u32, usize)> {
+        let mut lists = self.postings.lists(distinct);
+        // Their lengths change under a writer.
+        lists.sort_by_cached_key(|list| Reverse(list.len()));
+        let mut counts = vec![0_u16; self.numbers.load(Ordering::SeqCst) as usize];
+        let mut shared = Vec::new();
+        for list in lists.iter().skip(skipped) {
+            for number in list.numbers() {
+                // A number beyond is of a text that was stored after this search began.
+                let Some(count) = counts.get_mut(number as usize) else { continue };
+                *count = count.saturating_add(1);
+                if usize::from(*count) == least {
+                    shared.push(number);
+                }
+            }
+        }
+        shared.into_iter().map(|number| (number, usize::from(counts[number as usize]))).collect()
+    }
+
+    fn found(&self, shared: &[(u32, usize)], distance: impl Fn(&Text) -> Option<u32>) -> Found {
+        let texts = self.texts.pin();
+        let mut hits = Vec::new();
+        for text in shared.iter().filter_map(|(number, _)| texts.get(number)) {
+            if let Some(distance) = distance(text) {
+                hits.extend(text.ids.pin().iter().map(|id| (*id, distance)));
+            }
+        }
+        hits.sort_unstable_by_key(|(id, distance)| (*distance, *id));
+        Found { hits, truncated: false }
+    }
+
+    /// The number of distinct texts stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.texts.len()
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.texts.is_empty()
+    }
+}

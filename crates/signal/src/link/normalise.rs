@@ -1,0 +1,152 @@
+//! The parts of a link, written in one way however it came.
+//!
+//! Source: the URL Standard (WHATWG) by the crate `url`; percent-encoding by RFC 3986, section 6.2.2.
+//! **Invariant:** two links that lead a browser to the same page by scheme, case, port, dots, tracking
+//! parameters or order of parameters have the same parts.
+
+use url::{Host, Url, form_urlencoded};
+
+use super::{LinkError, MAX_HOST_PLACES, MAX_LINK_BYTES, MAX_PATH_PLACES};
+
+/// What the host of many sites begins with beside its bare form.
+const WWW: &str = "www.";
+/// Ports that go without saying.
+const STANDARD_PORTS: [u16; 2] = [80, 443];
+/// Parameters that say where a visitor came from, not what the page is.
+const TRACKING: [&str; 18] = [
+    "_ga", "_gl", "dclid", "fbclid", "gbraid", "gclid", "gclsrc", "igsh", "igshid", "mc_cid",
+    "mc_eid", "mkt_tok", "msclkid", "si", "ttclid", "twclid", "wbraid", "yclid",
+];
+/// What a whole family of such parameters begins with.
+const TRACKING_FAMILY: &str = "utm_";
+
+/// The parts of a link that count.
+#[derive(Debug)]
+pub(super) struct Parts {
+    /// Lower case, punycode, without `www.` and without a dot at the end.
+    host: String,
+    /// `:8080` where a port is said and not standard.
+    port: String,
+    /// None empty, percent-encoded where it has to be.
+    segments: Vec<String>,
+    /// Parameters in order, encoded; empty where there are none.
+    query: String,
+    is_name: bool,
+}
+
+impl Parts {
+    pub(super) fn of(link: &str) -> Result<Self, LinkError> {
+        if link.len() > MAX_LINK_BYTES {
+            return Err(LinkError::TooLong(link.len()));
+        }
+        let link = link.trim();
+        let url = match Url::parse(link) {
+            // `example.com:8080/x` reads as a scheme of its own.
+            Ok(url) if url.has_host() || !url.scheme().contains('.') => url,
+            _ => Url::parse(&format!("https://{link}")).map_err(|error| address(&error))?,
+        };
+        if !["http", "https"].contains(&url.scheme()) {
+            return Err(LinkError::Scheme(url.scheme().chars().take(32).collect()));
+        }
+        let host = url.host().ok_or_else(|| LinkError::Address("it has no host".to_owned()))?;
+        let is_name = matches!(host, Host::Domain(_));
+        let host = host.to_string();
+        let bare = host.trim_end_matches('.');
+        let bare = bare.strip_prefix(WWW).filter(|rest| rest.contains('.')).unwrap_or(bare);
+        let port = url.port().filter(|port| !STANDARD_PORTS.contains(port));
+        let segments = url.path_segments().into_iter().flatten().filter(|part| !part.is_empty());
+        Ok(Self {
+            host: bare.to_owned(),
+            port: port.map(|port| format!(":{port}")).unwrap_or_default(),
+            segments: segments.map(percent).collect(),
+            query: query(&url),
+            is_name,
+        })
+    }
+
+    /// The whole link.
+    pub(super) fn whole(&self) -> String {
+        let mark = if self.query.is_empty() { "" } else { "?" };
+        format!("{}{mark}{}", self.path(), self.query)
+    }
+
+    /// The link without its parameters.
+    pub(super) fn path(&self) -> String {
+        self.prefix(self.segments.len())
+    }
+
+    /// The bare host and every beginning of the path, the longest first; of a very deep path the
+    /// shortest ones.
+    pub(super) fn prefixes(&self) -> impl Iterator<Item = String> {
+        (0..=self.segments.len().min(MAX_PATH_PLACES)).rev().map(|count| self.prefix(count))
+    }
+
+    fn prefix(&self, segments: usize) -> String {
+        let mut prefix = format!("{}{}", self.host, self.port);
+        for segment in &self.segments[..segments] {
+            prefix.push('/');
+            prefix.push_str(segment);
+        }
+        prefix
+    }
+
+    /// The host.
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Whether the host is a name such as `com`.
+    pub(super) fn is_top_level(&self) -> bool {
+        self.is_name && !self.host.contains('.')
+    }
+
+    /// The host and the names above it of at least two parts; of very many the shortest ones.
+    pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
+        let dots = self.host.match_indices('.').map(|(place, _)| &self.host[place + 1..]);
+        let above = dots.filter(|name| self.is_name && name.contains('.'));
+        let hosts: Vec<&str> = std::iter::once(&*self.host).chain(above).collect();
+        let skipped = hosts.len().saturating_sub(MAX_HOST_PLACES);
+        hosts.into_iter().skip(skipped)
+    }
+}
+
+fn address(error: &url::ParseError) -> LinkError {
+    LinkError::Address(error.to_string())
+}
+
+/// The parameters that say what the page is, in order of their bytes.
+fn query(url: &Url) -> String {
+    let mut pairs: Vec<_> = url.query_pairs().filter(|(name, _)| !is_tracking(name)).collect();
+    pairs.sort();
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
+
+fn is_tracking(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name.starts_with(TRACKING_FAMILY) || TRACKING.contains(&name.as_str())
+}
+
+/// A segment in which only that is percent-encoded that has to be, in upper case.
+fn percent(segment: &str) -> String {
+    let bytes = segment.as_bytes();
+    let mut normal = String::with_capacity(bytes.len());
+    let mut place = 0;
+    while let Some(&byte) = bytes.get(place) {
+        let encoded = bytes.get(place + 1..place + 3).filter(|_| byte == b'%').and_then(hex);
+        place += if encoded.is_some() { 3 } else { 1 };
+        let byte = encoded.unwrap_or(byte);
+        let plain = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if plain || (encoded.is_none() && byte.is_ascii()) {
+            normal.push(char::from(byte));
+        } else {
+            normal.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    normal
+}
+
+fn hex(digits: &[u8]) -> Option<u8> {
+    let digit = |byte: u8| char::from(byte).to_digit(16);
+    let [high, low] = digits else { return None };
+    u8::try_from(digit(*high)? * 16 + digit(*low)?).ok()
+}

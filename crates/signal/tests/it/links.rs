@@ -1,0 +1,143 @@
+//! Links are the same however they are written, and lie under their host and paths.
+
+use proptest::prelude::*;
+use watchfire_signal::{
+    link::{LinkError, LinkPrint, LinkScope, MAX_LINK_BYTES, MAX_PLACES},
+    value::{Kind, Value},
+};
+
+use crate::any;
+
+fn met(link: &str) -> LinkPrint {
+    LinkPrint::met(link).unwrap()
+}
+
+fn named(link: &str, scope: LinkScope) -> LinkPrint {
+    LinkPrint::named(link, scope).unwrap()
+}
+
+#[test]
+fn one_page_has_one_fingerprint() {
+    let page = met("https://example.com/a/b?id=7&x=y%20z");
+    for same in [
+        "http://example.com/a/b?id=7&x=y%20z",
+        "HTTPS://EXAMPLE.com:443/a/b?id=7&x=y+z",
+        "http://example.com:80/a/b/?x=y%20z&id=7#part",
+        "https://www.example.com/a/b?id=7&x=y z",
+        "https://user:secret@example.com./a/./c/../b?id=7&x=y%20z",
+        "example.com/a//b/?utm_source=mail&id=7&fbclid=abc&x=y%20z&UTM_medium=x",
+        "  https://example.com/%61/%62?id=7&x=y%20z ",
+    ] {
+        assert_eq!(met(same), page, "{same}");
+    }
+    for other in [
+        "https://example.com/a/b?id=8&x=y%20z",
+        "https://example.com/a/b",
+        "https://example.com/A/b?id=7&x=y%20z",
+        "https://example.com:8443/a/b?id=7&x=y%20z",
+        "https://m.example.com/a/b?id=7&x=y%20z",
+        "https://example.com/a%2Fb?id=7&x=y%20z",
+    ] {
+        assert_ne!(met(other).digest(), page.digest(), "{other}");
+    }
+    assert_eq!(met("https://bücher.example/ä"), met("https://xn--bcher-kva.example/%c3%a4"));
+}
+
+#[test]
+fn a_prefix_covers_what_lies_under_it_by_whole_segments() {
+    let prefix = named("https://example.com/a/b?x=1", LinkScope::Prefix);
+    for under in ["http://example.com/a/b", "example.com/a/b/c/d?x=2#y", "https://example.com/a/b/"]
+    {
+        assert!(prefix.covers(&met(under)), "{under}");
+    }
+    for other in ["https://example.com/a/bc", "https://example.com/a", "https://x.example.com/a/b"]
+    {
+        assert!(!prefix.covers(&met(other)), "{other}");
+    }
+    let site = named("https://example.com", LinkScope::Prefix);
+    assert!(site.covers(&met("https://example.com/x")));
+    assert!(!site.covers(&met("https://x.example.com/x")));
+}
+
+#[test]
+fn a_host_covers_itself_and_hosts_below_it() {
+    let host = named("https://example.com/whatever", LinkScope::Host);
+    for under in ["http://example.com:8080/", "https://a.b.example.com/c?d=e", "www.example.com"] {
+        assert!(host.covers(&met(under)), "{under}");
+    }
+    for other in ["https://notexample.com", "https://example.com.evil.example", "https://com"] {
+        assert!(!host.covers(&met(other)), "{other}");
+    }
+    let address = named("http://192.0.2.7/x", LinkScope::Host);
+    assert!(address.covers(&met("http://192.0.2.7/y")));
+    assert!(!address.covers(&met("http://192.0.2.8/x")));
+    assert!(!named("http://2.7", LinkScope::Host).covers(&met("http://192.0.2.7/x")));
+}
+
+#[test]
+fn an_exact_link_covers_no_other_and_a_place_is_not_the_page() {
+    let exact = named("https://example.com/a", LinkScope::Exact);
+    assert!(exact.covers(&met("https://example.com/a/")));
+    assert!(!exact.covers(&met("https://example.com/a/b")));
+    assert!(!exact.covers(&met("https://example.com/a?b=c")));
+    assert_ne!(exact.digest(), named("https://example.com/a", LinkScope::Prefix).digest());
+    // What was met has no more to say when it is held than the link itself.
+    assert!(!met("https://example.com/a").covers(&met("https://example.com/b")));
+}
+
+#[test]
+fn what_is_no_link_of_the_web_is_refused_by_name() {
+    let error = |link: &str| LinkPrint::met(link).unwrap_err();
+    assert_eq!(error("ftp://example.com/x"), LinkError::Scheme("ftp".to_owned()));
+    assert_eq!(error("mailto:a@example.com"), LinkError::Scheme("mailto".to_owned()));
+    assert!(matches!(error("javascript:alert(1.5)"), LinkError::Scheme(_)));
+    assert!(matches!(error("not a link"), LinkError::Address(_)));
+    assert!(matches!(error(""), LinkError::Address(_)));
+    let long = format!("https://example.com/{}", "a".repeat(MAX_LINK_BYTES));
+    assert!(matches!(error(&long), LinkError::TooLong(_)));
+    let broad = LinkPrint::named("https://com/", LinkScope::Host).unwrap_err();
+    assert_eq!(broad, LinkError::TooBroad("com".to_owned()));
+}
+
+#[test]
+fn bytes_that_are_no_fingerprint_are_refused() {
+    let met = met("https://a.example.com/b/c").to_bytes();
+    let named = named("https://a.example.com/b", LinkScope::Prefix).to_bytes();
+    assert!(met.len() > 33 && named.len() == 33);
+    let most = [&[0][..], &[1; 32].repeat(MAX_PLACES + 1)].concat();
+    assert!(LinkPrint::from_bytes(&most).is_ok());
+    for wrong in [
+        vec![],
+        vec![0],
+        vec![3; 33],
+        met[..40].to_vec(),
+        [&named[..], &[0; 32]].concat(),
+        [&most[..], &[0; 32]].concat(),
+    ] {
+        assert!(LinkPrint::from_bytes(&wrong).is_err(), "{wrong:?}");
+        assert!(Value::from_bytes(Kind::Url, &wrong).is_err());
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_a_link_or_is_not(text in any::<String>(), tail in any::<String>()) {
+        for link in [text.clone(), format!("https://{text}"), format!("http://example.com/{text}?{tail}")] {
+            if let Ok(print) = LinkPrint::met(&link) {
+                prop_assert!(print.all().count() <= MAX_PLACES + 1);
+                prop_assert!(LinkPrint::named(&link, LinkScope::Prefix).unwrap().covers(&print)
+                    || link.matches('/').count() > 20);
+            }
+        }
+        for link in watchfire_signal::link::links_in(&text) {
+            prop_assert!(text.contains(link));
+        }
+    }
+
+    #[test]
+    fn a_fingerprint_is_read_as_it_is_written(print in any::link_print()) {
+        prop_assert_eq!(LinkPrint::from_bytes(&print.to_bytes()).unwrap(), print.clone());
+        let value = Value::Url(print);
+        prop_assert_eq!(Value::parse(Kind::Url, &value.to_text()).unwrap(), value);
+    }
+}
