@@ -49,7 +49,10 @@ impl Word {
     #[must_use]
     pub fn of(ruling: Ruling, now_ms: u64) -> Self {
         match ruling {
-            Ruling::Restore => Self::Found(Human { harmful: false, label: None, at_ms: now_ms }),
+            Ruling::Restore => {
+                let (label, irreversible, at_ms) = (None, false, now_ms);
+                Self::Found(Human { harmful: false, label, irreversible, at_ms })
+            }
             Ruling::Keep => Self::Kept { kept_ms: now_ms },
         }
     }

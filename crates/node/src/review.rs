@@ -397,7 +397,8 @@ fn in_force(ticket: &Ticket, now_ms: u64) -> Vec<(About, Word)> {
         Finding::Benign => false,
         Finding::Escalate => return Vec::new(),
     };
-    let word = Word::Found(Human { harmful, label: ruling.finds.label.clone(), at_ms: now_ms });
+    let Finds { label, irreversible, .. } = ruling.finds.clone();
+    let word = Word::Found(Human { harmful, label, irreversible, at_ms: now_ms });
     let items = ticket.items.iter().take(ruling.items).cloned().map(About::Item);
     let case = (ruling.finds.scope == Scope::Case).then_some(About::Case(ticket.case));
     items.chain(case).map(|about| (about, word.clone())).collect()

@@ -2,6 +2,7 @@
 //! signals, the seen table, decisions kept as facts, a store that syncs. Prints one line of JSON.
 //!
 //! `cargo run --release -p watchfire-server --example bench_scan -- [--signals N] [--seconds S] [--dir DIR]`
+
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use std::{

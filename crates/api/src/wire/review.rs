@@ -160,6 +160,9 @@ pub struct DecideRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub label: Option<Label>,
+    /// Whether what is harmful is removed for good: the platform need not be able to bring it back.
+    #[serde(default)]
+    pub irreversible: bool,
     /// Why.
     pub reason: String,
 }

@@ -100,6 +100,9 @@ struct Decide {
     /// What it is instead of what the alert says.
     #[arg(long)]
     label: Option<Label>,
+    /// Remove what is harmful for good: the platform need not be able to bring it back.
+    #[arg(long)]
+    irreversible: bool,
     /// Why.
     #[arg(long)]
     reason: String,
@@ -179,6 +182,7 @@ fn decision(decide: &Decide) -> DecideRequest {
             Scope::Case => ReviewScope::Case,
         },
         label: decide.label.clone(),
+        irreversible: decide.irreversible,
         reason: decide.reason.clone(),
     }
 }

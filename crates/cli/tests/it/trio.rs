@@ -172,8 +172,9 @@ impl Trio {
 
     /// Sends a node SIGTERM, as a service manager does.
     pub(crate) fn terminate(&self, member: &str) {
-        let pid = self.running[member].id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        // The shell's own: a bare Debian has no program of that name.
+        let kill = format!("kill -TERM {}", self.running[member].id());
+        assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     }
 
     /// Waits until a node has ended, and says how.

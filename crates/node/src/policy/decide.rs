@@ -34,12 +34,17 @@ impl Policy {
             Cap::Reversible => decision.reversible = true,
             Cap::Everything => {}
         }
-        if human.is_some() {
+        if let Some(human) = human {
             // A person has looked already: what asked for another look is put out of sight, until
             // the person's word is undone.
             decision.rules.insert(0, fired(HUMAN, Mode::Live));
             if decision.then.actions.remove(&Action::Review) {
                 decision.then.actions.insert(Action::Hide);
+            }
+            if human.irreversible {
+                decision.then.actions.insert(Action::Remove);
+                decision.then.keep_strictest();
+                decision.reversible = false;
             }
         }
         if facts.label_only(seen.labels) {

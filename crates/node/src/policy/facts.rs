@@ -140,6 +140,9 @@ pub struct Human {
     /// What it is instead of what the alert says, if the person said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Label>,
+    /// Whether it is removed for good: it need not be possible to bring it back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub irreversible: bool,
     /// When, in milliseconds since 1970.
     pub at_ms: u64,
 }

@@ -45,6 +45,9 @@ pub enum Refused {
     /// The reason is missing or too long.
     #[error("a decision needs a reason of 1 to {MAX_REASON_BYTES} bytes")]
     Reason,
+    /// What is not harmful cannot be removed for good.
+    #[error("only what is found harmful can be removed for good")]
+    Irreversible,
     /// The queue is full.
     #[error("{MAX_TICKETS} tickets wait already")]
     Full,
@@ -182,6 +185,9 @@ impl Queue {
     ) -> Result<&Ticket, Refused> {
         if finds.reason.is_empty() || finds.reason.len() > MAX_REASON_BYTES {
             return Err(Refused::Reason);
+        }
+        if finds.irreversible && finds.finding != Finding::Harmful {
+            return Err(Refused::Irreversible);
         }
         let ticket = self.held(id, who, now_ms)?;
         if ticket.version != version {

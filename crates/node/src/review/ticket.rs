@@ -183,6 +183,9 @@ pub struct Finds {
     pub scope: Scope,
     /// What it is instead of what the alert says.
     pub label: Option<Label>,
+    /// Whether what is harmful is removed for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub irreversible: bool,
     /// Why, in the person's words.
     pub reason: String,
 }

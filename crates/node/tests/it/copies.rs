@@ -141,7 +141,7 @@ async fn a_bank_switched_on_or_filled_with_very_many_is_swept_over_all_copies() 
     assert!(!shop.platform.is_hidden("x"), "the item was never kept, so no sweep can find it");
     shop.consequences.seen.keep(&"x".parse().unwrap()).await;
     shop.consequences.seen.keep(&"other".parse().unwrap()).await;
-    let many = (0..=255_u8).filter(|byte| *byte != 0x0f).map(|byte| picture(byte));
+    let many = (0..=255_u8).filter(|byte| *byte != 0x0f).map(picture);
     let many = many.map(|signal| NewContent::of(vec![signal])).collect();
     shop.banks().add(&actor(), &bank("GORE"), many).await.unwrap();
     settled(&shop).await;

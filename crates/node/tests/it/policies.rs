@@ -147,7 +147,8 @@ async fn a_rule_leaves_shadow_only_when_people_agree_with_enough_of_it() {
         stage.node.stop().await;
         drop(stage);
         let says = |number: u32, harmful| {
-            let word = Word::Found(Human { harmful, label: None, at_ms: START_MS });
+            let word =
+                Word::Found(Human { harmful, label: None, irreversible: false, at_ms: START_MS });
             About::Item(item(&format!("a:{number}"))).row(Some(&word))
         };
         let rows = vec![says(0, true), says(1, second)];

@@ -161,7 +161,7 @@ proptest! {
 
     #[test]
     fn a_person_wins_over_every_rule(policy in any_policy(), facts in any_facts()) {
-        let human = |harmful| Some(Human { harmful, label: None, at_ms: 1 });
+        let human = |harmful| Some(Human { harmful, label: None, irreversible: false, at_ms: 1 });
         let benign = policy.decide(&Facts { human: human(false), ..facts.clone() });
         prop_assert_eq!(benign.verdict(), Verdict::Allow);
         let harmful = policy.decide(&Facts { human: human(true), ..facts.clone() });
@@ -200,12 +200,24 @@ fn misinformation_is_labelled_and_never_removed() {
         severity: 4,
         ..Facts::default()
     };
-    let harmful = Some(Human { harmful: true, label: None, at_ms: 1 });
+    let harmful = Some(Human { harmful: true, label: None, irreversible: false, at_ms: 1 });
     for facts in [facts.clone(), Facts { human: harmful, ..facts }] {
         let decision = Policy::default().decide(&facts);
         assert!(decision.has(Action::Label), "{decision:?}");
         assert_eq!(decision.verdict(), Verdict::Flag);
     }
+}
+
+#[test]
+fn a_person_can_have_removed_for_good_what_a_rule_would_only_hide() {
+    let labels = vec!["hate.incitement".parse::<Label>().unwrap()];
+    let facts = Facts { state: Some(State::Proposed), severity: 1, labels, ..Facts::default() };
+    let said = |irreversible| Some(Human { harmful: true, label: None, irreversible, at_ms: 1 });
+    let policy = Policy { rules: Vec::new(), ..Policy::default() };
+    let hidden = policy.decide(&Facts { human: said(false), ..facts.clone() });
+    assert_eq!((hidden.take_down(), hidden.reversible), (Some(Action::Hide), true));
+    let gone = policy.decide(&Facts { human: said(true), ..facts });
+    assert_eq!((gone.take_down(), gone.reversible), (Some(Action::Remove), false));
 }
 
 #[test]

@@ -55,7 +55,8 @@ async fn scan(stage: &Stage, item: &str, bits: u8) -> Verdict {
 }
 
 fn finds(finding: Finding, scope: Scope) -> Finds {
-    Finds { finding, scope, label: None, reason: "as it looks".to_owned() }
+    let reason = "as it looks".to_owned();
+    Finds { finding, scope, label: None, irreversible: false, reason }
 }
 
 async fn decided(stage: &Stage, ticket: &Ticket, finding: Finding, scope: Scope) {
@@ -149,6 +150,9 @@ async fn who_looked_at_another_version_is_told() {
     let stale = finds(Finding::Benign, Scope::Items);
     let stale = review.decide(&ticket.id, &who, taken.version, stale).await;
     assert!(matches!(stale, Err(ReviewError::Refused(Refused::Stale { .. }))));
+    let for_good = Finds { irreversible: true, ..finds(Finding::Benign, Scope::Items) };
+    let for_good = review.decide(&ticket.id, &person("p1"), taken.version, for_good).await;
+    assert!(matches!(for_good, Err(ReviewError::Refused(Refused::Irreversible))));
     let wordless = Finds { reason: String::new(), ..finds(Finding::Benign, Scope::Items) };
     let wordless = review.decide(&ticket.id, &who, taken.version + 2, wordless).await;
     assert!(matches!(wordless, Err(ReviewError::Refused(Refused::Reason))));

@@ -434,7 +434,8 @@ impl Workshop {
     pub(crate) async fn decide(&self, ticket: &TicketId, finding: Finding, scope: Scope) {
         let (review, who) = (&self.consequences.review, Actor::Person("p1".to_owned()));
         let taken = review.take(ticket, &who).await.unwrap();
-        let finds = Finds { finding, scope, label: None, reason: "looked".to_owned() };
+        let reason = "looked".to_owned();
+        let finds = Finds { finding, scope, label: None, irreversible: false, reason };
         review.decide(ticket, &who, taken.version, finds).await.unwrap();
         tokio::time::sleep(Duration::from_millis(UNDO_MS + 1_000)).await;
         self.settle().await;

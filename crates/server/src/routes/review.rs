@@ -200,6 +200,7 @@ pub(crate) async fn decide(
             ReviewScope::Case => Scope::Case,
         },
         label: wanted.label,
+        irreversible: wanted.irreversible,
         reason: wanted.reason,
     };
     let decided = server.node.review().decide(&id, &caller.actor(), wanted.version, finds).await?;
@@ -283,7 +284,7 @@ impl From<ReviewError> for Failure {
             ReviewError::Refused(refused) => {
                 let kind = match refused {
                     Refused::Unknown => ProblemKind::NotFound,
-                    Refused::Reason => ProblemKind::Invalid,
+                    Refused::Reason | Refused::Irreversible => ProblemKind::Invalid,
                     Refused::Full => ProblemKind::Unavailable,
                     Refused::NotYours
                     | Refused::Stale { .. }
