@@ -234,7 +234,12 @@ async fn node(
     }
     let seen_ms = clock.now_ms();
     let items = (0..copies).map(|number| -> Result<Item> {
-        Ok(Item { id: format!("item-{number}").parse()?, seen_ms, signals: vec![picture()] })
+        Ok(Item {
+            id: format!("item-{number}").parse()?,
+            seen_ms,
+            signals: vec![picture()],
+            facts: Default::default(),
+        })
     });
     for batch in items.collect::<Result<Vec<_>>>()?.chunks(BATCH) {
         node.import(batch.to_vec()).await?;

@@ -67,7 +67,12 @@ fn picture(number: u64) -> Pdq {
 
 fn item(number: u64, seen_ms: u64) -> Result<Item, Box<dyn Error + Send + Sync>> {
     let signal = Signal { quality: Some(100), ..Signal::new(picture(number)) };
-    Ok(Item { id: format!("item:{number}").parse()?, seen_ms, signals: vec![signal] })
+    Ok(Item {
+        id: format!("item:{number}").parse()?,
+        seen_ms,
+        signals: vec![signal],
+        facts: Default::default(),
+    })
 }
 
 /// Memory of this process, in bytes.

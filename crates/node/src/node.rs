@@ -258,13 +258,14 @@ impl Node {
     /// # Errors
     /// The store's; asking again is harmless.
     pub async fn import(&self, items: Vec<Item>) -> Result<usize, StoreError> {
-        let signals: Vec<Vec<Signal>> = items.iter().map(|item| item.signals.clone()).collect();
+        let copies = items.clone();
         let taken = self.seen.import(items).await?;
         // First findable, then looked up, as in a scan.
         let policy = self.judge.policy();
         let mut looks = BTreeSet::new();
-        for signals in signals {
-            let reasons = self.scanner.reasons.of(&policy, None, &signals, &ItemFacts::default());
+        for copy in copies {
+            let reasons = &self.scanner.reasons;
+            let reasons = reasons.of(&policy, Some(&copy.id), &copy.signals, &copy.facts);
             looks.extend(reasons.iter().map(|reason| Look::of(reason.record, reason.content())));
             tokio::task::yield_now().await;
         }

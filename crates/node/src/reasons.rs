@@ -93,9 +93,14 @@ impl Reasons {
     /// What policy says of a set about an item that is not compared with it now: rules that ask how
     /// the item matches do not fire.
     #[must_use]
-    pub fn about_set(&self, policy: &Policy, item: &ItemId, set: &SignalSet) -> (Facts, Decision) {
+    pub fn about_set(
+        &self,
+        policy: &Policy,
+        (item, known): (&ItemId, &ItemFacts),
+        set: &SignalSet,
+    ) -> (Facts, Decision) {
         let facts = self.judge.facts(set, self.clock.now_ms());
-        let mut facts = facts.about(Some(item.clone()), ItemFacts::default());
+        let mut facts = facts.about(Some(item.clone()), known.clone());
         let decision = self.decide(policy, &mut facts, &set.subject);
         (facts, decision)
     }
@@ -105,12 +110,12 @@ impl Reasons {
     pub fn about_content(
         &self,
         policy: &Policy,
-        item: &ItemId,
+        (item, known): (&ItemId, &ItemFacts),
         bank: &Bank,
         place: ContentPlace,
     ) -> (Facts, Decision) {
         let facts = facts_of(bank, &BTreeSet::new(), self.clock.now_ms());
-        let mut facts = facts.about(Some(item.clone()), ItemFacts::default());
+        let mut facts = facts.about(Some(item.clone()), known.clone());
         let decision = self.decide(policy, &mut facts, &Commitment(place.subject()));
         let matches = self.banks.as_ref().is_some_and(|banks| banks.matches(place));
         (facts, if matches { decision } else { Decision::default() })

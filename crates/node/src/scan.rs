@@ -44,7 +44,8 @@ impl Scanner {
     /// Judges an item and remembers it, unless it is refused. `facts` is what the platform says about
     /// it.
     pub async fn scan(&self, id: ItemId, signals: Vec<Signal>, facts: ItemFacts) -> Scanned {
-        let item = Item { id, seen_ms: self.reasons.clock.now_ms(), signals };
+        let seen_ms = self.reasons.clock.now_ms();
+        let item = Item { id, seen_ms, signals, facts: facts.clone() };
         // First findable, then looked up: an alert that comes in between finds it.
         let held = self.seen.insert(item.clone());
         let policy = self.reasons.judge.policy();

@@ -1,5 +1,7 @@
 //! What a platform held before it asked about uploads: items with their signals, one a line.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use watchfire_signal::name::ItemId;
@@ -24,6 +26,10 @@ pub struct SeenLine {
     /// Links that go with it, which are fingerprinted here and not kept; at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub urls: Vec<String>,
+    /// What is known about it, as with a scan: `context`, `views`, ….
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub facts: BTreeMap<String, serde_json::Value>,
 }
 
 /// What became of the lines.

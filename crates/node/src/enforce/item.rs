@@ -33,19 +33,20 @@ impl Consequences {
     ) -> Result<Looked, StoreError> {
         let held = self.seen.item(item).await?;
         let policy = self.reasons.judge.policy();
+        let known = held.as_ref().map(|copy| copy.facts.clone()).unwrap_or_default();
+        let about = (item, &known);
         let mut sets = BTreeMap::new();
         for effect in history.take_downs() {
-            if let Some(judged) = self.again(&policy, item, effect) {
+            if let Some(judged) = self.again(&policy, about, effect) {
                 sets.insert(judged.record, judged);
             }
         }
         if let Some(set) = matches {
-            sets.insert(set.name, self.judged(&policy, item, set));
+            sets.insert(set.name, self.judged(&policy, about, set));
         }
         // What matches as the item is now is judged by how it matches.
         if let Some(copy) = &held {
-            let facts = ItemFacts::default();
-            for reason in self.reasons.of(&policy, Some(item), &copy.signals, &facts) {
+            for reason in self.reasons.of(&policy, Some(item), &copy.signals, &known) {
                 let judged = self.matched(&policy, reason);
                 sets.insert(judged.record, judged);
             }
@@ -58,7 +59,12 @@ impl Consequences {
     }
 
     /// What once had an item taken down, as it stands now; `None`: nobody knows it any more.
-    fn again(&self, policy: &Policy, item: &ItemId, effect: &Effect) -> Option<Judged> {
+    fn again(
+        &self,
+        policy: &Policy,
+        item: (&ItemId, &ItemFacts),
+        effect: &Effect,
+    ) -> Option<Judged> {
         let record = Commitment(effect.record);
         if let Some(set) = self.reasons.known.set(&record) {
             return Some(self.judged(policy, item, &set));
@@ -76,7 +82,7 @@ impl Consequences {
         Some(Judged { case, record, content, facts, decision, undone })
     }
 
-    fn judged(&self, policy: &Policy, item: &ItemId, set: &SignalSet) -> Judged {
+    fn judged(&self, policy: &Policy, item: (&ItemId, &ItemFacts), set: &SignalSet) -> Judged {
         let (facts, decision) = self.reasons.about_set(policy, item, set);
         let undone = is_cleared(policy, &facts) || is_undone(set, self.reasons.clock.now_ms());
         let (case, record) = (set.subject, set.name);

@@ -12,7 +12,7 @@ use crate::{
     holds::{Hold, Holds},
     looks::Look,
     policies::{ApplyError, Policies, Version},
-    policy::{self, Explanation, ItemFacts, Mode, Policy},
+    policy::{self, Explanation, Mode, Policy},
 };
 
 /// How far back an explanation looks for an item that is not held: a week.
@@ -156,7 +156,7 @@ impl Node {
     pub async fn explain(&self, item: &ItemId) -> Result<Vec<Explanation>, StoreError> {
         let policy = self.judge.policy();
         if let Some(held) = self.seen.item(item).await? {
-            let matched = self.scanner.facts(Some(item), &held.signals, &ItemFacts::default());
+            let matched = self.scanner.facts(Some(item), &held.signals, &held.facts);
             return Ok(matched.iter().map(|facts| policy.explain(facts)).collect());
         }
         let mut found = Vec::<Decided>::new();

@@ -1,12 +1,16 @@
 //! An item of the seen table: what the platform holds under one id, and its private encoding.
 
-use minicbor::{Decoder, Encoder};
+use std::collections::BTreeMap;
+
+use minicbor::{Decoder, Encoder, data::Type, encode::Error as EncodeError};
 use thiserror::Error;
 use watchfire_signal::{
     name::ItemId,
     value::{Kind, Signal, Value, ValueOrBlob},
 };
 use watchfire_store::{SeenItem, StoreError};
+
+use crate::policy::{Fact, ItemFacts};
 
 /// An item with its signals.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +21,8 @@ pub struct Item {
     pub seen_ms: u64,
     /// Its signals.
     pub signals: Vec<Signal>,
+    /// What the platform said about it with the last scan.
+    pub facts: ItemFacts,
 }
 
 /// Why a stored item cannot be read.
@@ -40,7 +46,7 @@ impl Item {
         SeenItem {
             item: self.id.to_string(),
             seen_ms: self.seen_ms,
-            signals: encode_signals(&self.signals),
+            signals: encode(&self.signals, &self.facts),
         }
     }
 
@@ -53,12 +59,14 @@ impl Item {
     fn from_stored(stored: &SeenItem) -> Result<Self, ItemError> {
         let id =
             stored.item.parse::<ItemId>().map_err(|error| ItemError::Value(error.to_string()))?;
-        Ok(Self { id, seen_ms: stored.seen_ms, signals: decode_signals(&stored.signals)? })
+        let (signals, facts) = decode(&stored.signals)?;
+        Ok(Self { id, seen_ms: stored.seen_ms, signals, facts })
     }
 }
 
-/// `[[kind as text, value bytes, quality or 255] …]`: a private encoding of this table.
-fn encode_signals(signals: &[Signal]) -> Vec<u8> {
+/// `[[kind as text, value bytes, quality or 255] …]`, then, if there are facts, `{name: fact …}`: a
+/// private encoding of this table.
+fn encode(signals: &[Signal], facts: &ItemFacts) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes);
     let values = signals.iter().filter_map(|signal| match &signal.value {
@@ -71,12 +79,32 @@ fn encode_signals(signals: &[Signal]) -> Vec<u8> {
             encoder.array(3)?.str(value.kind().as_str())?.bytes(&value.to_bytes())?.u8(*quality)
         })
     });
+    let result = result.map(drop).and_then(|()| write_facts(&mut encoder, facts));
     // Writing into memory cannot fail.
     assert!(result.is_ok(), "a vector takes every write");
     bytes
 }
 
-fn decode_signals(bytes: &[u8]) -> Result<Vec<Signal>, ItemError> {
+fn write_facts(
+    encoder: &mut Encoder<&mut Vec<u8>>,
+    facts: &ItemFacts,
+) -> Result<(), EncodeError<std::convert::Infallible>> {
+    if facts.is_empty() {
+        return Ok(());
+    }
+    encoder.map(facts.iter().count() as u64)?;
+    for (name, fact) in facts.iter() {
+        encoder.str(name)?;
+        match fact {
+            Fact::Bool(value) => encoder.bool(*value)?,
+            Fact::Int(value) => encoder.i64(*value)?,
+            Fact::Text(text) => encoder.str(text)?,
+        };
+    }
+    Ok(())
+}
+
+fn decode(bytes: &[u8]) -> Result<(Vec<Signal>, ItemFacts), ItemError> {
     let mut decoder = Decoder::new(bytes);
     let count = decoder.array()?.unwrap_or(0);
     let mut signals = Vec::new();
@@ -89,5 +117,21 @@ fn decode_signals(bytes: &[u8]) -> Result<Vec<Signal>, ItemError> {
         let quality = Some(decoder.u8()?).filter(|quality| *quality != u8::MAX);
         signals.push(Signal { quality, ..Signal::new(value) });
     }
-    Ok(signals)
+    Ok((signals, read_facts(&mut decoder)?))
+}
+
+fn read_facts(decoder: &mut Decoder<'_>) -> Result<ItemFacts, ItemError> {
+    let mut facts = BTreeMap::new();
+    // A row without facts ends here.
+    let count = if decoder.position() == decoder.input().len() { None } else { decoder.map()? };
+    for _ in 0..count.unwrap_or(0) {
+        let name = decoder.str()?.to_owned();
+        let fact = match decoder.datatype()? {
+            Type::Bool => Fact::Bool(decoder.bool()?),
+            Type::String => Fact::Text(decoder.str()?.to_owned()),
+            _ => Fact::Int(decoder.i64()?),
+        };
+        facts.insert(name, fact);
+    }
+    Ok(facts.into())
 }

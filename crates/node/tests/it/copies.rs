@@ -1,18 +1,18 @@
 //! Copies that are held: taken down for a bank as for a case, put back when it is undone, shown to a
 //! person where nothing may happen by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use watchfire_node::{
     banks::{Change, ContentChange, ContentId, NewContent, Settings},
     budget::Budget,
     desk::Actor,
     hold::RESTORE,
-    policy::{Held, Policy},
+    policy::{Fact, Held, Policy},
     review::{Finding, Scope},
     standing::{CONFIRMED_MAX_MS, State},
 };
-use watchfire_signal::name::BankName;
+use watchfire_signal::{alert::Exception, name::BankName};
 use watchfire_store::{Effect, EffectState, MemoryStore, Store};
 
 use crate::workshop::{Workshop, picture};
@@ -205,6 +205,30 @@ async fn copies_of_a_case_that_may_only_be_reviewed_wait_for_a_person() {
     shop.look(0);
     settled(&shop).await;
     assert!(shop.tickets().await.is_empty(), "nobody is asked twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_in_the_news_waits_for_a_person_where_others_go() {
+    let mut shop = Workshop::open(Budget::default()).await;
+    shop.hold("x", &[0x0f]);
+    let news = ("context".to_owned(), Fact::Text("news".to_owned()));
+    shop.hold_with("in-the-news", &[0x0f], BTreeMap::from([news]).into());
+    shop.set(0, &[0x0f], None);
+    shop.except(0, Exception::News);
+    shop.stand("reddit", 0);
+    shop.stand("google", 0);
+    settled(&shop).await;
+    assert!(shop.platform.is_hidden("x"));
+    assert!(!shop.platform.is_hidden("in-the-news"));
+    let tickets = shop.tickets().await;
+    assert!(tickets.iter().any(|one| one.items.contains(&"in-the-news".parse().unwrap())));
+    // Whatever is said later, and after it has gone to the store and come back.
+    shop.consequences.seen.keep(&"in-the-news".parse().unwrap()).await;
+    shop.stand("tiktok", 0);
+    settled(&shop).await;
+    let kept = shop.consequences.seen.page(0, 10).await.unwrap().unwrap().0;
+    assert_eq!(kept[0].facts.fact("context"), Some(&Fact::Text("news".to_owned())));
+    assert!(!shop.platform.is_hidden("in-the-news"));
 }
 
 #[tokio::test(start_paused = true)]

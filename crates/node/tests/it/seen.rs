@@ -36,7 +36,7 @@ fn id(number: u64) -> ItemId {
 }
 
 fn item(number: u64, signals: Vec<Signal>) -> Item {
-    Item { id: id(number), seen_ms: START_MS + number, signals }
+    Item { id: id(number), seen_ms: START_MS + number, signals, facts: Default::default() }
 }
 
 /// Small limits, so that a few items already go into files.

@@ -34,7 +34,7 @@ use watchfire_node::{
     looks::{Enforcer, Look},
     outcomes::Outcomes,
     people::{About, People, Word},
-    policy::Policy,
+    policy::{ItemFacts, Policy},
     raise::alert_draft,
     reasons::Reasons,
     replicate::load_verified,
@@ -45,6 +45,7 @@ use watchfire_node::{
     standing::{Opinion, Rules, Stance, Standing},
 };
 use watchfire_signal::{
+    alert::Exception,
     charter::SignedCharter,
     commitment::Commitment,
     name::{ItemId, MemberName, OrganisationName},
@@ -315,9 +316,14 @@ impl Workshop {
 
     /// Holds an item of these pictures.
     pub(crate) fn hold(&self, item: &str, pictures: &[u8]) {
+        self.hold_with(item, pictures, ItemFacts::default());
+    }
+
+    /// Holds an item of which the platform has said something.
+    pub(crate) fn hold_with(&self, item: &str, pictures: &[u8], facts: ItemFacts) {
         let signals = pictures.iter().map(|byte| picture(*byte)).collect();
         let id: ItemId = item.parse().unwrap();
-        self.consequences.seen.insert(Item { id, seen_ms: START_MS, signals });
+        self.consequences.seen.insert(Item { id, seen_ms: START_MS, signals, facts });
     }
 
     /// Makes a set over these pictures known, of the case of another set or of its own; nobody has
@@ -343,6 +349,12 @@ impl Workshop {
             standing: Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES),
         };
         self.sets.insert(number, set);
+    }
+
+    /// Its author says in which context it should stay.
+    pub(crate) fn except(&mut self, number: usize, exception: Exception) {
+        let set = self.sets.get_mut(&number).unwrap();
+        set.alert.as_mut().unwrap().exceptions.push(exception);
     }
 
     /// A member says something about a set; what follows from it begins to happen.

@@ -48,7 +48,7 @@ pub(crate) async fn scan(
     let (parts, body) = request.into_parts();
     let (item, signals, facts) = if is_json(&parts.headers) {
         let scan: ScanRequest = read_json(&parts, body).await?;
-        (scan.item.clone(), from_json(&scan)?, item_facts(scan)?)
+        (scan.item.clone(), from_json(&scan)?, item_facts(scan.facts)?)
     } else {
         let item = query.item.ok_or_else(|| {
             let detail = "the query has to name the item: /v1/scan?item=ID";
@@ -79,8 +79,8 @@ fn from_json(scan: &ScanRequest) -> Result<Vec<Signal>, Failure> {
 
 /// What the platform says about the item: yes or no, whole numbers and texts, under names that an
 /// expression of a policy can have.
-fn item_facts(scan: ScanRequest) -> Result<ItemFacts, Failure> {
-    if scan.facts.len() > SCAN_FACTS.value {
+pub(super) fn item_facts(facts: BTreeMap<String, serde_json::Value>) -> Result<ItemFacts, Failure> {
+    if facts.len() > SCAN_FACTS.value {
         return Err(SCAN_FACTS.exceeded());
     }
     let read = |(name, value): (String, serde_json::Value)| {
@@ -88,7 +88,7 @@ fn item_facts(scan: ScanRequest) -> Result<ItemFacts, Failure> {
             Fact::of(&name, value).map_err(|error| Failure::new(ProblemKind::Invalid, error))?;
         Ok((name, fact))
     };
-    let facts = scan.facts.into_iter().map(read).collect::<Result<BTreeMap<_, _>, Failure>>()?;
+    let facts = facts.into_iter().map(read).collect::<Result<BTreeMap<_, _>, Failure>>()?;
     Ok(facts.into())
 }
 

@@ -71,12 +71,13 @@ fn read_items(body: &[u8]) -> Result<Vec<Item>, Failure> {
         let signals = line.signals.iter().map(Signal::try_from).collect::<Result<_, _>>();
         let signals: Vec<Signal> = signals.map_err(|error| wrong(&error.to_string()))?;
         let words = texts::met(line.text.as_deref(), &line.urls);
-        let words = words.map_err(|Failure(problem)| {
+        let of_line = |Failure(problem): Failure| {
             let Failure(of_line) = wrong(problem.detail.as_deref().unwrap_or_default());
             Failure(Problem { limit: problem.limit, ..of_line })
-        })?;
-        let signals = [signals, words].concat();
-        items.push(Item { id: line.item, seen_ms: line.seen_ms, signals });
+        };
+        let signals = [signals, words.map_err(of_line)?].concat();
+        let facts = super::scan::item_facts(line.facts).map_err(of_line)?;
+        items.push(Item { id: line.item, seen_ms: line.seen_ms, signals, facts });
     }
     Ok(items)
 }

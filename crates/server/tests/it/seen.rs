@@ -13,6 +13,7 @@ fn lines(items: &[(&str, u8)]) -> String {
             signals: vec![pdq(*byte)],
             text: None,
             urls: Vec::new(),
+            facts: Default::default(),
         };
         serde_json::to_string(&line).unwrap() + "\n"
     };

@@ -105,6 +105,7 @@ async fn words_are_brought_as_held_and_hashed_as_an_alert_has_them() {
         signals: Vec::new(),
         text: Some(TYPED.to_owned()),
         urls: vec!["https://evil.example/other".to_owned()],
+        facts: Default::default(),
     };
     let body = serde_json::to_string(&line).unwrap();
     assert_eq!(client.import_seen(body.clone()).await.unwrap().taken, 1);
