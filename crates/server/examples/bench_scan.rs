@@ -26,6 +26,7 @@ use watchfire_node::policy::{Fact, Facts, MatchKind, Policy};
 use watchfire_node::seen::{SeenLimits, SeenSetup};
 use watchfire_node::{Node, Readiness, Setup};
 use watchfire_server::hashing::HashingSetup;
+use watchfire_server::rates::Limits;
 use watchfire_server::{Running, Server, Tls, serve_on};
 use watchfire_signal::charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter};
 use watchfire_signal::label::TAXONOMY_VERSION;
@@ -158,7 +159,9 @@ async fn serve(node: &Arc<Node>) -> Result<(Running, Client)> {
         at_once: 1,
         memory_bytes: 1 << 22,
     };
-    let server = Server::new(node.clone(), &[], hashing, None)?;
+    let limits =
+        Limits { key_requests_a_second: u32::MAX, key_burst: u32::MAX, ..Limits::default() };
+    let server = Server::new(node.clone(), &[], hashing, None)?.limited(limits);
     let running = serve_on(server, listener, Tls::LoopbackPlain)?;
     let name = "bench".parse()?;
     let new = NewKey { name, scopes: [Scope::Scan].into(), valid_for_ms: None };

@@ -38,8 +38,8 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Limits {
-            key_requests_a_second: 10_000,
-            key_burst: 20_000,
+            key_requests_a_second: 50_000,
+            key_burst: 100_000,
             person_requests_a_second: 50,
             person_burst: 300,
             refused_requests_a_second: 5,
