@@ -141,7 +141,8 @@ impl Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         for pid in &self.pids {
-            let _ended = Command::new("sh").args(["-c", &format!("kill -KILL {pid}")]).status();
+            let _ended =
+                Command::new("sh").args(["-c", &format!("kill -KILL {pid} 2>/dev/null")]).status();
         }
         let _removed = std::fs::remove_dir_all(&self.directory);
     }

@@ -7,3 +7,4 @@ mod ozone;
 mod receivers;
 mod service;
 mod synapse;
+mod transcript;

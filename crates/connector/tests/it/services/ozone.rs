@@ -13,7 +13,7 @@ use watchfire_connector::{
 };
 use watchfire_node::connector::{Answer, Connector, Visibility};
 
-use super::service::Service;
+use super::{service::Service, transcript::Transcript};
 use crate::webhook::loopback;
 
 /// Looks until something becomes true of it: AppView and PDS are told after Ozone has answered.
@@ -190,18 +190,25 @@ async fn a_record_goes_down_with_its_picture_which_its_account_cannot_upload_aga
     let blob = format!("com.atproto.sync.getBlob?did={}&cid={cid}", network.did("alice"));
     assert_eq!(network.look("pds", blob.clone()).await, (200, picture.clone()));
 
+    let mut told = Transcript::begin("Ozone");
     let remove = order("key-1", &item, "remove");
     assert_eq!(connector.enforce(&remove).await, Ok(Answer::Accepted));
+    told.step("take-down accepted");
     network.until_post(&item, false).await;
     assert_eq!(connector.verify(&item).await, Ok(Visibility::Hidden));
+    told.step("an ordinary user does not see the post any more");
     network.until_blob(&blob, 400).await;
+    told.step("its picture is refused");
     let (status, refused) = network.upload_blob(&picture).await;
     assert_eq!(status, 400, "{refused}");
     assert_eq!(refused["message"], "Blob has been takendown, cannot re-upload");
+    told.step("uploading the picture again is refused");
 
     assert_eq!(connector.undo(&order("key-2", &item, "restore")).await, Ok(Answer::Accepted));
+    told.step("restore accepted");
     network.until_post(&item, true).await;
     assert_eq!(network.until_blob(&blob, 200).await, picture);
+    told.step("post and picture are shown again, with the same bytes");
     assert_eq!(network.upload_blob(&picture).await.0, 200);
 }
 

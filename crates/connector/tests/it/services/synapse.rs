@@ -13,7 +13,7 @@ use watchfire_connector::{
 };
 use watchfire_node::connector::{Answer, Connector, Order, Visibility};
 
-use super::service::Service;
+use super::{service::Service, transcript::Transcript};
 use crate::webhook::loopback;
 
 /// A homeserver with its users.
@@ -91,20 +91,28 @@ async fn quarantined_bytes_stay_out_of_sight_when_they_are_uploaded_again() {
     let homeserver = Homeserver::start();
     let connector = homeserver.connector(false);
     let first = homeserver.upload_bytes(b"file: the same bytes").await;
+    let mut told = Transcript::begin("Synapse");
     let remove = order("key-1", &first, "remove");
     assert_eq!(connector.enforce(&remove).await, Ok(Answer::Done));
+    told.step("quarantined");
+    assert_eq!(homeserver.download(&first).await.0, StatusCode::NOT_FOUND);
+    told.step("an ordinary user gets 404");
     let second = homeserver.upload_bytes(b"file: the same bytes").await;
     assert_ne!(first, second);
+    told.step("the same bytes uploaded again");
     for item in [&first, &second] {
         assert_eq!(homeserver.download(item).await.0, StatusCode::NOT_FOUND);
         assert_eq!(connector.verify(item).await, Ok(Visibility::Hidden));
     }
+    told.step("neither upload is shown, by the user's and the connector's look");
     // Undoing brings back all that was hidden for these bytes.
     assert_eq!(connector.undo(&order("key-2", &first, "restore")).await, Ok(Answer::Done));
+    told.step("put back");
     for item in [&first, &second] {
         assert_eq!(homeserver.download(item).await.1, b"file: the same bytes");
         assert_eq!(connector.verify(item).await, Ok(Visibility::Visible));
     }
+    told.step("both are shown, with the same bytes");
 }
 
 #[tokio::test]
