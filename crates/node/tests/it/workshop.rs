@@ -27,6 +27,7 @@ use watchfire_node::{
     enforce::Consequences,
     events::Events,
     facts::{self, KeptFacts},
+    halts::Voice,
     hold::{RESTORE, Ruling},
     holds::Holds,
     judge::Judge,
@@ -345,6 +346,7 @@ impl Workshop {
             verified_ms: START_MS,
             opinions: BTreeMap::new(),
             renewals: BTreeMap::new(),
+            halted_by: BTreeMap::new(),
             unreadable: false,
             standing: Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES),
         };
@@ -464,8 +466,13 @@ impl Workshop {
     }
 }
 
-const RULES: Rules<'static> =
-    Rules { organisation: &organisation, confirm_quorum: 2, dispute_quorum: 2 };
+const RULES: Rules<'static> = Rules {
+    organisation: &organisation,
+    confirm_quorum: 2,
+    dispute_quorum: 2,
+    voice: &|_| Voice::Counts,
+    halted: false,
+};
 
 fn organisation(member: &MemberName) -> Option<OrganisationName> {
     MEMBERS
