@@ -72,6 +72,10 @@ pub struct ScanQuery {
     /// The platform's own id of the author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
+    /// Facts about the item that policy may ask for, as a JSON object: `{"context": "news"}`; stay at this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(example = "{\"context\":\"news\"}")]
+    pub facts: Option<String>,
     /// Whether the answer lists the signals that were found in the file.
     #[serde(default)]
     #[param(value_type = Option<bool>)]
