@@ -9,6 +9,7 @@ mod exact_index;
 pub mod flat;
 mod frames;
 mod hash_index;
+mod sound_index;
 mod text_index;
 
 pub use align::{
@@ -18,4 +19,5 @@ pub use align::{
 pub use exact_index::ExactIndex;
 pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
 pub use hash_index::{Found, HashIndex, Level};
+pub use sound_index::{SoundIndex, SoundMatch};
 pub use text_index::TextIndex;

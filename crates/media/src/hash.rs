@@ -8,7 +8,7 @@ use watchfire_signal::pdq::Pdq;
 use crate::format::{Format, sniff};
 use crate::pdq::{self, MIN_SIDE};
 use crate::picture::{self, PictureError};
-use crate::video::{self, Decoder, FrameRate, VideoError, VideoHash};
+use crate::video::{self, Decoder, FrameRate, Sound, VideoError, VideoHash};
 
 /// How a file is hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,6 +19,8 @@ pub struct Options {
     pub video: Decoder,
     /// Which frames of a video are hashed.
     pub rate: FrameRate,
+    /// At which speeds sound is fingerprinted, in percent; not at all where there are none.
+    pub sound_rates: &'static [u8],
 }
 
 /// The hashes of one file.
@@ -30,6 +32,8 @@ pub struct Hashed {
     pub md5: Md5Digest,
     /// What is seen in the file.
     pub content: Content,
+    /// What is heard in it, in pieces of at most ten minutes, at each speed that was asked for.
+    pub sound: Vec<Sound>,
 }
 
 /// What is seen in a file.
@@ -39,6 +43,8 @@ pub enum Content {
     Picture(Box<PictureHash>),
     /// A video.
     Video(VideoHash),
+    /// Nothing: it is sound alone.
+    Sound,
 }
 
 /// What was found out about one picture.
@@ -62,8 +68,8 @@ pub enum HashError {
     /// There are no bytes.
     #[error("the file is empty")]
     Empty,
-    /// The bytes are neither a picture nor a video that is decoded here.
-    #[error("the file is neither a picture nor a video that can be hashed")]
+    /// The bytes are neither a picture nor a video nor sound that is decoded here.
+    #[error("the file is neither a picture nor a video nor sound that can be hashed")]
     NotMedia,
     /// The picture is too small to have a hash.
     #[error("the picture has {width} × {height} pixels, and a hash needs {MIN_SIDE} a side")]
@@ -95,12 +101,38 @@ pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
     if bytes.is_empty() {
         return Err(HashError::Empty);
     }
-    let content = match sniff(bytes).ok_or(HashError::NotMedia)? {
-        Format::Picture(_) => Content::Picture(Box::new(hash_picture(bytes, &options.picture)?)),
-        Format::Video(_) => Content::Video(video::hash(bytes, options.rate, &options.video)?),
+    let (content, sound) = match sniff(bytes).ok_or(HashError::NotMedia)? {
+        Format::Picture(_) => {
+            let picture = hash_picture(bytes, &options.picture)?;
+            (Content::Picture(Box::new(picture)), Vec::new())
+        }
+        Format::Video(_) => match video::hash(bytes, options.rate, &options.video) {
+            Ok(video) => (Content::Video(video), heard(bytes, options)?),
+            // A container of videos may hold sound alone.
+            Err(VideoError::NoVideoStream) => (Content::Sound, sound_of(bytes, options)?),
+            Err(error) => return Err(error.into()),
+        },
+        Format::Sound(_) => (Content::Sound, sound_of(bytes, options)?),
     };
     let (sha256, md5) = digests(bytes);
-    Ok(Hashed { sha256, md5, content })
+    Ok(Hashed { sha256, md5, content, sound })
+}
+
+/// What is heard in a video. A sound track that cannot be decoded does not hide what is seen.
+fn heard(bytes: &[u8], options: &Options) -> Result<Vec<Sound>, VideoError> {
+    match sound_of(bytes, options) {
+        Err(VideoError::Malformed(_) | VideoError::Truncated(_) | VideoError::NoVideoStream) => {
+            Ok(Vec::new())
+        }
+        heard => heard,
+    }
+}
+
+fn sound_of(bytes: &[u8], options: &Options) -> Result<Vec<Sound>, VideoError> {
+    if options.sound_rates.is_empty() {
+        return Ok(Vec::new());
+    }
+    video::sound(bytes, options.sound_rates, &options.video)
 }
 
 /// Hashes a picture.

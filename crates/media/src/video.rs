@@ -13,6 +13,7 @@ mod frames;
 mod ppm;
 mod probe;
 mod selection;
+mod sound;
 mod stop;
 
 use std::io::Write;
@@ -29,6 +30,7 @@ use selection::Selection;
 
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
+pub use sound::{QUERY_RATES, REFERENCE_RATES, Sound, sound};
 pub use stop::Stop;
 
 /// Wall time for one video; what takes longer than ten minutes belongs to a stream.

@@ -12,7 +12,7 @@ use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
 use crate::{
     cases::SignalSet,
     halts::MemberStops,
-    near::{Hit, Near},
+    near::{Hit, Near, loudest},
     standing::Stance,
 };
 
@@ -95,16 +95,9 @@ impl Known {
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
         let sets = self.sets.pin();
         let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(set));
-        let mut best = BTreeMap::<Commitment, Hit<Commitment>>::new();
-        for hit in signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd)) {
-            match best.get(&hit.owner) {
-                Some(known) if known.strength() >= hit.strength() => {}
-                _ => {
-                    best.insert(hit.owner, hit);
-                }
-            }
-        }
-        best.into_iter()
+        let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
+        loudest(hits)
+            .into_iter()
             .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?.clone(), hit }))
             .collect()
     }

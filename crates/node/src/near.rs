@@ -4,16 +4,19 @@
 //! **Invariant:** what [`Near::insert`] returned from is found by the next search; readers never wait.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     hash::Hash,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use serde::Serialize;
-use watchfire_index::{ExactIndex, Found, FrameIndex, HashIndex, TextIndex, VideoMatch, align};
+use watchfire_index::{
+    ExactIndex, Found, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex, VideoMatch, align,
+};
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     pdq,
+    sound_print::SoundPrint,
     text_print::TextPrint,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
     vpdq::{Frame, Vpdq},
@@ -38,8 +41,10 @@ pub struct Hit<K> {
     /// Bits in which pictures or aligned frames differ, rounded; of texts the estimated percentage of
     /// characters that differ; absent for exact hashes.
     pub distance: Option<u32>,
-    /// How two videos line up.
+    /// How two videos or sounds line up.
     pub aligned: Option<Aligned>,
+    /// Other ways in which signals of the same two match.
+    pub also: BTreeSet<Method>,
 }
 
 /// Which side is the alert: its rule decides whether two videos match, its text has to stand in the
@@ -56,6 +61,9 @@ pub enum Whose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
+    /// Five seconds or more of two sounds go together. A shared song is innocent, so this alone leads to
+    /// a person.
+    Sound,
     /// Frames of two videos line up in time.
     Aligned,
     /// Two picture hashes are within their distance, or most of one text stands in the other.
@@ -64,7 +72,15 @@ pub enum Method {
     Exact,
 }
 
-/// How two videos line up.
+impl Method {
+    /// Whether two ways look at different things, so that each makes the other surer.
+    #[must_use]
+    pub fn is_independent_of(self, other: Self) -> bool {
+        (self == Self::Sound) != (other == Self::Sound)
+    }
+}
+
+/// How two videos or sounds line up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Aligned {
     /// The matched part of the query.
@@ -73,7 +89,7 @@ pub struct Aligned {
     pub reference: Span,
     /// How much faster the query runs.
     pub speed: f64,
-    /// Distinct frames that line up.
+    /// Distinct frames that line up; of sounds none.
     pub frames: u32,
 }
 
@@ -83,6 +99,36 @@ impl<K> Hit<K> {
     pub fn strength(&self) -> (Method, std::cmp::Reverse<u32>) {
         (self.method, std::cmp::Reverse(self.distance.unwrap_or(0)))
     }
+
+    /// Whether ways that look at different things agree.
+    #[must_use]
+    pub fn is_agreed(&self) -> bool {
+        self.also.iter().any(|other| other.is_independent_of(self.method))
+    }
+}
+
+/// For each owner the hit that speaks loudest, with the other ways in which its signals match.
+#[must_use]
+pub fn loudest<K: Copy + Ord>(hits: impl IntoIterator<Item = Hit<K>>) -> BTreeMap<K, Hit<K>> {
+    let mut loudest = BTreeMap::<K, Hit<K>>::new();
+    for hit in hits {
+        match loudest.entry(hit.owner) {
+            Entry::Vacant(free) => drop(free.insert(hit)),
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                let mut other = hit;
+                if known.strength() < other.strength() {
+                    std::mem::swap(known, &mut other);
+                }
+                known.also.extend(other.also);
+                known.also.insert(other.method);
+            }
+        }
+    }
+    for hit in loudest.values_mut() {
+        hit.also.remove(&hit.method);
+    }
+    loudest
 }
 
 /// An index over signals of all kinds by owner.
@@ -93,6 +139,7 @@ pub struct Near<K> {
     videos: FrameIndex,
     texts: TextIndex,
     short_texts: ExactIndex<Sha256Digest>,
+    sounds: SoundIndex,
     /// Links by what they stand for.
     links: ExactIndex<Sha256Digest>,
     /// Links by every place that they lie under, and by themselves.
@@ -107,6 +154,7 @@ pub struct Near<K> {
 struct Slot<K> {
     owner: K,
     value: Value,
+    span: Option<Span>,
     rule: Option<MatchRule>,
 }
 
@@ -122,6 +170,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             videos: FrameIndex::new(seed),
             texts: TextIndex::new(),
             short_texts: ExactIndex::new(),
+            sounds: SoundIndex::new(seed),
             links: ExactIndex::new(),
             link_places: ExactIndex::new(),
             least_matched_ms,
@@ -154,7 +203,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     pub fn insert(&self, owner: K, signal: &Signal) {
         let Some(value) = matchable(signal) else { return };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot { owner, value: value.clone(), rule: signal.rule };
+        let slot = Slot { owner, value: value.clone(), span: signal.span, rule: signal.rule };
         self.slots.pin().insert(id, slot);
         self.owned.pin().update_or_insert_with(
             owner,
@@ -169,6 +218,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 let frames = harmful_frames(vpdq, signal.span);
                 self.videos.insert(id, &frames, video_rule(signal.rule, self.least_matched_ms));
             }
+            Value::Audio(print) => self.sounds.insert(id, print),
             Value::Text(TextPrint::Short(digest)) => self.short_texts.insert(id, *digest),
             Value::Text(TextPrint::Long(grams)) => self.texts.insert(id, grams),
             Value::Url(link) => {
@@ -189,6 +239,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 Value::Md5(digest) => self.md5.remove(id, &digest),
                 Value::Pdq(pdq) => self.pictures.remove(id, &pdq),
                 Value::Vpdq(_) => self.videos.remove(id),
+                Value::Audio(_) => self.sounds.remove(id),
                 Value::Text(TextPrint::Short(digest)) => self.short_texts.remove(id, &digest),
                 Value::Text(TextPrint::Long(_)) => self.texts.remove(id),
                 Value::Url(link) => {
@@ -267,9 +318,40 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Url(link), Whose::Query) => {
                 exact(self.link_places.search(&link.digest(), usize::MAX))
             }
+            (Value::Audio(print), _) => return self.sounds(print, signal),
             (Value::Vpdq(_) | Value::Other { .. }, _) => return Vec::new(),
         };
         self.hits(found.hits, signal, method)
+    }
+
+    /// Owners of sounds that share a part with this one, each by its own rule.
+    fn sounds(&self, print: &SoundPrint, query: &Signal) -> Vec<Hit<K>> {
+        let slots = self.slots.pin();
+        let hit = |found: SoundMatch| {
+            let slot = slots.get(&found.sound)?;
+            let shift = |span: Option<Span>, (start_ms, end_ms): (u32, u32)| {
+                let by = span.map_or(0, |span| span.start_ms);
+                Span { start_ms: by.saturating_add(start_ms), end_ms: by.saturating_add(end_ms) }
+            };
+            let aligned = Aligned {
+                query: shift(query.span, found.query_span_ms),
+                reference: shift(slot.span, found.reference_span_ms),
+                speed: found.speed,
+                frames: 0,
+            };
+            let least = slot.rule.map_or(0, |rule| rule.min_matched_ms);
+            let matched_ms = aligned.reference.end_ms - aligned.reference.start_ms;
+            let near = found.distance <= farthest(Kind::Audio, slot.rule);
+            (near && matched_ms >= least).then_some(Hit {
+                owner: slot.owner,
+                kind: Kind::Audio,
+                method: Method::Sound,
+                distance: Some(found.distance),
+                aligned: Some(aligned),
+                also: BTreeSet::new(),
+            })
+        };
+        self.sounds.search(print).into_iter().filter_map(hit).collect()
     }
 
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {
@@ -290,6 +372,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 method,
                 distance,
                 aligned: None,
+                also: BTreeSet::new(),
             })
         };
         found.into_iter().filter_map(hit).collect()
@@ -306,7 +389,9 @@ pub fn compare<K: Copy>(
     least_matched_ms: u32,
 ) -> Option<Hit<K>> {
     let kind = query.kind();
-    let still = |method, distance| Hit { owner, kind, method, distance, aligned: None };
+    let also = BTreeSet::new;
+    let still =
+        |method, distance| Hit { owner, kind, method, distance, aligned: None, also: also() };
     match (matchable(query)?, matchable(held)?) {
         (Value::Sha256(query), Value::Sha256(held)) if query == held => {
             Some(still(Method::Exact, None))
@@ -346,6 +431,7 @@ fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
             speed: found.speed,
             frames: found.frames,
         }),
+        also: BTreeSet::new(),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::{
     hex::{self, HexError},
     link::{LinkError, LinkPrint},
     pdq::{self, Pdq},
+    sound_print::{MAX_SOUND_DISTANCE, SoundError, SoundPrint},
     text_print::{MAX_TEXT_DISTANCE, TextError, TextPrint},
     vpdq::{FRAME_BYTES, Vpdq, VpdqError},
 };
@@ -38,7 +39,7 @@ codes! {
     Vpdq = 3 "vpdq",
     /// Local features of a picture; reserved.
     Features = 4 "features",
-    /// Fingerprint of sound; reserved.
+    /// Fingerprint of sound.
     Audio = 5 "audio",
     /// Fingerprint of a text.
     Text = 6 "text",
@@ -50,16 +51,17 @@ impl Kind {
     /// Whether the values of this kind are not yet defined: such a signal is kept, never matched.
     #[must_use]
     pub fn is_reserved(self) -> bool {
-        matches!(self, Self::Features | Self::Audio)
+        matches!(self, Self::Features)
     }
 
-    /// The greatest distance at which two values of this kind match: bits of a picture or frame, and of
-    /// a text an estimated percentage of characters that differ.
+    /// The greatest distance at which two values of this kind match: bits of a picture or frame, of a
+    /// text an estimated percentage of characters that differ, of sound percent of bits.
     #[must_use]
     pub fn max_distance(self) -> u32 {
         match self {
             Self::Pdq | Self::Vpdq => pdq::MAX_DISTANCE,
             Self::Text => MAX_TEXT_DISTANCE,
+            Self::Audio => MAX_SOUND_DISTANCE,
             _ => 0,
         }
     }
@@ -76,6 +78,8 @@ pub enum Value {
     Pdq(Pdq),
     /// PDQ of a video's frames.
     Vpdq(Vpdq),
+    /// Fingerprint of sound.
+    Audio(SoundPrint),
     /// Fingerprint of a text.
     Text(TextPrint),
     /// Fingerprint of a link.
@@ -103,6 +107,9 @@ pub enum ValueError {
     /// Not a vPDQ signal.
     #[error("vpdq: {0}")]
     Vpdq(#[from] VpdqError),
+    /// Not the fingerprint of sound.
+    #[error("audio: {0}")]
+    Audio(#[from] SoundError),
     /// Not the fingerprint of a text.
     #[error("text: {0}")]
     Text(#[from] TextError),
@@ -131,6 +138,7 @@ impl Value {
             Self::Md5(_) => Kind::Md5,
             Self::Pdq(_) => Kind::Pdq,
             Self::Vpdq(_) => Kind::Vpdq,
+            Self::Audio(_) => Kind::Audio,
             Self::Text(_) => Kind::Text,
             Self::Url(_) => Kind::Url,
             Self::Other { kind, .. } => *kind,
@@ -149,7 +157,9 @@ impl Value {
             Kind::Pdq => text.parse().map(Self::Pdq).map_err(hex),
             Kind::Vpdq if text.starts_with('[') => Ok(Self::Vpdq(Vpdq::from_json(text)?)),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_lines(text)?)),
-            Kind::Text | Kind::Url => Self::from_bytes(kind, &hex::decode_all(text).map_err(hex)?),
+            Kind::Audio | Kind::Text | Kind::Url => {
+                Self::from_bytes(kind, &hex::decode_all(text).map_err(hex)?)
+            }
             _ => Err(ValueError::Reserved(kind)),
         }
     }
@@ -162,6 +172,7 @@ impl Value {
             Self::Md5(digest) => digest.to_string(),
             Self::Pdq(pdq) => pdq.to_string(),
             Self::Vpdq(vpdq) => vpdq.to_lines(),
+            Self::Audio(print) => hex::encode(&print.to_bytes()),
             Self::Text(print) => hex::encode(&print.to_bytes()),
             Self::Url(print) => hex::encode(&print.to_bytes()),
             Self::Other { bytes, .. } => hex::encode(bytes),
@@ -179,6 +190,7 @@ impl Value {
             Kind::Md5 => bytes.try_into().map(|b| Self::Md5(Md5Digest(b))).map_err(length),
             Kind::Pdq => bytes.try_into().map(|b| Self::Pdq(Pdq(b))).map_err(length),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_bytes(bytes)?)),
+            Kind::Audio => Ok(Self::Audio(SoundPrint::from_bytes(bytes)?)),
             Kind::Text => Ok(Self::Text(TextPrint::from_bytes(bytes)?)),
             Kind::Url => Ok(Self::Url(LinkPrint::from_bytes(bytes)?)),
             _ if bytes.is_empty() => Err(ValueError::Length { kind, found: 0 }),
@@ -194,6 +206,7 @@ impl Value {
             Self::Md5(digest) => digest.0.to_vec(),
             Self::Pdq(pdq) => pdq.0.to_vec(),
             Self::Vpdq(vpdq) => vpdq.to_bytes(),
+            Self::Audio(print) => print.to_bytes(),
             Self::Text(print) => print.to_bytes(),
             Self::Url(print) => print.to_bytes(),
             Self::Other { bytes, .. } => bytes.clone(),
@@ -216,6 +229,12 @@ impl From<Md5Digest> for Value {
 impl From<Pdq> for Value {
     fn from(pdq: Pdq) -> Self {
         Self::Pdq(pdq)
+    }
+}
+
+impl From<SoundPrint> for Value {
+    fn from(print: SoundPrint) -> Self {
+        Self::Audio(print)
     }
 }
 

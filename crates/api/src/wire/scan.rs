@@ -146,7 +146,10 @@ pub struct Match {
     pub signal: Kind,
     /// How they match.
     pub method: Method,
-    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ; 0 when
+    /// Other ways in which signals of the same two match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Method>,
+    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ, of sound percent of bits; 0 when
     /// exact.
     pub distance: u32,
     /// Distinct frames that line up, for videos.
@@ -178,4 +181,6 @@ pub enum Method {
     Near,
     /// Frames of two videos line up in time.
     Aligned,
+    /// Five seconds or more of two sounds go together.
+    Sound,
 }

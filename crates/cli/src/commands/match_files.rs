@@ -1,6 +1,7 @@
 //! `watchfire match`: which of some files show what others show, decided on this machine.
 
 use std::{
+    collections::BTreeMap,
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
@@ -9,9 +10,12 @@ use clap::Args;
 use serde::Serialize;
 use watchfire_node::{
     clock::{Random, SystemRandom},
-    near::{Hit, Method, Near, Whose},
+    near::{Hit, Method, Near, Whose, loudest},
 };
-use watchfire_signal::value::{Kind, Span};
+use watchfire_signal::{
+    text_print::GRAM_CHARS,
+    value::{Kind, Span},
+};
 
 use crate::{
     exit::{Answer, Ended, Failure},
@@ -21,8 +25,8 @@ use crate::{
 
 /// Say which files show what references show.
 ///
-/// Pictures match by PDQ, videos by frames that line up in time, texts by what stands in them, any file by
-/// its bytes. An index is made from the references, files or whole folders; then each FILE is looked up in it, the
+/// Pictures match by PDQ, videos by frames that line up in time, sound by five seconds that go together
+/// (alone it leads to a review), texts by what stands in them, any file by its bytes. An index is made from the references, files or whole folders; then each FILE is looked up in it, the
 /// way a node looks up an upload. With --json one object a FILE is printed, on one line. Exit code 1 if
 /// no FILE matches.
 ///
@@ -60,6 +64,12 @@ struct One<'a> {
     method: Method,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<u32>,
+    /// Of sounds: the share of bits that differ in the best five seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ber: Option<f64>,
+    /// Of texts: the least share of the reference's k-grams that is in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    containment: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query_span_ms: Option<Span>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,9 +101,8 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let mut any = false;
     for file in &queries {
         let signals = hasher.signals(file)?.signals;
-        let mut hits: Vec<_> =
-            signals.iter().flat_map(|signal| index.search(signal, Whose::Held)).collect();
-        hits.sort_by_key(|hit| (hit.owner, std::cmp::Reverse(hit.strength())));
+        let hits = signals.iter().flat_map(|signal| index.search(signal, Whose::Held));
+        let hits = by_kind(hits.collect());
         let matches = hits.iter().filter_map(|hit| one(hit, &references));
         let found = Found { file, matches: matches.collect() };
         any |= !found.matches.is_empty();
@@ -102,18 +111,42 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     Ok(Answer::of(any))
 }
 
+/// For each reference and kind the hit that speaks loudest, each knowing of the others.
+fn by_kind(hits: Vec<Hit<usize>>) -> Vec<Hit<usize>> {
+    let all = loudest(hits.iter().cloned());
+    let mut kinds = BTreeMap::<_, Vec<_>>::new();
+    for hit in hits {
+        kinds.entry(hit.kind).or_default().push(hit);
+    }
+    let mut best: Vec<_> =
+        kinds.into_values().flat_map(|hits| loudest(hits).into_values()).collect();
+    for hit in &mut best {
+        if let Some(known) = all.get(&hit.owner) {
+            hit.also = known.also.iter().copied().chain([known.method]).collect();
+            hit.also.remove(&hit.method);
+        }
+    }
+    best.sort_by_key(|hit| (hit.owner, std::cmp::Reverse(hit.strength())));
+    best
+}
+
 fn one<'a>(hit: &Hit<usize>, references: &'a [PathBuf]) -> Option<One<'a>> {
     let aligned = hit.aligned.as_ref();
+    let percent = |kind| hit.distance.filter(|_| hit.kind == kind).map(|d| f64::from(d) / 100.0);
+    let bits = matches!(hit.kind, Kind::Pdq | Kind::Vpdq);
+    let faint = hit.method == Method::Sound && !hit.is_agreed();
     Some(One {
         reference: references.get(hit.owner)?,
         kind: hit.kind,
         method: hit.method,
-        distance: hit.distance,
+        distance: hit.distance.filter(|_| bits),
+        ber: percent(Kind::Audio),
+        containment: percent(Kind::Text).map(|differ| (1.0 - differ).powi(GRAM_CHARS as i32)),
         query_span_ms: aligned.map(|aligned| aligned.query),
         ref_span_ms: aligned.map(|aligned| aligned.reference),
         speed: aligned.map(|aligned| aligned.speed),
-        frames: aligned.map(|aligned| aligned.frames),
-        decision: "match",
+        frames: aligned.map(|aligned| aligned.frames).filter(|frames| *frames > 0),
+        decision: if faint { "review" } else { "match" },
     })
 }
 

@@ -14,4 +14,5 @@ mod policy;
 mod program;
 mod reference;
 mod services;
+mod sound;
 mod trio;

@@ -6,5 +6,6 @@ mod conformance;
 mod data;
 mod flat;
 mod recall;
+mod sounds;
 mod texts;
 mod videos;

@@ -106,8 +106,12 @@ fn two_hashes_a_second_are_those_of_every_fifteenth_frame() {
 
 #[test]
 fn one_way_in_hashes_pictures_and_videos() {
-    let options =
-        Options { picture: picture::Limits::default(), video: decoder(), rate: per_second(1) };
+    let options = Options {
+        picture: picture::Limits::default(),
+        video: decoder(),
+        rate: per_second(1),
+        sound_rates: &[],
+    };
     let picture = hash::hash(&corpus::file("pdq/images/square-128x128.jpg"), &options).unwrap();
     assert!(matches!(picture.content, Content::Picture(ref hash) if hash.width == 128));
     if has_ffmpeg() {

@@ -13,6 +13,7 @@ use watchfire_signal::{
     name::{CoalitionName, GroupName, LogName, MemberName},
     pdq::Pdq,
     reason::Reason,
+    sound_print::{MIN_ITEMS, SoundPrint},
     statement::{
         AppealResult, AppealStage, Basis, Done, Head, KeyStep, MemberStep, Resolution, Statement,
     },
@@ -78,8 +79,13 @@ pub(crate) fn link_print() -> impl Strategy<Value = LinkPrint> {
     })
 }
 
+pub(crate) fn sound_print() -> impl Strategy<Value = SoundPrint> {
+    (50_u8..=200, vec(any::<u32>(), MIN_ITEMS..MIN_ITEMS + 40))
+        .prop_map(|(rate, items)| SoundPrint::new(rate, items).unwrap())
+}
+
 fn value() -> impl Strategy<Value = ValueOrBlob> {
-    let reserved = &[Kind::Features, Kind::Audio];
+    let reserved = &[Kind::Features];
     let other = (one_of(reserved), vec(any::<u8>(), 1..80));
     let value = prop_oneof![
         any::<[u8; 32]>().prop_map(|bytes| Value::Sha256(Sha256Digest(bytes))),
@@ -88,6 +94,7 @@ fn value() -> impl Strategy<Value = ValueOrBlob> {
         vpdq().prop_map(Value::Vpdq),
         text_print().prop_map(Value::Text),
         link_print().prop_map(Value::Url),
+        sound_print().prop_map(Value::Audio),
         other.prop_map(|(kind, bytes)| Value::Other { kind, bytes }),
     ];
     let blob = (one_of(Kind::ALL), any::<[u8; 32]>(), 1_u64..);

@@ -43,7 +43,7 @@ fn signals_out_of_their_limits_are_refused() {
         a.signals[0] = Signal::new(vpdq);
     });
     refused_alert(|a| {
-        let value = Value::Other { kind: Kind::Audio, bytes: vec![] };
+        let value = Value::Other { kind: Kind::Features, bytes: vec![] };
         a.signals[0].value = ValueOrBlob::Value(value);
     });
     refused_alert(|a| {
@@ -55,7 +55,7 @@ fn signals_out_of_their_limits_are_refused() {
 
 #[test]
 fn a_value_of_a_known_kind_is_never_bytes_of_another() {
-    for kind in [Kind::Sha256, Kind::Text, Kind::Url] {
+    for kind in [Kind::Sha256, Kind::Text, Kind::Url, Kind::Audio] {
         let value = Value::Other { kind, bytes: vec![0; 33] };
         assert!(Signal::new(value).validate().is_err());
     }
