@@ -7,6 +7,7 @@
 
 mod dct;
 mod shrink;
+mod shrunk;
 
 use watchfire_signal::pdq::Pdq;
 
@@ -75,6 +76,27 @@ impl<'a> Pixels<'a> {
     #[must_use]
     pub fn height(&self) -> u32 {
         self.height
+    }
+
+    /// How the bytes of a pixel follow each other.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The bytes: rows from top to bottom without padding between them.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Width, height and bytes of the same picture at no more than `side` pixels a side, each the mean
+    /// of the pixels that it covers; as it is where it is no larger.
+    ///
+    /// Not to be hashed with PDQ, whose window is of whole pixels: at 512 that moved up to 36 bits.
+    #[must_use]
+    pub fn shrunk(&self, side: u32) -> (u32, u32, Vec<u8>) {
+        shrunk::shrunk(*self, side)
     }
 }
 
