@@ -222,19 +222,12 @@ impl Simd for Avx512 {
             *to = self.transpose_quarters(*from);
         }
         for column in 0..4 {
-            let from = [0, 4, 8, 12];
-            let [a, b, c, d] = from;
-            let four = [
-                quarters[a + column],
-                quarters[b + column],
-                quarters[c + column],
-                quarters[d + column],
-            ];
-            let [e, f, g, h] = self.transpose_fours(four);
-            columns[a + column] = e;
-            columns[b + column] = f;
-            columns[c + column] = g;
-            columns[d + column] = h;
+            let (a, b) = (quarters[column], quarters[column + 4]);
+            let (c, d) = (quarters[column + 8], quarters[column + 12]);
+            let four = self.transpose_fours([a, b, c, d]);
+            for (to, value) in four.into_iter().enumerate() {
+                columns[column + 4 * to] = value;
+            }
         }
         columns
     }

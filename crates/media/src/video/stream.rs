@@ -2,7 +2,7 @@
 //!
 //! For queries, where speed and constant memory count and no hash is given to others: what is
 //! exported is the hash of frames in colour, as [`super::hash`] makes it. Grey moves a hash by 1 bit
-//! as a rule and 18 at most in what was measured; frames scaled to 512 pixels by up to 36, so they
+//! as a rule and 20 at most in what was measured; frames scaled to 512 pixels by up to 36, so they
 //! are not scaled (`docs/benchmarks/video.md`).
 //!
 //! **Invariant:** memory does not depend on the length of the video: a frame, and what is in pipes.
