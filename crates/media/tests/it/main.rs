@@ -5,4 +5,5 @@ mod corpus;
 mod hostile_pictures;
 mod pictures;
 mod sandbox;
+mod streams;
 mod videos;

@@ -5,6 +5,7 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageDecoder, ImageFormat, ImageReader};
 use image::{Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
+use watchfire_media::hash;
 use watchfire_media::pdq::{self, Dihedral, Fingerprint};
 use watchfire_media::picture::{self, Limits};
 use watchfire_signal::pdq::Pdq;
@@ -15,6 +16,8 @@ use crate::corpus;
 const MAX_DISTANCE: u32 = 10;
 const MAX_QUALITY_DIFFERENCE: u8 = 5;
 const GOOD_QUALITY: u8 = 80;
+/// Bits that may differ because inverted pixels round differently.
+const MAX_ROUNDING_BITS: u32 = 2;
 
 fn fingerprint(bytes: &[u8]) -> Fingerprint {
     let picture = picture::decode(bytes, &Limits::default()).unwrap();
@@ -74,6 +77,49 @@ fn turned_hashes_are_near_those_of_turned_pictures() {
         let pixels = pdq::Pixels::new(512, 512, pdq::Layout::Rgb, &pixels).unwrap();
         let distance = pdq::hash(pixels).unwrap().pdq.distance(&original.turned(by));
         assert!(distance <= 30, "{by:?}: {distance}");
+    }
+}
+
+#[test]
+fn the_hash_of_an_inverted_picture_is_the_complement() {
+    let (mut pictures, mut worst) = (0, 0);
+    for folder in corpus::folders() {
+        for file in std::fs::read_dir(folder.join("pdq/images")).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
+            let Ok(picture) = image::load_from_memory(&bytes) else { continue };
+            let (width, height) = (picture.width(), picture.height());
+            let mut rgb = picture.to_rgb8().into_raw();
+            let hash = |rgb: &[u8]| {
+                pdq::hash(pdq::Pixels::new(width, height, pdq::Layout::Rgb, rgb).unwrap()).unwrap()
+            };
+            let original = hash(&rgb);
+            rgb.iter_mut().for_each(|value| *value = !*value);
+            let inverted = hash(&rgb);
+            if original.quality < GOOD_QUALITY {
+                continue;
+            }
+            for by in Dihedral::ALL {
+                worst = worst.max(original.inverted(by).distance(&inverted.turned(by)));
+            }
+            assert!(original.pdq.distance(&inverted.pdq) >= 254);
+            pictures += 1;
+        }
+    }
+    println!("{pictures} pictures, at most {worst} bits off");
+    assert!(pictures > 0 && worst <= MAX_ROUNDING_BITS, "{worst}");
+}
+
+#[test]
+fn memory_that_held_another_picture_changes_no_hash() {
+    let mut workspace = hash::Workspace::default();
+    let limits = Limits::default();
+    for path in ["square-512x512.jpg", "wee.jpg", "square-128x128.jpg", "square-512x512.jpg"] {
+        let bytes = corpus::file(&format!("pdq/images/{path}"));
+        let used = workspace.hash_picture(&bytes, &limits).unwrap();
+        assert_eq!(used, hash::hash_picture(&bytes, &limits).unwrap(), "{path}");
+        assert_eq!(used.inverted()[0], used.pdq.complement());
+        // A picture that fails in between leaves nothing behind.
+        assert!(workspace.hash_picture(&bytes[..bytes.len() / 2], &limits).is_err());
     }
 }
 

@@ -190,10 +190,10 @@ async fn nothing_of_a_list_with_an_error_is_added() {
     let stage = alone(Arc::new(MemoryStore::new()), 1).await;
     let banks = stage.node.banks();
     banks.create(&actor(), bank("A"), Settings::default()).await.unwrap();
-    let reserved = Signal::new(Value::Other { kind: Kind::Audio, bytes: vec![1] });
+    let reserved = Signal::new(Value::Other { kind: Kind::Features, bytes: vec![1] });
     for (wrong, expected) in [
         (vec![], ContentError::Signals(0)),
-        (vec![reserved], ContentError::Unmatchable(Kind::Audio)),
+        (vec![reserved], ContentError::Unmatchable(Kind::Features)),
     ] {
         let list = vec![NewContent::of(vec![picture(1)]), NewContent::of(wrong)];
         let refused = banks.add(&actor(), &bank("A"), list).await;

@@ -7,7 +7,10 @@ use watchfire_node::{
     policy::{Action, Facts, Human, MatchKind, Mode, Negative, Policy, Rule, Then, Verdict},
     standing::State,
 };
-use watchfire_signal::label::{Label, LabelPattern};
+use watchfire_signal::{
+    label::{Label, LabelPattern},
+    value::Kind,
+};
 
 const STATES: [State; 6] = [
     State::Proposed,
