@@ -87,7 +87,7 @@ impl HashIndex {
         };
         Self {
             permutation: Permutation::new(seed),
-            level: if Level::best() == Level::Avx2 { level } else { Level::Scalar },
+            level: level.min(Level::best()),
             slots: Slots::new(),
             buckets: OnceLock::new(),
             pairs: AtomicUsize::new(0),
