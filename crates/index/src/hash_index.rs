@@ -14,6 +14,7 @@ mod permutation;
 mod reclaim;
 mod segments;
 mod slots;
+mod snapshot;
 
 use std::{
     collections::HashMap,
@@ -35,7 +36,7 @@ use self::{
     reclaim::{Freed, Reclaim},
     slots::Slots,
 };
-pub use self::{answer::Found, kernel::Level};
+pub use self::{answer::Found, kernel::Level, snapshot::SnapshotError};
 
 /// Up to this many distinct hashes are compared one by one, in some 70 microseconds; the buckets that
 /// make more than these fast cost 64 MiB before the first hash is in them.

@@ -17,5 +17,5 @@ pub use align::{
 };
 pub use exact_index::ExactIndex;
 pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
-pub use hash_index::{Found, HashIndex, Level};
+pub use hash_index::{Found, HashIndex, Level, SnapshotError};
 pub use text_index::TextIndex;

@@ -6,5 +6,6 @@ mod conformance;
 mod data;
 mod flat;
 mod recall;
+mod snapshots;
 mod texts;
 mod videos;
