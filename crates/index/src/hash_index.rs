@@ -20,7 +20,7 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -55,6 +55,7 @@ pub struct HashIndex {
     slots: Slots,
     buckets: OnceLock<Buckets>,
     pairs: AtomicUsize,
+    scans: AtomicU64,
     writer: Mutex<Writer>,
 }
 
@@ -92,6 +93,7 @@ impl HashIndex {
             slots: Slots::new(),
             buckets: OnceLock::new(),
             pairs: AtomicUsize::new(0),
+            scans: AtomicU64::new(0),
             writer: Mutex::new(writer),
         }
     }
@@ -149,6 +151,7 @@ impl HashIndex {
             _ => Walk::GivenUp,
         };
         if walk == Walk::GivenUp {
+            self.scans.fetch_add(1, Ordering::Relaxed);
             answer.clear();
             self.slots.scan(self.level, &query, max_distance, |slot| answer.offer(slot));
         }
@@ -159,6 +162,13 @@ impl HashIndex {
     #[must_use]
     pub fn len(&self) -> usize {
         self.pairs.load(Ordering::Relaxed)
+    }
+
+    /// How many searches so far compared the query with every hash: those of larger distances, those of
+    /// a small index, and those for which walking buckets would have been slower.
+    #[must_use]
+    pub fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is stored.

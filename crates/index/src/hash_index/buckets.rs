@@ -328,8 +328,10 @@ impl Buckets {
         };
         let header = Header((class as u64) << 25 | u64::from(offset) << 32);
         let (line, region) = (self.line(place), self.region(header));
-        for (place, (next, slot)) in next.iter().zip(slots).enumerate() {
+        for (place, next) in next.iter().enumerate().take(slots.len()) {
             self.next_of(line, region, place).store(u16::from_le_bytes(*next), Ordering::Relaxed);
+        }
+        for (place, slot) in slots.iter().enumerate() {
             self.slot_of(line, region, place).store(u32::from_le_bytes(*slot), Ordering::Relaxed);
         }
         line.publish(header.with(slots.len().min(next.len()), 0));

@@ -26,8 +26,10 @@ const POSTINGS_A_SCANNED: usize = 8;
 /// Hashes that a scan compares in the time that it takes to look at one out of order.
 const SCANNED_A_LOOK: usize = 8;
 
-/// Chunks after which the cost of a walk is known well enough to give it up.
-const JUDGED_AFTER: usize = 2;
+/// After the first chunks the cost of a walk is only guessed, so a walk is given up that early only where
+/// it seems to cost so many scans.
+const FIRST_CHUNKS: usize = 2;
+const SURELY: usize = 4;
 
 /// Hashes that are looked at together, so that their memory arrives at the same time.
 const TOGETHER: usize = 128;
@@ -132,7 +134,8 @@ impl Lookup<'_> {
                 }
             }
             let cost = postings / POSTINGS_A_SCANNED + (looks + candidates.len()) * SCANNED_A_LOOK;
-            if at >= JUDGED_AFTER && cost * CHUNKS / (at + 1) > self.budget {
+            let sure = if at < FIRST_CHUNKS { SURELY } else { 1 };
+            if cost * CHUNKS / (at + 1) > self.budget * sure {
                 return Walk::GivenUp;
             }
         }
