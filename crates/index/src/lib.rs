@@ -18,6 +18,6 @@ pub use align::{
 };
 pub use exact_index::ExactIndex;
 pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
-pub use hash_index::{Found, HashIndex, Level};
+pub use hash_index::{Found, HashIndex, Level, SnapshotError};
 pub use sound_index::{SoundIndex, SoundMatch};
 pub use text_index::TextIndex;

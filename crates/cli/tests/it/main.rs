@@ -5,6 +5,7 @@
 mod access;
 mod actions;
 mod banks;
+mod bench;
 mod coalition;
 mod crash;
 mod demo;

@@ -6,6 +6,7 @@ mod conformance;
 mod data;
 mod flat;
 mod recall;
+mod snapshots;
 mod sounds;
 mod texts;
 mod videos;
