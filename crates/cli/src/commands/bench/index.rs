@@ -29,6 +29,9 @@ const LIMIT: usize = 100;
 /// Searches compared with every hash.
 const SAMPLE: usize = 50;
 
+/// A distance that buckets do not answer, so that every hash is compared.
+const COMPARED: u32 = MAX_DISTANCE + 1;
+
 /// Hashes made at a time, so that making them is not measured and needs little memory.
 const BLOCK: u64 = 10_000;
 
@@ -116,7 +119,9 @@ pub(crate) fn run(args: &Index, output: &Output) -> Ended {
     if index.len() != len {
         return Err(failed("the loaded index has another number of hashes"));
     }
-    measured.recall = compare(&index, &queries(args), &mut measured.scans_per_second);
+    let sample = sample(queries(args));
+    measured.recall = recall(&index, &sample);
+    measured.scans_per_second = times::per_second(&index, &sample, COMPARED);
     output.answer(&measured, || text(&measured))?;
     Ok(Answer::of(measured.recall == 1.0))
 }
@@ -158,7 +163,7 @@ fn queries(args: &Index) -> Queries {
 fn measured(args: &Index, index: &HashIndex) -> Measured {
     let queries = queries(args);
     // The first searches find cold caches and are not counted.
-    times::per_second(index, &queries.misses[..queries.misses.len().min(2_000)]);
+    times::per_second(index, &queries.misses, MAX_DISTANCE);
     let before = index.scans();
     let mut each = times::each(index, &queries.misses);
     each.add(times::each(index, &queries.hits));
@@ -172,8 +177,8 @@ fn measured(args: &Index, index: &HashIndex) -> Measured {
         p50_us: each.quantile(0.5),
         p99_us: each.quantile(0.99),
         max_us: each.quantile(1.0),
-        searches_per_second_hit: times::per_second(index, &queries.hits),
-        searches_per_second_miss: times::per_second(index, &queries.misses),
+        searches_per_second_hit: times::per_second(index, &queries.hits, MAX_DISTANCE),
+        searches_per_second_miss: times::per_second(index, &queries.misses, MAX_DISTANCE),
         bytes_per_hash_live: index.memory_bytes() as f64 / index.len() as f64,
         share_lost_under_writer: times::share_lost(index, args.data, &queries.misses),
         memory_gb_per_second: limits.memory_gb_per_second,
@@ -183,15 +188,16 @@ fn measured(args: &Index, index: &HashIndex) -> Measured {
     }
 }
 
+/// The queries that are compared with every hash: mostly such as have hits.
+fn sample(queries: Queries) -> Vec<Pdq> {
+    queries.hits.into_iter().take(SAMPLE - 10).chain(queries.misses.into_iter().take(10)).collect()
+}
+
 /// The share of the answers of comparing with every hash that the index gives too, 0 if it gives others.
-fn compare(index: &HashIndex, queries: &Queries, scans_per_second: &mut f64) -> f64 {
+fn recall(index: &HashIndex, sample: &[Pdq]) -> f64 {
     let (mut expected, mut given) = (0, 0);
-    let mut clock = CoreTime::default();
-    let sample: Vec<&Pdq> =
-        queries.hits.iter().take(SAMPLE - 10).chain(queries.misses.iter().take(10)).collect();
-    for query in &sample {
-        // One bit more than buckets answer is answered by comparing with every hash.
-        let mut all = clock.add(|| index.search(query, MAX_DISTANCE + 1, usize::MAX)).hits;
+    for query in sample {
+        let mut all = index.search(query, COMPARED, usize::MAX).hits;
         all.retain(|hit| hit.1 <= MAX_DISTANCE);
         let mut found = index.search(query, MAX_DISTANCE, usize::MAX).hits;
         all.sort_unstable();
@@ -202,7 +208,6 @@ fn compare(index: &HashIndex, queries: &Queries, scans_per_second: &mut f64) -> 
         expected += all.len();
         given += found.len();
     }
-    *scans_per_second = sample.len() as f64 / clock.seconds();
     if expected == 0 { 1.0 } else { given as f64 / expected as f64 }
 }
 

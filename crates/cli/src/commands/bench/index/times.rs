@@ -19,6 +19,9 @@ const INSERTS_A_SECOND: f64 = 10_000.0;
 /// Inserts for which searches beside a writer are measured: half a second.
 const INSERTS: u64 = 5_000;
 
+/// The least time that a rate is measured for; the system counts core time in steps of milliseconds.
+const LEAST: Duration = Duration::from_millis(250);
+
 /// Time that this thread had a core: what else the machine does costs caches, but is not counted.
 #[derive(Default)]
 pub(super) struct CoreTime(Duration);
@@ -83,20 +86,25 @@ pub(super) fn each(index: &HashIndex, queries: &[Pdq]) -> Each {
     each
 }
 
-/// Searches a second of core time.
-pub(super) fn per_second(index: &HashIndex, queries: &[Pdq]) -> f64 {
+/// Searches a second of core time, for as many rounds as the system's coarse account of it needs.
+pub(super) fn per_second(index: &HashIndex, queries: &[Pdq], max_distance: u32) -> f64 {
     let mut clock = CoreTime::default();
+    let mut rounds = 0;
     clock.add(|| {
-        for query in queries {
-            black_box(index.search(query, MAX_DISTANCE, LIMIT));
+        let since = Instant::now();
+        while rounds == 0 || since.elapsed() < LEAST {
+            for query in queries {
+                black_box(index.search(query, max_distance, LIMIT));
+            }
+            rounds += 1;
         }
     });
-    queries.len() as f64 / clock.seconds()
+    (queries.len() * rounds) as f64 / clock.seconds()
 }
 
 /// How much slower searches are while another thread inserts.
 pub(super) fn share_lost(index: &HashIndex, data: Data, queries: &[Pdq]) -> f64 {
-    let alone = per_second(index, queries);
+    let alone = per_second(index, queries, MAX_DISTANCE);
     let (stop, written) = (AtomicBool::new(false), AtomicU64::new(0));
     let beside = thread::scope(|scope| {
         scope.spawn(|| {
@@ -112,7 +120,7 @@ pub(super) fn share_lost(index: &HashIndex, data: Data, queries: &[Pdq]) -> f64 
         });
         let mut rates = Vec::new();
         while written.load(Ordering::Relaxed) < INSERTS {
-            rates.push(per_second(index, queries));
+            rates.push(per_second(index, queries, MAX_DISTANCE));
         }
         stop.store(true, Ordering::Relaxed);
         rates.iter().sum::<f64>() / rates.len() as f64
