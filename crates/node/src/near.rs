@@ -175,7 +175,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 self.links.insert(id, link.digest());
                 link.all().for_each(|place| self.link_places.insert(id, place));
             }
-            Value::Other { .. } => {}
+            // An edited picture is looked up by its pixels, not by signals (`watchfire_index::VariantIndex`).
+            Value::Features(_) | Value::Other { .. } => {}
         }
     }
 
@@ -197,7 +198,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                     });
                     self.links.remove(id, &link.digest())
                 }
-                Value::Other { .. } => false,
+                Value::Features(_) | Value::Other { .. } => false,
             };
         }
     }
@@ -267,7 +268,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Url(link), Whose::Query) => {
                 exact(self.link_places.search(&link.digest(), usize::MAX))
             }
-            (Value::Vpdq(_) | Value::Other { .. }, _) => return Vec::new(),
+            (Value::Vpdq(_) | Value::Features(_) | Value::Other { .. }, _) => return Vec::new(),
         };
         self.hits(found.hits, signal, method)
     }
@@ -384,7 +385,7 @@ pub(crate) fn matchable(signal: &Signal) -> Option<&Value> {
     let ValueOrBlob::Value(value) = &signal.value else { return None };
     match value {
         Value::Pdq(_) if signal.quality.is_some_and(|quality| quality < pdq::MIN_QUALITY) => None,
-        Value::Other { .. } => None,
+        Value::Features(_) | Value::Other { .. } => None,
         value => Some(value),
     }
 }

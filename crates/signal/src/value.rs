@@ -9,6 +9,7 @@ use crate::{
     cbor::{CborError, Item, MapReader, Reader, Writer, map_item},
     code::codes,
     digest::{Md5Digest, Sha256Digest},
+    features::{FeaturesError, FeaturesPrint},
     hex::{self, HexError},
     link::{LinkError, LinkPrint},
     pdq::{self, Pdq},
@@ -36,7 +37,7 @@ codes! {
     Pdq = 2 "pdq",
     /// PDQ of a video's frames.
     Vpdq = 3 "vpdq",
-    /// Local features of a picture; reserved.
+    /// Local features of a picture, or of one frame of a video, whose time its span says.
     Features = 4 "features",
     /// Fingerprint of sound; reserved.
     Audio = 5 "audio",
@@ -50,7 +51,14 @@ impl Kind {
     /// Whether the values of this kind are not yet defined: such a signal is kept, never matched.
     #[must_use]
     pub fn is_reserved(self) -> bool {
-        matches!(self, Self::Features | Self::Audio)
+        matches!(self, Self::Audio)
+    }
+
+    /// Whether values of this kind stand in lists of signals: features are matched against pixels, which a
+    /// list does not have.
+    #[must_use]
+    pub fn is_listed(self) -> bool {
+        !matches!(self, Self::Features | Self::Audio)
     }
 
     /// The greatest distance at which two values of this kind match: bits of a picture or frame, and of
@@ -76,6 +84,8 @@ pub enum Value {
     Pdq(Pdq),
     /// PDQ of a video's frames.
     Vpdq(Vpdq),
+    /// Local features of a picture or frame.
+    Features(FeaturesPrint),
     /// Fingerprint of a text.
     Text(TextPrint),
     /// Fingerprint of a link.
@@ -103,6 +113,9 @@ pub enum ValueError {
     /// Not a vPDQ signal.
     #[error("vpdq: {0}")]
     Vpdq(#[from] VpdqError),
+    /// Not the local features of a picture.
+    #[error("features: {0}")]
+    Features(#[from] FeaturesError),
     /// Not the fingerprint of a text.
     #[error("text: {0}")]
     Text(#[from] TextError),
@@ -131,6 +144,7 @@ impl Value {
             Self::Md5(_) => Kind::Md5,
             Self::Pdq(_) => Kind::Pdq,
             Self::Vpdq(_) => Kind::Vpdq,
+            Self::Features(_) => Kind::Features,
             Self::Text(_) => Kind::Text,
             Self::Url(_) => Kind::Url,
             Self::Other { kind, .. } => *kind,
@@ -149,7 +163,9 @@ impl Value {
             Kind::Pdq => text.parse().map(Self::Pdq).map_err(hex),
             Kind::Vpdq if text.starts_with('[') => Ok(Self::Vpdq(Vpdq::from_json(text)?)),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_lines(text)?)),
-            Kind::Text | Kind::Url => Self::from_bytes(kind, &hex::decode_all(text).map_err(hex)?),
+            Kind::Features | Kind::Text | Kind::Url => {
+                Self::from_bytes(kind, &hex::decode_all(text).map_err(hex)?)
+            }
             _ => Err(ValueError::Reserved(kind)),
         }
     }
@@ -162,6 +178,7 @@ impl Value {
             Self::Md5(digest) => digest.to_string(),
             Self::Pdq(pdq) => pdq.to_string(),
             Self::Vpdq(vpdq) => vpdq.to_lines(),
+            Self::Features(print) => hex::encode(&print.to_bytes()),
             Self::Text(print) => hex::encode(&print.to_bytes()),
             Self::Url(print) => hex::encode(&print.to_bytes()),
             Self::Other { bytes, .. } => hex::encode(bytes),
@@ -179,6 +196,7 @@ impl Value {
             Kind::Md5 => bytes.try_into().map(|b| Self::Md5(Md5Digest(b))).map_err(length),
             Kind::Pdq => bytes.try_into().map(|b| Self::Pdq(Pdq(b))).map_err(length),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_bytes(bytes)?)),
+            Kind::Features => Ok(Self::Features(FeaturesPrint::from_bytes(bytes)?)),
             Kind::Text => Ok(Self::Text(TextPrint::from_bytes(bytes)?)),
             Kind::Url => Ok(Self::Url(LinkPrint::from_bytes(bytes)?)),
             _ if bytes.is_empty() => Err(ValueError::Length { kind, found: 0 }),
@@ -194,6 +212,7 @@ impl Value {
             Self::Md5(digest) => digest.0.to_vec(),
             Self::Pdq(pdq) => pdq.0.to_vec(),
             Self::Vpdq(vpdq) => vpdq.to_bytes(),
+            Self::Features(print) => print.to_bytes(),
             Self::Text(print) => print.to_bytes(),
             Self::Url(print) => print.to_bytes(),
             Self::Other { bytes, .. } => bytes.clone(),
@@ -216,6 +235,12 @@ impl From<Md5Digest> for Value {
 impl From<Pdq> for Value {
     fn from(pdq: Pdq) -> Self {
         Self::Pdq(pdq)
+    }
+}
+
+impl From<FeaturesPrint> for Value {
+    fn from(print: FeaturesPrint) -> Self {
+        Self::Features(print)
     }
 }
 
