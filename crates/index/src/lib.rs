@@ -10,6 +10,7 @@ pub mod flat;
 mod frames;
 mod hash_index;
 mod text_index;
+mod variant;
 
 pub use align::{
     Aligned, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, MatchRule, Pair, SAME_FRAME_BITS, align,
@@ -19,3 +20,7 @@ pub use exact_index::ExactIndex;
 pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
 pub use hash_index::{Found, HashIndex, Level};
 pub use text_index::TextIndex;
+pub use variant::{
+    Agreement, Full, Limits as VariantLimits, MIN_INLIERS, Transform, VariantDecision,
+    VariantIndex, VariantMatch,
+};

@@ -6,5 +6,7 @@ mod conformance;
 mod data;
 mod flat;
 mod recall;
+mod scene;
 mod texts;
+mod variants;
 mod videos;
