@@ -11,6 +11,7 @@ mod frames;
 mod hash_index;
 mod sound_index;
 mod text_index;
+mod variant;
 
 pub use align::{
     Aligned, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, MatchRule, Pair, SAME_FRAME_BITS, align,
@@ -21,3 +22,7 @@ pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
 pub use hash_index::{Found, HashIndex, Level, SnapshotError};
 pub use sound_index::{SoundIndex, SoundMatch};
 pub use text_index::TextIndex;
+pub use variant::{
+    Agreement, Full, Limits as VariantLimits, MIN_INLIERS, Transform, VariantDecision,
+    VariantIndex, VariantMatch,
+};

@@ -198,7 +198,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         self.slots.is_empty()
     }
 
-    /// Adds a signal under an owner. One that cannot be matched (a kind reserved, a value in a
+    /// Adds a signal under an owner. One that cannot be matched (local features, a value in a
     /// blob, a picture of too little quality) is left out.
     pub fn insert(&self, owner: K, signal: &Signal) {
         let Some(value) = matchable(signal) else { return };
@@ -225,7 +225,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 self.links.insert(id, link.digest());
                 link.all().for_each(|place| self.link_places.insert(id, place));
             }
-            Value::Other { .. } => {}
+            // An edited picture is looked up by its pixels, not by signals (`watchfire_index::VariantIndex`).
+            Value::Features(_) => {}
         }
     }
 
@@ -248,7 +249,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                     });
                     self.links.remove(id, &link.digest())
                 }
-                Value::Other { .. } => false,
+                Value::Features(_) => false,
             };
         }
     }
@@ -319,7 +320,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 exact(self.link_places.search(&link.digest(), usize::MAX))
             }
             (Value::Audio(print), _) => return self.sounds(print, signal),
-            (Value::Vpdq(_) | Value::Other { .. }, _) => return Vec::new(),
+            (Value::Vpdq(_) | Value::Features(_), _) => return Vec::new(),
         };
         self.hits(found.hits, signal, method)
     }
@@ -470,7 +471,7 @@ pub(crate) fn matchable(signal: &Signal) -> Option<&Value> {
     let ValueOrBlob::Value(value) = &signal.value else { return None };
     match value {
         Value::Pdq(_) if signal.quality.is_some_and(|quality| quality < pdq::MIN_QUALITY) => None,
-        Value::Other { .. } => None,
+        Value::Features(_) => None,
         value => Some(value),
     }
 }

@@ -11,6 +11,7 @@ pub mod commitment;
 pub mod desk;
 pub mod digest;
 pub mod effect;
+pub mod features;
 pub mod header;
 pub mod hex;
 pub mod incident;

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod corpus;
+mod features;
 mod hostile_pictures;
 mod pictures;
 mod sandbox;

@@ -55,7 +55,7 @@ impl NewContent {
         }
         for signal in &self.signals {
             signal.validate()?;
-            if matches!(signal.value, ValueOrBlob::Blob { .. }) || signal.kind().is_reserved() {
+            if matches!(signal.value, ValueOrBlob::Blob { .. }) || !signal.kind().is_listed() {
                 return Err(ContentError::Unmatchable(signal.kind()));
             }
         }

@@ -6,6 +6,9 @@ use watchfire_signal::{
     charter::{Charter, Group, Member, Quorums, Quotas, Role},
     commitment::Commitment,
     digest::{Md5Digest, Sha256Digest},
+    features::{
+        Cells, Descriptor, Feature, FeaturesPrint, LEVELS, MAX_SIDE, MIN_SIDE, Sign, UNITS,
+    },
     header::{CharterRef, Header, Provenance, Review, Target},
     incident::{Incident, IncidentStep},
     label::{Class, Label, definitions},
@@ -84,18 +87,35 @@ pub(crate) fn sound_print() -> impl Strategy<Value = SoundPrint> {
         .prop_map(|(rate, items)| SoundPrint::new(rate, items).unwrap())
 }
 
+pub(crate) fn features_print() -> impl Strategy<Value = FeaturesPrint> {
+    let sides = (MIN_SIDE..=MAX_SIDE, MIN_SIDE..=MAX_SIDE);
+    sides
+        .prop_flat_map(|(width, height)| {
+            let place = (0..width * UNITS, 0..height * UNITS);
+            let feature = (place, 0..LEVELS, any::<u8>(), any::<[u8; 32]>());
+            let sign = one_of(&[Sign::Flat, Sign::Brighter, Sign::Darker]);
+            let signs = vec(sign, Cells::of(width, height).signs());
+            (Just((width, height)), vec(feature, 20..60), signs)
+        })
+        .prop_filter_map("a feature twice", |(size, features, signs)| {
+            let feature = |((x, y), level, angle, bits)| {
+                let descriptor = Descriptor(bits);
+                Feature { descriptor, x, y, level, angle }
+            };
+            FeaturesPrint::new(size, features.into_iter().map(feature).collect(), signs).ok()
+        })
+}
+
 fn value() -> impl Strategy<Value = ValueOrBlob> {
-    let reserved = &[Kind::Features];
-    let other = (one_of(reserved), vec(any::<u8>(), 1..80));
     let value = prop_oneof![
         any::<[u8; 32]>().prop_map(|bytes| Value::Sha256(Sha256Digest(bytes))),
         any::<[u8; 16]>().prop_map(|bytes| Value::Md5(Md5Digest(bytes))),
         any::<[u8; 32]>().prop_map(|bytes| Value::Pdq(Pdq(bytes))),
         vpdq().prop_map(Value::Vpdq),
+        features_print().prop_map(Value::Features),
         text_print().prop_map(Value::Text),
         link_print().prop_map(Value::Url),
         sound_print().prop_map(Value::Audio),
-        other.prop_map(|(kind, bytes)| Value::Other { kind, bytes }),
     ];
     let blob = (one_of(Kind::ALL), any::<[u8; 32]>(), 1_u64..);
     prop_oneof![

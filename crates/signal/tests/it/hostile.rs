@@ -3,6 +3,7 @@
 use proptest::{collection::vec, prelude::*};
 use watchfire_signal::{
     charter::{Charter, SignedCharter},
+    features::FeaturesPrint,
     record::{DecodeError, Leaf, Record, open, seal},
     statement::Statement,
     verb::Verb,
@@ -26,6 +27,9 @@ fn read_as_everything(bytes: &[u8]) {
     }
     if let Ok(vpdq) = Vpdq::from_bytes(bytes) {
         assert_eq!(vpdq.to_bytes(), bytes);
+    }
+    if let Ok(print) = FeaturesPrint::from_bytes(bytes) {
+        assert_eq!(print.to_bytes(), bytes);
     }
     let (header, statement) = golden::assert();
     let leaf = Leaf::decode(&seal(&header, &statement, [0; 16]).unwrap().leaf).unwrap();

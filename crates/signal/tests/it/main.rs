@@ -5,6 +5,7 @@ mod any;
 mod charters;
 mod corpus;
 mod desk;
+mod features;
 mod forged;
 mod golden;
 mod hostile;

@@ -65,7 +65,7 @@ impl ListFile {
             File::open(path).or_environment(&name)?
         };
         let format = format.unwrap_or_else(|| format_of(path));
-        if kind.is_some_and(Kind::is_reserved) {
+        if kind.is_some_and(|kind| !kind.is_listed()) {
             return Err(environment("--kind is one of sha256, md5, pdq, vpdq, text and url"));
         }
         Ok(Self { name, file, reader: LineReader { format, kind, skip_other_kinds } })
@@ -201,7 +201,7 @@ impl LineReader {
                 content
             }
         };
-        if let Some(signal) = content.signals.iter().find(|signal| signal.kind.is_reserved()) {
+        if let Some(signal) = content.signals.iter().find(|signal| !signal.kind.is_listed()) {
             return self.other(signal.kind.as_str());
         }
         if content.signals.is_empty() {
@@ -263,7 +263,7 @@ fn print_of(kind: Kind, value: &str) -> Result<String, String> {
 fn kind_of(text: &str) -> Option<Kind> {
     match text {
         "video_md5" => Some(Kind::Md5),
-        _ => text.parse::<Kind>().ok().filter(|kind| !kind.is_reserved()),
+        _ => text.parse::<Kind>().ok().filter(|kind| kind.is_listed()),
     }
 }
 

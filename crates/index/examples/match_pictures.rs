@@ -1,0 +1,214 @@
+//! Matches pictures against alerts: `match_pictures LIST OUT`, a line of OUT for each match.
+//!
+//! A line of LIST has a role and, last, a path. References (roles that end in `reference`) are written into
+//! alert bodies and read back; nothing else of them is used for queries (roles that end in `query`).
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time and reads its settings")]
+
+use std::{
+    fs::{self, File},
+    io::{self, BufRead, BufReader, BufWriter, Write},
+    time::Instant,
+};
+
+use watchfire_index::{HashIndex, VariantIndex, VariantLimits};
+use watchfire_media::{
+    features, pdq,
+    picture::{self, Picture},
+    regions::{self, Subject},
+};
+use watchfire_signal::{
+    alert::{Alert, ContentKind, Suggestion},
+    features::SeenPicture,
+    pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq},
+    statement::Statement,
+    value::{Signal, Value, ValueOrBlob},
+    verb::Verb,
+};
+
+struct Line {
+    role: String,
+    path: String,
+}
+
+/// What a member keeps of references.
+struct Known {
+    hashes: HashIndex,
+    variants: VariantIndex,
+    bytes: usize,
+}
+
+/// What a picture is looked up by, and how long it took to see that.
+struct Query {
+    hashes: Vec<(&'static str, Pdq)>,
+    seen: Option<SeenPicture>,
+    hashing_ms: f64,
+    looking_ms: f64,
+}
+
+fn main() -> io::Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let [_, list, out] = arguments.as_slice() else {
+        return Err(io::Error::other("match_pictures LIST OUT"));
+    };
+    let lines = lines(list)?;
+    let known = Known::of(&lines)?;
+    let mut out = BufWriter::new(File::create(out)?);
+    let (mut queries, mut times) = (0.0, [0.0; 3]);
+    for (number, line) in with_role(&lines, "query") {
+        let Some(picture) = read(&line.path)? else { continue };
+        let query = Query::of(&picture);
+        let searching = Instant::now();
+        for (id, how) in known.search(&query) {
+            writeln!(out, "{number}\t{id}\t{how}")?;
+        }
+        queries += 1.0;
+        let searching_ms = ms(searching);
+        times[0] += query.hashing_ms;
+        times[1] += query.looking_ms;
+        times[2] += searching_ms;
+    }
+    let [hashing, looking, searching] = times.map(|time| time / f64::max(queries, 1.0));
+    let references = known.variants.len();
+    println!(
+        "{{\"references\":{references},\"bytes_a_print\":{},\"index_bytes_a_reference\":{},\
+         \"queries\":{queries},\"hash_ms\":{hashing:.2},\"features_ms\":{looking:.2},\
+         \"search_ms\":{searching:.2}}}",
+        known.bytes / references.max(1),
+        known.variants.memory_bytes() / references.max(1),
+    );
+    out.flush()
+}
+
+fn lines(path: &str) -> io::Result<Vec<Line>> {
+    let parse = |line: io::Result<String>| {
+        let line = line?;
+        let mut fields = line.split('\t');
+        let role = fields.next().unwrap_or_default().to_owned();
+        Ok(Line { role, path: fields.next_back().unwrap_or_default().to_owned() })
+    };
+    BufReader::new(File::open(path)?).lines().map(parse).collect()
+}
+
+fn with_role<'a>(lines: &'a [Line], role: &'a str) -> impl Iterator<Item = (usize, &'a Line)> {
+    lines.iter().enumerate().filter(move |(_, line)| line.role.ends_with(role))
+}
+
+fn read(path: &str) -> io::Result<Option<Picture>> {
+    Ok(picture::decode(&fs::read(path)?, &picture::Limits::default()).ok())
+}
+
+fn ms(since: Instant) -> f64 {
+    since.elapsed().as_secs_f64() * 1000.0
+}
+
+impl Known {
+    fn of(lines: &[Line]) -> io::Result<Self> {
+        let descriptors = std::env::var("DESCRIPTORS").ok().and_then(|text| text.parse().ok());
+        let limits = VariantLimits { references: 4_000, descriptors: descriptors.unwrap_or(400) };
+        let mut known = Self {
+            hashes: HashIndex::new([3; 32]),
+            variants: VariantIndex::new([7; 32], limits),
+            bytes: 0,
+        };
+        for (number, line) in with_role(lines, "reference") {
+            let Some(picture) = read(&line.path)? else { continue };
+            let body = alert_body(&picture)?;
+            drop(picture);
+            known.insert(number as u64, &body)?;
+        }
+        Ok(known)
+    }
+
+    fn insert(&mut self, id: u64, body: &[u8]) -> io::Result<()> {
+        let read = Statement::decode(Verb::Assert, body).map_err(io::Error::other)?;
+        for signal in read.alert().into_iter().flat_map(|alert| &alert.signals) {
+            match &signal.value {
+                ValueOrBlob::Value(Value::Pdq(hash)) if signal.quality >= Some(MIN_QUALITY) => {
+                    self.hashes.insert(id, hash);
+                }
+                ValueOrBlob::Value(Value::Features(print)) => {
+                    self.bytes += print.to_bytes().len();
+                    let full = |_| io::Error::other("the index is full");
+                    self.variants.insert(id, print).map_err(full)?;
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn search(&self, query: &Query) -> Vec<(u64, String)> {
+        let mut found = Vec::new();
+        for (method, hash) in &query.hashes {
+            for (id, distance) in self.hashes.search(hash, MAX_DISTANCE, 100).hits {
+                found.push((id, format!("{method}\tmatch\t{distance}")));
+            }
+        }
+        for one in query.seen.iter().flat_map(|seen| self.variants.search(seen, 20)) {
+            let a = one.agreement;
+            let counts = [a.agreed, a.compared, a.all, a.signs, a.covered];
+            let counts = counts.map(|count| count.to_string()).join("\t");
+            let decision = format!("{:?}", one.decision).to_lowercase();
+            found.push((one.id, format!("features\t{decision}\t{}\t{counts}", one.inliers)));
+        }
+        found
+    }
+}
+
+impl Query {
+    fn of(picture: &Picture) -> Self {
+        let start = Instant::now();
+        let mut hashes = Vec::new();
+        let mut add = |pixels: pdq::Pixels<'_>, names: [&'static str; 3]| {
+            let Some(print) = pdq::hash(pixels).filter(|print| print.quality >= MIN_QUALITY) else {
+                return;
+            };
+            for (turn, hash) in print.dihedral().into_iter().enumerate() {
+                hashes.push((names[usize::from(turn > 0)], hash));
+                hashes.push((names[2], hash.complement()));
+            }
+        };
+        add(picture.pixels(), ["pdq", "pdq turned", "pdq inverted"]);
+        for inside in regions::content(picture.pixels()) {
+            let part = regions::cut(picture.pixels(), inside);
+            add(part.pixels(), ["pdq of a part"; 3]);
+        }
+        let hashing_ms = ms(start);
+        let start = Instant::now();
+        let seen = features::seen(picture.pixels());
+        Self { hashes, seen, hashing_ms, looking_ms: ms(start) }
+    }
+}
+
+/// What a member says of a picture: its hash, and the features of what it shows.
+fn alert_body(picture: &Picture) -> io::Result<Vec<u8>> {
+    let subject = regions::subject(picture.pixels());
+    let part = match subject {
+        Subject::Part(inside) => Some(regions::cut(picture.pixels(), inside)),
+        Subject::Whole | Subject::Unclear => None,
+    };
+    let own = part.as_ref().map_or(picture.pixels(), regions::Part::pixels);
+    let mut signals = Vec::new();
+    let pictures = [Some(picture.pixels()), part.as_ref().map(regions::Part::pixels)];
+    for print in pictures.into_iter().flatten().filter_map(pdq::hash) {
+        signals.push(Signal { quality: Some(print.quality), ..Signal::new(print.pdq) });
+    }
+    if subject != Subject::Unclear {
+        signals.extend(features::print(own).map(Signal::new));
+    }
+    let alert = Alert {
+        kind: ContentKind::Image,
+        signals,
+        labels: vec!["violence.graphic_death".parse().map_err(io::Error::other)?],
+        taxonomy: 1,
+        confidence: 90,
+        suggestion: Suggestion::Review,
+        exceptions: Vec::new(),
+        valid_until: 0,
+        family: None,
+        incident: None,
+        evidence_hold: false,
+        authority: None,
+    };
+    Ok(Statement::Assert(alert).encode())
+}

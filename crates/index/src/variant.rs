@@ -1,0 +1,337 @@
+//! Finds which known pictures a picture is an edited copy of, by local features: cropped, framed, turned, written over.
+//!
+//! Descriptors vote for references; a transform is fitted to the features that look alike; the transform
+//! is checked with luminance all over the picture. References are prints as they stand in alerts, and
+//! nothing else of them is known.
+//! **Invariant:** nothing is found that the re-check does not confirm.
+//! **Invariant:** a search does a bounded amount of work, whatever is stored; memory has a named limit.
+
+mod fit;
+mod kernel;
+mod recheck;
+mod table;
+mod transform;
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, AtomicUsize, Ordering},
+    },
+};
+
+use sha2::{Digest, Sha256};
+use watchfire_signal::features::{
+    Cells, FeaturesPrint, MAX_FEATURES, SeenFeature, SeenPicture, Sign,
+};
+
+use self::{
+    fit::Fit,
+    table::{Stored, Table, TableWriter, distance, words},
+};
+pub use self::{recheck::Agreement, transform::Transform};
+
+/// The least features that have to agree on a transform.
+pub const MIN_INLIERS: usize = 8;
+
+/// Features that fit, three times the least, of which some blocks may disagree.
+const MANY_INLIERS: usize = 3 * MIN_INLIERS;
+
+/// The least features and blocks together that agree in a sure match.
+const SURE_EVIDENCE: usize = 24;
+
+/// The most bits in which a descriptor differs from one that it votes for. Descriptors of unrelated places
+/// differ by some 100 bits, but not independently: at 48 one of a few hundred pairs is as near, at 32 one
+/// of a few thousand.
+const VOTE_BITS: u32 = 32;
+
+/// The least votes of a reference that is looked at.
+const MIN_VOTES: u32 = 3;
+
+/// The most references that are looked at in a search, mirrored ones counted apart.
+const MAX_CANDIDATES: usize = 24;
+
+/// How much an index may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// The most references.
+    pub references: usize,
+    /// The most descriptors of a reference that are kept, its most telling ones.
+    pub descriptors: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { references: 100_000, descriptors: 128 }
+    }
+}
+
+/// Why a reference was not added.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Full {
+    /// [`Limits::references`] are there.
+    References(usize),
+}
+
+/// How sure a match is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VariantDecision {
+    /// The pictures are the same but for edits.
+    Match,
+    /// They may share only what is written over them: a person has to look.
+    Review,
+}
+
+/// A reference that a picture is an edited copy of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VariantMatch {
+    /// The id it was inserted under.
+    pub id: u64,
+    /// How sure that is.
+    pub decision: VariantDecision,
+    /// Features that agree, those close together counted once.
+    pub inliers: usize,
+    /// From places in the query, in pixels of its luminance, to places in the reference's print.
+    pub transform: Transform,
+    /// Whether the query is mirrored.
+    pub mirrored: bool,
+    /// What the re-check saw.
+    pub agreement: Agreement,
+    /// The corners of the reference, as far as they lie in the query, in the query.
+    pub query_region: [(f32, f32); 4],
+    /// The same corners in the reference.
+    pub reference_region: [(f32, f32); 4],
+    /// Places that agree: in the query and in the reference.
+    pub places: Vec<[(f32, f32); 2]>,
+    /// Inliers weighted with the share of blocks that agree; greater is surer.
+    pub score: f32,
+}
+
+/// A concurrent index of prints.
+pub struct VariantIndex {
+    limits: Limits,
+    table: Table,
+    slots: papaya::HashMap<u32, Reference>,
+    by_id: papaya::HashMap<u64, Vec<u32>>,
+    next: AtomicU32,
+    count: AtomicUsize,
+    writer: Mutex<TableWriter>,
+}
+
+struct Reference {
+    id: u64,
+    size: (u16, u16),
+    records: Box<[u32]>,
+    signs: Box<[Sign]>,
+}
+
+impl VariantIndex {
+    /// An empty index. The seed chooses by which bits descriptors are found; keep it secret, or
+    /// descriptors can be aimed at one chain.
+    #[must_use]
+    pub fn new(seed: [u8; 32], limits: Limits) -> Self {
+        let descriptors = limits.descriptors.min(MAX_FEATURES);
+        let limits = Limits { descriptors, ..limits };
+        Self {
+            limits,
+            table: Table::new(limits.references * descriptors, &order(seed)),
+            slots: papaya::HashMap::new(),
+            by_id: papaya::HashMap::new(),
+            next: AtomicU32::new(0),
+            count: AtomicUsize::new(0),
+            writer: Mutex::default(),
+        }
+    }
+
+    /// Adds a print under an id; the next search finds it. An id may have several.
+    ///
+    /// # Errors
+    /// [`Full`], and nothing was added.
+    pub fn insert(&self, id: u64, print: &FeaturesPrint) -> Result<(), Full> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.len() >= self.limits.references {
+            return Err(Full::References(self.limits.references));
+        }
+        let slot = self.next.fetch_add(1, Ordering::Relaxed);
+        let kept = print.features().iter().take(self.limits.descriptors);
+        let records = kept.filter_map(|feature| self.table.insert(&mut writer, slot, feature));
+        let reference = Reference {
+            id,
+            size: (print.width(), print.height()),
+            records: records.collect(),
+            signs: print.signs().into(),
+        };
+        self.slots.pin().insert(slot, reference);
+        self.by_id.pin().update_or_insert_with(
+            id,
+            |slots| slots.iter().copied().chain([slot]).collect(),
+            || vec![slot],
+        );
+        self.count.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Takes all prints from an id; the next search does not find them. False if there were none.
+    pub fn remove(&self, id: u64) -> bool {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_id = self.by_id.pin();
+        let Some(slots) = by_id.remove(&id) else { return false };
+        for slot in slots {
+            let held = self.slots.pin();
+            let Some(reference) = held.remove(slot) else { continue };
+            reference.records.iter().for_each(|record| self.table.remove(&mut writer, *record));
+            self.count.fetch_sub(1, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// The references that a picture is an edited copy of, the surest first, at most `limit`.
+    #[must_use]
+    pub fn search(&self, picture: &SeenPicture, limit: usize) -> Vec<VariantMatch> {
+        let _reading = crossbeam_epoch::pin();
+        let mut found: Vec<VariantMatch> = Vec::new();
+        for (mirrored, features) in [(false, &picture.plain), (true, &picture.mirrored)] {
+            for slot in self.candidates(features) {
+                let slots = self.slots.pin();
+                let Some(reference) = slots.get(&slot) else { continue };
+                found.extend(self.verify(picture, (mirrored, features), reference));
+            }
+        }
+        found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+        let mut met = std::collections::HashSet::new();
+        found.retain(|one| met.insert(one.id));
+        found.truncate(limit);
+        found
+    }
+
+    /// The number of prints.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Bytes of memory the index uses.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        let slots = self.slots.pin();
+        let held: usize = slots.values().map(Reference::bytes).sum();
+        self.table.memory_bytes(&writer) + held
+    }
+
+    /// References that descriptors vote for, those with the most weight first. A descriptor found in many
+    /// references says little about each.
+    fn candidates(&self, features: &[SeenFeature]) -> Vec<u32> {
+        let mut votes = HashMap::<u32, (u32, f32)>::new();
+        let mut owners = Vec::new();
+        for feature in features {
+            let bits = words(&feature.descriptor);
+            owners.clear();
+            self.table.near(&bits, |owner, _, stored| {
+                if distance(&bits, stored) <= VOTE_BITS {
+                    owners.push(owner);
+                }
+            });
+            owners.sort_unstable();
+            owners.dedup();
+            let weight = 1.0 / owners.len().max(1) as f32;
+            for owner in &owners {
+                let (count, sum) = votes.entry(*owner).or_default();
+                *count += 1;
+                *sum += weight;
+            }
+        }
+        let mut candidates: Vec<(u32, (u32, f32))> =
+            votes.into_iter().filter(|(_, (count, _))| *count >= MIN_VOTES).collect();
+        candidates.sort_by(|a, b| b.1.1.total_cmp(&a.1.1).then(a.0.cmp(&b.0)));
+        candidates.truncate(MAX_CANDIDATES);
+        candidates.into_iter().map(|(slot, _)| slot).collect()
+    }
+
+    fn verify(
+        &self,
+        picture: &SeenPicture,
+        (mirrored, features): (bool, &[SeenFeature]),
+        reference: &Reference,
+    ) -> Option<VariantMatch> {
+        let stored: Vec<Stored> =
+            reference.records.iter().filter_map(|record| self.table.stored(*record)).collect();
+        let pairs = fit::pairs(features, &stored);
+        let Fit { transform, pairs } = fit::fit(&pairs, MIN_INLIERS)?;
+        let width = picture.grey.width as f32;
+        let to_reference = if mirrored { transform.of_mirrored(width) } else { transform };
+        let cells = Cells::of(reference.size.0, reference.size.1);
+        let signs = reference.signs.iter().copied();
+        let agreement = recheck::recheck(&picture.grey, &to_reference, cells, signs);
+        if !agreement.holds() {
+            return None;
+        }
+        let inliers = fit::distinct(&pairs);
+        let place = |(x, y): (f32, f32)| (if mirrored { width - x } else { x }, y);
+        let (query_region, reference_region) = regions(picture, &to_reference, reference.size)?;
+        Some(VariantMatch {
+            id: reference.id,
+            decision: decide(inliers, &agreement),
+            inliers,
+            transform: to_reference,
+            mirrored,
+            agreement,
+            query_region,
+            reference_region,
+            places: pairs.iter().map(|pair| [place(pair.query), pair.reference]).collect(),
+            score: inliers as f32 * agreement.agreed as f32 / agreement.compared.max(1) as f32,
+        })
+    }
+}
+
+impl Reference {
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + self.records.len() * 4 + self.signs.len() + 64
+    }
+}
+
+/// Features and blocks are evidence of their own: where few features fit, nearly all blocks have to agree.
+fn decide(inliers: usize, agreement: &Agreement) -> VariantDecision {
+    let nearly_all = agreement.agreed * 10 >= agreement.compared * 9;
+    let enough = inliers + agreement.agreed as usize >= SURE_EVIDENCE;
+    if agreement.is_sure() && enough && (nearly_all || inliers >= MANY_INLIERS) {
+        VariantDecision::Match
+    } else {
+        VariantDecision::Review
+    }
+}
+
+type Quad = [(f32, f32); 4];
+
+/// The part of the reference that lies in the query: the corners of the query's box in the reference, cut
+/// at its edges, and where these are in the query.
+fn regions(picture: &SeenPicture, to: &Transform, size: (u16, u16)) -> Option<(Quad, Quad)> {
+    let back = to.inverse()?;
+    let (width, height) = (picture.grey.width as f32, picture.grey.height as f32);
+    let edges = [(0.0, 0.0), (width, 0.0), (width, height), (0.0, height)].map(|at| to.apply(at));
+    let (far, down) = (f32::from(size.0), f32::from(size.1));
+    let (mut left, mut top, mut right, mut bottom) = (far, down, 0.0_f32, 0.0_f32);
+    for (x, y) in edges {
+        (left, right) = (left.min(x.max(0.0)), right.max(x.min(far)));
+        (top, bottom) = (top.min(y.max(0.0)), bottom.max(y.min(down)));
+    }
+    let reference = [(left, top), (right, top), (right, bottom), (left, bottom)];
+    Some((reference.map(|at| back.apply(at)), reference))
+}
+
+/// A secret order of the 256 bits of a descriptor, drawn from the seed.
+fn order(seed: [u8; 32]) -> [u8; 256] {
+    let mut order: [u8; 256] = std::array::from_fn(|place| place as u8);
+    for last in (1..256_usize).rev() {
+        let lot = Sha256::new_with_prefix(seed).chain_update([last as u8]).finalize();
+        let lot = u64::from_le_bytes(std::array::from_fn(|byte| lot[byte]));
+        order.swap(last, (lot % (last as u64 + 1)) as usize);
+    }
+    order
+}

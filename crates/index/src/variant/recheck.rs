@@ -1,0 +1,148 @@
+//! Checks a transform with what lies between the features: luminance of the query against the signs of the reference.
+//!
+//! Two photographs under the same caption, sticker or frame have features that fit perfectly. What is
+//! around those differs, and here it shows.
+//! **Invariant:** the reference is known by its signs only; its picture is not here.
+
+use watchfire_signal::features::{CELL, Cells, Grey, Sign};
+
+use super::transform::Transform;
+
+/// Cells on each side of a block.
+const BLOCK_CELLS: usize = 4;
+
+/// Samples of a cell on each side.
+const SAMPLES: usize = 6;
+
+/// Standard deviations above chance at which agreement is sure.
+const DEVIATIONS: u32 = 3;
+
+/// The least blocks with contrast of a reference that is recognised for sure: of a plainer one a sticker or
+/// a caption is most of what there is to see.
+const LEAST_TELLING: u32 = 20;
+
+/// The least comparisons of a block for it to say anything.
+const LEAST_OF_BLOCK: u32 = 8;
+
+/// Of four comparisons of a block, as many have to agree for it to agree.
+const AGREE_OF_FOUR: u32 = 3;
+
+/// The least bend of the query, in steps of luminance, that is compared.
+const LEAST_BEND: f32 = 0.5;
+
+/// The least blocks that have to say something.
+const LEAST_BLOCKS: u32 = 8;
+
+/// How many blocks were compared and how many of them agree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Agreement {
+    /// Blocks with contrast that both pictures show.
+    pub compared: u32,
+    /// Of these, the ones in which brightness rises and falls the same way.
+    pub agreed: u32,
+    /// Blocks with contrast of the whole reference.
+    pub all: u32,
+    /// Signs of the reference that the query covers.
+    pub covered: u32,
+    /// Of these, the ones that the query has contrast for.
+    pub signs: u32,
+}
+
+impl Agreement {
+    /// Whether the pictures may be the same where both can be seen: at least half of the blocks agree, and
+    /// there are enough of them.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.compared >= LEAST_BLOCKS && self.agreed * 2 >= self.compared
+    }
+
+    /// Whether that so many blocks agree is no chance. Where pictures share what is written over them, up
+    /// to half of the blocks agree; of `n` such blocks more than n/2 + 1.5 √n, which is three standard
+    /// deviations above, do in 1 case of 700, and only where features fitted before.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        let above = (self.agreed * 2).saturating_sub(self.compared);
+        let told = self.signs * 2 >= self.covered;
+        told && self.all >= LEAST_TELLING
+            && above * above >= DEVIATIONS * DEVIATIONS * self.compared
+    }
+}
+
+/// Compares the query, as the transform lays it over the reference, with the reference's signs.
+pub(super) fn recheck(
+    grey: &Grey,
+    to_reference: &Transform,
+    cells: Cells,
+    signs: impl Iterator<Item = Sign>,
+) -> Agreement {
+    let Some(back) = to_reference.inverse() else { return Agreement::default() };
+    let lumas: Vec<Option<f32>> = (0..cells.rows)
+        .flat_map(|row| (0..cells.columns).map(move |column| (column, row)))
+        .map(|cell| luma(grey, &back, cell))
+        .collect();
+    let columns = cells.columns.div_ceil(BLOCK_CELLS);
+    let block_of =
+        |(column, row): (usize, usize)| row / BLOCK_CELLS * columns + column / BLOCK_CELLS;
+    let mut blocks = vec![Block::default(); columns * cells.rows.div_ceil(BLOCK_CELLS)];
+    for (three, sign) in cells.triples().zip(signs) {
+        let block = &mut blocks[block_of(three[1])];
+        let brighter = match sign {
+            Sign::Flat => continue,
+            Sign::Brighter => true,
+            Sign::Darker => false,
+        };
+        block.all += 1;
+        let at = |(column, row): (usize, usize)| lumas[row * cells.columns + column];
+        if let [Some(before), Some(here), Some(after)] = three.map(at) {
+            let bend = here - (before + after) / 2.0;
+            block.covered += 1;
+            // Burnt out or painted over with one colour: it says neither yes nor no.
+            if bend.abs() < LEAST_BEND {
+                continue;
+            }
+            block.compared += 1;
+            block.agreed += u32::from(if brighter { bend > 0.0 } else { bend < 0.0 });
+        }
+    }
+    summary(&blocks)
+}
+
+#[derive(Clone, Default)]
+struct Block {
+    all: u32,
+    covered: u32,
+    compared: u32,
+    agreed: u32,
+}
+
+fn summary(blocks: &[Block]) -> Agreement {
+    let compared = || blocks.iter().filter(|block| block.compared >= LEAST_OF_BLOCK);
+    let agrees = |block: &&Block| block.agreed * 4 >= block.compared * AGREE_OF_FOUR;
+    Agreement {
+        compared: compared().count() as u32,
+        agreed: compared().filter(agrees).count() as u32,
+        all: blocks.iter().filter(|block| block.all >= LEAST_OF_BLOCK).count() as u32,
+        covered: blocks.iter().map(|block| block.covered).sum(),
+        signs: blocks.iter().map(|block| block.compared).sum(),
+    }
+}
+
+/// Mean luminance of the query where a cell of the reference lies in it; `None` if that is not all
+/// inside of the query.
+fn luma(grey: &Grey, back: &Transform, (column, row): (usize, usize)) -> Option<f32> {
+    let side = f32::from(CELL);
+    let mut sum = 0;
+    for y in 0..SAMPLES {
+        for x in 0..SAMPLES {
+            let place =
+                |at: usize, of: usize| (at as f32 + (of as f32 + 0.5) / SAMPLES as f32) * side;
+            let (x, y) = back.apply((place(column, x), place(row, y)));
+            // What is below zero or too large is outside.
+            if x < 0.0 || y < 0.0 || x as usize >= grey.width || y as usize >= grey.height {
+                return None;
+            }
+            sum += u32::from(grey.bytes[y as usize * grey.width + x as usize]);
+        }
+    }
+    Some(sum as f32 / (SAMPLES * SAMPLES) as f32)
+}

@@ -1,0 +1,123 @@
+//! Draws pictures that look like no other: overlapping shapes with texture; and edits them.
+
+use watchfire_media::pdq::{Layout, Pixels};
+
+use crate::data::Random;
+
+/// A grey picture.
+#[derive(Clone)]
+pub(crate) struct Scene {
+    pub(crate) width: usize,
+    pub(crate) height: usize,
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl Scene {
+    /// One colour.
+    pub(crate) fn plain(width: usize, height: usize, grey: u8) -> Self {
+        Self { width, height, bytes: vec![grey; width * height] }
+    }
+
+    /// Shapes drawn by lot.
+    pub(crate) fn drawn(seed: u64, width: usize, height: usize) -> Self {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let mut scene = Self::plain(width, height, 128);
+        for number in 0..90 {
+            let largest = (width / (2 + number / 8)).max(12) as u64;
+            let (w, h) = (8 + random.below(largest) as i32, 8 + random.below(largest) as i32);
+            let x = random.below(width as u64) as i32 - w / 2;
+            let y = random.below(height as u64) as i32 - h / 2;
+            let (grey, slope) = (random.below(256) as i32, random.below(7) as i32 - 3);
+            let round = random.below(2) == 0;
+            scene.draw(move |px, py| {
+                let (dx, dy) = (px - x, py - y);
+                let inside = (0..w).contains(&dx) && (0..h).contains(&dy);
+                let from_middle = |d: i32, side: i32| (2 * d - side) as f32 / side as f32;
+                let bulge = from_middle(dx, w).hypot(from_middle(dy, h)) <= 1.0;
+                (inside && (!round || bulge)).then(|| grey + slope * (dx + dy) / 8)
+            });
+        }
+        for byte in &mut scene.bytes {
+            *byte = byte.saturating_add(random.below(7) as u8);
+        }
+        scene
+    }
+
+    fn draw(&mut self, colour: impl Fn(i32, i32) -> Option<i32>) {
+        for y in 0..self.height {
+            for x in 0..self.width {
+                if let Some(grey) = colour(x as i32, y as i32) {
+                    self.bytes[y * self.width + x] = grey.clamp(0, 248) as u8;
+                }
+            }
+        }
+    }
+
+    pub(crate) fn pixels(&self) -> Pixels<'_> {
+        Pixels::new(self.width as u32, self.height as u32, Layout::Grey, &self.bytes).unwrap()
+    }
+
+    /// A picture of another size, whose pixels come from places in this one; grey where those are outside.
+    pub(crate) fn mapped(
+        &self,
+        (width, height): (usize, usize),
+        from: impl Fn(f32, f32) -> (f32, f32),
+    ) -> Self {
+        let mut out = Self::plain(width, height, 30);
+        for y in 0..height {
+            for x in 0..width {
+                let (u, v) = from(x as f32 + 0.5, y as f32 + 0.5);
+                if u >= 0.0 && v >= 0.0 && (u as usize) < self.width && (v as usize) < self.height {
+                    out.bytes[y * width + x] = self.bytes[v as usize * self.width + u as usize];
+                }
+            }
+        }
+        out
+    }
+
+    pub(crate) fn cropped(&self, left: usize, top: usize, width: usize, height: usize) -> Self {
+        self.mapped((width, height), |x, y| (x + left as f32, y + top as f32))
+    }
+
+    pub(crate) fn mirrored(&self) -> Self {
+        self.mapped((self.width, self.height), |x, y| (self.width as f32 - x, y))
+    }
+
+    /// Turned around its middle, and scaled.
+    pub(crate) fn turned(&self, degrees: f32, scale: f32) -> Self {
+        let (sin, cos) = degrees.to_radians().sin_cos();
+        let (mx, my) = (self.width as f32 / 2.0, self.height as f32 / 2.0);
+        self.mapped((self.width, self.height), |x, y| {
+            let (x, y) = ((x - mx) / scale, (y - my) / scale);
+            (mx + cos * x - sin * y, my + sin * x + cos * y)
+        })
+    }
+
+    /// With another picture put onto it.
+    pub(crate) fn with(&self, other: &Self, left: usize, top: usize) -> Self {
+        let mut out = self.clone();
+        for y in 0..other.height.min(self.height - top) {
+            for x in 0..other.width.min(self.width - left) {
+                out.bytes[(top + y) * self.width + left + x] = other.bytes[y * other.width + x];
+            }
+        }
+        out
+    }
+
+    /// The picture as a BMP file of 24 bits.
+    pub(crate) fn bmp(&self) -> Vec<u8> {
+        let row = (self.width * 3).next_multiple_of(4);
+        let size = (54 + row * self.height) as u32;
+        let mut file = b"BM".to_vec();
+        for word in [size, 0, 54, 40, self.width as u32, self.height as u32, 0x0018_0001] {
+            file.extend(word.to_le_bytes());
+        }
+        file.extend([0; 24]);
+        for y in (0..self.height).rev() {
+            let grey = &self.bytes[y * self.width..(y + 1) * self.width];
+            file.extend(grey.iter().flat_map(|grey| [*grey; 3]));
+            file.resize(file.len() + row - self.width * 3, 0);
+        }
+        file
+    }
+}

@@ -1,0 +1,240 @@
+//! Edited copies are found by what stands in alerts alone, and nothing else is.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+    mpsc,
+};
+
+use watchfire_index::{
+    Full, MIN_INLIERS, VariantDecision, VariantIndex, VariantLimits, VariantMatch,
+};
+use watchfire_media::{features, picture};
+use watchfire_signal::{
+    alert::{Alert, ContentKind, Suggestion},
+    features::FeaturesPrint,
+    statement::Statement,
+    value::{Signal, Value, ValueOrBlob},
+    verb::Verb,
+};
+
+use crate::scene::Scene;
+
+const LIMITS: VariantLimits = VariantLimits { references: 100, descriptors: 400 };
+
+fn scene(seed: u64) -> Scene {
+    Scene::drawn(seed, 560, 420)
+}
+
+fn print(scene: &Scene) -> FeaturesPrint {
+    features::print(scene.pixels()).unwrap()
+}
+
+fn index_of(seeds: std::ops::Range<u64>) -> VariantIndex {
+    let index = VariantIndex::new([9; 32], LIMITS);
+    for seed in seeds {
+        index.insert(seed, &print(&scene(seed))).unwrap();
+    }
+    index
+}
+
+fn search(index: &VariantIndex, query: &Scene) -> Vec<VariantMatch> {
+    features::seen(query.pixels()).map(|seen| index.search(&seen, 10)).unwrap_or_default()
+}
+
+fn matches(index: &VariantIndex, query: &Scene) -> Vec<u64> {
+    let found = search(index, query);
+    let sure = found.iter().filter(|one| one.decision == VariantDecision::Match);
+    sure.map(|one| one.id).collect()
+}
+
+/// A sticker, the same on every picture.
+fn sticker() -> Scene {
+    Scene::drawn(777, 230, 130)
+}
+
+fn alert(print: FeaturesPrint) -> Statement {
+    Statement::Assert(Alert {
+        kind: ContentKind::Image,
+        signals: vec![Signal::new(print)],
+        labels: vec!["violence.graphic_death".parse().unwrap()],
+        taxonomy: 1,
+        confidence: 80,
+        suggestion: Suggestion::Review,
+        exceptions: vec![],
+        valid_until: 1,
+        family: None,
+        incident: None,
+        evidence_hold: false,
+        authority: None,
+    })
+}
+
+#[test]
+fn edited_copies_are_found_by_alerts_after_the_originals_are_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut bodies = Vec::new();
+    for seed in 0..8 {
+        let path = folder.path().join(format!("{seed}.bmp"));
+        std::fs::write(&path, scene(seed).bmp()).unwrap();
+        let file = std::fs::read(&path).unwrap();
+        let picture = picture::decode(&file, &picture::Limits::default()).unwrap();
+        let body = alert(features::print(picture.pixels()).unwrap()).encode();
+        bodies.push((seed, body));
+    }
+    folder.close().unwrap();
+    let index = VariantIndex::new([1; 32], LIMITS);
+    for (seed, body) in bodies {
+        let statement = Statement::decode(Verb::Assert, &body).unwrap();
+        for signal in &statement.alert().unwrap().signals {
+            let ValueOrBlob::Value(Value::Features(print)) = &signal.value else { panic!() };
+            index.insert(seed, print).unwrap();
+        }
+    }
+    let original = scene(3);
+    let small = original.mapped((224, 168), |x, y| (x * 2.5, y * 2.5));
+    let edits = [
+        ("as it is", original.clone()),
+        ("cropped", original.cropped(90, 60, 380, 290)),
+        ("mirrored", original.mirrored()),
+        ("turned by 5°", original.turned(5.0, 1.0)),
+        ("turned by 33°", original.turned(33.0, 0.8)),
+        ("framed", Scene::plain(700, 560, 240).with(&original, 70, 70)),
+        ("with a sticker", original.with(&sticker(), 60, 200)),
+        ("in another picture", scene(99).with(&small, 300, 30)),
+        ("cropped and mirrored", original.cropped(40, 20, 420, 320).mirrored()),
+    ];
+    for (edit, query) in edits {
+        assert_eq!(matches(&index, &query), [3], "{edit}");
+    }
+}
+
+#[test]
+fn other_pictures_are_not_found() {
+    let index = index_of(0..20);
+    for seed in 100..130 {
+        assert_eq!(search(&index, &scene(seed)), [], "{seed}");
+    }
+}
+
+#[test]
+fn pictures_under_the_same_sticker_do_not_match() {
+    let index = VariantIndex::new([2; 32], LIMITS);
+    for seed in 0..10 {
+        index.insert(seed, &print(&scene(seed).with(&sticker(), 200, 100))).unwrap();
+    }
+    for seed in 100..110 {
+        assert_eq!(matches(&index, &scene(seed).with(&sticker(), 200, 100)), [0_u64; 0], "{seed}");
+    }
+    // Only the re-check tells them apart: the features of the sticker fit perfectly.
+    let alone = Scene::plain(560, 420, 128).with(&sticker(), 200, 100);
+    let only = VariantIndex::new([2; 32], LIMITS);
+    only.insert(1, &print(&alone)).unwrap();
+    assert!(search(&only, &alone)[0].inliers >= 3 * MIN_INLIERS);
+}
+
+#[test]
+fn a_match_says_where_the_picture_lies() {
+    let index = index_of(0..3);
+    let query = scene(1).cropped(56, 42, 448, 336);
+    let found = &search(&index, &query)[0];
+    assert_eq!((found.id, found.mirrored, found.decision), (1, false, VariantDecision::Match));
+    // The working pictures have 512 pixels a row, of 448 and of 560.
+    let scale = 448.0 / 560.0;
+    let (x, y) = found.transform.apply((256.0, 192.0));
+    assert!((x - 256.0).abs() < 3.0 && (y - 192.0).abs() < 3.0, "{x} {y}");
+    assert!((found.transform.area().sqrt() - scale).abs() < 0.01);
+    let corner = found.reference_region[0];
+    assert!((corner.0 - 51.2).abs() < 4.0 && (corner.1 - 38.4).abs() < 4.0, "{corner:?}");
+    for [from, to] in &found.places {
+        let (x, y) = found.transform.apply(*from);
+        assert!((x - to.0).hypot(y - to.1) < 20.0);
+    }
+}
+
+#[test]
+fn a_mirrored_match_is_told_in_places_of_the_query() {
+    let index = index_of(0..2);
+    let found = &search(&index, &scene(0).mirrored())[0];
+    assert!(found.mirrored && found.transform.area() < 0.0);
+    let (x, y) = found.transform.apply((512.0, 0.0));
+    assert!(x.abs() < 3.0 && y.abs() < 3.0, "{x} {y}");
+}
+
+#[test]
+fn a_removed_reference_is_not_found_and_its_room_is_used_again() {
+    let index = index_of(0..4);
+    assert!(index.remove(2));
+    assert!(!index.remove(2));
+    assert_eq!(matches(&index, &scene(2)), [0_u64; 0]);
+    assert_eq!(matches(&index, &scene(3)), [3]);
+    let before = index.memory_bytes();
+    let print = print(&scene(2));
+    for round in 0..200 {
+        index.insert(1_000 + round, &print).unwrap();
+        assert!(index.remove(1_000 + round));
+    }
+    assert!(index.memory_bytes() < before + (1 << 20), "{before} {}", index.memory_bytes());
+    assert_eq!(index.len(), 3);
+}
+
+#[test]
+fn a_full_index_says_so() {
+    let limits = VariantLimits { references: 2, descriptors: 100 };
+    let index = VariantIndex::new([4; 32], limits);
+    let print = print(&scene(0));
+    assert_eq!(index.insert(1, &print), Ok(()));
+    assert_eq!(index.insert(2, &print), Ok(()));
+    assert_eq!(index.insert(3, &print), Err(Full::References(2)));
+    assert!(index.remove(1));
+    assert_eq!(index.insert(3, &print), Ok(()));
+}
+
+/// One picture reported more often than a chain is long: what waits takes the place of what is removed.
+#[test]
+fn of_a_picture_reported_a_thousand_times_each_report_counts_once_the_others_are_gone() {
+    let limits = VariantLimits { references: 2_000, descriptors: 100 };
+    let index = VariantIndex::new([5; 32], limits);
+    let print = print(&scene(0));
+    for id in 0..1_100 {
+        index.insert(id, &print).unwrap();
+    }
+    assert_eq!(search(&index, &scene(0)).len(), 10);
+    for id in (0..1_099).rev() {
+        assert!(index.remove(id));
+    }
+    let left = search(&index, &scene(0).cropped(30, 30, 500, 370));
+    assert_eq!(left.iter().map(|one| one.id).collect::<Vec<_>>(), [1_099]);
+}
+
+#[test]
+fn what_stays_is_found_while_others_come_and_go() {
+    let index = Arc::new(index_of(0..3));
+    let done = Arc::new(AtomicBool::new(false));
+    let (started, wait) = mpsc::channel();
+    let writer = {
+        let (index, done) = (Arc::clone(&index), Arc::clone(&done));
+        let prints: Vec<_> = (50..54).map(|seed| print(&scene(seed))).collect();
+        std::thread::spawn(move || {
+            for round in 0.. {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                for (print, id) in prints.iter().zip(500..) {
+                    index.insert(id, print).unwrap();
+                }
+                (500..504).for_each(|id| assert!(index.remove(id)));
+                if round == 0 {
+                    started.send(()).unwrap();
+                }
+            }
+        })
+    };
+    wait.recv().unwrap();
+    let query = scene(1).cropped(30, 30, 500, 370);
+    for _ in 0..20 {
+        assert_eq!(matches(&index, &query), [1]);
+    }
+    done.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
+}
