@@ -9,6 +9,7 @@ mod bench;
 mod coalition;
 mod crash;
 mod demo;
+mod edits;
 mod hash;
 mod nodes;
 mod policy;

@@ -192,10 +192,9 @@ async fn nothing_of_a_list_with_an_error_is_added() {
     banks.create(&actor(), bank("A"), Settings::default()).await.unwrap();
     let value = ValueOrBlob::Blob { kind: Kind::Vpdq, sha256: Sha256Digest([1; 32]), size: 9 };
     let beside = Signal { value, ..Signal::new(Pdq([0; 32])) };
-    for (wrong, expected) in [
-        (vec![], ContentError::Signals(0)),
-        (vec![beside], ContentError::Unmatchable(Kind::Vpdq)),
-    ] {
+    for (wrong, expected) in
+        [(vec![], ContentError::Signals(0)), (vec![beside], ContentError::Unmatchable(Kind::Vpdq))]
+    {
         let list = vec![NewContent::of(vec![picture(1)]), NewContent::of(wrong)];
         let refused = banks.add(&actor(), &bank("A"), list).await;
         let Err(BankError::Content { place: 1, error }) = refused else { panic!("{refused:?}") };
