@@ -64,6 +64,8 @@ pub enum Method {
     /// Five seconds or more of two sounds go together. A shared song is innocent, so this alone leads to
     /// a person.
     Sound,
+    /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
+    Turned,
     /// Frames of two videos line up in time.
     Aligned,
     /// Two picture hashes are within their distance, or most of one text stands in the other.
@@ -261,13 +263,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         match value {
             Value::Vpdq(vpdq) => {
                 let frames = harmful_frames(vpdq, signal.span);
-                let found = match whose {
-                    Whose::Held => self.videos.search(&frames),
-                    Whose::Query => self
-                        .videos
-                        .search_with(&frames, &video_rule(signal.rule, self.least_matched_ms)),
-                };
-                found.videos.iter().filter_map(|found| self.aligned(found)).collect()
+                match whose {
+                    Whose::Held => self.videos_like(&frames, |_| None),
+                    Whose::Query => {
+                        let rule = video_rule(signal.rule, self.least_matched_ms);
+                        let found = self.videos.search_with(&frames, &rule).videos;
+                        found.iter().filter_map(|found| self.aligned(found)).collect()
+                    }
+                }
             }
             value => self.still(value, signal, whose),
         }
@@ -281,8 +284,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         if let Value::Vpdq(vpdq) = value {
             let slots = self.slots.pin();
             let of_video = |id| slots.get(&id).and_then(|slot| crowd(&slot.owner));
-            let found = self.videos.search_crowds(&harmful_frames(vpdq, signal.span), of_video);
-            return found.videos.iter().filter_map(|found| self.aligned(found)).collect();
+            return self.videos_like(&harmful_frames(vpdq, signal.span), of_video);
         }
         let mut hits = self.still(value, signal, Whose::Held);
         if hits.len() > CROWD_HITS {
@@ -304,7 +306,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Sha256(digest), _) => exact(self.sha256.search(digest, usize::MAX)),
             (Value::Md5(digest), _) => exact(self.md5.search(digest, usize::MAX)),
             (Value::Pdq(pdq), _) => {
-                (self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX), Method::Near)
+                let like = |pdq| self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX);
+                let mut hits = self.hits(like(pdq).hits, signal, Method::Near);
+                if whose == Whose::Held {
+                    let turned = pdq.turned();
+                    let turned = turned.iter().flat_map(|pdq| like(pdq).hits).collect();
+                    hits.extend(self.hits(turned, signal, Method::Turned));
+                }
+                return hits;
             }
             (Value::Text(TextPrint::Short(digest)), _) => {
                 exact(self.short_texts.search(digest, usize::MAX))
@@ -353,6 +362,16 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             })
         };
         self.sounds.search(print).into_iter().filter_map(hit).collect()
+    }
+
+    /// Owners of videos that show the same moments as an upload, as it is or mirrored.
+    fn videos_like(&self, frames: &[Frame], crowd: impl Fn(u64) -> Option<u64>) -> Vec<Hit<K>> {
+        let mirror = |frame: &Frame| Frame { pdq: frame.pdq.mirrored(), ..*frame };
+        let mirrored = frames.iter().map(mirror).collect::<Vec<_>>();
+        let like = |frames: &[Frame]| self.videos.search_crowds(frames, &crowd).videos;
+        let plain = like(frames).into_iter().filter_map(|found| self.aligned(&found));
+        let turned = like(&mirrored).into_iter().filter_map(|found| self.aligned(&found));
+        plain.chain(turned.map(|hit| Hit { method: Method::Turned, ..hit })).collect()
     }
 
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {

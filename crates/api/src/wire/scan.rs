@@ -183,4 +183,6 @@ pub enum Method {
     Aligned,
     /// Five seconds or more of two sounds go together.
     Sound,
+    /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
+    Turned,
 }

@@ -33,7 +33,7 @@ use crate::{
 /// rotated, written over, re-filmed. Videos match by frames that line up in time, sound by five seconds
 /// that go together (alone it leads to a review), texts by what stands in them, any file by its bytes. An
 /// index is made from the references, files or whole folders; then each FILE is looked up in it. A node
-/// looks uploads up the same way, but not yet by local features, nor turned, inverted or framed pictures.
+/// looks uploads up the same way, but not yet by local features, nor framed pictures.
 /// With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches.
 ///
 /// Example:

@@ -28,9 +28,9 @@ fn edited_copies_of_a_picture_are_found_and_other_pictures_are_not() {
     edited(&format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4"), &other, "scale=800:-2");
     let other = other.display().to_string();
     let edits = [
-        ("mirrored", "hflip"),
+        ("turned", "hflip"),
         ("turned", "transpose=1"),
-        ("inverted", "negate"),
+        ("turned", "negate"),
         ("features", "crop=iw*0.7:ih*0.7:iw*0.2:ih*0.1"),
         (
             "features",
@@ -57,4 +57,27 @@ fn edited_copies_of_a_picture_are_found_and_other_pictures_are_not() {
     }
     let none = run(["match", "--refs", &original, "--", &other]);
     assert_eq!(code(&none), 1, "{}", words(&none));
+}
+
+#[test]
+fn a_mirrored_video_is_found() {
+    let original = format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4");
+    if !Path::new(&original).exists() {
+        println!("SKIPPED: no published videos at {DATA}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mirrored = folder.path().join("mirrored.mp4").display().to_string();
+    let status = Command::new("/usr/bin/ffmpeg")
+        .args(["-v", "error", "-y", "-i", &original, "-t", "8", "-an", "-vf", "hflip,scale=480:-2"])
+        .args(["-c:v", "mpeg4", "-q:v", "4", &mirrored])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let others = format!("{DATA}/vpdq/videos/pattern-hd-no-bar.mp4");
+    let found = json(["match", "--refs", &original, &others, "--", &mirrored]);
+    let matches = found["matches"].as_array().unwrap();
+    assert_eq!(matches.len(), 1, "{found}");
+    assert_eq!((&matches[0]["method"], &matches[0]["ref"]), (&"turned".into(), &original.into()));
+    assert_eq!(matches[0]["decision"], "match");
 }

@@ -8,7 +8,7 @@ use image::{Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
 use watchfire_media::hash;
 use watchfire_media::pdq::{self, Dihedral, Fingerprint};
 use watchfire_media::picture::{self, Limits};
-use watchfire_signal::pdq::Pdq;
+use watchfire_signal::pdq::{MIN_QUALITY, Pdq};
 
 use crate::corpus;
 
@@ -16,6 +16,10 @@ use crate::corpus;
 const MAX_DISTANCE: u32 = 10;
 const MAX_QUALITY_DIFFERENCE: u8 = 5;
 const GOOD_QUALITY: u8 = 80;
+/// Bits that may differ where only the hash of the plain picture is known: still a match. Drawings of few
+/// frequencies lie at the median; photographs differ by few bits.
+const MAX_GUESSED_BITS: u32 = 31;
+const MEAN_GUESSED_BITS: u32 = 8;
 /// Bits that may differ because inverted pixels round differently.
 const MAX_ROUNDING_BITS: u32 = 2;
 
@@ -54,6 +58,35 @@ fn every_published_picture_hashes_as_the_reference_does() {
         }
         assert!(count >= 8, "{} lists only {count} pictures", folder.display());
     }
+}
+
+#[test]
+fn a_hash_alone_tells_about_what_the_hashes_of_the_turned_and_inverted_picture_are() {
+    let (mut bits, mut worst, mut count) = (0, 0, 0);
+    for folder in corpus::folders() {
+        let expected = std::fs::read_to_string(folder.join("pdq/expected.csv")).unwrap();
+        for path in expected.lines().skip(1).filter_map(|line| line.split(',').next()) {
+            let bytes = std::fs::read(folder.join("pdq/images").join(path)).unwrap();
+            let print = fingerprint(&bytes);
+            // A picture that says too little is not matched at all.
+            if print.quality < MIN_QUALITY {
+                continue;
+            }
+            let guessed = print.pdq.turned();
+            for (place, by) in Dihedral::ALL.into_iter().skip(1).enumerate() {
+                let exact = print.turned(by);
+                let distance = exact.distance(&guessed[place]);
+                assert!(distance <= MAX_GUESSED_BITS, "{path} {by:?}: {distance}");
+                assert_eq!(print.inverted(by).distance(&guessed[place + 7]), distance);
+                (bits, worst, count) = (bits + distance, worst.max(distance), count + 1);
+            }
+            assert_eq!(print.pdq.mirrored().distance(&print.turned(Dihedral::FlipY)), {
+                print.pdq.turned()[4].distance(&print.turned(Dihedral::FlipY))
+            });
+        }
+    }
+    println!("{count} turns: {bits} bits in all, {worst} at most");
+    assert!(bits <= MEAN_GUESSED_BITS * count);
 }
 
 #[test]

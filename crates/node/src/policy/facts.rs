@@ -110,7 +110,7 @@ impl Fact {
 pub enum MatchKind {
     /// The same bytes.
     Exact,
-    /// Near: within a distance, or lined up in time.
+    /// Near: within a distance, or lined up in time, turned, mirrored or inverted or not.
     Near,
     /// A variant: edited so that only its sound, or details of it, are recognised.
     Variant,
@@ -233,7 +233,7 @@ impl Facts {
     pub fn matched<K>(mut self, hit: &Hit<K>) -> Self {
         self.kind = Some(match hit.method {
             Method::Exact => MatchKind::Exact,
-            Method::Near | Method::Aligned => MatchKind::Near,
+            Method::Near | Method::Aligned | Method::Turned => MatchKind::Near,
             Method::Sound => MatchKind::Variant,
         });
         self.agreed = hit.is_agreed();

@@ -102,6 +102,7 @@ fn method(method: near::Method) -> Method {
         near::Method::Near => Method::Near,
         near::Method::Aligned => Method::Aligned,
         near::Method::Sound => Method::Sound,
+        near::Method::Turned => Method::Turned,
     }
 }
 

@@ -57,6 +57,39 @@ async fn a_reported_picture_is_refused_in_another_size_and_format() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_picture_turned_mirrored_or_inverted_is_refused_and_another_one_is_not() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let original = picture(6, 400, ImageFormat::Png);
+    client.alert_media(&alert_of(vec![]), original.clone(), None).await.unwrap();
+    let decoded = image::load_from_memory(&original).unwrap();
+    let inverted = |mut picture: image::DynamicImage| {
+        picture.invert();
+        picture
+    };
+    let edits = [
+        ("mirrored", decoded.fliph()),
+        ("upside down", decoded.rotate180()),
+        ("quarter", decoded.rotate90()),
+        ("three quarters", decoded.rotate270()),
+        ("inverted", inverted(decoded.clone())),
+        ("inverted and mirrored", inverted(decoded.fliph())),
+    ];
+    for (place, (what, edit)) in edits.into_iter().enumerate() {
+        let mut bytes = Cursor::new(Vec::new());
+        edit.to_rgb8().write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        let id = format!("edit-{place}");
+        let scanned =
+            client.scan_bytes(&item(&id), "image/jpeg", bytes.into_inner()).await.unwrap();
+        assert_eq!(scanned.verdict, VerdictKind::Block, "{what}: {scanned:?}");
+        assert_eq!(scanned.reasons[0].method, Method::Turned, "{what}");
+    }
+    let other = picture(7, 400, ImageFormat::Png);
+    let other = client.scan_bytes(&item("other"), "image/png", other).await.unwrap();
+    assert_eq!(other.verdict, VerdictKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_platform_says_of_a_file_is_heeded() {
     let house = alone().await;
     let client = house.client(&[Scope::Admin]).await;

@@ -1,9 +1,8 @@
-//! Finds pictures that are edited copies of references: turned, inverted, framed, cropped, written over.
+//! Finds pictures that are edited copies of references: framed, cropped, rotated, written over.
 
 use watchfire_index::{Transform, VariantDecision, VariantIndex, VariantLimits};
 use watchfire_media::{
-    features,
-    pdq::{self, Dihedral, Pixels},
+    features, pdq,
     picture::{self, Picture},
     regions::{self, Subject},
 };
@@ -31,7 +30,8 @@ pub(super) struct Reference {
 
 /// What a picture is looked up by beside its own hash.
 pub(super) struct Query {
-    hashes: Vec<(&'static str, Pdq)>,
+    /// Hashes of what a border or a screen around it holds.
+    parts: Vec<Pdq>,
     seen: Option<SeenPicture>,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Query {
 pub(super) struct Found {
     /// The number of the reference.
     pub reference: usize,
-    /// `turned`, `mirrored`, `inverted` or `part` for what its hash shows, `features` for details.
+    /// `part` for the hash of what a border or screen around it holds, `features` for details.
     pub method: &'static str,
     /// Bits in which the hashes differ.
     pub distance: Option<u32>,
@@ -70,13 +70,13 @@ impl Edited {
     /// The references that a picture is an edited copy of; by hash first.
     pub(super) fn search(&self, query: &Query, index: &Near<usize>) -> Vec<Found> {
         let mut found = Vec::<Found>::new();
-        for (method, hash) in &query.hashes {
+        for hash in &query.parts {
             for hit in index.search(&Signal::new(*hash), Whose::Held) {
                 let known = found.iter().any(|one| one.reference == hit.owner);
                 if !known {
                     found.push(Found {
                         reference: hit.owner,
-                        method,
+                        method: "part",
                         distance: hit.distance,
                         inliers: None,
                         transform: None,
@@ -130,27 +130,11 @@ pub(super) fn reference(bytes: &[u8]) -> Option<Reference> {
 /// What a file is looked up by; nothing where it is no picture.
 pub(super) fn query(bytes: &[u8]) -> Option<Query> {
     let picture = decoded(bytes)?;
-    let mut hashes = Vec::new();
-    let turns = |turn: Dihedral| match turn {
-        Dihedral::Original => None,
-        Dihedral::Rotate90 | Dihedral::Rotate180 | Dihedral::Rotate270 => Some("turned"),
-        Dihedral::FlipX | Dihedral::FlipY | Dihedral::FlipPlus1 | Dihedral::FlipMinus1 => {
-            Some("mirrored")
-        }
-    };
-    let mut add = |pixels: Pixels<'_>, part: bool| {
-        let Some(print) = pdq::hash(pixels).filter(|print| print.quality >= MIN_QUALITY) else {
-            return;
-        };
-        for turn in Dihedral::ALL {
-            let name = if part { Some("part") } else { turns(turn) };
-            hashes.extend(name.map(|name| (name, print.turned(turn))));
-            hashes.push(("inverted", print.inverted(turn)));
-        }
-    };
-    add(picture.pixels(), false);
-    for inside in regions::content(picture.pixels()) {
-        add(regions::cut(picture.pixels(), inside).pixels(), true);
-    }
-    Some(Query { hashes, seen: features::seen(picture.pixels()) })
+    let parts = regions::content(picture.pixels()).into_iter();
+    let parts = parts.filter_map(|inside| {
+        let print = pdq::hash(regions::cut(picture.pixels(), inside).pixels())?;
+        (print.quality >= MIN_QUALITY).then_some(print.pdq)
+    });
+    let parts = parts.collect();
+    Some(Query { parts, seen: features::seen(picture.pixels()) })
 }
