@@ -25,6 +25,9 @@ use watchfire_signal::{
     verb::Verb,
 };
 
+/// Parts of a picture whose features are looked up too.
+const LOOKED_INTO: usize = 4;
+
 struct Line {
     role: String,
     path: String,
@@ -40,7 +43,7 @@ struct Known {
 /// What a picture is looked up by, and how long it took to see that.
 struct Query {
     hashes: Vec<(&'static str, Pdq)>,
-    seen: Option<SeenPicture>,
+    seen: Vec<SeenPicture>,
     hashing_ms: f64,
     looking_ms: f64,
 }
@@ -144,12 +147,15 @@ impl Known {
                 found.push((id, format!("{method}\tmatch\t{distance}")));
             }
         }
-        for one in query.seen.iter().flat_map(|seen| self.variants.search(seen, 20)) {
+        for one in self.variants.search(&query.seen, 40) {
             let a = one.agreement;
             let counts = [a.agreed, a.compared, a.all, a.signs, a.covered];
             let counts = counts.map(|count| count.to_string()).join("\t");
             let decision = format!("{:?}", one.decision).to_lowercase();
-            found.push((one.id, format!("features\t{decision}\t{}\t{counts}", one.inliers)));
+            found.push((
+                one.id,
+                format!("features\t{decision}\t{}\t{counts}\t{}", one.inliers, one.look),
+            ));
         }
         found
     }
@@ -169,13 +175,17 @@ impl Query {
             }
         };
         add(picture.pixels(), ["pdq", "pdq turned", "pdq inverted"]);
-        for inside in regions::content(picture.pixels()) {
-            let part = regions::cut(picture.pixels(), inside);
+        let inside = regions::content(picture.pixels());
+        let parts: Vec<_> =
+            inside.iter().map(|inside| regions::cut(picture.pixels(), *inside)).collect();
+        for part in &parts {
             add(part.pixels(), ["pdq of a part"; 3]);
         }
         let hashing_ms = ms(start);
         let start = Instant::now();
-        let seen = features::seen(picture.pixels());
+        let parts = parts.iter().take(LOOKED_INTO).map(regions::Part::pixels);
+        let seen = std::iter::once(picture.pixels()).chain(parts).filter_map(features::seen);
+        let seen = seen.collect();
         Self { hashes, seen, hashing_ms, looking_ms: ms(start) }
     }
 }

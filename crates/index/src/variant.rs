@@ -6,6 +6,7 @@
 //! **Invariant:** nothing is found that the re-check does not confirm.
 //! **Invariant:** a search does a bounded amount of work, whatever is stored; memory has a named limit.
 
+mod decide;
 mod fit;
 mod kernel;
 mod recheck;
@@ -13,7 +14,7 @@ mod table;
 mod transform;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, PoisonError,
         atomic::{AtomicU32, AtomicUsize, Ordering},
@@ -26,19 +27,13 @@ use watchfire_signal::features::{
 };
 
 use self::{
-    fit::Fit,
+    fit::{Fit, Pair},
     table::{Stored, Table, TableWriter, distance, words},
 };
 pub use self::{recheck::Agreement, transform::Transform};
 
 /// The least features that have to agree on a transform.
 pub const MIN_INLIERS: usize = 8;
-
-/// Features that fit, three times the least, of which some blocks may disagree.
-const MANY_INLIERS: usize = 3 * MIN_INLIERS;
-
-/// The least features and blocks together that agree in a sure match.
-const SURE_EVIDENCE: usize = 24;
 
 /// The most bits in which a descriptor differs from one that it votes for. Descriptors of unrelated places
 /// differ by some 100 bits, but not independently: at 48 one of a few hundred pairs is as near, at 32 one
@@ -49,7 +44,7 @@ const VOTE_BITS: u32 = 32;
 const MIN_VOTES: u32 = 3;
 
 /// The most references that are looked at in a search, mirrored ones counted apart.
-const MAX_CANDIDATES: usize = 24;
+const MAX_CANDIDATES: usize = 16;
 
 /// How much an index may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,6 +82,8 @@ pub enum VariantDecision {
 pub struct VariantMatch {
     /// The id it was inserted under.
     pub id: u64,
+    /// Which look found it, from zero; places of the query are in that one.
+    pub look: usize,
     /// How sure that is.
     pub decision: VariantDecision,
     /// Features that agree, those close together counted once.
@@ -186,10 +183,36 @@ impl VariantIndex {
     }
 
     /// The references that a picture is an edited copy of, the surest first, at most `limit`.
+    ///
+    /// The first look is at the whole picture, others are at parts of it that look like pictures of their
+    /// own. What a part shows has to be at least half of the reference: a sticker is a part too.
     #[must_use]
-    pub fn search(&self, picture: &SeenPicture, limit: usize) -> Vec<VariantMatch> {
+    pub fn search(&self, looks: &[SeenPicture], limit: usize) -> Vec<VariantMatch> {
         let _reading = crossbeam_epoch::pin();
         let mut found: Vec<VariantMatch> = Vec::new();
+        for (look, picture) in looks.iter().enumerate() {
+            let mut seen = self.look(picture);
+            for one in &mut seen {
+                one.look = look;
+                if look > 0 && one.agreement.compared * 2 < one.agreement.all {
+                    one.decision = VariantDecision::Review;
+                }
+            }
+            decide::explain_away(&mut seen);
+            found.extend(seen);
+        }
+        let rank = |one: &VariantMatch| one.decision == VariantDecision::Review;
+        found.sort_by(|a, b| {
+            rank(a).cmp(&rank(b)).then(b.score.total_cmp(&a.score)).then(a.id.cmp(&b.id))
+        });
+        let mut met = HashSet::new();
+        found.retain(|one| met.insert(one.id));
+        found.truncate(limit);
+        found
+    }
+
+    fn look(&self, picture: &SeenPicture) -> Vec<VariantMatch> {
+        let mut found = Vec::new();
         for (mirrored, features) in [(false, &picture.plain), (true, &picture.mirrored)] {
             for slot in self.candidates(features) {
                 let slots = self.slots.pin();
@@ -197,10 +220,6 @@ impl VariantIndex {
                 found.extend(self.verify(picture, (mirrored, features), reference));
             }
         }
-        found.sort_by(|a, b| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
-        let mut met = std::collections::HashSet::new();
-        found.retain(|one| met.insert(one.id));
-        found.truncate(limit);
         found
     }
 
@@ -267,24 +286,26 @@ impl VariantIndex {
         let width = picture.grey.width as f32;
         let to_reference = if mirrored { transform.of_mirrored(width) } else { transform };
         let cells = Cells::of(reference.size.0, reference.size.1);
-        let signs = reference.signs.iter().copied();
-        let agreement = recheck::recheck(&picture.grey, &to_reference, cells, signs);
+        let place = |(x, y): (f32, f32)| (if mirrored { width - x } else { x }, y);
+        let pairs: Vec<Pair> = pairs.into_iter().map(|pair| pair.at(place(pair.query))).collect();
+        let known = (cells, &*reference.signs);
+        let agreement = recheck::recheck(&picture.grey, &to_reference, known, &pairs);
         if !agreement.holds() {
             return None;
         }
         let inliers = fit::distinct(&pairs);
-        let place = |(x, y): (f32, f32)| (if mirrored { width - x } else { x }, y);
         let (query_region, reference_region) = regions(picture, &to_reference, reference.size)?;
         Some(VariantMatch {
             id: reference.id,
-            decision: decide(inliers, &agreement),
+            look: 0,
+            decision: decide::decide(inliers, &agreement),
             inliers,
             transform: to_reference,
             mirrored,
             agreement,
             query_region,
             reference_region,
-            places: pairs.iter().map(|pair| [place(pair.query), pair.reference]).collect(),
+            places: pairs.iter().map(|pair| [pair.query, pair.reference]).collect(),
             score: inliers as f32 * agreement.agreed as f32 / agreement.compared.max(1) as f32,
         })
     }
@@ -293,17 +314,6 @@ impl VariantIndex {
 impl Reference {
     fn bytes(&self) -> usize {
         size_of::<Self>() + self.records.len() * 4 + self.signs.len() + 64
-    }
-}
-
-/// Features and blocks are evidence of their own: where few features fit, nearly all blocks have to agree.
-fn decide(inliers: usize, agreement: &Agreement) -> VariantDecision {
-    let nearly_all = agreement.agreed * 10 >= agreement.compared * 9;
-    let enough = inliers + agreement.agreed as usize >= SURE_EVIDENCE;
-    if agreement.is_sure() && enough && (nearly_all || inliers >= MANY_INLIERS) {
-        VariantDecision::Match
-    } else {
-        VariantDecision::Review
     }
 }
 

@@ -168,6 +168,11 @@ impl Pair {
         }
     }
 
+    /// The same pair with another place in the query.
+    pub(super) fn at(self, query: (f32, f32)) -> Self {
+        Self { query, ..self }
+    }
+
     fn looks_as(&self, looks: &Looks) -> bool {
         let off = (self.turn - looks.turn).rem_euclid(256);
         off.min(256 - off) <= ANGLE_SLACK && (self.levels - looks.levels).abs() <= LEVEL_SLACK

@@ -6,23 +6,25 @@
 
 use watchfire_signal::features::{CELL, Cells, Grey, Sign};
 
-use super::transform::Transform;
+use super::{fit::Pair, transform::Transform};
 
 /// Cells on each side of a block.
-const BLOCK_CELLS: usize = 4;
+const BLOCK_CELLS: usize = 3;
+
+/// How far the places are, in pixels of the reference, that say how it bends.
+const BEND_RADIUS: f32 = 110.0;
 
 /// Samples of a cell on each side.
 const SAMPLES: usize = 6;
 
-/// Standard deviations above chance at which agreement is sure.
-const DEVIATIONS: u32 = 3;
+/// The least blocks with contrast of a reference that is recognised for sure.
+const LEAST_TELLING: u32 = 24;
 
-/// The least blocks with contrast of a reference that is recognised for sure: of a plainer one a sticker or
-/// a caption is most of what there is to see.
-const LEAST_TELLING: u32 = 20;
+/// Blocks with contrast from which on a reference is not plain; 60 to 120 blocks are a picture.
+const TELLING: u32 = 48;
 
 /// The least comparisons of a block for it to say anything.
-const LEAST_OF_BLOCK: u32 = 8;
+const LEAST_OF_BLOCK: u32 = 6;
 
 /// Of four comparisons of a block, as many have to agree for it to agree.
 const AGREE_OF_FOUR: u32 = 3;
@@ -58,13 +60,14 @@ impl Agreement {
 
     /// Whether that so many blocks agree is no chance. Where pictures share what is written over them, up
     /// to half of the blocks agree; of `n` such blocks more than n/2 + 1.5 √n, which is three standard
-    /// deviations above, do in 1 case of 700, and only where features fitted before.
+    /// deviations above, do in 1 case of 700, and only where features fitted before. Of a plain reference
+    /// what is written over it is most of what there is to see: there four are asked for.
     #[must_use]
     pub fn is_sure(&self) -> bool {
         let above = (self.agreed * 2).saturating_sub(self.compared);
-        let told = self.signs * 2 >= self.covered;
-        told && self.all >= LEAST_TELLING
-            && above * above >= DEVIATIONS * DEVIATIONS * self.compared
+        let told = self.signs * 2 >= self.covered && self.all >= LEAST_TELLING;
+        let deviations = if self.all < TELLING { 4 } else { 3 };
+        told && above * above >= deviations * deviations * self.compared
     }
 }
 
@@ -72,13 +75,14 @@ impl Agreement {
 pub(super) fn recheck(
     grey: &Grey,
     to_reference: &Transform,
-    cells: Cells,
-    signs: impl Iterator<Item = Sign>,
+    (cells, signs): (Cells, &[Sign]),
+    pairs: &[Pair],
 ) -> Agreement {
     let Some(back) = to_reference.inverse() else { return Agreement::default() };
+    let bends: Vec<Bend> = pairs.iter().map(|pair| Bend::of(pair, &back)).collect();
     let lumas: Vec<Option<f32>> = (0..cells.rows)
         .flat_map(|row| (0..cells.columns).map(move |column| (column, row)))
-        .map(|cell| luma(grey, &back, cell))
+        .map(|cell| luma(grey, &back, &bends, cell))
         .collect();
     let columns = cells.columns.div_ceil(BLOCK_CELLS);
     let block_of =
@@ -127,16 +131,52 @@ fn summary(blocks: &[Block]) -> Agreement {
     }
 }
 
+/// How far a place that agrees is off, in the query: surfaces filmed at an angle bend more than an affine
+/// transform does.
+struct Bend {
+    reference: (f32, f32),
+    off: (f32, f32),
+}
+
+impl Bend {
+    fn of(pair: &Pair, back: &Transform) -> Self {
+        let (x, y) = back.apply(pair.reference);
+        Self { reference: pair.reference, off: (pair.query.0 - x, pair.query.1 - y) }
+    }
+
+    /// The mean of those near a place, the nearer the more; less of it where few are near.
+    fn at(bends: &[Self], (x, y): (f32, f32)) -> (f32, f32) {
+        let (mut sum, mut all) = ((0.0, 0.0), 1.0);
+        for bend in bends {
+            let (dx, dy) = (bend.reference.0 - x, bend.reference.1 - y);
+            let near = 1.0 - (dx * dx + dy * dy) / (BEND_RADIUS * BEND_RADIUS);
+            if near > 0.0 {
+                sum = (sum.0 + near * bend.off.0, sum.1 + near * bend.off.1);
+                all += near;
+            }
+        }
+        (sum.0 / all, sum.1 / all)
+    }
+}
+
 /// Mean luminance of the query where a cell of the reference lies in it; `None` if that is not all
 /// inside of the query.
-fn luma(grey: &Grey, back: &Transform, (column, row): (usize, usize)) -> Option<f32> {
+fn luma(
+    grey: &Grey,
+    back: &Transform,
+    bends: &[Bend],
+    (column, row): (usize, usize),
+) -> Option<f32> {
     let side = f32::from(CELL);
+    let middle = ((column as f32 + 0.5) * side, (row as f32 + 0.5) * side);
+    let (off_x, off_y) = Bend::at(bends, middle);
     let mut sum = 0;
     for y in 0..SAMPLES {
         for x in 0..SAMPLES {
             let place =
                 |at: usize, of: usize| (at as f32 + (of as f32 + 0.5) / SAMPLES as f32) * side;
             let (x, y) = back.apply((place(column, x), place(row, y)));
+            let (x, y) = (x + off_x, y + off_y);
             // What is below zero or too large is outside.
             if x < 0.0 || y < 0.0 || x as usize >= grey.width || y as usize >= grey.height {
                 return None;

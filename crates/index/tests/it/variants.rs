@@ -39,7 +39,7 @@ fn index_of(seeds: std::ops::Range<u64>) -> VariantIndex {
 }
 
 fn search(index: &VariantIndex, query: &Scene) -> Vec<VariantMatch> {
-    features::seen(query.pixels()).map(|seen| index.search(&seen, 10)).unwrap_or_default()
+    features::seen(query.pixels()).map(|seen| index.search(&[seen], 10)).unwrap_or_default()
 }
 
 fn matches(index: &VariantIndex, query: &Scene) -> Vec<u64> {
