@@ -32,7 +32,8 @@ pub(super) struct Reference {
 pub(super) struct Query {
     /// Hashes of what a border or a screen around it holds.
     parts: Vec<Pdq>,
-    seen: Option<SeenPicture>,
+    /// The picture, then what a border or a screen around it holds.
+    looks: Vec<SeenPicture>,
 }
 
 /// A reference that a picture is an edited copy of.
@@ -85,7 +86,7 @@ impl Edited {
                 }
             }
         }
-        let seen = query.seen.iter().flat_map(|seen| self.variants.search(seen, MOST));
+        let seen = self.variants.search(&query.looks, MOST).into_iter();
         found.extend(seen.map(|one| Found {
             reference: one.id as usize,
             method: "features",
@@ -130,11 +131,16 @@ pub(super) fn reference(bytes: &[u8]) -> Option<Reference> {
 /// What a file is looked up by; nothing where it is no picture.
 pub(super) fn query(bytes: &[u8]) -> Option<Query> {
     let picture = decoded(bytes)?;
-    let parts = regions::content(picture.pixels()).into_iter();
-    let parts = parts.filter_map(|inside| {
-        let print = pdq::hash(regions::cut(picture.pixels(), inside).pixels())?;
-        (print.quality >= MIN_QUALITY).then_some(print.pdq)
-    });
-    let parts = parts.collect();
-    Some(Query { parts, seen: features::seen(picture.pixels()) })
+    let (mut parts, mut looks) = (Vec::new(), Vec::new());
+    looks.extend(features::seen(picture.pixels()));
+    for inside in regions::content(picture.pixels()) {
+        let part = regions::cut(picture.pixels(), inside);
+        // Without the look at the whole the places in parts would have nothing to be compared with.
+        if !looks.is_empty() {
+            looks.extend(features::seen(part.pixels()));
+        }
+        let print = pdq::hash(part.pixels()).filter(|print| print.quality >= MIN_QUALITY);
+        parts.extend(print.map(|print| print.pdq));
+    }
+    Some(Query { parts, looks })
 }
