@@ -16,6 +16,10 @@ pub const MIN_QUALITY: u8 = 50;
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Pdq(pub [u8; 32]);
 
+/// How the frequencies of a turned picture come from those of the picture: whether rows and columns change
+/// places, and whether a frequency changes its sign, told whether its row and its column are odd.
+type Way = (bool, fn(bool, bool) -> bool);
+
 impl Pdq {
     /// The number of bits in which the two hashes differ, 0 to 256.
     #[must_use]
@@ -48,7 +52,7 @@ impl Pdq {
     /// wrong here. The inverse of the plain hash is exact.
     #[must_use]
     pub fn turned(&self) -> [Self; 15] {
-        let ways: [(bool, fn(bool, bool) -> bool); 7] = [
+        let ways: [Way; 7] = [
             (true, |_, column| column),
             (false, |row, column| row != column),
             (true, |row, _| row),
