@@ -4,11 +4,12 @@ use md5::Md5;
 use sha2::{Digest, Sha256};
 use watchfire_signal::digest::{Md5Digest, Sha256Digest};
 use watchfire_signal::pdq::Pdq;
+use watchfire_signal::value::{Signal, Span, Value};
 
 use crate::format::{Format, sniff};
 use crate::pdq::{Hasher, MIN_SIDE};
 use crate::picture::{self, PictureError};
-use crate::video::{self, Decoder, FrameRate, Sound, VideoError, VideoHash};
+use crate::video::{Copy, Decoder, FrameRate, Sound, VideoError, VideoHash};
 
 /// How a file is hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,25 @@ pub struct Hashed {
     pub content: Content,
     /// What is heard in it, in pieces of at most ten minutes, at each speed that was asked for.
     pub sound: Vec<Sound>,
+}
+
+impl Hashed {
+    /// All of it as signals: the exact hashes first, then what is seen, then what is heard. Of a video or
+    /// sound of which only `span` is meant the frames say so and the sound is cut; the exact hashes name
+    /// the whole file, which contains that part.
+    #[must_use]
+    pub fn signals(self, span: Option<Span>) -> Vec<Signal> {
+        let seen = match self.content {
+            Content::Picture(picture) => {
+                Some(Signal { quality: Some(picture.quality), ..Signal::new(picture.pdq) })
+            }
+            Content::Video(video) => Some(Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) }),
+            Content::Sound => None,
+        };
+        let heard = self.sound.into_iter().filter_map(|sound| sound.signal(span));
+        let exact = [Signal::new(self.sha256), Signal::new(self.md5)];
+        exact.into_iter().chain(seen).chain(heard).collect()
+    }
 }
 
 /// What is seen in a file.
@@ -110,21 +130,25 @@ pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
     Workspace::default().hash(bytes, options)
 }
 
-/// What is heard in a video. A sound track that cannot be decoded does not hide what is seen.
-fn heard(bytes: &[u8], options: &Options) -> Result<Vec<Sound>, VideoError> {
-    match sound_of(bytes, options) {
-        Err(VideoError::Malformed(_) | VideoError::Truncated(_) | VideoError::NoVideoStream) => {
-            Ok(Vec::new())
-        }
+/// What is heard in a video. A sound track that cannot be decoded, or not in time, does not hide what is
+/// seen.
+fn heard(copy: &Copy, options: &Options) -> Result<Vec<Sound>, VideoError> {
+    match sound_of(copy, options) {
+        Err(
+            VideoError::Malformed(_)
+            | VideoError::Truncated(_)
+            | VideoError::TooLarge(_)
+            | VideoError::TooSlow(_),
+        ) => Ok(Vec::new()),
         heard => heard,
     }
 }
 
-fn sound_of(bytes: &[u8], options: &Options) -> Result<Vec<Sound>, VideoError> {
+fn sound_of(copy: &Copy, options: &Options) -> Result<Vec<Sound>, VideoError> {
     if options.sound_rates.is_empty() {
         return Ok(Vec::new());
     }
-    video::sound(bytes, options.sound_rates, &options.video)
+    copy.sound(options.sound_rates, &options.video)
 }
 
 /// Hashes a picture.
@@ -158,13 +182,18 @@ impl Workspace {
                 let picture = self.hash_picture(bytes, &options.picture)?;
                 (Content::Picture(Box::new(picture)), Vec::new())
             }
-            Format::Video(_) => match video::hash(bytes, options.rate, &options.video) {
-                Ok(video) => (Content::Video(video), heard(bytes, options)?),
-                // A container of videos may hold sound alone.
-                Err(VideoError::NoVideoStream) => (Content::Sound, sound_of(bytes, options)?),
-                Err(error) => return Err(error.into()),
-            },
-            Format::Sound(_) => (Content::Sound, sound_of(bytes, options)?),
+            Format::Video(_) => {
+                let copy = Copy::of(bytes, &options.video)?;
+                match copy.hash(options.rate, &options.video) {
+                    Ok(video) => (Content::Video(video), heard(&copy, options)?),
+                    // A container of videos may hold sound alone.
+                    Err(VideoError::NoVideoStream) => (Content::Sound, sound_of(&copy, options)?),
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            Format::Sound(_) => {
+                (Content::Sound, sound_of(&Copy::of(bytes, &options.video)?, options)?)
+            }
         };
         let (sha256, md5) = digests(bytes);
         Ok(Hashed { sha256, md5, content, sound })

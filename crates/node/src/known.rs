@@ -90,6 +90,12 @@ impl Known {
         self.near.len()
     }
 
+    /// Whether any sound is known.
+    #[must_use]
+    pub fn has_sound(&self) -> bool {
+        self.near.has_sound()
+    }
+
     /// The sets near any of the signals, each once.
     #[must_use]
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {

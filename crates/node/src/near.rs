@@ -200,6 +200,12 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         self.slots.is_empty()
     }
 
+    /// Whether any sound is held.
+    #[must_use]
+    pub fn has_sound(&self) -> bool {
+        !self.sounds.is_empty()
+    }
+
     /// Adds a signal under an owner. One that cannot be matched (local features, a value in a
     /// blob, a picture of too little quality) is left out.
     pub fn insert(&self, owner: K, signal: &Signal) {

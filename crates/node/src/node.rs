@@ -214,6 +214,12 @@ impl Node {
         &self.receipts
     }
 
+    /// Whether any sound is known, so that an upload's is worth more time.
+    #[must_use]
+    pub fn knows_sound(&self) -> bool {
+        self.known.has_sound() || self.banks.has_sound()
+    }
+
     /// Known signals and held items, for metrics.
     #[must_use]
     pub fn sizes(&self) -> (usize, usize) {

@@ -18,10 +18,11 @@ use watchfire_api::wire::{MediaInfo, SignalJson};
 use watchfire_media::hash::{Content, HashError, Hashed, Options, hash};
 use watchfire_media::picture;
 use watchfire_media::video::{
-    Decoder, FrameRate, Limits, Part, QUERY_RATES, REFERENCE_RATES, Sound, Stop, VideoError,
+    Decoder, FrameRate, Limits, PLAIN_RATES, Part, QUERY_RATES, Stop, VideoError,
 };
 use watchfire_signal::alert::ContentKind;
-use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value};
+use watchfire_signal::sound_print::PLAIN_RATE;
+use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value, ValueOrBlob};
 
 use crate::answer::Failure;
 use crate::input::{read_body, refuse};
@@ -77,7 +78,10 @@ pub(crate) struct Upload {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     /// To be compared with what is known: a few frames a second.
-    Query,
+    Query {
+        /// Sound at many speeds too: worth its time where sounds are known.
+        speeds: bool,
+    },
     /// To be known: every frame, of the harmful part if there is one; evenly thinned if an alert cannot list them all.
     Reference(Option<Span>),
 }
@@ -153,7 +157,7 @@ impl Hashing {
             () = self.given_up.cancelled() => return Err(unavailable()),
         };
         let span = match purpose {
-            Purpose::Query => None,
+            Purpose::Query { .. } => None,
             Purpose::Reference(span) => span,
         };
         Ok((info(&hashed), signals(hashed, span)?))
@@ -166,7 +170,7 @@ impl Hashing {
 
     fn options(&self, purpose: Purpose, stop: &Stop) -> Options {
         let rate = match purpose {
-            Purpose::Query => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
+            Purpose::Query { .. } => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
             Purpose::Reference(span) => {
                 let part = |span: Span| Part { start_ms: span.start_ms, end_ms: span.end_ms };
                 FrameRate::Reference { part: span.map(part), at_most: REFERENCE_FRAMES }
@@ -174,8 +178,8 @@ impl Hashing {
         };
         let video = Decoder { stop: stop.clone(), ..self.decoder.clone() };
         let sound_rates = match purpose {
-            Purpose::Query => &QUERY_RATES[..],
-            Purpose::Reference(_) => &REFERENCE_RATES,
+            Purpose::Query { speeds: true } => &QUERY_RATES[..],
+            Purpose::Query { speeds: false } | Purpose::Reference(_) => &PLAIN_RATES,
         };
         Options { picture: picture::Limits::default(), video, rate, sound_rates }
     }
@@ -211,41 +215,21 @@ fn info(hashed: &Hashed) -> MediaInfo {
     }
 }
 
-/// The exact hashes name the whole file, also where only a part of it is harmful: the file contains that part.
+/// As signals; a picture has no span.
 fn signals(hashed: Hashed, span: Option<Span>) -> Result<Vec<Signal>, Failure> {
-    let mut signals = vec![Signal::new(hashed.sha256), Signal::new(hashed.md5)];
-    match hashed.content {
-        Content::Picture(_) if span.is_some() => {
-            return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
-        }
-        Content::Picture(picture) => {
-            let quality = Some(picture.quality);
-            signals.push(Signal { quality, ..Signal::new(picture.pdq) });
-        }
-        Content::Video(video) => {
-            let signal = Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) };
-            signals.push(signal);
-        }
-        Content::Sound => {}
+    if span.is_some() && matches!(hashed.content, Content::Picture(_)) {
+        return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
     }
-    signals.extend(hashed.sound.into_iter().filter_map(|sound| heard(sound, span)));
-    Ok(signals)
+    Ok(hashed.signals(span))
 }
 
-/// A fingerprint of sound as a signal. Of a reference only what is harmful goes on; `None`: none of this.
-fn heard(sound: Sound, span: Option<Span>) -> Option<Signal> {
-    let whole = Span { start_ms: sound.start_ms, end_ms: sound.end_ms };
-    let Some(span) = span else {
-        return Some(Signal { span: Some(whole), ..Signal::new(sound.print) });
-    };
-    let (start_ms, print) = sound.print.within(whole.start_ms, (span.start_ms, span.end_ms))?;
-    let end_ms = start_ms + print.at_ms(print.items().len());
-    Some(Signal { span: Some(Span { start_ms, end_ms }), ..Signal::new(print) })
-}
-
-/// Signals as JSON.
+/// Signals as JSON; of sound that as it is alone, for what is played at other speeds is for one look only.
 pub(crate) fn to_json(signals: &[Signal]) -> Vec<SignalJson> {
-    signals.iter().map(SignalJson::from).collect()
+    let plain = |signal: &&Signal| match &signal.value {
+        ValueOrBlob::Value(Value::Audio(print)) => print.rate() == PLAIN_RATE,
+        _ => true,
+    };
+    signals.iter().filter(plain).map(SignalJson::from).collect()
 }
 
 fn failure(error: HashError) -> Failure {

@@ -43,6 +43,12 @@ impl Banks {
         found.collect()
     }
 
+    /// Whether any content has sound.
+    #[must_use]
+    pub fn has_sound(&self) -> bool {
+        self.near.has_sound()
+    }
+
     /// The bank of a hit, if the hit counts.
     fn counting(&self, hit: &Hit<ContentId>) -> Option<Arc<Bank>> {
         let bank = self.on(hit.owner)?;

@@ -58,7 +58,8 @@ pub(crate) async fn scan(
             texts::met_file(&read_body(body, TEXT_BYTES).await?)?
         } else {
             let upload = server.hashing.receive(body).await?;
-            server.hashing.signals(upload, Purpose::Query).await?.1
+            let speeds = server.node.knows_sound();
+            server.hashing.signals(upload, Purpose::Query { speeds }).await?.1
         };
         (item, signals, told(query.facts.as_deref())?)
     };
