@@ -1,9 +1,9 @@
 # The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench build toolchain media
+.PHONY: help demo test bench bench-matching build toolchain media
 
 help: ## list what can be made
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: toolchain media ## ten members on this machine play the story; ARGS="--media FILE --keep --json"
 	cargo build --release --locked --package watchfire-cli
@@ -14,6 +14,9 @@ test: toolchain media ## format, house rules, lints, tests, documentation, a sho
 
 bench: toolchain ## measure hashing, the index and durable commits on this machine
 	@scripts/bench.sh
+
+bench-matching: toolchain ## edited copies of public photographs: what is found, beside pdqhash
+	@scripts/bench-matching.sh
 
 build: toolchain ## the binary that users run: target/release/watchfire
 	cargo build --release --locked --package watchfire-cli

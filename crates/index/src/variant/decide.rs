@@ -6,12 +6,17 @@ use super::{Agreement, VariantDecision, VariantMatch};
 /// the least of either is eight.
 const SURE_EVIDENCE: usize = 24;
 
+/// Features that fit, twice the least; where there are fewer, nine of ten blocks have to agree.
+const MANY_INLIERS: usize = 16;
+
 /// How much stronger a match has to be to explain a place of the query alone.
 const STRONGER: f32 = 1.5;
 
 /// How sure it is that a reference is shown, from the features that fit and the blocks that agree.
 pub(super) fn decide(inliers: usize, agreement: &Agreement) -> VariantDecision {
-    if agreement.is_sure() && inliers + agreement.agreed as usize >= SURE_EVIDENCE {
+    let many = inliers >= MANY_INLIERS || agreement.agreed * 10 >= agreement.compared * 9;
+    let enough = inliers + agreement.agreed as usize >= SURE_EVIDENCE;
+    if agreement.is_sure() && many && enough {
         VariantDecision::Match
     } else {
         VariantDecision::Review
@@ -83,6 +88,8 @@ mod tests {
         assert_eq!(decide(60, &of(8, 8)), VariantDecision::Review);
         assert_eq!(decide(20, &of(9, 9)), VariantDecision::Match);
         assert_eq!(decide(9, &of(9, 9)), VariantDecision::Review);
+        assert_eq!(decide(12, &of(42, 52)), VariantDecision::Review);
+        assert_eq!(decide(12, &of(48, 52)), VariantDecision::Match);
         assert_eq!(decide(60, &of(30, 60)), VariantDecision::Review);
         assert_eq!(decide(60, &of(42, 60)), VariantDecision::Match);
         assert_eq!(decide(60, &Agreement { signs: 200, ..of(60, 60) }), VariantDecision::Review);

@@ -1,0 +1,118 @@
+"""Fetches Debian packages with photographs and makes the files that the picture benchmark compares.
+
+corpus.py DIR: leaves DIR/pictures.tsv with one line a file: role, name of the photograph, edit, path.
+Roles: `reference`, `query` (an edited copy), `overlaid-reference` and `overlaid-query` (different
+photographs under the same overlay), `same` (two photographs that show the same scene: a match of these
+is neither right nor wrong).
+"""
+
+import os
+import pathlib
+import subprocess
+import sys
+from concurrent.futures import ProcessPoolExecutor
+
+from PIL import Image
+
+import edits
+
+PACKAGES = ["endless-sky-data", "scratch", "kphotoalbum", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "mate-backgrounds", "opencv-doc"]
+PLACES = [
+    "usr/share/games/endless-sky/images/land",
+    "usr/share/games/endless-sky/images/scene",
+    "usr/share/scratch/Media/Backgrounds",
+    "usr/share/kphotoalbum/demo",
+    "usr/share/backgrounds",
+    "usr/share/doc/opencv-doc/examples/data",
+]
+# Drawings, charts, masks and patterns are no photographs.
+NOT_PHOTOGRAPHS = ["logo", "ellipses", "gradient", "mask", "alphabet", "sudoku", "pic", "digits", "chessboard", "detect_blob", "notes", "imagetext", "templ", "tmpl", "ml.png", "cards", "alphaGT", "aloegt", "pca_test", "text_", "Categoryimages", "stripes", "cold-no", "dark-no", "radioactive", "warm-no", "transparent", "calib", "blender", "xy-grid", "flow.png", "gulp", "silk", "spring.png", "waves.png", "painting-colors"]
+# Photographs of which edited copies are made, at most so many of a folder.
+SUBJECTS = 60
+# Photographs under each overlay: half of them references, half of them queries.
+OVERLAID = 40
+
+
+def unpack(root):
+    debs = root / "debs"
+    debs.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in PACKAGES if not list(debs.glob(name + "_*"))]
+    if missing:
+        fetch = ["apt-get", "-qq", "download", *missing]
+        if subprocess.run(fetch, cwd=debs).returncode != 0:
+            # A fresh machine knows no packages yet; this needs root.
+            subprocess.run(["apt-get", "-qq", "update"], check=True)
+            subprocess.run(fetch, cwd=debs, check=True)
+    files = root / "root"
+    if not files.exists():
+        for deb in sorted(debs.glob("*.deb")):
+            subprocess.run(["dpkg-deb", "-x", deb, files], check=True)
+    return files
+
+
+def photographs(files):
+    found = []
+    for place in PLACES:
+        paths = sorted(path for path in (files / place).rglob("*") if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".gif"))
+        for path in paths:
+            if any(word.lower() in path.name.lower() for word in NOT_PHOTOGRAPHS) or path.is_symlink():
+                continue
+            with Image.open(path) as image:
+                if min(image.size) >= 200:
+                    found.append((place.replace("usr/share/", "").replace("/", "-") + "-" + path.stem, path))
+    return found
+
+
+def read(path):
+    image = Image.open(path).convert("RGB")
+    image.thumbnail((1600, 1600), Image.LANCZOS)
+    return image
+
+
+def make(job):
+    name, path, out, others, names = job
+    lines = []
+    image, others = read(path), [read(other) for other in others]
+    for family, (strengths, _) in edits.FAMILIES.items():
+        for number, strength in enumerate(strengths):
+            to = out / f"{list(edits.FAMILIES).index(family):02}-{number}-{name}.jpg"
+            if not to.exists():
+                edits.edited(image, family, strength, name, others).save(to, quality=88)
+            lines.append(("query", name, f"{family}\t{strength}", to))
+    shown = "\t".join(names)
+    return lines + [("shown", name, shown, "collage, picture in picture")]
+
+
+def main():
+    root = pathlib.Path(sys.argv[1])
+    found = photographs(unpack(root))
+    out = root / "made"
+    out.mkdir(exist_ok=True)
+    lines = [("reference", name, "\t", path) for name, path in found]
+    step = len(found) / SUBJECTS
+    subjects = [found[int(place * step)] for place in range(SUBJECTS)]
+    paths = [path for _, path in found]
+    jobs = []
+    for name, path in subjects:
+        others = edits.lot(name, "others").sample([p for p in paths if p != path], 6)
+        jobs.append((name, path, out, others, [n for p in others for n, q in found if q == p]))
+    os.nice(5)
+    with ProcessPoolExecutor() as pool:
+        for made in pool.map(make, jobs):
+            lines.extend(made)
+    chosen = edits.lot("overlaid").sample(found, OVERLAID)
+    for overlay, put in edits.OVERLAYS.items():
+        for place, (name, path) in enumerate(chosen):
+            role = "overlaid-reference" if place < OVERLAID // 2 else "overlaid-query"
+            to = out / f"overlaid-{overlay}-{name}.jpg"
+            if not to.exists():
+                put(read(path), name).save(to, quality=88)
+            lines.append((role, name, f"same {overlay}\t", to))
+    with open(root / "pictures.tsv", "w") as table:
+        for role, name, edit, path in lines:
+            table.write(f"{role}\t{name}\t{edit}\t{path}\n")
+    print(f"{len(found)} references, {len(lines)} files")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,337 @@
+"""Makes edited copies of photographs, and different photographs under the same overlay.
+
+Every family is a row of the table in the report; a family has at most three strengths. What is drawn by
+lot depends on the name of the photograph and of the edit alone.
+"""
+
+import hashlib
+import io
+import math
+import random
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
+
+
+def lot(*names):
+    return random.Random(hashlib.sha256("/".join(map(str, names)).encode()).digest())
+
+
+def font(size):
+    return ImageFont.load_default(size=max(8, int(size)))
+
+
+def jpeg(image, quality):
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=quality)
+    return Image.open(io.BytesIO(buffer.getvalue())).convert("RGB")
+
+
+def resize(image, share, _):
+    return image.resize((max(1, int(image.width * share)), max(1, int(image.height * share))), Image.LANCZOS)
+
+
+def crop(image, share, draw):
+    """Cuts `share` of the width and of the height away, unevenly."""
+    width, height = int(image.width * (1 - share)), int(image.height * (1 - share))
+    left, top = draw.randint(0, image.width - width), draw.randint(0, image.height - height)
+    return image.crop((left, top, left + width, top + height))
+
+
+def letterbox(image, share, _, colour=(0, 0, 0)):
+    bar = int(image.height * share)
+    out = Image.new("RGB", (image.width, image.height + 2 * bar), colour)
+    out.paste(image, (0, bar))
+    return out
+
+
+def pillarbox(image, share, _):
+    bar = int(image.width * share)
+    out = Image.new("RGB", (image.width + 2 * bar, image.height))
+    out.paste(image, (bar, 0))
+    return out
+
+
+def border(image, share, draw):
+    wide = int(min(image.size) * share)
+    colour = draw.choice([(255, 255, 255), (240, 230, 40), (200, 20, 30), (20, 20, 20)])
+    return ImageOps.expand(image, wide, colour)
+
+
+def blurred_background(image, _, __):
+    width, height = 720, 1280
+    cover = ImageOps.fit(image, (width, height)).filter(ImageFilter.GaussianBlur(24))
+    inside = image.resize((width, max(1, int(image.height * width / image.width))), Image.LANCZOS)
+    if inside.height > height:
+        inside = image.resize((max(1, int(image.width * height / image.height)), height), Image.LANCZOS)
+    cover.paste(inside, ((width - inside.width) // 2, (height - inside.height) // 2))
+    return cover
+
+
+def rotate(image, degrees, draw):
+    return image.rotate(degrees * draw.choice([-1, 1]), Image.BICUBIC)
+
+
+def quarter(image, turns, _):
+    return image.transpose([Image.ROTATE_90, Image.ROTATE_180, Image.ROTATE_270][turns - 1])
+
+
+def mirror(image, _, __):
+    return ImageOps.mirror(image)
+
+
+WORDS = "they do not want you to see this share before it is deleted again now watch until the end".split()
+
+
+def sentence(draw, words):
+    return " ".join(draw.choice(WORDS) for _ in range(words))
+
+
+def text(image, lines, draw):
+    out = image.copy()
+    pen = ImageDraw.Draw(out)
+    size = image.width / 14
+    for line in range(lines):
+        at = (image.width * draw.uniform(0.02, 0.15), image.height * (0.1 + 0.8 * (line + draw.uniform(0, 0.5)) / max(lines, 1)))
+        pen.text(at, sentence(draw, 5).upper(), font=font(size), fill=(255, 255, 255), stroke_width=max(1, int(size / 12)), stroke_fill=(0, 0, 0))
+    return out
+
+
+def emoji(out, x, y, size, kind):
+    pen = ImageDraw.Draw(out)
+    colour = [(255, 210, 40), (230, 40, 60), (80, 170, 255), (120, 200, 80)][kind % 4]
+    pen.ellipse((x, y, x + size, y + size), fill=colour, outline=(60, 40, 0), width=max(1, int(size / 30)))
+    for eye in (0.3, 0.62):
+        pen.ellipse((x + size * eye, y + size * 0.28, x + size * (eye + 0.09), y + size * 0.46), fill=(60, 40, 0))
+    pen.arc((x + size * 0.24, y + size * 0.3, x + size * 0.76, y + size * 0.8), 20, 160, fill=(60, 40, 0), width=max(2, int(size / 18)))
+
+
+def emojis(image, count, draw):
+    out = image.copy()
+    for kind in range(count):
+        size = min(image.size) * draw.uniform(0.18, 0.3)
+        emoji(out, draw.uniform(0, image.width - size), draw.uniform(0, image.height - size), size, kind)
+    return out
+
+
+def caption(image, share, draw, words=None):
+    bar = int(image.height * share)
+    out = Image.new("RGB", (image.width, image.height + bar), (255, 255, 255))
+    out.paste(image, (0, bar))
+    pen = ImageDraw.Draw(out)
+    lines = words or [sentence(draw, 6), sentence(draw, 6)]
+    size = min(bar / (len(lines) * 1.5), image.width / 18)
+    for place, line in enumerate(lines):
+        pen.text((image.width * 0.04, bar * 0.1 + place * size * 1.35), line, font=font(size), fill=(0, 0, 0))
+    return out
+
+
+def screenshot(image, mode, draw, words=None):
+    """A phone's screen: bars, a name, the picture, buttons, a comment."""
+    width, height = 720, 1480
+    back, ink = ((255, 255, 255), (20, 20, 20)) if mode == "light" else ((18, 18, 20), (235, 235, 235))
+    out = Image.new("RGB", (width, height), back)
+    pen = ImageDraw.Draw(out)
+    pen.text((30, 14), "12:47", font=font(26), fill=ink)
+    pen.rectangle((640, 18, 690, 38), outline=ink, width=3)
+    pen.ellipse((24, 90, 94, 160), fill=(120, 90, 200))
+    pen.text((112, 96), "someone.somewhere", font=font(30), fill=ink)
+    pen.text((112, 132), "3 hours ago", font=font(22), fill=(130, 130, 130))
+    inside = image.resize((width, max(1, int(image.height * width / image.width))), Image.LANCZOS)
+    inside = inside.crop((0, 0, width, min(inside.height, 1000)))
+    top = 190
+    out.paste(inside, (0, top))
+    below = top + inside.height
+    for place in range(4):
+        pen.ellipse((30 + place * 90, below + 20, 80 + place * 90, below + 70), outline=ink, width=4)
+    lines = words or [sentence(draw, 7), sentence(draw, 7)]
+    for place, line in enumerate(lines):
+        pen.text((30, below + 95 + 40 * place), line, font=font(28), fill=ink)
+    pen.rectangle((0, 1400, width, 1402), fill=(130, 130, 130))
+    for place in range(5):
+        pen.rectangle((50 + place * 140, 1420, 100 + place * 140, 1460), outline=ink, width=4)
+    return out
+
+
+def picture_in_picture(image, share, draw, others):
+    back = ImageOps.fit(draw.choice(others), (960, 720), Image.LANCZOS)
+    scale = share * min(960 / image.width, 720 / image.height)
+    inside = image.resize((max(1, int(image.width * scale)), max(1, int(image.height * scale))), Image.LANCZOS)
+    back.paste(inside, (draw.randint(0, 960 - inside.width), draw.randint(0, 720 - inside.height)))
+    return back
+
+
+def collage(image, _, draw, others):
+    out = Image.new("RGB", (1000, 760), (255, 255, 255))
+    tiles = [image] + draw.sample(others, 3)
+    draw.shuffle(tiles)
+    for place, tile in enumerate(tiles):
+        out.paste(ImageOps.fit(tile, (495, 375), Image.LANCZOS), ((place % 2) * 505, (place // 2) * 385))
+    return out
+
+
+def refilmed(image, strength, draw):
+    """A screen filmed by hand: perspective, moiré, glare, blur, noise, its own JPEG."""
+    image = ImageOps.contain(image, (1100, 1100), Image.LANCZOS)
+    pixels = np.asarray(image).astype(np.float32)
+    height, width = pixels.shape[:2]
+    canvas_width, canvas_height = int(width * 1.2), int(height * 1.2)
+    move = 0.03 + 0.04 * strength
+    corners = np.float32([[0, 0], [width, 0], [width, height], [0, height]])
+    at = np.float32([
+        [x * 0.88 + 0.16 * width * 0.6 + draw.uniform(-move, move) * width, y * 0.88 + 0.16 * height * 0.6 + draw.uniform(-move, move) * height]
+        for x, y in corners
+    ])
+    warped = cv2.warpPerspective(pixels, cv2.getPerspectiveTransform(corners, at), (canvas_width, canvas_height), borderValue=(25, 22, 20), flags=cv2.INTER_AREA)
+    ys, xs = np.mgrid[0:canvas_height, 0:canvas_width]
+    moire = 1 + 0.04 * strength * np.sin(xs * 1.9 + ys * 0.35) * np.sin(ys * 1.7)
+    glare = 55 * strength * np.exp(-(((xs - canvas_width * draw.uniform(0.2, 0.8)) / (canvas_width * 0.25)) ** 2 + ((ys - canvas_height * draw.uniform(0.2, 0.8)) / (canvas_height * 0.2)) ** 2))
+    warped = warped * moire[..., None] * 0.85 + glare[..., None] + 12
+    noise = np.random.default_rng(draw.getrandbits(32)).normal(0, 6 * strength, warped.shape)
+    out = Image.fromarray(np.clip(warped + noise, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(0.8 + 0.5 * strength))
+    return jpeg(ImageOps.contain(out, (900, 900), Image.LANCZOS), 60)
+
+
+def blur(image, share, _):
+    return image.filter(ImageFilter.GaussianBlur(max(image.size) * share))
+
+
+def noise(image, sigma, draw):
+    pixels = np.asarray(image).astype(np.float32)
+    grain = np.random.default_rng(draw.getrandbits(32)).normal(0, sigma, pixels.shape)
+    return Image.fromarray(np.clip(pixels + grain, 0, 255).astype(np.uint8))
+
+
+def gamma(image, power, _):
+    return image.point([int(255 * (value / 255) ** power + 0.5) for value in range(256)] * 3)
+
+
+def stretch(image, share, _):
+    return image.resize((int(image.width * share), image.height), Image.LANCZOS)
+
+
+def watermark(image, strength, draw, words="unseen media"):
+    layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
+    pen = ImageDraw.Draw(layer)
+    size = image.width / 16
+    for row in range(5):
+        for column in range(3):
+            at = (image.width * (column * 0.36 + 0.1 * (row % 2) - 0.05), image.height * (0.05 + row * 0.2))
+            pen.text(at, words, font=font(size), fill=(255, 255, 255, int(255 * strength)))
+    return Image.alpha_composite(image.convert("RGBA"), layer.rotate(15)).convert("RGB")
+
+
+def sticker(image, share, draw, at=None):
+    """One opaque badge, large and with writing."""
+    out = image.copy()
+    pen = ImageDraw.Draw(out)
+    width, height = image.width * share, image.width * share * 0.45
+    x, y = at or (draw.uniform(0, image.width - width), draw.uniform(0, max(1, image.height - height)))
+    pen.rounded_rectangle((x, y, x + width, y + height), radius=height / 5, fill=(220, 30, 40), outline=(255, 255, 255), width=max(2, int(height / 25)))
+    pen.text((x + width * 0.08, y + height * 0.15), "BREAKING", font=font(width / 6.5), fill=(255, 255, 255))
+    pen.text((x + width * 0.08, y + height * 0.55), "exclusive footage", font=font(width / 10), fill=(255, 240, 120))
+    return out
+
+
+def frame(image, _, __):
+    """A decorated frame."""
+    wide = int(min(image.size) * 0.12)
+    out = ImageOps.expand(image, wide, (90, 60, 30))
+    pen = ImageDraw.Draw(out)
+    step = max(8, wide // 2)
+    for x in range(0, out.width, step):
+        for y in list(range(0, wide - step // 2, step)) + list(range(out.height - wide, out.height, step)):
+            pen.ellipse((x, y, x + step * 0.7, y + step * 0.7), fill=(200, 170, 60))
+    for y in range(wide, out.height - wide, step):
+        for x in (wide // 5, out.width - wide + wide // 5):
+            pen.polygon([(x, y), (x + step * 0.6, y + step * 0.3), (x, y + step * 0.6)], fill=(240, 220, 140))
+    return out
+
+
+def pixelate_part(image, share, draw):
+    out = image.copy()
+    width, height = int(image.width * share), int(image.height * share)
+    left, top = draw.randint(0, image.width - width), draw.randint(0, image.height - height)
+    part = out.crop((left, top, left + width, top + height))
+    out.paste(part.resize((10, 10), Image.BOX).resize(part.size, Image.NEAREST), (left, top))
+    return out
+
+
+def hue(image, degrees, _):
+    h, s, v = image.convert("HSV").split()
+    return Image.merge("HSV", (h.point([(value + int(degrees * 256 / 360)) % 256 for value in range(256)]), s, v)).convert("RGB")
+
+
+def reposted(image, strength, draw):
+    """What happens to a picture on its way: cut, captioned, compressed."""
+    out = caption(crop(image, 0.1 * strength, draw), 0.18, draw)
+    if strength > 1:
+        out = mirror(out, 0, draw)
+    return jpeg(resize(out, 0.6, draw), 35)
+
+
+def enhanced(kind):
+    return lambda image, factor, _: kind(image).enhance(factor)
+
+
+# Family: its strengths, and how a copy is made of image, strength, lot (and other photographs).
+FAMILIES = {
+    "jpeg": ([30, 10], lambda image, quality, _: jpeg(image, quality)),
+    "resize": ([0.5, 0.25], resize),
+    "crop 10 %": ([0.1], crop),
+    "crop 20 %": ([0.2], crop),
+    "crop 40 %": ([0.4], crop),
+    "letterbox, pillarbox": ([0.12, 0.3, "side"], lambda image, s, draw: pillarbox(image, 0.25, draw) if s == "side" else letterbox(image, s, draw)),
+    "border": ([0.05, 0.15], border),
+    "blurred 9:16 background": ([1], blurred_background),
+    "rotation 2°": ([2], rotate),
+    "rotation 5°": ([5], rotate),
+    "rotation 10–30°": ([10, 30], rotate),
+    "rotation 90°": ([1, 2, 3], quarter),
+    "mirror": ([1], mirror),
+    "text": ([1, 3], text),
+    "3 emoji": ([3], emojis),
+    "caption": ([0.15, 0.3], caption),
+    "screenshot of an app": (["light", "dark"], screenshot),
+    "picture in picture 40 %": ([0.4], picture_in_picture),
+    "picture in picture 60 %": ([0.6], picture_in_picture),
+    "collage 2 × 2": ([1], collage),
+    "re-filmed": ([0.5, 1], refilmed),
+    "blur": ([0.004, 0.01], blur),
+    "noise": ([15, 40], noise),
+    "brightness": ([0.6, 1.5], enhanced(ImageEnhance.Brightness)),
+    "contrast": ([0.5, 1.8], enhanced(ImageEnhance.Contrast)),
+    "gamma": ([0.5, 2.0], gamma),
+    "grey": ([1], lambda image, _, __: image.convert("L").convert("RGB")),
+    "invert": ([1], lambda image, _, __: ImageOps.invert(image)),
+    "saturation": ([0.3, 2.5], enhanced(ImageEnhance.Color)),
+    "hue": ([90], hue),
+    "sharpen": ([3], enhanced(ImageEnhance.Sharpness)),
+    "stretch": ([0.8, 1.25], stretch),
+    "watermark": ([0.35, 0.6], watermark),
+    "sticker": ([0.3, 0.5], sticker),
+    "decorated frame": ([1], frame),
+    "part pixelated": ([0.3], pixelate_part),
+    "reposted": ([1, 2], reposted),
+}
+
+SAME = ["they do not want you to", "see this before it is gone"]
+
+# Overlays that different photographs share; references carry them too.
+OVERLAYS = {
+    "caption": lambda image, name: caption(image, 0.3, None, SAME),
+    "sticker": lambda image, name: sticker(image, 0.5, None, (image.width * 0.4, image.height * 0.1)),
+    "frame": lambda image, name: frame(image, 1, None),
+    "watermark": lambda image, name: watermark(image, 0.6, None),
+    "screenshot": lambda image, name: screenshot(image, "light", None, SAME),
+    "emoji": lambda image, name: emojis(image, 3, lot("same")),
+}
+
+
+def edited(image, family, strength, name, others):
+    draw = lot(name, family, strength)
+    make = FAMILIES[family][1]
+    if make in (picture_in_picture, collage):
+        return make(image, strength, draw, others)
+    return make(image, strength, draw)
