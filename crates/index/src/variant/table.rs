@@ -100,9 +100,7 @@ impl Table {
             key_bits,
             picks: std::array::from_fn(picks),
             heads: std::array::from_fn(empty),
-            pages: (0..PAGES.min(records.div_ceil(PAGE as usize)))
-                .map(|_| OnceLock::new())
-                .collect(),
+            pages: (0..pages_for(records)).map(|_| OnceLock::new()).collect(),
             free: Arc::default(),
         }
     }
@@ -205,11 +203,16 @@ impl Table {
     }
 
     fn take(&self, writer: &mut TableWriter) -> Option<u32> {
-        if let Some(number) = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(number) = free() {
             return Some(number);
         }
         let number = writer.used;
-        let page = self.pages.get((number / PAGE) as usize)?;
+        let Some(page) = self.pages.get((number / PAGE) as usize) else {
+            // What was removed may only wait for somebody to look whether readers are gone.
+            crossbeam_epoch::pin().flush();
+            return free();
+        };
         page.get_or_init(|| (0..PAGE).map(|_| Record::default()).collect());
         writer.used += 1;
         Some(number)
@@ -246,6 +249,11 @@ impl Table {
         }
         self.heads[table][key].store(head(count, first), Ordering::Release);
     }
+}
+
+/// Pages for so many records, and an eighth more for those that were removed and may still be read.
+fn pages_for(records: usize) -> usize {
+    (records + records / 8).div_ceil(PAGE as usize).clamp(1, PAGES)
 }
 
 impl Record {
