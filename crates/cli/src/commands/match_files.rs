@@ -32,8 +32,8 @@ use crate::{
 /// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features: cropped,
 /// rotated, written over, re-filmed. Videos match by frames that line up in time, sound by five seconds
 /// that go together (alone it leads to a review), texts by what stands in them, any file by its bytes. An
-/// index is made from the references, files or whole folders; then each FILE is looked up in it. A node
-/// looks uploads up the same way, but not yet by local features, nor framed pictures.
+/// index is made from the references, files or whole folders; then each FILE is looked up in it, as a node
+/// looks uploads up.
 /// With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches.
 ///
 /// Example:
