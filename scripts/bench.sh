@@ -13,8 +13,14 @@ measure() {
     cargo run --release --locked --quiet --package "$package" --example "$example" -- "$@"
 }
 measure watchfire-media bench_pdq
-measure watchfire-index bench_index --size 1000000
-measure watchfire-index bench_index --size 1000000 --data skewed
+index() {
+    echo "==> watchfire bench index $*"
+    cargo run --release --locked --quiet --package watchfire-cli --bin watchfire -- bench index --json --directory target "$@"
+}
+index --size 1000000
+index --size 1000000 --data clustered
+index --size 1000000 --data skewed
+index --size 10000000
 measure watchfire-index bench_videos --videos 10000
 measure watchfire-index bench_flat
 measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 10000

@@ -17,7 +17,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use thiserror::Error;
 use url::Url;
-use watchfire_signal::{commitment::Commitment, effect::EffectName, name::ItemId};
+use watchfire_signal::{
+    commitment::Commitment,
+    effect::EffectName,
+    name::{ItemId, MemberName},
+};
 
 pub use review::ReviewStep;
 
@@ -27,7 +31,7 @@ use crate::wire::{
     ActionQuery, AlertPage, AlertPageQuery, AlertRequest, AlertView, Answered, ConfirmRequest,
     DisputeRequest, EffectView, Effects, EventView, HashRequest, Hashed, Imported, LookupQuery,
     Lookups, Members, Raised, ReadyView, RetractRequest, RuleRequest, ScanQuery, ScanRequest,
-    Verdict,
+    StopAnswer, StopRequest, Verdict,
 };
 
 /// How long a call may take: hashing a long video is the slowest.
@@ -186,6 +190,34 @@ impl Client {
         key: Option<&str>,
     ) -> Result<Answered, ClientError> {
         self.post(&format!("/v1/alerts/{id}/retract"), retract, key).await
+    }
+
+    /// Votes for a halt of an alert's case, or takes that vote back.
+    pub async fn halt(
+        &self,
+        id: &Commitment,
+        halt: &StopRequest,
+        key: Option<&str>,
+    ) -> Result<Answered, ClientError> {
+        self.post(&format!("/v1/alerts/{id}/halt"), halt, key).await
+    }
+
+    /// Votes for a halt of a member, or takes that vote back.
+    pub async fn halt_member(
+        &self,
+        member: &MemberName,
+        halt: &StopRequest,
+    ) -> Result<StopAnswer, ClientError> {
+        self.post(&format!("/v1/members/{member}/halt"), halt, None).await
+    }
+
+    /// Votes for a suspension of a member, or takes that vote back.
+    pub async fn suspend_member(
+        &self,
+        member: &MemberName,
+        suspend: &StopRequest,
+    ) -> Result<StopAnswer, ClientError> {
+        self.post(&format!("/v1/members/{member}/suspend"), suspend, None).await
     }
 
     /// The coalition as the node sees it.

@@ -27,6 +27,7 @@ pub use action::{ActionQuery, EffectState, EffectView, Effects, RuleRequest};
 pub use alert::{
     AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
     DEFAULT_VALID_FOR_S, DisputeRequest, OpinionView, Protection, Raised, RetractRequest, Stance,
+    StopRequest,
 };
 pub use bank::{
     BankAdded, BankChangeRequest, BankContentChangeRequest, BankContentPage, BankContentQuery,
@@ -38,6 +39,7 @@ pub use hash::{HashRequest, Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
     MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,
+    StopAnswer,
 };
 pub use policy::{
     BacktestRequest, BacktestStep, ExplainQuery, ExplainView, HoldView, HoldsView, PolicyApplied,

@@ -5,6 +5,7 @@ mod action;
 mod alert;
 mod audit;
 mod bank;
+mod bench;
 mod coalition;
 mod completions;
 mod connectors;
@@ -55,6 +56,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Log(log::Log),
     Doctor(doctor::Doctor),
+    #[command(subcommand)]
+    Bench(bench::Bench),
     Receiver(receiver::Receiver),
     Connectors(connectors::Connectors),
     Completions(completions::Completions),
@@ -83,6 +86,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Bank(bank) => bank::run(&bank, output),
         Command::Log(log) => log::run(&log, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
+        Command::Bench(bench) => bench::run(&bench, output),
         Command::Serve(args) => serve::run(&args, output),
         Command::Receiver(receiver) => receiver::run(&receiver, output),
         Command::Connectors(connectors) => connectors::run(&connectors, output),

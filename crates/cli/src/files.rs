@@ -10,11 +10,11 @@ use watchfire_media::{
     format::{is_text, sniff},
     hash::{Content, HashError, Hashed, Options, digests, hash},
     picture,
-    video::{Decoder, FrameRate},
+    video::{Decoder, FrameRate, QUERY_RATES, REFERENCE_RATES},
 };
 use watchfire_signal::{
     text_print::{TextError, TextPrint},
-    value::{Signal, Value},
+    value::{Signal, Span, Value},
 };
 
 use crate::exit::{Failure, OrEnvironment, environment};
@@ -47,7 +47,9 @@ impl Hasher {
     pub(crate) fn new(per_second: Option<NonZeroU32>) -> Result<Self, Failure> {
         let rate = per_second.map_or(FrameRate::Every, FrameRate::PerSecond);
         let video = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
-        Ok(Self { options: Options { picture: picture::Limits::default(), video, rate } })
+        let sound_rates = if per_second.is_some() { &QUERY_RATES[..] } else { &REFERENCE_RATES };
+        let picture = picture::Limits::default();
+        Ok(Self { options: Options { picture, video, rate, sound_rates } })
     }
 
     /// The signals of a file. What cannot be decoded has its exact hashes.
@@ -83,19 +85,25 @@ fn words(bytes: &[u8], prints: Result<Vec<TextPrint>, TextError>) -> Signals {
 }
 
 fn of(hashed: Hashed) -> Signals {
-    let Hashed { sha256, md5, content } = hashed;
+    let Hashed { sha256, md5, content, sound } = hashed;
     let (seen, size) = match content {
         Content::Picture(picture) => {
             let mut signal = Signal::new(Value::Pdq(picture.pdq));
             signal.quality = Some(picture.quality);
-            (signal, (picture.width, picture.height))
+            (Some(signal), Some((picture.width, picture.height)))
         }
         Content::Video(video) => {
-            (Signal::new(Value::Vpdq(video.vpdq)), (video.width, video.height))
+            (Some(Signal::new(Value::Vpdq(video.vpdq))), Some((video.width, video.height)))
         }
+        Content::Sound => (None, None),
     };
-    let signals = vec![Signal::new(sha256), Signal::new(md5), seen];
-    Signals { signals, size: Some(size), unseen: None }
+    let heard = sound.into_iter().map(|sound| {
+        let span = Span { start_ms: sound.start_ms, end_ms: sound.end_ms };
+        Signal { span: Some(span), ..Signal::new(sound.print) }
+    });
+    let exact = [Signal::new(sha256), Signal::new(md5)];
+    let signals = exact.into_iter().chain(seen).chain(heard).collect();
+    Signals { signals, size, unseen: None }
 }
 
 /// Whether this machine, not the file, is to blame.

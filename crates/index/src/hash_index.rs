@@ -14,12 +14,13 @@ mod permutation;
 mod reclaim;
 mod segments;
 mod slots;
+mod snapshot;
 
 use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -35,7 +36,7 @@ use self::{
     reclaim::{Freed, Reclaim},
     slots::Slots,
 };
-pub use self::{answer::Found, kernel::Level};
+pub use self::{answer::Found, kernel::Level, snapshot::SnapshotError};
 
 /// Up to this many distinct hashes are compared one by one, in some 70 microseconds; the buckets that
 /// make more than these fast cost 64 MiB before the first hash is in them.
@@ -54,6 +55,7 @@ pub struct HashIndex {
     slots: Slots,
     buckets: OnceLock<Buckets>,
     pairs: AtomicUsize,
+    scans: AtomicU64,
     writer: Mutex<Writer>,
 }
 
@@ -87,10 +89,11 @@ impl HashIndex {
         };
         Self {
             permutation: Permutation::new(seed),
-            level: if Level::best() == Level::Avx2 { level } else { Level::Scalar },
+            level: level.min(Level::best()),
             slots: Slots::new(),
             buckets: OnceLock::new(),
             pairs: AtomicUsize::new(0),
+            scans: AtomicU64::new(0),
             writer: Mutex::new(writer),
         }
     }
@@ -148,6 +151,7 @@ impl HashIndex {
             _ => Walk::GivenUp,
         };
         if walk == Walk::GivenUp {
+            self.scans.fetch_add(1, Ordering::Relaxed);
             answer.clear();
             self.slots.scan(self.level, &query, max_distance, |slot| answer.offer(slot));
         }
@@ -158,6 +162,13 @@ impl HashIndex {
     #[must_use]
     pub fn len(&self) -> usize {
         self.pairs.load(Ordering::Relaxed)
+    }
+
+    /// How many searches so far compared the query with every hash: those of larger distances, those of
+    /// a small index, and those for which walking buckets would have been slower.
+    #[must_use]
+    pub fn scans(&self) -> u64 {
+        self.scans.load(Ordering::Relaxed)
     }
 
     /// Whether nothing is stored.

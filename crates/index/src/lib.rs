@@ -9,6 +9,7 @@ mod exact_index;
 pub mod flat;
 mod frames;
 mod hash_index;
+mod sound_index;
 mod text_index;
 mod variant;
 
@@ -18,7 +19,8 @@ pub use align::{
 };
 pub use exact_index::ExactIndex;
 pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
-pub use hash_index::{Found, HashIndex, Level};
+pub use hash_index::{Found, HashIndex, Level, SnapshotError};
+pub use sound_index::{SoundIndex, SoundMatch};
 pub use text_index::TextIndex;
 pub use variant::{
     Agreement, Full, Limits as VariantLimits, MIN_INLIERS, Transform, VariantDecision,

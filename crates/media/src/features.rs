@@ -58,7 +58,7 @@ pub fn print(pixels: Pixels<'_>) -> Option<FeaturesPrint> {
     FeaturesPrint::new(size, features, signs(&grey)).ok()
 }
 
-/// What a picture is looked up by; `None` as for [`print`].
+/// What a picture is looked up by; `None` as for [`print()`].
 #[must_use]
 pub fn seen(pixels: Pixels<'_>) -> Option<SeenPicture> {
     let grey = working(pixels)?;

@@ -5,8 +5,10 @@
 pub enum Format {
     /// A still picture, decoded in this process.
     Picture(PictureFormat),
-    /// A video, decoded in a sandboxed child.
+    /// A video, or sound in a container of videos; decoded in a sandboxed child.
     Video(Container),
+    /// Sound alone, decoded in a sandboxed child.
+    Sound(Container),
 }
 
 /// Formats of pictures.
@@ -22,7 +24,7 @@ pub enum PictureFormat {
     Tiff,
 }
 
-/// Containers of video.
+/// Containers of video and sound.
 ///
 /// Playlists and scripts, with which a demuxer could be told to open other files, are not among them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +40,10 @@ pub enum Container {
     MpegTs,
     Ogg,
     Asf,
+    Wav,
+    Mp3,
+    Aac,
+    Flac,
 }
 
 impl Container {
@@ -53,6 +59,10 @@ impl Container {
             Self::MpegTs => "mpegts",
             Self::Ogg => "ogg",
             Self::Asf => "asf",
+            Self::Wav => "wav",
+            Self::Mp3 => "mp3",
+            Self::Aac => "aac",
+            Self::Flac => "flac",
         }
     }
 }
@@ -70,7 +80,8 @@ const STILL_BRANDS: [&[u8]; 6] = [b"heic", b"heix", b"mif1", b"msf1", b"avif", b
 /// Tells what the bytes are; `None` if they are nothing that can be hashed.
 #[must_use]
 pub fn sniff(bytes: &[u8]) -> Option<Format> {
-    picture(bytes).map(Format::Picture).or_else(|| container(bytes).map(Format::Video))
+    let video = || container(bytes).map(Format::Video);
+    picture(bytes).map(Format::Picture).or_else(video).or_else(|| sound(bytes).map(Format::Sound))
 }
 
 /// Whether the bytes are a text as people write it: UTF-8 without control characters but those that
@@ -126,13 +137,31 @@ fn container(bytes: &[u8]) -> Option<Container> {
     packets.iter().all(|first| *first == Some(&TS_SYNC)).then_some(Container::MpegTs)
 }
 
+fn sound(bytes: &[u8]) -> Option<Container> {
+    match bytes {
+        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'A', b'V', b'E', ..] => Some(Container::Wav),
+        [b'f', b'L', b'a', b'C', ..] => Some(Container::Flac),
+        [b'I', b'D', b'3', ..] => Some(Container::Mp3),
+        // A frame's sync, then version, layer, and a bit rate and sample rate that exist.
+        [0xff, second, third, ..] if second & 0xe0 == 0xe0 => match second & 0x06 {
+            0 if second & 0xf0 == 0xf0 => Some(Container::Aac),
+            0 => None,
+            _ => (third & 0xf0 != 0xf0 && third & 0x0c != 0x0c).then_some(Container::Mp3),
+        },
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_first_bytes_decide() {
-        let cases: [(&[u8], Option<Format>); 8] = [
+        let cases: [(&[u8], Option<Format>); 11] = [
+            (b"RIFF\0\0\0\0WAVEfmt ", Some(Format::Sound(Container::Wav))),
+            (b"\xff\xfb\x90\x64", Some(Format::Sound(Container::Mp3))),
+            (b"\xff\xff\xff\xff", None),
             (b"\xff\xd8\xff\xe0", Some(Format::Picture(PictureFormat::Jpeg))),
             (b"RIFF\0\0\0\0WEBPVP8 ", Some(Format::Picture(PictureFormat::WebP))),
             (b"RIFF\0\0\0\0AVI LIST", Some(Format::Video(Container::Avi))),

@@ -7,6 +7,7 @@
 
 mod dct;
 mod shrink;
+mod shrunk;
 
 use watchfire_signal::pdq::Pdq;
 
@@ -76,6 +77,27 @@ impl<'a> Pixels<'a> {
     pub fn height(&self) -> u32 {
         self.height
     }
+
+    /// How the bytes of a pixel follow each other.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        self.layout
+    }
+
+    /// The bytes: rows from top to bottom without padding between them.
+    #[must_use]
+    pub fn bytes(&self) -> &'a [u8] {
+        self.bytes
+    }
+
+    /// Width, height and bytes of the same picture at no more than `side` pixels a side, each the mean
+    /// of the pixels that it covers; as it is where it is no larger.
+    ///
+    /// Not to be hashed with PDQ, whose window is of whole pixels: at 512 that moved up to 36 bits.
+    #[must_use]
+    pub fn shrunk(&self, side: u32) -> (u32, u32, Vec<u8>) {
+        shrunk::shrunk(*self, side)
+    }
 }
 
 /// One of the eight ways to turn and mirror a picture; names as in the reference.
@@ -130,6 +152,16 @@ impl Fingerprint {
         dct::bits(&dct::turn(&self.coefficients, by))
     }
 
+    /// The hash that the inverted picture would have if it were turned or mirrored so.
+    ///
+    /// Inverting a picture flips the sign of every frequency. Half of the bits are ones, so that is the
+    /// complement, but for frequencies that are equal to the median: none in a picture with any detail.
+    /// Hashing the inverted pixels instead rounds differently: a test allows 2 bits, and saw none.
+    #[must_use]
+    pub fn inverted(&self, by: Dihedral) -> Pdq {
+        self.turned(by).complement()
+    }
+
     /// All eight hashes in the order of [`Dihedral::ALL`].
     #[must_use]
     pub fn dihedral(&self) -> [Pdq; 8] {
@@ -140,12 +172,25 @@ impl Fingerprint {
 /// Hashes pictures one after another and keeps its buffers between them.
 ///
 /// Needs memory for a few rows of the widest picture so far, not for a whole picture.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Hasher {
+    level: Level,
     shrinker: Shrinker,
 }
 
+impl Default for Hasher {
+    fn default() -> Self {
+        Self { level: Level::best(), shrinker: Shrinker::default() }
+    }
+}
+
 impl Hasher {
+    /// A hasher for each set of instructions that this machine has, with its name, the fastest last:
+    /// to compare them. All give the same bits.
+    pub fn of_every_level() -> impl Iterator<Item = (&'static str, Self)> {
+        Level::all().map(|level| (level.name(), Self { level, shrinker: Shrinker::default() }))
+    }
+
     /// Hashes one picture; `None` if a side is below [`MIN_SIDE`].
     pub fn hash(&mut self, pixels: Pixels<'_>) -> Option<Fingerprint> {
         if pixels.width < MIN_SIDE || pixels.height < MIN_SIDE {
@@ -154,7 +199,7 @@ impl Hasher {
         // Longer ones than any decoder here gives are hashed too, with plain divisions.
         let longest = pixels.width.max(pixels.height) as usize;
         let proven = shrink::longest_window(longest) <= MAX_DIVISOR;
-        let level = if proven { Level::best() } else { Level::Scalar };
+        let level = if proven { self.level } else { Level::Scalar };
         Some(level.run(Hashing { shrinker: &mut self.shrinker, pixels }))
     }
 }
@@ -170,7 +215,8 @@ impl Task for Hashing<'_> {
 
     #[inline(always)]
     fn run<S: Simd>(self, simd: S) -> Fingerprint {
-        let small = self.shrinker.shrink(simd, self.pixels);
+        let mut small = [[0.0; SMALL]; SMALL];
+        self.shrinker.shrink(simd, self.pixels, &mut small);
         let coefficients = dct::transform(&small);
         Fingerprint { pdq: dct::bits(&coefficients), quality: quality(&small), coefficients }
     }
@@ -186,15 +232,30 @@ pub fn hash(pixels: Pixels<'_>) -> Option<Fingerprint> {
 /// so that many faint ones count for nothing.
 #[inline(always)]
 fn quality(small: &Small) -> u8 {
-    let step = |a: f32, b: f32| (((a - b) * 100.0) / 255.0) as i32;
-    let mut gradients = 0;
+    let mut gradients = [0.0_f32; SMALL];
     for (row, below) in small.iter().zip(small.iter().skip(1)) {
-        gradients += row.iter().zip(below).map(|(a, b)| step(*a, *b).unsigned_abs()).sum::<u32>();
+        for (sum, (a, b)) in gradients.iter_mut().zip(row.iter().zip(below)) {
+            *sum += gradient(*a, *b);
+        }
     }
     for row in small {
-        gradients += row.windows(2).map(|pair| step(pair[0], pair[1]).unsigned_abs()).sum::<u32>();
+        for (sum, (a, b)) in gradients.iter_mut().zip(row.iter().zip(&row[1..])) {
+            *sum += gradient(*a, *b);
+        }
     }
-    u8::try_from((gradients / GRADIENTS_PER_POINT).min(100)).unwrap_or(100)
+    // Whole numbers far below 2²⁴: no order of adding them rounds.
+    let sum = gradients.iter().sum::<f32>() as u32;
+    u8::try_from((sum / GRADIENTS_PER_POINT).min(100)).unwrap_or(100)
+}
+
+/// Hundredths of the whole range between two values, cut to a whole number.
+#[inline(always)]
+fn gradient(a: f32, b: f32) -> f32 {
+    // Adding 2²³ rounds to a whole number in every set of instructions, and without a branch.
+    const ROUNDING: f32 = 8_388_608.0;
+    let exact = (((a - b) * 100.0) / 255.0).abs();
+    let rounded = (exact + ROUNDING) - ROUNDING;
+    if rounded > exact { rounded - 1.0 } else { rounded }
 }
 
 #[cfg(test)]
@@ -228,10 +289,8 @@ mod tests {
             pictures += 1;
             // That the best level's are the published ones is an integration test.
             let best = hasher.hash(picture.pixels()).unwrap();
-            for level in Level::all() {
-                let pixels = picture.pixels();
-                let other = level.run(Hashing { shrinker: &mut hasher.shrinker, pixels });
-                assert_eq!(other, best, "{level:?}");
+            for (level, mut hasher) in Hasher::of_every_level() {
+                assert_eq!(hasher.hash(picture.pixels()).unwrap(), best, "{level}");
             }
         }
         assert!(pictures > 0);

@@ -42,6 +42,9 @@ const MAX_OPEN_FILES: u64 = 64;
 /// The whole environment of the program. One memory arena keeps its address space small.
 const ENVIRONMENT: [(&str, &str); 2] = [("LC_ALL", "C"), ("MALLOC_ARENA_MAX", "1")];
 
+/// What stands in the place of the input where there is none; no path, because paths are absolute.
+const NO_FILE: &str = "-";
+
 /// How to start programs without rights.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sandbox {
@@ -65,12 +68,25 @@ impl Sandbox {
     /// Standard input is empty; output goes to pipes. Arguments for the program may be added.
     #[must_use]
     pub fn command(&self, program: &Path, input: &Path) -> Command {
+        self.started(program, input.as_os_str())
+    }
+
+    /// A command that runs `program` with no file to read at all, only its standard input, which is a
+    /// pipe. For the rest as [`Sandbox::command`].
+    #[must_use]
+    pub fn command_on_pipe(&self, program: &Path) -> Command {
+        let mut command = self.started(program, OsStr::new(NO_FILE));
+        command.stdin(Stdio::piped());
+        command
+    }
+
+    fn started(&self, program: &Path, input: &OsStr) -> Command {
         let mut command = Command::new(&self.executable);
         command
             .arg(ENTRY)
             .arg(self.cpu_seconds.to_string())
             .arg(self.address_bytes.to_string())
-            .args([input, program])
+            .args([input, program.as_os_str()])
             .env_clear()
             .current_dir("/")
             .process_group(0)
@@ -122,7 +138,8 @@ fn become_program(
 
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
     rustix::thread::set_no_new_privs(true)?;
-    if !files::restrict(Path::new(&input), Path::new(&program))? {
+    let file = (input != NO_FILE).then(|| Path::new(&input));
+    if !files::restrict(file, Path::new(&program))? {
         eprintln!("{NO_LANDLOCK}");
     }
     let limit = |resource, value| {

@@ -1,17 +1,64 @@
-//! Eight values at a time in the widest instructions of this machine, so that a filter is written once.
+//! Sixteen values at a time in the widest instructions of this machine, so that a filter is written once.
 //!
 //! A set of instructions is a value that can only be had on a machine that has them; a filter is a
-//! [`Task`] that takes any set. AVX-512 is one more file like [`avx2`] and one more [`Level`].
+//! [`Task`] that takes any set. Levels with narrower registers hold sixteen values in several.
 //!
 //! **Invariant:** every level gives the same bits: an operation either rounds as IEEE 754 says, or
 //! its proof that it gives the same value stands beside it.
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) mod avx2;
+#[cfg(target_arch = "x86_64")]
+pub(crate) mod avx512;
 pub(crate) mod scalar;
 
-/// Eight values in memory.
-pub(crate) type Lanes = [f32; 8];
+/// Values that are worked on side by side.
+pub(crate) const WIDTH: usize = 16;
+
+/// Sixteen values in memory: one line of the cache, so that none is read from two.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[repr(C, align(64))]
+pub(crate) struct Lanes(pub(crate) [f32; WIDTH]);
+
+impl Lanes {
+    pub(crate) const ZERO: Self = Self([0.0; WIDTH]);
+}
+
+/// Sixteen rows of sixteen pixels within a picture; `BYTES` is what a row of them takes.
+///
+/// **Invariant:** `bytes` reaches to the end of the last row.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Tile<'a, const BYTES: usize> {
+    bytes: &'a [u8],
+    stride: usize,
+}
+
+/// Bytes of a row of sixteen pixels of luminance, and of red, green and blue.
+pub(crate) const GREY_BYTES: usize = WIDTH;
+pub(crate) const RGB_BYTES: usize = 3 * WIDTH;
+
+impl<'a, const BYTES: usize> Tile<'a, BYTES> {
+    /// The tile at the beginning of `bytes`, whose rows begin `stride` apart; `None` where it does not fit.
+    #[inline(always)]
+    pub(crate) fn new(bytes: &'a [u8], stride: usize) -> Option<Self> {
+        let end = stride.checked_mul(WIDTH - 1)?.checked_add(BYTES)?;
+        (end <= bytes.len()).then_some(Self { bytes, stride })
+    }
+
+    /// `N` bytes of a row from byte `at` on.
+    #[inline(always)]
+    pub(crate) fn part<const N: usize>(self, row: usize, at: usize) -> &'a [u8; N] {
+        assert!(row < WIDTH && at + N <= BYTES, "within the tile");
+        let start = row * self.stride + at;
+        #[allow(unsafe_code)]
+        // SAFETY: by the assertion, `start + N` is at most 15 × `stride` + `BYTES`, and `bytes` has as
+        // many; an array of bytes has no alignment. With a slice a row, checked each time, a hash
+        // took a sixth longer.
+        unsafe {
+            &*self.bytes.as_ptr().add(start).cast()
+        }
+    }
+}
 
 /// The greatest divisor for which [`Divisor`] is proven; the window of a side of 65,536 pixels.
 pub(crate) const MAX_DIVISOR: usize = 512;
@@ -51,26 +98,24 @@ impl Divisor {
 ///
 /// An operation inside of a closure is not inlined: use loops.
 pub(crate) trait Simd: Copy {
-    /// Eight values in registers.
-    type Eight: Copy;
+    /// Sixteen values in registers.
+    type Sixteen: Copy;
     /// A [`Divisor`] in registers.
     type By: Copy;
 
-    fn zero(self) -> Self::Eight;
-    fn load(self, from: &Lanes) -> Self::Eight;
-    fn store(self, value: Self::Eight, to: &mut Lanes);
-    fn add(self, a: Self::Eight, b: Self::Eight) -> Self::Eight;
-    fn sub(self, a: Self::Eight, b: Self::Eight) -> Self::Eight;
+    fn zero(self) -> Self::Sixteen;
+    fn load(self, from: &Lanes) -> Self::Sixteen;
+    fn store(self, value: Self::Sixteen, to: &mut Lanes);
+    fn add(self, a: Self::Sixteen, b: Self::Sixteen) -> Self::Sixteen;
+    fn sub(self, a: Self::Sixteen, b: Self::Sixteen) -> Self::Sixteen;
     fn by(self, divisor: Divisor) -> Self::By;
-    fn divide(self, a: Self::Eight, by: Self::By) -> Self::Eight;
+    fn divide(self, a: Self::Sixteen, by: Self::By) -> Self::Sixteen;
     /// Rows to columns.
-    fn transpose(self, rows: [Self::Eight; 8]) -> [Self::Eight; 8];
-    /// Stores eight columns as rows.
-    fn store_rows(self, columns: [Self::Eight; 8], rows: &mut [Lanes; 8]);
-    /// Eight columns of eight rows of luminance.
-    fn grey_columns(self, rows: &[&[[u8; 8]]; 8], block: usize) -> [Self::Eight; 8];
-    /// Eight columns of eight rows: luminance of red, green and blue.
-    fn rgb_columns(self, rows: &[&[[u8; 24]]; 8], block: usize) -> [Self::Eight; 8];
+    fn transpose(self, rows: [Self::Sixteen; WIDTH]) -> [Self::Sixteen; WIDTH];
+    /// Sixteen columns of sixteen rows of luminance.
+    fn grey_columns(self, tile: Tile<'_, GREY_BYTES>) -> [Self::Sixteen; WIDTH];
+    /// Sixteen columns of sixteen rows: luminance of red, green and blue.
+    fn rgb_columns(self, tile: Tile<'_, RGB_BYTES>) -> [Self::Sixteen; WIDTH];
 }
 
 /// Work that is written for any set of instructions; `run` must be `#[inline(always)]`, so that it
@@ -88,25 +133,37 @@ pub(crate) enum Level {
     /// AVX2 with FMA, on x86-64.
     #[cfg(target_arch = "x86_64")]
     Avx2(avx2::Avx2),
+    /// AVX-512 with VNNI, on x86-64.
+    #[cfg(target_arch = "x86_64")]
+    Avx512(avx512::Avx512),
 }
 
 impl Level {
     /// The fastest level of this machine.
     pub(crate) fn best() -> Self {
-        #[cfg(target_arch = "x86_64")]
-        if let Some(simd) = avx2::Avx2::detect() {
-            return Self::Avx2(simd);
-        }
-        Self::Scalar
+        Self::all().last().unwrap_or(Self::Scalar)
     }
 
-    /// Every level of this machine.
-    #[cfg(test)]
-    pub(crate) fn all() -> Vec<Self> {
-        let mut levels = vec![Self::Scalar];
+    /// Every level of this machine, the fastest last.
+    pub(crate) fn all() -> impl Iterator<Item = Self> {
+        let scalar = std::iter::once(Self::Scalar);
         #[cfg(target_arch = "x86_64")]
-        levels.extend(avx2::Avx2::detect().map(Self::Avx2));
-        levels
+        return scalar
+            .chain(avx2::Avx2::detect().map(Self::Avx2))
+            .chain(avx512::Avx512::detect().map(Self::Avx512));
+        #[cfg(not(target_arch = "x86_64"))]
+        scalar
+    }
+
+    /// What people call it.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Scalar => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2(_) => "AVX2",
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(_) => "AVX-512",
+        }
     }
 
     /// Runs the task with these instructions.
@@ -115,6 +172,8 @@ impl Level {
             Self::Scalar => task.run(scalar::Scalar),
             #[cfg(target_arch = "x86_64")]
             Self::Avx2(simd) => simd.run(task),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512(simd) => simd.run(task),
         }
     }
 }
@@ -125,17 +184,17 @@ mod tests {
 
     use super::*;
 
-    struct Divide(Lanes, usize);
+    struct Divide([f32; WIDTH], usize);
 
     impl Task for Divide {
-        type Output = Lanes;
+        type Output = [f32; WIDTH];
 
         #[inline(always)]
-        fn run<S: Simd>(self, simd: S) -> Lanes {
-            let mut quotients = [0.0; 8];
+        fn run<S: Simd>(self, simd: S) -> [f32; WIDTH] {
+            let mut quotients = Lanes::ZERO;
             let by = simd.by(Divisor::by(self.1));
-            simd.store(simd.divide(simd.load(&self.0), by), &mut quotients);
-            quotients
+            simd.store(simd.divide(simd.load(&Lanes(self.0)), by), &mut quotients);
+            quotients.0
         }
     }
 
@@ -144,7 +203,7 @@ mod tests {
 
         #[test]
         fn every_level_divides_as_the_division_does(
-            mantissas: [u32; 8], exponent in -67_i32..30, bits in 0_u32..=9, divisor: u32,
+            mantissas: [u32; WIDTH], exponent in -67_i32..30, bits in 0_u32..=9, divisor: u32,
         ) {
             let divisor = 1 + (divisor % (1 << bits)) as usize;
             let values = mantissas.map(|m| (m.cast_signed() >> 7) as f32 * 2.0_f32.powi(exponent - 24));
@@ -157,7 +216,7 @@ mod tests {
 
     #[test]
     fn every_level_divides_every_sum_of_weights_by_a_thousand() {
-        for first in (0..=255_000_u32).step_by(8) {
+        for first in (0..=255_000_u32).step_by(WIDTH) {
             let values = std::array::from_fn(|lane| (first + lane as u32) as f32);
             for level in Level::all() {
                 assert_eq!(level.run(Divide(values, 1000)), values.map(|value| value / 1000.0));

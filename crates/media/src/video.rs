@@ -13,7 +13,11 @@ mod frames;
 mod ppm;
 mod probe;
 mod selection;
+mod sound;
 mod stop;
+mod stream;
+mod timed;
+mod window;
 
 use std::io::Write;
 use std::num::NonZeroU32;
@@ -29,7 +33,10 @@ use selection::Selection;
 
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
+pub use sound::{QUERY_RATES, REFERENCE_RATES, Sound, sound};
 pub use stop::Stop;
+pub use stream::{Input, MAX_STALL, Pace, Seen, Streamed, Streaming, stream};
+pub use window::Window;
 
 /// Wall time for one video; what takes longer than ten minutes belongs to a stream.
 pub const MAX_WALL_TIME: Duration = Duration::from_mins(10);
@@ -164,6 +171,15 @@ pub enum VideoError {
     /// The video took longer than the limits allow.
     #[error("the video took longer than {0:?}")]
     TooSlow(Duration),
+    /// A stream gave no frame, and took in no bytes, for longer than the limits allow.
+    #[error("the stream stood still for {0:?}")]
+    Stalled(Duration),
+    /// The video comes as a stream and cannot be decoded before all of it is there.
+    #[error(
+        "the index of this MP4 stands behind its pictures, so nothing of it can be decoded before all of \
+         it is there: send it as a file, or fragmented"
+    )]
+    IndexAtEnd,
     /// The video is longer than can be recognised by the frames that may be listed.
     #[error("it is longer than {MAX_THINNED:?}: say which part is meant")]
     TooLong,
@@ -232,5 +248,10 @@ pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHas
 ///
 /// Without these a file could name others to be opened.
 fn input_arguments(container: Container) -> [&'static str; 6] {
-    ["-v", "error", "-protocol_whitelist", "file", "-f", container.demuxer()]
+    input_arguments_from("file", container)
+}
+
+/// The same for an input that comes by another protocol of ffmpeg.
+fn input_arguments_from(protocol: &'static str, container: Container) -> [&'static str; 6] {
+    ["-v", "error", "-protocol_whitelist", protocol, "-f", container.demuxer()]
 }

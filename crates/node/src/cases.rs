@@ -11,17 +11,18 @@ use std::{
 
 use watchfire_signal::{
     alert::Alert,
-    charter::{Charter, Role},
+    charter::{Charter, Member, Role},
     commitment::Commitment,
     header::{Header, Target},
     name::{LogName, MemberName},
     record::{DecodeError, Leaf, open},
-    statement::{Basis, Statement},
+    statement::{Basis, MemberStep, Statement},
     verb::Verb,
 };
 use watchfire_store::Held;
 
 use crate::{
+    halts::{Halts, MemberStops, Stopped, StoppedBy, Vote},
     policy::Facts,
     standing::{Opinion, Renewal, Rules, Stance, Standing, State},
     waiting::Waiting,
@@ -48,6 +49,8 @@ pub struct SignalSet {
     pub opinions: BTreeMap<MemberName, Opinion>,
     /// The latest renewal of each member.
     pub renewals: BTreeMap<MemberName, Renewal>,
+    /// The members that want the case halted.
+    pub halted_by: StoppedBy,
     /// A record of a version unknown here speaks of it.
     pub unreadable: bool,
     /// What the opinions add up to.
@@ -96,7 +99,9 @@ impl SignalSet {
     #[must_use]
     pub fn facts(&self, me: &MemberName, now_ms: u64) -> Facts {
         let that = |fits: &dyn Fn(Stance) -> bool| {
-            let opinions = self.opinions.iter().filter(|(_, opinion)| fits(opinion.stance));
+            let heard = |member| !self.standing.silenced.contains(member);
+            let opinions = self.opinions.iter();
+            let opinions = opinions.filter(|(member, of)| heard(*member) && fits(of.stance));
             opinions.map(|(member, _)| member.clone()).collect::<BTreeSet<_>>()
         };
         let looked = that(&|stance| stance == Stance::Positive { human: true });
@@ -105,7 +110,7 @@ impl SignalSet {
             at_ms: now_ms,
             source: Some(self.author().clone()),
             state: Some(self.state(now_ms)),
-            was_confirmed: self.standing.was_confirmed,
+            was_confirmed: self.standing.needs_person(),
             own: looked.contains(me),
             members: that(&|stance| matches!(stance, Stance::Positive { .. })),
             looked,
@@ -123,10 +128,11 @@ impl SignalSet {
 }
 
 /// What a leaf turned out to be, for those that speak of it later.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Meaning {
     Set(Commitment),
     OpinionOn(Commitment),
+    Vote(Stopped),
 }
 
 /// All cases.
@@ -134,7 +140,11 @@ enum Meaning {
 pub struct Cases {
     charter: Arc<Charter>,
     sets: HashMap<Commitment, SignalSet>,
+    /// The sets that were added to a case, by its founding assert.
+    added: HashMap<Commitment, Vec<Commitment>>,
     meanings: HashMap<Place, Meaning>,
+    halts: Halts,
+    stops_changed: bool,
     waiting: Waiting,
 }
 
@@ -174,7 +184,10 @@ impl Cases {
         Self {
             charter,
             sets: HashMap::new(),
+            added: HashMap::new(),
             meanings: HashMap::new(),
+            halts: Halts::default(),
+            stops_changed: false,
             waiting: Waiting::default(),
         }
     }
@@ -199,20 +212,20 @@ impl Cases {
         while let Some((log, held)) = todo.pop() {
             let place = Place { log, index: held.index };
             match self.fold_one(&place, held) {
-                Ok(Some(name)) => touched.push(name),
-                Ok(None) => {}
+                Ok(names) => touched.extend(names),
                 Err(why) => ignored = Some(why),
             }
             todo.extend(self.waiting.take(&place));
         }
+        touched.sort_unstable();
+        touched.dedup();
         for name in &touched {
             self.add_up(name);
         }
-        touched.dedup();
         (touched, ignored)
     }
 
-    fn fold_one(&mut self, place: &Place, held: Held) -> Result<Option<Commitment>, Ignored> {
+    fn fold_one(&mut self, place: &Place, held: Held) -> Result<Vec<Commitment>, Ignored> {
         let leaf = match Leaf::decode(&held.entry.leaf) {
             Ok(leaf) => leaf,
             Err(DecodeError::UnknownVersion { target: Some(target), .. }) => {
@@ -225,23 +238,114 @@ impl Cases {
         let record = held.entry.record.as_ref();
         let statement = record.and_then(|record| open(&leaf, record).ok());
         match leaf.header.verb {
-            Verb::Assert => Ok(Some(self.found(place, &leaf, statement, held.verified_ms))),
+            Verb::Assert => Ok(vec![self.found(place, &leaf, statement, held.verified_ms)]),
             Verb::Amend
             | Verb::Variant
             | Verb::Confirm
             | Verb::Dispute
             | Verb::Retract
-            | Verb::Renew => {
-                let target = leaf.header.target.clone().ok_or(Ignored::Malformed)?;
-                let target = Place { log: target.log, index: target.index };
-                let Some(meaning) = self.meanings.get(&target).copied() else {
-                    return self.wait(target, place, held);
-                };
-                self.speak_of(place, &leaf, statement, meaning, held.verified_ms)
-            }
+            | Verb::Renew => self.speak(place, leaf, statement, held),
+            Verb::Halt if leaf.header.target.is_some() => self.speak(place, leaf, statement, held),
+            Verb::Halt | Verb::Member => self.stop_member(place, &leaf, statement),
             // These say nothing about the state of a case yet; they stay in the log.
-            _ => Ok(None),
+            _ => Ok(Vec::new()),
         }
+    }
+
+    /// Folds what speaks of another leaf, or has it wait for that.
+    fn speak(
+        &mut self,
+        place: &Place,
+        leaf: Leaf,
+        statement: Option<Statement>,
+        held: Held,
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let target = leaf.header.target.clone().ok_or(Ignored::Malformed)?;
+        let target = Place { log: target.log, index: target.index };
+        match (self.meanings.get(&target).cloned(), leaf.header.verb) {
+            (None, _) => self.wait(target, place, held).map(|()| Vec::new()),
+            (Some(Meaning::Vote(stopped)), Verb::Retract) if target.log == place.log => {
+                Ok(self.vote(place, stopped, false, 0))
+            }
+            (Some(Meaning::Vote(_)), _) => Err(Ignored::Senseless),
+            (Some(Meaning::Set(name)), Verb::Halt) => self.halt_case(place, &leaf, &name),
+            (Some(meaning), _) => {
+                let name = self.speak_of(place, &leaf, statement, meaning, held.verified_ms)?;
+                Ok(name.into_iter().collect())
+            }
+        }
+    }
+
+    /// Takes in that a member wants a case halted; its leaf alone says so.
+    fn halt_case(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        name: &Commitment,
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let set = self.sets.get(name).ok_or(Ignored::Senseless)?;
+        if set.subject != *name || leaf.header.test != set.header.test {
+            return Err(Ignored::Senseless);
+        }
+        Ok(self.vote(place, Stopped::Case(*name), true, 0))
+    }
+
+    /// Takes in that a member wants another halted or suspended.
+    fn stop_member(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        statement: Option<Statement>,
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let (stopped, size) = match statement {
+            Some(Statement::Halt { member: Some(member) }) => (Stopped::Halt(member), 0),
+            Some(Statement::Member { step: MemberStep::Suspend, member, last: Some(last) }) => {
+                (Stopped::Suspension(member), last.size)
+            }
+            // A hole is folded again when its body is here; proposals are the charter's.
+            _ => return Ok(Vec::new()),
+        };
+        if leaf.header.test {
+            return Err(Ignored::Senseless);
+        }
+        Ok(self.vote(place, stopped, true, size))
+    }
+
+    /// Takes a vote in; answers the sets that stand differently then.
+    fn vote(
+        &mut self,
+        place: &Place,
+        stopped: Stopped,
+        stands: bool,
+        size: u64,
+    ) -> Vec<Commitment> {
+        let vote = Vote { index: place.index, stands, size };
+        let by = place.log.member.clone();
+        let touched = match &stopped {
+            Stopped::Case(subject) => {
+                self.halts.vote(&stopped, by, vote);
+                let added = self.added.get(subject).into_iter().flatten();
+                [subject].into_iter().chain(added).copied().collect()
+            }
+            Stopped::Halt(member) | Stopped::Suspension(member) => {
+                self.stops_changed = true;
+                let before = self.halts.voice(member, &self.charter);
+                self.halts.vote(&stopped, by, vote);
+                let changed = before != self.halts.voice(member, &self.charter);
+                let sets = self.sets.values().filter(|set| set.opinions.contains_key(member));
+                sets.filter(|_| changed).map(|set| set.name).collect()
+            }
+        };
+        self.meanings.insert(place.clone(), Meaning::Vote(stopped));
+        touched
+    }
+
+    /// Who has voted for a stop of each member, if that has changed since the last call.
+    pub fn changed_stops(&mut self) -> Option<BTreeMap<MemberName, MemberStops>> {
+        let stops = |member: &Member| self.halts.of_member(&member.name, &self.charter);
+        let members = self.charter.members.iter();
+        std::mem::take(&mut self.stops_changed)
+            .then(|| members.map(|member| (member.name.clone(), stops(member))).collect())
     }
 
     fn check_author(&self, place: &Place, header: &Header) -> Result<(), Ignored> {
@@ -288,7 +392,7 @@ impl Cases {
             stood_since_ms: human.then_some(verified_ms),
         };
         let opinions = BTreeMap::from([(place.log.member.clone(), opinion)]);
-        let standing = self.standing(&opinions, &BTreeMap::new(), 0);
+        let standing = self.standing(&subject, &opinions, &BTreeMap::new(), 0);
         let set = SignalSet {
             name,
             subject,
@@ -298,6 +402,7 @@ impl Cases {
             verified_ms,
             opinions,
             renewals: BTreeMap::new(),
+            halted_by: StoppedBy::new(),
             unreadable: false,
             standing,
         };
@@ -311,7 +416,10 @@ impl Cases {
             // Two leaves with one commitment would need one salt twice: the first one stands.
             Entry::Occupied(_) => {}
         }
-        self.meanings.insert(place.clone(), Meaning::Set(name));
+        let new = self.meanings.insert(place.clone(), Meaning::Set(name)).is_none();
+        if new && name != subject {
+            self.added.entry(subject).or_default().push(name);
+        }
         name
     }
 
@@ -326,6 +434,7 @@ impl Cases {
         let (name, is_set) = match meaning {
             Meaning::Set(name) => (name, true),
             Meaning::OpinionOn(name) => (name, false),
+            Meaning::Vote(_) => return Err(Ignored::Senseless),
         };
         let set = self.sets.get_mut(&name).ok_or(Ignored::Senseless)?;
         if leaf.header.test != set.header.test {
@@ -363,12 +472,7 @@ impl Cases {
         }
     }
 
-    fn wait(
-        &mut self,
-        target: Place,
-        place: &Place,
-        held: Held,
-    ) -> Result<Option<Commitment>, Ignored> {
+    fn wait(&mut self, target: Place, place: &Place, held: Held) -> Result<(), Ignored> {
         if self.charter.member_of_log(&target.log).is_none() {
             return Err(Ignored::Foreign);
         }
@@ -377,7 +481,7 @@ impl Cases {
         if target.log == place.log && target.index >= place.index {
             return Err(Ignored::Senseless);
         }
-        if self.waiting.add(target, &place.log, held) { Ok(None) } else { Err(Ignored::Flood) }
+        if self.waiting.add(target, &place.log, held) { Ok(()) } else { Err(Ignored::Flood) }
     }
 
     fn mark_unreadable(
@@ -385,34 +489,37 @@ impl Cases {
         target: &Target,
         place: &Place,
         held: Held,
-    ) -> Result<Option<Commitment>, Ignored> {
+    ) -> Result<Vec<Commitment>, Ignored> {
         let author = self.charter.member_of_log(&place.log).ok_or(Ignored::Foreign)?;
         if !may_speak_of_cases(author.role) {
             return Err(Ignored::NotAllowed);
         }
         let target = Place { log: target.log.clone(), index: target.index };
-        match self.meanings.get(&target).copied() {
+        match self.meanings.get(&target) {
             Some(Meaning::Set(name) | Meaning::OpinionOn(name)) => {
-                if let Some(set) = self.sets.get_mut(&name) {
+                if let Some(set) = self.sets.get_mut(name) {
                     set.unreadable = true;
                 }
-                Ok(Some(name))
+                Ok(vec![*name])
             }
-            None => self.wait(target, place, held),
+            Some(Meaning::Vote(_)) => Ok(Vec::new()),
+            None => self.wait(target, place, held).map(|()| Vec::new()),
         }
     }
 
     fn add_up(&mut self, name: &Commitment) {
         let Some(set) = self.sets.get(name) else { return };
         let valid_until = set.alert.as_ref().map_or(u64::MAX, |alert| alert.valid_until);
-        let standing = self.standing(&set.opinions, &set.renewals, valid_until);
+        let standing = self.standing(&set.subject, &set.opinions, &set.renewals, valid_until);
+        let halted_by = self.halts.halted_by(&set.subject);
         if let Some(set) = self.sets.get_mut(name) {
-            set.standing = standing;
+            (set.standing, set.halted_by) = (standing, halted_by);
         }
     }
 
     fn standing(
         &self,
+        subject: &Commitment,
         opinions: &BTreeMap<MemberName, Opinion>,
         renewals: &BTreeMap<MemberName, Renewal>,
         valid_until: u64,
@@ -421,6 +528,8 @@ impl Cases {
             organisation: &|member| self.charter.organisation_of(member).cloned(),
             confirm_quorum: self.charter.quorum_confirm(),
             dispute_quorum: self.charter.quorum_dispute(),
+            voice: &|member| self.halts.voice(member, &self.charter),
+            halted: self.halts.is_halted(subject, &self.charter),
         };
         Standing::of(opinions, renewals, valid_until, &rules)
     }

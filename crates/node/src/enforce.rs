@@ -41,6 +41,12 @@ pub const PAGE: usize = 256;
 /// How long a set whose consequences could not be drawn waits.
 const AGAIN: Duration = Duration::from_millis(200);
 
+/// A copy that the platform holds.
+struct Copy {
+    item: ItemId,
+    seen_ms: u64,
+}
+
 /// What deciding about held copies needs.
 #[derive(Clone)]
 pub struct Consequences {
@@ -66,7 +72,10 @@ impl Consequences {
     pub async fn run(self, enforcer: Enforcer) {
         let looks =
             async { tokio::join!(self.work(&enforcer.undo), self.work(&enforcer.take_down)) };
-        tokio::join!(looks, self.sweep_when_told(&enforcer));
+        let all = async {
+            tokio::join!(self.sweep_when_told(&enforcer), self.judge_all_when_told(&enforcer))
+        };
+        tokio::join!(looks, all);
     }
 
     async fn work(&self, todo: &Todo) {
@@ -99,21 +108,19 @@ impl Consequences {
         let state = set.state(now);
         let over = matches!(state, State::Retracted | State::Lapsed);
         let signals = set.alert.as_ref().map_or(&[][..], |alert| &alert.signals);
+        let copies = if over { Vec::new() } else { self.copies(signals).await? };
         if self.reasons.judge.about(&set, now).take_down().is_some() {
             let asks = Asks {
                 case: set.subject,
                 record: set.name,
                 source: Some(set.author()),
                 content: None,
-                signals,
                 first_ms: set.verified_ms,
                 confirmed: state == State::Confirmed,
             };
-            self.admit(asks).await?;
+            self.admit(asks, &copies).await?;
         }
-        if !over {
-            self.decide_copies(signals, Some(&set)).await?;
-        }
+        self.decide_copies(&copies, Some(&set)).await?;
         self.decide_acted_on(set.subject).await
     }
 
@@ -122,20 +129,19 @@ impl Consequences {
         let case = Commitment(place.subject());
         let held = banks.held(place).await?;
         if let Some((bank, content)) = held.as_ref().filter(|_| banks.matches(place)) {
-            let signals = &content.new.signals;
+            let copies = self.copies(&content.new.signals).await?;
             if !bank.settings.negative {
-                self.admit(Asks {
+                let asks = Asks {
                     case,
                     record: case,
                     source: None,
                     content: Some(place),
-                    signals,
                     first_ms: content.added_ms,
                     confirmed: false,
-                })
-                .await?;
+                };
+                self.admit(asks, &copies).await?;
             }
-            self.decide_copies(signals, None).await?;
+            self.decide_copies(&copies, None).await?;
         }
         self.decide_acted_on(case).await?;
         if held.is_none() {
@@ -146,31 +152,40 @@ impl Consequences {
     }
 
     /// Has what would pass a limit held from here on: `look` asks for it item by item.
-    async fn admit(&self, asks: Asks<'_>) -> Result<(), StoreError> {
+    async fn admit(&self, asks: Asks<'_>, copies: &[Copy]) -> Result<(), StoreError> {
         let before = self.store.items_of_case(asks.case.0, "", 1).await?;
         let now = self.reasons.clock.now_ms();
-        self.reasons.holds.admit(asks, !before.is_empty(), &self.seen, now).await.map(drop)
+        let seen_ms = copies.iter().map(|copy| copy.seen_ms);
+        self.reasons.holds.admit(asks, !before.is_empty(), seen_ms, now).await.map(drop)
     }
 
-    /// Decides about the copies near these signals.
+    /// The copies near these signals.
+    async fn copies(&self, signals: &[Signal]) -> Result<Vec<Copy>, StoreError> {
+        let mut search = self.seen.search(signals).await?;
+        let mut copies = Vec::new();
+        loop {
+            let found = search.next().await?;
+            if found.is_empty() {
+                return Ok(copies);
+            }
+            let found = found.iter().map(|(item, _)| (item.id.clone(), item.seen_ms));
+            copies.extend(found.map(|(item, seen_ms)| Copy { item, seen_ms }));
+        }
+    }
+
+    /// Decides about copies; `matches` is a set that is known to match them all.
     async fn decide_copies(
         &self,
-        signals: &[Signal],
+        copies: &[Copy],
         matches: Option<&Arc<SignalSet>>,
     ) -> Result<(), StoreError> {
-        let mut copies = self.seen.search(signals).await?;
-        loop {
-            let found = copies.next().await?;
-            if found.is_empty() {
-                return Ok(());
-            }
-            let items = found.into_iter().map(|(item, _)| item.id.clone()).collect::<Vec<_>>();
-            for page in items.chunks(PAGE) {
-                self.decide(page, matches).await?;
-                // Others have their turn between two pages, whatever the store.
-                tokio::task::yield_now().await;
-            }
+        for page in copies.chunks(PAGE) {
+            let items = page.iter().map(|copy| copy.item.clone()).collect::<Vec<_>>();
+            self.decide(&items, matches).await?;
+            // Others have their turn between two pages, whatever the store.
+            tokio::task::yield_now().await;
         }
+        Ok(())
     }
 
     /// Decides about the items that a case ever had an effect on.

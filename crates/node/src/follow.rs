@@ -211,6 +211,9 @@ impl Follower {
             }
         }
         let (names, ignored) = self.cases.fold(log, held);
+        if let Some(stops) = self.cases.changed_stops() {
+            self.known.publish_stops(stops);
+        }
         if let Some(why) = ignored {
             let member = log.member.to_string();
             metrics::counter!("watchfire_entries_ignored_total", "member" => member, "why" => why.name())

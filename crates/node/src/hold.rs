@@ -65,7 +65,7 @@ pub enum Want {
 pub fn is_undone(set: &SignalSet, now_ms: u64) -> bool {
     match set.state(now_ms) {
         State::Retracted => set.standing.restores,
-        State::Lapsed => !set.standing.was_confirmed,
+        State::Lapsed => !set.standing.needs_person(),
         _ => false,
     }
 }

@@ -6,7 +6,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
+use watchfire_signal::{commitment::Commitment, name::MemberName};
 use watchfire_store::{Batch, Row, Store, StoreError, Table};
 
 use crate::{
@@ -16,7 +16,6 @@ use crate::{
     events::{Event, Events},
     judge::Judge,
     policy::Held,
-    seen::Seen,
 };
 
 /// Held and released cases by subject. A ledger.
@@ -72,8 +71,6 @@ pub struct Asks<'a> {
     pub source: Option<&'a MemberName>,
     /// The content, if it is one of a bank.
     pub content: Option<ContentPlace>,
-    /// Its signals.
-    pub signals: &'a [Signal],
     /// When it was first known here: copies that are older are counted.
     pub first_ms: u64,
     /// Whether others have looked, so that older copies are plausible.
@@ -147,7 +144,7 @@ impl Holds {
         &self,
         asks: Asks<'_>,
         acted_before: bool,
-        seen: &Seen,
+        copies_seen_ms: impl ExactSizeIterator<Item = u64> + Send + Clone,
         now_ms: u64,
     ) -> Result<bool, StoreError> {
         let before = self.shared.holds.pin().get(&asks.case).cloned();
@@ -157,11 +154,11 @@ impl Holds {
             None if acted_before => return Ok(true),
             _ => {}
         }
-        let copies_seen_ms = copies(asks.signals, seen).await?;
-        if copies_seen_ms.is_empty() && before.is_none() {
+        let copies = copies_seen_ms.len();
+        if copies == 0 && before.is_none() {
             return Ok(true);
         }
-        match (self.limit_of(&asks, &copies_seen_ms, now_ms), before) {
+        match (self.limit_of(&asks, copies_seen_ms, now_ms), before) {
             (None, None) => Ok(true),
             (None, Some(_)) => {
                 // Others have looked: the doubt is gone.
@@ -170,18 +167,21 @@ impl Holds {
             }
             (Some(_), Some(_)) => Ok(false),
             (Some(why), None) => {
-                let copies = copies_seen_ms.len() as u64;
-                self.hold(&asks, why, copies, now_ms).await?;
+                self.hold(&asks, why, copies as u64, now_ms).await?;
                 Ok(false)
             }
         }
     }
 
     /// The limit that a take-down would pass.
-    fn limit_of(&self, asks: &Asks<'_>, copies_seen_ms: &[u64], now_ms: u64) -> Option<Held> {
+    fn limit_of(
+        &self,
+        asks: &Asks<'_>,
+        copies_seen_ms: impl Iterator<Item = u64>,
+        now_ms: u64,
+    ) -> Option<Held> {
         let limits = &self.shared.judge.policy().limits;
-        let times = copies_seen_ms.iter().copied();
-        if let Err(why) = older(times, asks.first_ms, asks.confirmed, limits) {
+        if let Err(why) = older(copies_seen_ms, asks.first_ms, asks.confirmed, limits) {
             return Some(why);
         }
         // What this member puts into its banks is its own word: no source can go wrong there.
@@ -243,19 +243,6 @@ impl Holds {
 
     fn tell(&self) {
         metrics::gauge!("watchfire_held_cases").set(self.list().len() as f64);
-    }
-}
-
-/// When each held copy was first seen here.
-async fn copies(signals: &[Signal], seen: &Seen) -> Result<Vec<u64>, StoreError> {
-    let mut copies = seen.search(signals).await?;
-    let mut seen_ms = Vec::new();
-    loop {
-        let page = copies.next().await?;
-        if page.is_empty() {
-            return Ok(seen_ms);
-        }
-        seen_ms.extend(page.iter().map(|(item, _)| item.seen_ms));
     }
 }
 

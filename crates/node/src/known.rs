@@ -6,11 +6,13 @@ use std::{
     sync::Arc,
 };
 
-use watchfire_signal::{commitment::Commitment, value::Signal};
+use arc_swap::ArcSwap;
+use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
 
 use crate::{
     cases::SignalSet,
-    near::{Hit, Near},
+    halts::MemberStops,
+    near::{Hit, Near, loudest},
     standing::Stance,
 };
 
@@ -18,6 +20,7 @@ use crate::{
 pub struct Known {
     near: Near<Commitment>,
     sets: papaya::HashMap<Commitment, Arc<SignalSet>>,
+    stops: ArcSwap<BTreeMap<MemberName, MemberStops>>,
 }
 
 /// A signal set near a query, with the hit that speaks loudest.
@@ -33,14 +36,18 @@ impl Known {
     /// Nothing known yet. `seed` and `least_matched_ms` are [`Near::new`]'s.
     #[must_use]
     pub fn new(seed: [u8; 32], least_matched_ms: u32) -> Self {
-        Self { near: Near::new(seed, least_matched_ms), sets: papaya::HashMap::new() }
+        Self {
+            near: Near::new(seed, least_matched_ms),
+            sets: papaya::HashMap::new(),
+            stops: ArcSwap::default(),
+        }
     }
 
     /// Publishes a set as it stands now. It is found by the next lookup exactly if somebody stands
-    /// by it; the state is judged at each lookup.
+    /// by it, or did when suspended; the state is judged at each lookup.
     pub fn publish(&self, set: Arc<SignalSet>) {
         let name = set.name;
-        let live = set.standing.level.is_some();
+        let live = set.standing.level.is_some() || set.standing.suspended;
         let sets = self.sets.pin();
         let indexed = self.near.has(&name);
         // The set must be there before a lookup can stumble on its signals.
@@ -52,6 +59,17 @@ impl Known {
             (_, false, true) => self.near.remove(&name),
             _ => {}
         }
+    }
+
+    /// Publishes who wants which member stopped.
+    pub fn publish_stops(&self, stops: BTreeMap<MemberName, MemberStops>) {
+        self.stops.store(Arc::new(stops));
+    }
+
+    /// Who wants a member stopped.
+    #[must_use]
+    pub fn stops_of(&self, member: &MemberName) -> MemberStops {
+        self.stops.load().get(member).cloned().unwrap_or_default()
     }
 
     /// A set by its name.
@@ -77,16 +95,9 @@ impl Known {
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
         let sets = self.sets.pin();
         let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(set));
-        let mut best = BTreeMap::<Commitment, Hit<Commitment>>::new();
-        for hit in signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd)) {
-            match best.get(&hit.owner) {
-                Some(known) if known.strength() >= hit.strength() => {}
-                _ => {
-                    best.insert(hit.owner, hit);
-                }
-            }
-        }
-        best.into_iter()
+        let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
+        loudest(hits)
+            .into_iter()
             .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?.clone(), hit }))
             .collect()
     }
@@ -96,7 +107,9 @@ impl Known {
 /// member stands by has none, so that no member can hide it by repeating itself.
 fn crowd(set: &SignalSet) -> Option<u64> {
     let stands = |stance| matches!(stance, Stance::Positive { .. });
-    let standing = set.opinions.values().filter(|opinion| stands(opinion.stance)).count();
+    let heard = |member| !set.standing.silenced.contains(member);
+    let standing = set.opinions.iter().filter(|(member, of)| heard(*member) && stands(of.stance));
+    let standing = standing.count();
     let mut hasher = std::hash::DefaultHasher::new();
     set.author().hash(&mut hasher);
     (standing < 2).then(|| hasher.finish())

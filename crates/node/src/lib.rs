@@ -23,6 +23,7 @@ pub mod evidence;
 pub mod facts;
 pub mod fetch;
 pub mod follow;
+pub mod halts;
 pub mod hold;
 pub mod holds;
 pub mod judge;
@@ -55,4 +56,4 @@ mod waiting;
 
 pub use watchfire_store::{Effect, EffectState, StoreError};
 
-pub use node::{AlertView, Node, PromoteError, Readiness, Setup, StartError, action};
+pub use node::{AlertView, Node, PromoteError, Readiness, Setup, StartError, StopMember, action};

@@ -36,6 +36,7 @@ pub struct Enforcer {
     pub(crate) undo: Arc<Todo>,
     pub(crate) take_down: Arc<Todo>,
     pub(crate) sweep: Arc<Notify>,
+    pub(crate) all_cases: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -50,6 +51,12 @@ impl Enforcer {
         let todo = if undo { &self.undo } else { &self.take_down };
         todo.looks.lock().unwrap_or_else(PoisonError::into_inner).insert(look);
         todo.more.notify_one();
+    }
+
+    /// Has every case looked at again, soon, and all copies compared with all banks: the policy has
+    /// changed, or a negative bank speaks for less than before.
+    pub fn judge_all(&self) {
+        self.all_cases.notify_one();
     }
 
     /// Has all copies compared with all banks, soon.

@@ -4,16 +4,19 @@
 //! **Invariant:** what [`Near::insert`] returned from is found by the next search; readers never wait.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
     hash::Hash,
     sync::atomic::{AtomicU64, Ordering},
 };
 
 use serde::Serialize;
-use watchfire_index::{ExactIndex, Found, FrameIndex, HashIndex, TextIndex, VideoMatch, align};
+use watchfire_index::{
+    ExactIndex, Found, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex, VideoMatch, align,
+};
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     pdq,
+    sound_print::SoundPrint,
     text_print::TextPrint,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
     vpdq::{Frame, Vpdq},
@@ -38,8 +41,10 @@ pub struct Hit<K> {
     /// Bits in which pictures or aligned frames differ, rounded; of texts the estimated percentage of
     /// characters that differ; absent for exact hashes.
     pub distance: Option<u32>,
-    /// How two videos line up.
+    /// How two videos or sounds line up.
     pub aligned: Option<Aligned>,
+    /// Other ways in which signals of the same two match.
+    pub also: BTreeSet<Method>,
 }
 
 /// Which side is the alert: its rule decides whether two videos match, its text has to stand in the
@@ -56,6 +61,11 @@ pub enum Whose {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Method {
+    /// Five seconds or more of two sounds go together. A shared song is innocent, so this alone leads to
+    /// a person.
+    Sound,
+    /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
+    Turned,
     /// Frames of two videos line up in time.
     Aligned,
     /// Two picture hashes are within their distance, or most of one text stands in the other.
@@ -64,7 +74,15 @@ pub enum Method {
     Exact,
 }
 
-/// How two videos line up.
+impl Method {
+    /// Whether two ways look at different things, so that each makes the other surer.
+    #[must_use]
+    pub fn is_independent_of(self, other: Self) -> bool {
+        (self == Self::Sound) != (other == Self::Sound)
+    }
+}
+
+/// How two videos or sounds line up.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Aligned {
     /// The matched part of the query.
@@ -73,7 +91,7 @@ pub struct Aligned {
     pub reference: Span,
     /// How much faster the query runs.
     pub speed: f64,
-    /// Distinct frames that line up.
+    /// Distinct frames that line up; of sounds none.
     pub frames: u32,
 }
 
@@ -83,6 +101,36 @@ impl<K> Hit<K> {
     pub fn strength(&self) -> (Method, std::cmp::Reverse<u32>) {
         (self.method, std::cmp::Reverse(self.distance.unwrap_or(0)))
     }
+
+    /// Whether ways that look at different things agree.
+    #[must_use]
+    pub fn is_agreed(&self) -> bool {
+        self.also.iter().any(|other| other.is_independent_of(self.method))
+    }
+}
+
+/// For each owner the hit that speaks loudest, with the other ways in which its signals match.
+#[must_use]
+pub fn loudest<K: Copy + Ord>(hits: impl IntoIterator<Item = Hit<K>>) -> BTreeMap<K, Hit<K>> {
+    let mut loudest = BTreeMap::<K, Hit<K>>::new();
+    for hit in hits {
+        match loudest.entry(hit.owner) {
+            Entry::Vacant(free) => drop(free.insert(hit)),
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                let mut other = hit;
+                if known.strength() < other.strength() {
+                    std::mem::swap(known, &mut other);
+                }
+                known.also.extend(other.also);
+                known.also.insert(other.method);
+            }
+        }
+    }
+    for hit in loudest.values_mut() {
+        hit.also.remove(&hit.method);
+    }
+    loudest
 }
 
 /// An index over signals of all kinds by owner.
@@ -93,6 +141,7 @@ pub struct Near<K> {
     videos: FrameIndex,
     texts: TextIndex,
     short_texts: ExactIndex<Sha256Digest>,
+    sounds: SoundIndex,
     /// Links by what they stand for.
     links: ExactIndex<Sha256Digest>,
     /// Links by every place that they lie under, and by themselves.
@@ -107,6 +156,7 @@ pub struct Near<K> {
 struct Slot<K> {
     owner: K,
     value: Value,
+    span: Option<Span>,
     rule: Option<MatchRule>,
 }
 
@@ -122,6 +172,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             videos: FrameIndex::new(seed),
             texts: TextIndex::new(),
             short_texts: ExactIndex::new(),
+            sounds: SoundIndex::new(seed),
             links: ExactIndex::new(),
             link_places: ExactIndex::new(),
             least_matched_ms,
@@ -149,12 +200,12 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         self.slots.is_empty()
     }
 
-    /// Adds a signal under an owner. One that cannot be matched (a kind reserved, a value in a
+    /// Adds a signal under an owner. One that cannot be matched (local features, a value in a
     /// blob, a picture of too little quality) is left out.
     pub fn insert(&self, owner: K, signal: &Signal) {
         let Some(value) = matchable(signal) else { return };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot { owner, value: value.clone(), rule: signal.rule };
+        let slot = Slot { owner, value: value.clone(), span: signal.span, rule: signal.rule };
         self.slots.pin().insert(id, slot);
         self.owned.pin().update_or_insert_with(
             owner,
@@ -169,6 +220,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 let frames = harmful_frames(vpdq, signal.span);
                 self.videos.insert(id, &frames, video_rule(signal.rule, self.least_matched_ms));
             }
+            Value::Audio(print) => self.sounds.insert(id, print),
             Value::Text(TextPrint::Short(digest)) => self.short_texts.insert(id, *digest),
             Value::Text(TextPrint::Long(grams)) => self.texts.insert(id, grams),
             Value::Url(link) => {
@@ -176,7 +228,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 link.all().for_each(|place| self.link_places.insert(id, place));
             }
             // An edited picture is looked up by its pixels, not by signals (`watchfire_index::VariantIndex`).
-            Value::Features(_) | Value::Other { .. } => {}
+            Value::Features(_) => {}
         }
     }
 
@@ -190,6 +242,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 Value::Md5(digest) => self.md5.remove(id, &digest),
                 Value::Pdq(pdq) => self.pictures.remove(id, &pdq),
                 Value::Vpdq(_) => self.videos.remove(id),
+                Value::Audio(_) => self.sounds.remove(id),
                 Value::Text(TextPrint::Short(digest)) => self.short_texts.remove(id, &digest),
                 Value::Text(TextPrint::Long(_)) => self.texts.remove(id),
                 Value::Url(link) => {
@@ -198,7 +251,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                     });
                     self.links.remove(id, &link.digest())
                 }
-                Value::Features(_) | Value::Other { .. } => false,
+                Value::Features(_) => false,
             };
         }
     }
@@ -210,13 +263,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         match value {
             Value::Vpdq(vpdq) => {
                 let frames = harmful_frames(vpdq, signal.span);
-                let found = match whose {
-                    Whose::Held => self.videos.search(&frames),
-                    Whose::Query => self
-                        .videos
-                        .search_with(&frames, &video_rule(signal.rule, self.least_matched_ms)),
-                };
-                found.videos.iter().filter_map(|found| self.aligned(found)).collect()
+                match whose {
+                    Whose::Held => self.videos_like(&frames, |_| None),
+                    Whose::Query => {
+                        let rule = video_rule(signal.rule, self.least_matched_ms);
+                        let found = self.videos.search_with(&frames, &rule).videos;
+                        found.iter().filter_map(|found| self.aligned(found)).collect()
+                    }
+                }
             }
             value => self.still(value, signal, whose),
         }
@@ -230,8 +284,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         if let Value::Vpdq(vpdq) = value {
             let slots = self.slots.pin();
             let of_video = |id| slots.get(&id).and_then(|slot| crowd(&slot.owner));
-            let found = self.videos.search_crowds(&harmful_frames(vpdq, signal.span), of_video);
-            return found.videos.iter().filter_map(|found| self.aligned(found)).collect();
+            return self.videos_like(&harmful_frames(vpdq, signal.span), of_video);
         }
         let mut hits = self.still(value, signal, Whose::Held);
         if hits.len() > CROWD_HITS {
@@ -253,7 +306,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Sha256(digest), _) => exact(self.sha256.search(digest, usize::MAX)),
             (Value::Md5(digest), _) => exact(self.md5.search(digest, usize::MAX)),
             (Value::Pdq(pdq), _) => {
-                (self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX), Method::Near)
+                let like = |pdq| self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX);
+                let mut hits = self.hits(like(pdq).hits, signal, Method::Near);
+                if whose == Whose::Held {
+                    let turned = pdq.turned();
+                    let turned = turned.iter().flat_map(|pdq| like(pdq).hits).collect();
+                    hits.extend(self.hits(turned, signal, Method::Turned));
+                }
+                return hits;
             }
             (Value::Text(TextPrint::Short(digest)), _) => {
                 exact(self.short_texts.search(digest, usize::MAX))
@@ -268,9 +328,50 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Url(link), Whose::Query) => {
                 exact(self.link_places.search(&link.digest(), usize::MAX))
             }
-            (Value::Vpdq(_) | Value::Features(_) | Value::Other { .. }, _) => return Vec::new(),
+            (Value::Audio(print), _) => return self.sounds(print, signal),
+            (Value::Vpdq(_) | Value::Features(_), _) => return Vec::new(),
         };
         self.hits(found.hits, signal, method)
+    }
+
+    /// Owners of sounds that share a part with this one, each by its own rule.
+    fn sounds(&self, print: &SoundPrint, query: &Signal) -> Vec<Hit<K>> {
+        let slots = self.slots.pin();
+        let hit = |found: SoundMatch| {
+            let slot = slots.get(&found.sound)?;
+            let shift = |span: Option<Span>, (start_ms, end_ms): (u32, u32)| {
+                let by = span.map_or(0, |span| span.start_ms);
+                Span { start_ms: by.saturating_add(start_ms), end_ms: by.saturating_add(end_ms) }
+            };
+            let aligned = Aligned {
+                query: shift(query.span, found.query_span_ms),
+                reference: shift(slot.span, found.reference_span_ms),
+                speed: found.speed,
+                frames: 0,
+            };
+            let least = slot.rule.map_or(0, |rule| rule.min_matched_ms);
+            let matched_ms = aligned.reference.end_ms - aligned.reference.start_ms;
+            let near = found.distance <= farthest(Kind::Audio, slot.rule);
+            (near && matched_ms >= least).then_some(Hit {
+                owner: slot.owner,
+                kind: Kind::Audio,
+                method: Method::Sound,
+                distance: Some(found.distance),
+                aligned: Some(aligned),
+                also: BTreeSet::new(),
+            })
+        };
+        self.sounds.search(print).into_iter().filter_map(hit).collect()
+    }
+
+    /// Owners of videos that show the same moments as an upload, as it is or mirrored.
+    fn videos_like(&self, frames: &[Frame], crowd: impl Fn(u64) -> Option<u64>) -> Vec<Hit<K>> {
+        let mirror = |frame: &Frame| Frame { pdq: frame.pdq.mirrored(), ..*frame };
+        let mirrored = frames.iter().map(mirror).collect::<Vec<_>>();
+        let like = |frames: &[Frame]| self.videos.search_crowds(frames, &crowd).videos;
+        let plain = like(frames).into_iter().filter_map(|found| self.aligned(&found));
+        let turned = like(&mirrored).into_iter().filter_map(|found| self.aligned(&found));
+        plain.chain(turned.map(|hit| Hit { method: Method::Turned, ..hit })).collect()
     }
 
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {
@@ -291,6 +392,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 method,
                 distance,
                 aligned: None,
+                also: BTreeSet::new(),
             })
         };
         found.into_iter().filter_map(hit).collect()
@@ -307,7 +409,9 @@ pub fn compare<K: Copy>(
     least_matched_ms: u32,
 ) -> Option<Hit<K>> {
     let kind = query.kind();
-    let still = |method, distance| Hit { owner, kind, method, distance, aligned: None };
+    let also = BTreeSet::new;
+    let still =
+        |method, distance| Hit { owner, kind, method, distance, aligned: None, also: also() };
     match (matchable(query)?, matchable(held)?) {
         (Value::Sha256(query), Value::Sha256(held)) if query == held => {
             Some(still(Method::Exact, None))
@@ -347,6 +451,7 @@ fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
             speed: found.speed,
             frames: found.frames,
         }),
+        also: BTreeSet::new(),
     }
 }
 
@@ -385,7 +490,7 @@ pub(crate) fn matchable(signal: &Signal) -> Option<&Value> {
     let ValueOrBlob::Value(value) = &signal.value else { return None };
     match value {
         Value::Pdq(_) if signal.quality.is_some_and(|quality| quality < pdq::MIN_QUALITY) => None,
-        Value::Features(_) | Value::Other { .. } => None,
+        Value::Features(_) => None,
         value => Some(value),
     }
 }

@@ -6,6 +6,7 @@ mod peers;
 mod policy;
 mod sign;
 mod start;
+mod stops;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -57,6 +58,7 @@ use crate::{
 
 pub use policy::PromoteError;
 pub use start::{Setup, StartError};
+pub use stops::StopMember;
 
 /// How long a caller waits for its own statement to be folded, so that the answer can name the
 /// state it led to.
@@ -314,7 +316,12 @@ impl Node {
         if let Some(before) = self.answered(answer.as_ref()).await? {
             return Ok(before);
         }
-        let set = self.known.set(set).ok_or(RaiseError::Unknown(*set))?;
+        let mut set = self.known.set(set).ok_or(RaiseError::Unknown(*set))?;
+        if matches!(given, Answer::Halt { .. } | Answer::Unhalt { .. }) {
+            // A halt is of the whole case, whichever of its sets is named.
+            let case = set.subject;
+            set = self.known.set(&case).ok_or(RaiseError::Unknown(case))?;
+        }
         let draft = answer_draft(&self.charter, &self.log, &set, given, answer)?;
         let published = self.publisher.write(draft).await?;
         self.wait_folded(published.index).await;

@@ -3,12 +3,12 @@
 //! **Invariant:** a version is durable, with its line in the desk log, before anything is decided by it.
 //! **Invariant:** versions only count up; one that was in force is never changed.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 use watchfire_signal::hex;
 use watchfire_store::{Row, Store, StoreError, Table};
 
@@ -16,8 +16,7 @@ use crate::{
     clock::Clock,
     desk::{Actor, Deed, Desk, DeskKind, Line, WriteError},
     judge::Judge,
-    known::Known,
-    looks::{Enforcer, Look},
+    looks::Enforcer,
     policy::{Policy, PolicyError},
 };
 
@@ -25,10 +24,6 @@ use crate::{
 const POLICIES: Table = Table::Ledger("policies");
 /// Versions read at once.
 const PAGE: usize = 64;
-/// After a change so many cases are looked at again, then it is the turn of others.
-const LOOKS_AT_ONCE: usize = 256;
-/// How long the others have: 5,000 cases a second, and news never wait longer than this.
-const PAUSE: Duration = Duration::from_millis(50);
 
 /// A version that is or was in force.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,20 +88,26 @@ pub struct Policies {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     one: Arc<Mutex<()>>,
-    changed: Arc<Notify>,
+    enforcer: Enforcer,
 }
 
 impl Policies {
     /// The versions that a store holds, for a judge that already decides by the newest.
     #[must_use]
-    pub fn new(judge: &Judge, desk: &Desk, store: &Arc<dyn Store>, clock: &Arc<dyn Clock>) -> Self {
+    pub fn new(
+        judge: &Judge,
+        desk: &Desk,
+        store: &Arc<dyn Store>,
+        clock: &Arc<dyn Clock>,
+        enforcer: &Enforcer,
+    ) -> Self {
         Self {
             judge: judge.clone(),
             desk: desk.clone(),
             store: store.clone(),
             clock: clock.clone(),
             one: Arc::default(),
-            changed: Arc::default(),
+            enforcer: enforcer.clone(),
         }
     }
 
@@ -150,7 +151,7 @@ impl Policies {
         self.desk.write(Line::new(actor, &deed)?.rows([row])).await?;
         // A crash here: the next start decides by it.
         self.judge.swap(policy);
-        self.changed.notify_one();
+        self.enforcer.judge_all();
         Ok((version, true))
     }
 
@@ -169,25 +170,6 @@ impl Policies {
     /// The store's.
     pub async fn versions(&self) -> Result<Vec<Version>, StoreError> {
         versions(&*self.store).await
-    }
-
-    /// Has every case looked at again after each change, at a bounded pace, for as long as the node
-    /// runs: copies that are held go or come back by the new rules.
-    pub(crate) async fn look_again(self, known: Arc<Known>, enforcer: Enforcer) {
-        loop {
-            self.changed.notified().await;
-            let sets: Vec<_> = known.sets().into_values().collect();
-            for sets in sets.chunks(LOOKS_AT_ONCE) {
-                let now = self.clock.now_ms();
-                for set in sets {
-                    let undo = self.judge.about(set, now).take_down().is_none();
-                    enforcer.look_at(Look::Set(set.name), undo);
-                }
-                tokio::time::sleep(PAUSE).await;
-            }
-            enforcer.sweep();
-            tracing::info!(cases = sets.len(), "all cases were looked at again for a new policy");
-        }
     }
 }
 

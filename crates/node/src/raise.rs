@@ -7,9 +7,9 @@ use watchfire_signal::{
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     label::Class,
-    name::{GroupName, LogName},
+    name::{GroupName, LogName, MemberName},
     reason::Reason,
-    statement::{Basis, Statement},
+    statement::{Basis, Head, MemberStep, Statement},
     verb::Verb,
 };
 
@@ -60,6 +60,16 @@ pub enum Answer {
         /// More words.
         note: Option<String>,
     },
+    /// Nobody is to act on the case: enough organisations that say so end it.
+    Halt {
+        /// Why.
+        reason: Reason,
+    },
+    /// Our own halt of the case is taken back.
+    Unhalt {
+        /// Why.
+        reason: Reason,
+    },
     /// It shall last longer.
     Renew {
         /// Until when, in milliseconds since 1970.
@@ -76,6 +86,18 @@ pub enum RaiseError {
     /// There is nothing of ours to take back.
     #[error("this member has no opinion on {0} that could be taken back")]
     NoOpinion(Commitment),
+    /// There is no vote of ours to take back.
+    #[error("this member has not asked for a stop of {0}")]
+    NoVote(String),
+    /// The charter has no such member.
+    #[error("the charter has no member {0}")]
+    NoMember(MemberName),
+    /// One does not stop oneself.
+    #[error("a member does not stop itself; it retracts what it said")]
+    Oneself,
+    /// Nothing of the member's log is here that could be accepted.
+    #[error("nothing of the log of {0} is held here")]
+    NoLog(MemberName),
     /// The charter has no such sharing group, so nobody would get the record.
     #[error("the charter has no sharing group {0}")]
     NoGroup(GroupName),
@@ -148,6 +170,15 @@ pub fn answer_draft(
             let statement = Statement::Retract { restore, note };
             (Verb::Retract, Some(reason), Target { log: log.clone(), index }, statement)
         }
+        Answer::Halt { reason } => {
+            (Verb::Halt, Some(reason), about, Statement::Halt { member: None })
+        }
+        Answer::Unhalt { reason } => {
+            let index = set.halted_by.get(&log.member);
+            let index = *index.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
+            let statement = Statement::Retract { restore: true, note: None };
+            (Verb::Retract, Some(reason), Target { log: log.clone(), index }, statement)
+        }
         Answer::Renew { valid_until } => {
             (Verb::Renew, None, about, Statement::Renew { valid_until })
         }
@@ -161,6 +192,48 @@ pub fn answer_draft(
         ..plain_header(charter, log, verb)
     };
     Ok(Draft { header, statement, answer })
+}
+
+/// What is said of a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// Nobody is to act on what it stands by, and what that alone caused is undone.
+    Halt,
+    /// The same for good, and nothing comes back without a person.
+    Suspend {
+        /// What is accepted of its log.
+        last: Head,
+    },
+    /// Our own vote, whose place in our log this is, is taken back.
+    Withdraw {
+        /// The place.
+        index: u64,
+    },
+}
+
+/// The draft of a vote for a stop of a member, or of taking that back.
+#[must_use]
+pub fn stop_draft(
+    charter: &Charter,
+    log: &LogName,
+    member: &MemberName,
+    (stop, reason): (Stop, Reason),
+    answer: Option<AnswerKey>,
+) -> Draft {
+    let (target, statement) = match stop {
+        Stop::Halt => (None, Statement::Halt { member: Some(member.clone()) }),
+        Stop::Suspend { last } => {
+            let (step, member) = (MemberStep::Suspend, member.clone());
+            (None, Statement::Member { step, member, last: Some(last) })
+        }
+        Stop::Withdraw { index } => {
+            let target = Target { log: log.clone(), index };
+            (Some(target), Statement::Retract { restore: true, note: None })
+        }
+    };
+    let reason = Some(reason);
+    let header = Header { reason, target, ..plain_header(charter, log, statement.verb()) };
+    Draft { header, statement, answer }
 }
 
 /// The draft of what this member's systems say about a signal set, such as a count.

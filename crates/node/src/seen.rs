@@ -91,7 +91,7 @@ impl Seen {
     /// Makes an item findable; one of the same id is replaced. Not durable yet: [`Seen::keep`].
     /// Answers whether memory had the id before.
     pub fn insert(&self, item: Item) -> bool {
-        self.table.recent.insert(item)
+        self.table.recent.insert(item.kept())
     }
 
     /// Has an item that was inserted written with the next group, unless it is forgotten before.
@@ -125,6 +125,7 @@ impl Seen {
     /// The store's; some of the items may be there, and asking again is harmless.
     pub async fn import(&self, items: Vec<Item>) -> Result<usize, StoreError> {
         let (done, taken) = oneshot::channel();
+        let items = items.into_iter().map(Item::kept).collect();
         let asked = self.queue.send(Message::Import(items, done)).await;
         asked.map_err(|_| StoreError::Closed)?;
         taken.await.map_err(|_| StoreError::Closed)?

@@ -4,10 +4,15 @@
 //! **Invariant:** deadlines are measured from this node's own verification. No statement of a peer
 //! pushes one out, but a renewal of what persons of enough organisations for CONFIRMED stand by.
 
-use std::collections::BTreeMap;
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use serde::{Deserialize, Serialize};
 use watchfire_signal::name::{MemberName, OrganisationName};
+
+use crate::halts::Voice;
 
 /// The longest that a PROPOSED case lives: 24 hours.
 pub const PROPOSED_MAX_MS: u64 = 24 * 3_600_000;
@@ -106,6 +111,11 @@ pub struct Standing {
     /// Whether what the case took down comes back once it is RETRACTED: not when all that took
     /// their opinion back asked that it stay down (a duplicate of another alert, say).
     pub restores: bool,
+    /// Whether only suspended members are left to stand by it: what was removed stays removed until a
+    /// person decides, and nothing more happens by itself.
+    pub suspended: bool,
+    /// Members that a quorum has halted or suspended: what they say does not count.
+    pub silenced: BTreeSet<MemberName>,
 }
 
 /// A level of support.
@@ -127,6 +137,10 @@ pub struct Rules<'a> {
     pub confirm_quorum: usize,
     /// Organisations that suspend a CONFIRMED case.
     pub dispute_quorum: usize,
+    /// How the word of a member counts.
+    pub voice: &'a dyn Fn(&MemberName) -> Voice,
+    /// Whether enough organisations have halted the case itself.
+    pub halted: bool,
 }
 
 impl Standing {
@@ -138,6 +152,12 @@ impl Standing {
         valid_until: u64,
         rules: &Rules<'_>,
     ) -> Self {
+        // Who ever stood by it counts, silenced since or not: a forgotten renewal republishes nothing.
+        let stood =
+            earliest_by_organisation(opinions, rules, |opinion| opinion.stood_since_ms.is_some())
+                .len();
+        let Heard { opinions, silenced, suspended } = Heard::of(opinions, rules);
+        let opinions = &*opinions;
         let humans = earliest_by_organisation(opinions, rules, |opinion| {
             matches!(opinion.stance, Stance::Positive { human: true })
         });
@@ -147,11 +167,10 @@ impl Standing {
         let disputes =
             earliest_by_organisation(opinions, rules, |opinion| opinion.stance == Stance::Disputes)
                 .len();
-        let stood =
-            earliest_by_organisation(opinions, rules, |opinion| opinion.stood_since_ms.is_some())
-                .len();
         let quorum = rules.confirm_quorum.max(1);
-        let (level, since_ms, longest) = if humans.len() >= quorum {
+        let (level, since_ms, longest) = if rules.halted {
+            (None, 0, 0)
+        } else if humans.len() >= quorum {
             (Some(Level::Confirmed), humans[quorum - 1], CONFIRMED_MAX_MS)
         } else if let Some(&first) = humans.first() {
             (Some(Level::Provisional), first, PROVISIONAL_MAX_MS)
@@ -173,17 +192,31 @@ impl Standing {
             Some(_) => disputes > 0,
             None => false,
         };
-        let was_confirmed = stood >= quorum;
-        let restores = level.is_some() || asks_for_restore(opinions);
-        let confirmations = u32::try_from(humans.len()).unwrap_or(u32::MAX);
-        let term = Term { since_ms, until_ms };
-        Self { level, term, disputed, confirmations, disputes, was_confirmed, restores }
+        Self {
+            level,
+            term: Term { since_ms, until_ms },
+            disputed,
+            confirmations: u32::try_from(humans.len()).unwrap_or(u32::MAX),
+            disputes,
+            was_confirmed: stood >= quorum,
+            restores: rules.halted || level.is_some() || asks_for_restore(opinions),
+            suspended: suspended && !rules.halted,
+            silenced,
+        }
+    }
+
+    /// Whether a person decides about what it took down once it is LAPSED: it was once CONFIRMED, or a
+    /// member that stood by it was suspended.
+    #[must_use]
+    pub fn needs_person(&self) -> bool {
+        self.was_confirmed || self.suspended
     }
 
     /// The state at a moment.
     #[must_use]
     pub fn state(&self, now_ms: u64) -> State {
         match self.level {
+            None if self.suspended => State::Lapsed,
             None => State::Retracted,
             Some(_) if now_ms >= self.term.until_ms => State::Lapsed,
             Some(_) if self.disputed => State::Disputed,
@@ -191,6 +224,50 @@ impl Standing {
             Some(Level::Provisional) => State::Provisional,
             Some(Level::Confirmed) => State::Confirmed,
         }
+    }
+}
+
+/// What is left to count when halted and suspended members are silent.
+struct Heard<'a> {
+    opinions: Cow<'a, BTreeMap<MemberName, Opinion>>,
+    silenced: BTreeSet<MemberName>,
+    /// Whether a suspended member may have stood by it when it was suspended.
+    suspended: bool,
+}
+
+impl<'a> Heard<'a> {
+    fn of(opinions: &'a BTreeMap<MemberName, Opinion>, rules: &Rules<'_>) -> Self {
+        let mut heard =
+            Self { opinions: Cow::Borrowed(opinions), silenced: BTreeSet::new(), suspended: false };
+        for (member, opinion) in opinions {
+            let positive = matches!(opinion.stance, Stance::Positive { .. });
+            match (rules.voice)(member) {
+                Voice::Counts => continue,
+                // Its disputes and retractions stand: those make nobody act.
+                Voice::Halted if positive => {
+                    let withdrawn = Stance::Withdrawn { restore: true };
+                    if let Some(opinion) = heard.opinions.to_mut().get_mut(member) {
+                        opinion.stance = withdrawn;
+                    }
+                }
+                Voice::Halted => {}
+                // What it took back in time is taken back; what it takes back later, perhaps with a
+                // stolen key, brings nothing back.
+                Voice::Suspended { size } if !positive && opinion.index < size => {}
+                Voice::Suspended { size } => {
+                    heard.opinions.to_mut().remove(member);
+                    // What was first said after the cut was never the member's own word.
+                    let stood = match opinion.stance {
+                        Stance::Positive { .. } => opinion.index < size,
+                        Stance::Withdrawn { .. } => true,
+                        Stance::Disputes => opinion.stood_since_ms.is_some(),
+                    };
+                    heard.suspended |= stood;
+                }
+            }
+            heard.silenced.insert(member.clone());
+        }
+        heard
     }
 }
 

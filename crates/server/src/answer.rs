@@ -51,11 +51,15 @@ impl IntoResponse for Failure {
 impl From<RaiseError> for Failure {
     fn from(error: RaiseError) -> Self {
         match error {
-            RaiseError::Unknown(_) => Failure::new(ProblemKind::NotFound, error.to_string()),
-            RaiseError::NoGroup(_) => Failure::new(ProblemKind::Invalid, error.to_string()),
-            RaiseError::NoOpinion(_) | RaiseError::Own(_) => {
-                Failure::new(ProblemKind::Conflict, error.to_string())
+            RaiseError::Unknown(_) | RaiseError::NoMember(_) => {
+                Failure::new(ProblemKind::NotFound, error.to_string())
             }
+            RaiseError::NoGroup(_) => Failure::new(ProblemKind::Invalid, error.to_string()),
+            RaiseError::NoOpinion(_)
+            | RaiseError::NoVote(_)
+            | RaiseError::NoLog(_)
+            | RaiseError::Oneself
+            | RaiseError::Own(_) => Failure::new(ProblemKind::Conflict, error.to_string()),
             RaiseError::Publish(PublishError::Invalid(error)) => {
                 Failure::new(ProblemKind::Invalid, error.to_string())
             }

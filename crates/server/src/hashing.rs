@@ -17,7 +17,9 @@ use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MediaInfo, SignalJson};
 use watchfire_media::hash::{Content, HashError, Hashed, Options, hash};
 use watchfire_media::picture;
-use watchfire_media::video::{Decoder, FrameRate, Limits, Part, Stop, VideoError};
+use watchfire_media::video::{
+    Decoder, FrameRate, Limits, Part, QUERY_RATES, REFERENCE_RATES, Sound, Stop, VideoError,
+};
 use watchfire_signal::alert::ContentKind;
 use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value};
 
@@ -171,7 +173,11 @@ impl Hashing {
             }
         };
         let video = Decoder { stop: stop.clone(), ..self.decoder.clone() };
-        Options { picture: picture::Limits::default(), video, rate }
+        let sound_rates = match purpose {
+            Purpose::Query => &QUERY_RATES[..],
+            Purpose::Reference(_) => &REFERENCE_RATES,
+        };
+        Options { picture: picture::Limits::default(), video, rate, sound_rates }
     }
 }
 
@@ -198,6 +204,10 @@ fn info(hashed: &Hashed) -> MediaInfo {
             duration_ms: Some(video.duration_ms),
             frames: Some(u32::try_from(video.vpdq.frames.len()).unwrap_or(u32::MAX)),
         },
+        Content::Sound => MediaInfo {
+            duration_ms: hashed.sound.iter().map(|sound| u64::from(sound.end_ms)).max(),
+            ..MediaInfo::plain(ContentKind::Audio)
+        },
     }
 }
 
@@ -216,8 +226,21 @@ fn signals(hashed: Hashed, span: Option<Span>) -> Result<Vec<Signal>, Failure> {
             let signal = Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) };
             signals.push(signal);
         }
+        Content::Sound => {}
     }
+    signals.extend(hashed.sound.into_iter().filter_map(|sound| heard(sound, span)));
     Ok(signals)
+}
+
+/// A fingerprint of sound as a signal. Of a reference only what is harmful goes on; `None`: none of this.
+fn heard(sound: Sound, span: Option<Span>) -> Option<Signal> {
+    let whole = Span { start_ms: sound.start_ms, end_ms: sound.end_ms };
+    let Some(span) = span else {
+        return Some(Signal { span: Some(whole), ..Signal::new(sound.print) });
+    };
+    let (start_ms, print) = sound.print.within(whole.start_ms, (span.start_ms, span.end_ms))?;
+    let end_ms = start_ms + print.at_ms(print.items().len());
+    Some(Signal { span: Some(Span { start_ms, end_ms }), ..Signal::new(print) })
 }
 
 /// Signals as JSON.

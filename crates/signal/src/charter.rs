@@ -346,6 +346,13 @@ impl Charter {
         self.in_reach(self.quorums.halt)
     }
 
+    /// How many organisations suspend a member: as many as change the charter, the suspended
+    /// member's own not needed; min(m, organisations − 1), at least 1.
+    #[must_use]
+    pub fn quorum_suspend(&self) -> usize {
+        self.in_reach(self.quorums.charter)
+    }
+
     /// A coalition must be able to act while one organisation is away.
     fn in_reach(&self, quorum: u32) -> usize {
         let reach = self.organisations().saturating_sub(1).max(1);

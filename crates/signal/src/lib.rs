@@ -21,6 +21,7 @@ pub mod name;
 pub mod pdq;
 pub mod reason;
 pub mod record;
+pub mod sound_print;
 pub mod statement;
 pub mod text;
 pub mod text_print;

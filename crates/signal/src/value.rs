@@ -1,6 +1,6 @@
 //! Signals: typed fingerprints of content with their quality, harmful span and rule of matching.
 //!
-//! **Invariant:** a value of kind `Other` is of a reserved kind and matches nothing.
+//! **Invariant:** a value has exactly one encoding for its kind; every other byte string is refused.
 
 use serde::{Deserialize, Serialize, Serializer, ser::SerializeStruct};
 use thiserror::Error;
@@ -13,6 +13,7 @@ use crate::{
     hex::{self, HexError},
     link::{LinkError, LinkPrint},
     pdq::{self, Pdq},
+    sound_print::{MAX_SOUND_DISTANCE, SoundError, SoundPrint},
     text_print::{MAX_TEXT_DISTANCE, TextError, TextPrint},
     vpdq::{FRAME_BYTES, Vpdq, VpdqError},
 };
@@ -20,7 +21,7 @@ use crate::{
 /// The most frames of one vPDQ signal: two minutes at 30 a second; only the harm is listed.
 pub const MAX_FRAMES: usize = 3_600;
 
-/// The longest value of a reserved kind, in bytes: the longest vPDQ. Longer ones are blobs.
+/// The longest value in bytes: the longest vPDQ. Longer ones are blobs.
 pub const MAX_VALUE_BYTES: usize = MAX_FRAMES * FRAME_BYTES;
 
 /// The greatest quality.
@@ -39,7 +40,7 @@ codes! {
     Vpdq = 3 "vpdq",
     /// Local features of a picture, or of one frame of a video, whose time its span says.
     Features = 4 "features",
-    /// Fingerprint of sound; reserved.
+    /// Fingerprint of sound.
     Audio = 5 "audio",
     /// Fingerprint of a text.
     Text = 6 "text",
@@ -48,26 +49,21 @@ codes! {
 }
 
 impl Kind {
-    /// Whether the values of this kind are not yet defined: such a signal is kept, never matched.
-    #[must_use]
-    pub fn is_reserved(self) -> bool {
-        matches!(self, Self::Audio)
-    }
-
     /// Whether values of this kind stand in lists of signals: features are matched against pixels, which a
     /// list does not have.
     #[must_use]
     pub fn is_listed(self) -> bool {
-        !matches!(self, Self::Features | Self::Audio)
+        !matches!(self, Self::Features)
     }
 
-    /// The greatest distance at which two values of this kind match: bits of a picture or frame, and of
-    /// a text an estimated percentage of characters that differ.
+    /// The greatest distance at which two values of this kind match: bits of a picture or frame, of a
+    /// text an estimated percentage of characters that differ, of sound percent of bits.
     #[must_use]
     pub fn max_distance(self) -> u32 {
         match self {
             Self::Pdq | Self::Vpdq => pdq::MAX_DISTANCE,
             Self::Text => MAX_TEXT_DISTANCE,
+            Self::Audio => MAX_SOUND_DISTANCE,
             _ => 0,
         }
     }
@@ -86,17 +82,12 @@ pub enum Value {
     Vpdq(Vpdq),
     /// Local features of a picture or frame.
     Features(FeaturesPrint),
+    /// Fingerprint of sound.
+    Audio(SoundPrint),
     /// Fingerprint of a text.
     Text(TextPrint),
     /// Fingerprint of a link.
     Url(LinkPrint),
-    /// Bytes of a reserved kind, kept as received.
-    Other {
-        /// One of the reserved kinds.
-        kind: Kind,
-        /// The bytes, at least one.
-        bytes: Vec<u8>,
-    },
 }
 
 /// Why a text or a byte string is not a value of its kind.
@@ -116,6 +107,9 @@ pub enum ValueError {
     /// Not the local features of a picture.
     #[error("features: {0}")]
     Features(#[from] FeaturesError),
+    /// Not the fingerprint of sound.
+    #[error("audio: {0}")]
+    Audio(#[from] SoundError),
     /// Not the fingerprint of a text.
     #[error("text: {0}")]
     Text(#[from] TextError),
@@ -130,9 +124,6 @@ pub enum ValueError {
         /// Bytes found.
         found: usize,
     },
-    /// The kind has no text form yet.
-    #[error("{0}: values of this kind are not defined yet")]
-    Reserved(Kind),
 }
 
 impl Value {
@@ -145,16 +136,16 @@ impl Value {
             Self::Pdq(_) => Kind::Pdq,
             Self::Vpdq(_) => Kind::Vpdq,
             Self::Features(_) => Kind::Features,
+            Self::Audio(_) => Kind::Audio,
             Self::Text(_) => Kind::Text,
             Self::Url(_) => Kind::Url,
-            Self::Other { kind, .. } => *kind,
         }
     }
 
     /// Reads the text form of a kind (`docs/format.md`, section 7); vPDQ in either of its forms.
     ///
     /// # Errors
-    /// [`ValueError`]; a reserved kind has no text form yet.
+    /// [`ValueError`]
     pub fn parse(kind: Kind, text: &str) -> Result<Self, ValueError> {
         let hex = |error| ValueError::Hex { kind, error };
         match kind {
@@ -163,10 +154,9 @@ impl Value {
             Kind::Pdq => text.parse().map(Self::Pdq).map_err(hex),
             Kind::Vpdq if text.starts_with('[') => Ok(Self::Vpdq(Vpdq::from_json(text)?)),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_lines(text)?)),
-            Kind::Features | Kind::Text | Kind::Url => {
+            Kind::Features | Kind::Audio | Kind::Text | Kind::Url => {
                 Self::from_bytes(kind, &hex::decode_all(text).map_err(hex)?)
             }
-            _ => Err(ValueError::Reserved(kind)),
         }
     }
 
@@ -179,9 +169,9 @@ impl Value {
             Self::Pdq(pdq) => pdq.to_string(),
             Self::Vpdq(vpdq) => vpdq.to_lines(),
             Self::Features(print) => hex::encode(&print.to_bytes()),
+            Self::Audio(print) => hex::encode(&print.to_bytes()),
             Self::Text(print) => hex::encode(&print.to_bytes()),
             Self::Url(print) => hex::encode(&print.to_bytes()),
-            Self::Other { bytes, .. } => hex::encode(bytes),
         }
     }
 
@@ -197,10 +187,9 @@ impl Value {
             Kind::Pdq => bytes.try_into().map(|b| Self::Pdq(Pdq(b))).map_err(length),
             Kind::Vpdq => Ok(Self::Vpdq(Vpdq::from_bytes(bytes)?)),
             Kind::Features => Ok(Self::Features(FeaturesPrint::from_bytes(bytes)?)),
+            Kind::Audio => Ok(Self::Audio(SoundPrint::from_bytes(bytes)?)),
             Kind::Text => Ok(Self::Text(TextPrint::from_bytes(bytes)?)),
             Kind::Url => Ok(Self::Url(LinkPrint::from_bytes(bytes)?)),
-            _ if bytes.is_empty() => Err(ValueError::Length { kind, found: 0 }),
-            _ => Ok(Self::Other { kind, bytes: bytes.to_vec() }),
         }
     }
 
@@ -213,9 +202,9 @@ impl Value {
             Self::Pdq(pdq) => pdq.0.to_vec(),
             Self::Vpdq(vpdq) => vpdq.to_bytes(),
             Self::Features(print) => print.to_bytes(),
+            Self::Audio(print) => print.to_bytes(),
             Self::Text(print) => print.to_bytes(),
             Self::Url(print) => print.to_bytes(),
-            Self::Other { bytes, .. } => bytes.clone(),
         }
     }
 }
@@ -241,6 +230,12 @@ impl From<Pdq> for Value {
 impl From<FeaturesPrint> for Value {
     fn from(print: FeaturesPrint) -> Self {
         Self::Features(print)
+    }
+}
+
+impl From<SoundPrint> for Value {
+    fn from(print: SoundPrint) -> Self {
+        Self::Audio(print)
     }
 }
 
@@ -354,12 +349,6 @@ impl Signal {
                 return Err(SignalError::TooManyFrames(vpdq.frames.len()));
             }
             ValueOrBlob::Value(Value::Vpdq(vpdq)) => vpdq.validate()?,
-            ValueOrBlob::Value(Value::Other { kind, bytes }) => {
-                let fits = (1..=MAX_VALUE_BYTES).contains(&bytes.len());
-                if !fits || !kind.is_reserved() {
-                    return Err(SignalError::Other { kind: *kind, bytes: bytes.len() });
-                }
-            }
             ValueOrBlob::Blob { size: 0, .. } => return Err(SignalError::EmptyBlob),
             _ => {}
         }
@@ -382,14 +371,6 @@ pub enum SignalError {
     /// Frames out of order, or none.
     #[error(transparent)]
     Vpdq(#[from] VpdqError),
-    /// Bytes of a kind that has a type of its own, or none or too many of them.
-    #[error("{bytes} bytes cannot stand for a value of the kind {kind}")]
-    Other {
-        /// The kind.
-        kind: Kind,
-        /// How many bytes.
-        bytes: usize,
-    },
     /// A blob of no bytes.
     #[error("a blob has at least one byte")]
     EmptyBlob,

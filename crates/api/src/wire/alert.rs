@@ -163,6 +163,18 @@ pub struct RetractRequest {
     pub note: Option<String>,
 }
 
+/// Asks that nobody acts on a case, or on what a member stands by; enough organisations make it so.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StopRequest {
+    /// Why, one of the reasons of a dispute.
+    #[schema(value_type = String, example = "compromised_issuer")]
+    pub reason: Reason,
+    /// Whether this member's own request is taken back.
+    #[serde(default)]
+    pub withdraw: bool,
+}
+
 /// An alert as this node knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AlertView {
@@ -178,6 +190,10 @@ pub struct AlertView {
     pub alert: Option<serde_json::Value>,
     /// What each member says of it.
     pub opinions: Vec<OpinionView>,
+    /// Members that want its case halted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub halted_by: Vec<MemberName>,
     /// Where it is effective.
     pub members: Vec<Protection>,
 }

@@ -275,7 +275,10 @@ pub struct BankMatch {
     pub signal: Kind,
     /// How they match.
     pub method: Method,
-    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ; 0 when
+    /// Other ways in which signals of the same two match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Method>,
+    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ, of sound percent of bits; 0 when
     /// exact.
     pub distance: u32,
     /// Distinct frames that line up, for videos.

@@ -54,6 +54,33 @@ pub struct MemberView {
     /// Why the stream ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Members that want it halted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub halted_by: Vec<MemberName>,
+    /// Whether enough organisations do: nothing it stands by counts.
+    pub halted: bool,
+    /// Members that want it suspended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub suspended_by: Vec<MemberName>,
+    /// Entries of its log that are accepted, once enough organisations have suspended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<u64>,
+}
+
+/// This member's vote for a stop of another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct StopAnswer {
+    /// The log that it stands in.
+    #[schema(value_type = String)]
+    pub log: LogName,
+    /// Its index there.
+    pub index: u64,
+    /// Whether the member is halted now.
+    pub halted: bool,
+    /// Whether it is suspended now.
+    pub suspended: bool,
 }
 
 /// Tells a member up to which size logs are effective at the sender.

@@ -72,6 +72,10 @@ pub struct ScanQuery {
     /// The platform's own id of the author.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub author: Option<String>,
+    /// Facts about the item that policy may ask for, as a JSON object: `{"context": "news"}`; stay at this node.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(example = "{\"context\":\"news\"}")]
+    pub facts: Option<String>,
     /// Whether the answer lists the signals that were found in the file.
     #[serde(default)]
     #[param(value_type = Option<bool>)]
@@ -142,7 +146,10 @@ pub struct Match {
     pub signal: Kind,
     /// How they match.
     pub method: Method,
-    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ; 0 when
+    /// Other ways in which signals of the same two match.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub also: Vec<Method>,
+    /// Bits in which they differ, of 256; of texts the estimated percentage of characters that differ, of sound percent of bits; 0 when
     /// exact.
     pub distance: u32,
     /// Distinct frames that line up, for videos.
@@ -174,4 +181,8 @@ pub enum Method {
     Near,
     /// Frames of two videos line up in time.
     Aligned,
+    /// Five seconds or more of two sounds go together.
+    Sound,
+    /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
+    Turned,
 }

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use watchfire_api::wire::{
     AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
-    DEFAULT_VALID_FOR_S, DisputeRequest, RetractRequest, SignalJson,
+    DEFAULT_VALID_FOR_S, DisputeRequest, RetractRequest, SignalJson, StopRequest,
 };
 use watchfire_signal::{
     alert::{ContentKind, Exception, Suggestion},
@@ -71,6 +71,18 @@ enum What {
     Dispute(Answering),
     /// Take this member's own opinion back: what it alone caused is restored.
     Retract(Answering),
+    /// Vote for a halt of the alert's case: nobody acts on a case that enough organisations halt, and what
+    /// it alone caused is restored.
+    Halt {
+        /// The alert's id.
+        id: Commitment,
+        /// Why, a reason as of a dispute.
+        #[arg(long)]
+        reason: Reason,
+        /// Take this member's own vote back.
+        #[arg(long)]
+        withdraw: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -183,6 +195,10 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
             let dispute = DisputeRequest { reason: *reason, note: note.clone() };
             said(&answered(client.dispute(id, &dispute, None).await)?, output)?;
         }
+        What::Halt { id, reason, withdraw } => {
+            let halt = StopRequest { reason: *reason, withdraw: *withdraw };
+            said(&answered(client.halt(id, &halt, None).await)?, output)?;
+        }
         What::Retract(Answering { id, reason, note }) => {
             let retract = RetractRequest { reason: *reason, restore: true, note: note.clone() };
             said(&answered(client.retract(id, &retract, None).await)?, output)?;
@@ -282,6 +298,7 @@ fn text(view: &AlertView) -> String {
         let looked = if opinion.human { ", a person has looked" } else { "" };
         lines.push(format!("  {} {}{looked}", opinion.member, word(&opinion.stance)));
     }
+    lines.extend(view.halted_by.iter().map(|member| format!("  {member} wants it halted")));
     for member in &view.members {
         let when = match (member.effective, member.after_ms) {
             (true, Some(after)) => format!("effective, told after {after} ms"),

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use watchfire_api::wire::StopRequest;
 use watchfire_node::charter::{approve, approvers, check_founding};
 use watchfire_signal::{
     charter::{Approval, Charter, Member, Quorums, Quotas, SignedCharter},
@@ -11,12 +12,15 @@ use watchfire_signal::{
     hex,
     label::TAXONOMY_VERSION,
     name::{CoalitionName, MemberName},
+    reason::Reason,
 };
 
 use crate::{
     directory::{Directory, read_card, read_charter, replace},
     exit::{Answer, Ended, Failure, OrEnvironment, environment, failed},
+    node_api::{NodeApi, answered},
     output::Output,
+    runtime,
 };
 
 /// Found a coalition: draft its charter, approve it, look at it, install it.
@@ -39,6 +43,13 @@ pub(crate) enum Coalition {
     Show(Show),
     /// Check that all have approved a charter, and put it into our data directory.
     Install(Install),
+    /// Vote at a running node for a halt of a member: nothing that it stands by counts while enough
+    /// organisations halt it, and what that alone caused is restored.
+    Halt(Stop),
+    /// Vote at a running node for a suspension of a member, as of a key that was stolen: its log counts up
+    /// to what the node holds of it, nothing it stands by is acted on, and what was removed stays until a
+    /// person decides.
+    Suspend(Stop),
 }
 
 /// A draft of the first charter.
@@ -100,6 +111,22 @@ pub(crate) struct Install {
     file: PathBuf,
 }
 
+/// A vote for a stop of a member.
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    #[command(flatten)]
+    node: NodeApi,
+    /// The member.
+    member: MemberName,
+    /// Why: wrong_match, hash_collision, benign_context, mislabelled, out_of_scope, legal_local,
+    /// victim_withdrew, duplicate, test, compromised_issuer or undisclosed_government_pressure.
+    #[arg(long, default_value = "compromised_issuer")]
+    reason: Reason,
+    /// Take this member's own vote back.
+    #[arg(long)]
+    withdraw: bool,
+}
+
 /// A charter with who has approved it, for people and programs.
 #[derive(Debug, Serialize)]
 struct Shown<'a> {
@@ -116,7 +143,29 @@ pub(crate) fn run(coalition: &Coalition, output: &Output) -> Ended {
         Coalition::Approve(approve) => run_approve(approve, output),
         Coalition::Show(show) => run_show(show, output),
         Coalition::Install(install) => run_install(install, output),
+        Coalition::Halt(stop) => runtime::block_on(run_stop(stop, false, output))?,
+        Coalition::Suspend(stop) => runtime::block_on(run_stop(stop, true, output))?,
     }
+}
+
+async fn run_stop(stop: &Stop, suspend: bool, output: &Output) -> Ended {
+    let client = stop.node.client()?;
+    let request = StopRequest { reason: stop.reason, withdraw: stop.withdraw };
+    let answer = if suspend {
+        client.suspend_member(&stop.member, &request).await
+    } else {
+        client.halt_member(&stop.member, &request).await
+    };
+    let answer = answered(answer)?;
+    output.answer(&answer, || {
+        let now = match (answer.suspended, answer.halted) {
+            (true, _) => "suspended",
+            (false, true) => "halted",
+            (false, false) => "not stopped",
+        };
+        format!("{} {}: {} is {now}", answer.log, answer.index, stop.member)
+    })?;
+    Ok(Answer::Yes)
 }
 
 fn run_init(init: &Init, output: &Output) -> Ended {

@@ -1,6 +1,10 @@
 //! `watchfire match`: which of some files show what others show, decided on this machine.
 
+mod edited;
+
 use std::{
+    collections::BTreeMap,
+    fs,
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
@@ -9,22 +13,28 @@ use clap::Args;
 use serde::Serialize;
 use watchfire_node::{
     clock::{Random, SystemRandom},
-    near::{Hit, Method, Near, Whose},
+    near::{Hit, Method, Near, Whose, loudest},
 };
-use watchfire_signal::value::{Kind, Span};
+use watchfire_signal::{
+    text_print::GRAM_CHARS,
+    value::{Kind, Span},
+};
 
+use self::edited::Edited;
 use crate::{
-    exit::{Answer, Ended, Failure},
+    exit::{Answer, Ended, Failure, OrEnvironment},
     files::{self, Hasher},
     output::{Output, word},
 };
 
 /// Say which files show what references show.
 ///
-/// Pictures match by PDQ, videos by frames that line up in time, texts by what stands in them, any file by
-/// its bytes. An index is made from the references, files or whole folders; then each FILE is looked up in it, the
-/// way a node looks up an upload. With --json one object a FILE is printed, on one line. Exit code 1 if
-/// no FILE matches.
+/// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features: cropped,
+/// rotated, written over, re-filmed. Videos match by frames that line up in time, sound by five seconds
+/// that go together (alone it leads to a review), texts by what stands in them, any file by its bytes. An
+/// index is made from the references, files or whole folders; then each FILE is looked up in it. A node
+/// looks uploads up the same way, but not yet by local features, nor framed pictures.
+/// With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches.
 ///
 /// Example:
 ///   watchfire match --refs known/ -- upload.mp4 photo.jpg
@@ -57,9 +67,22 @@ struct One<'a> {
     #[serde(rename = "ref")]
     reference: &'a Path,
     kind: Kind,
-    method: Method,
+    method: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<u32>,
+    /// Of pictures found by their details: features that agree on the transform.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    inliers: Option<usize>,
+    /// From places in the file's picture to places in the reference's, each shrunk to 512 pixels: two rows
+    /// of three.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transform: Option<[[f32; 3]; 2]>,
+    /// Of sounds: the share of bits that differ in the best five seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ber: Option<f64>,
+    /// Of texts: the least share of the reference's k-grams that is in the file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    containment: Option<f64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     query_span_ms: Option<Span>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,9 +102,15 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let references = files::all(&args.refs)?;
     let hasher = Hasher::new(None)?;
     let bar = output.progress(references.len() as u64, "references");
+    let known = Edited::new(seed, references.len());
     for (number, path) in references.iter().enumerate() {
-        for signal in hasher.signals(path)?.signals {
-            index.insert(number, &signal);
+        let reference = edited::reference(&fs::read(path).or_environment(path.display())?);
+        let own = reference.iter().flat_map(|reference| &reference.signals);
+        for signal in hasher.signals(path)?.signals.iter().chain(own) {
+            index.insert(number, signal);
+        }
+        if let Some(reference) = &reference {
+            known.insert(number, reference);
         }
         bar.inc(1);
     }
@@ -91,29 +120,85 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let mut any = false;
     for file in &queries {
         let signals = hasher.signals(file)?.signals;
-        let mut hits: Vec<_> =
-            signals.iter().flat_map(|signal| index.search(signal, Whose::Held)).collect();
-        hits.sort_by_key(|hit| (hit.owner, std::cmp::Reverse(hit.strength())));
+        let hits = signals.iter().flat_map(|signal| index.search(signal, Whose::Held));
+        let hits = by_kind(hits.collect());
+        let query = edited::query(&fs::read(file).or_environment(file.display())?);
+        let edits = query.iter().flat_map(|query| known.search(query, &index)).collect::<Vec<_>>();
         let matches = hits.iter().filter_map(|hit| one(hit, &references));
-        let found = Found { file, matches: matches.collect() };
+        let edits = edits.iter().filter_map(|edit| variant(edit, &hits, &references));
+        let found = Found { file, matches: matches.chain(edits).collect() };
         any |= !found.matches.is_empty();
         tell(&found, output)?;
     }
     Ok(Answer::of(any))
 }
 
+/// For each reference and kind the hit that speaks loudest, each knowing of the others.
+fn by_kind(hits: Vec<Hit<usize>>) -> Vec<Hit<usize>> {
+    let all = loudest(hits.iter().cloned());
+    let mut kinds = BTreeMap::<_, Vec<_>>::new();
+    for hit in hits {
+        kinds.entry(hit.kind).or_default().push(hit);
+    }
+    let mut best: Vec<_> =
+        kinds.into_values().flat_map(|hits| loudest(hits).into_values()).collect();
+    for hit in &mut best {
+        if let Some(known) = all.get(&hit.owner) {
+            hit.also = known.also.iter().copied().chain([known.method]).collect();
+            hit.also.remove(&hit.method);
+        }
+    }
+    best.sort_by_key(|hit| (hit.owner, std::cmp::Reverse(hit.strength())));
+    best
+}
+
 fn one<'a>(hit: &Hit<usize>, references: &'a [PathBuf]) -> Option<One<'a>> {
     let aligned = hit.aligned.as_ref();
+    let percent = |kind| hit.distance.filter(|_| hit.kind == kind).map(|d| f64::from(d) / 100.0);
+    let bits = matches!(hit.kind, Kind::Pdq | Kind::Vpdq);
+    let faint = hit.method == Method::Sound && !hit.is_agreed();
     Some(One {
         reference: references.get(hit.owner)?,
         kind: hit.kind,
-        method: hit.method,
-        distance: hit.distance,
+        method: word(&hit.method),
+        inliers: None,
+        transform: None,
+        distance: hit.distance.filter(|_| bits),
+        ber: percent(Kind::Audio),
+        containment: percent(Kind::Text).map(|differ| (1.0 - differ).powi(GRAM_CHARS as i32)),
         query_span_ms: aligned.map(|aligned| aligned.query),
         ref_span_ms: aligned.map(|aligned| aligned.reference),
         speed: aligned.map(|aligned| aligned.speed),
-        frames: aligned.map(|aligned| aligned.frames),
-        decision: "match",
+        frames: aligned.map(|aligned| aligned.frames).filter(|frames| *frames > 0),
+        decision: if faint { "review" } else { "match" },
+    })
+}
+
+/// A variant, unless the picture as it is was found already.
+fn variant<'a>(
+    edit: &edited::Found,
+    hits: &[Hit<usize>],
+    references: &'a [PathBuf],
+) -> Option<One<'a>> {
+    let plain = |hit: &Hit<usize>| hit.owner == edit.reference && hit.kind == Kind::Pdq;
+    if edit.distance.is_some() && hits.iter().any(plain) {
+        return None;
+    }
+    let kind = if edit.distance.is_some() { Kind::Pdq } else { Kind::Features };
+    Some(One {
+        reference: references.get(edit.reference)?,
+        kind,
+        method: edit.method.to_owned(),
+        distance: edit.distance,
+        inliers: edit.inliers,
+        transform: edit.transform,
+        ber: None,
+        containment: None,
+        query_span_ms: None,
+        ref_span_ms: None,
+        speed: None,
+        frames: None,
+        decision: if edit.review { "review" } else { "match" },
     })
 }
 
@@ -123,7 +208,6 @@ fn tell(found: &Found<'_>, output: &Output) -> Result<(), Failure> {
     }
     for one in &found.matches {
         let One { reference, kind, method, .. } = one;
-        let method = word(method);
         let distance = one.distance.map(|bits| format!(" distance {bits}")).unwrap_or_default();
         let spans = match (one.query_span_ms, one.ref_span_ms) {
             (Some(query), Some(of)) => format!(

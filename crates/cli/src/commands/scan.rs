@@ -1,6 +1,6 @@
 //! `watchfire scan`: asks a running node for its verdict on files, texts and links.
 
-use std::{fs, path::PathBuf};
+use std::{collections::BTreeMap, fs, path::PathBuf};
 
 use clap::Args;
 use watchfire_api::wire::{ScanQuery, ScanRequest, Verdict, VerdictKind};
@@ -22,6 +22,7 @@ use crate::{
 /// Example:
 ///   WATCHFIRE_KEY=wf_… watchfire scan --url http://127.0.0.1:7001 upload.mp4
 ///   watchfire scan --item post-123 --json upload.mp4
+///   watchfire scan --item post-125 --fact context=news --fact views=12000 upload.mp4
 ///   watchfire scan --item post-124 --text "words as they were posted" --link https://example.com/a
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -40,6 +41,17 @@ pub(crate) struct Scan {
     /// The platform's own id of the item, for one file; the file's name without.
     #[arg(long)]
     item: Option<ItemId>,
+    /// A fact about the items that policy may ask for, as NAME=VALUE, several times if needed; a value is
+    /// true, false, a whole number or a text.
+    #[arg(long = "fact", value_parser = fact)]
+    facts: Vec<(String, serde_json::Value)>,
+}
+
+fn fact(text: &str) -> Result<(String, serde_json::Value), String> {
+    let (name, value) = text.split_once('=').ok_or("a fact is NAME=VALUE")?;
+    let plain = serde_json::from_str::<serde_json::Value>(value).ok();
+    let plain = plain.filter(|value| value.is_boolean() || value.is_i64());
+    Ok((name.to_owned(), plain.unwrap_or_else(|| value.into())))
 }
 
 /// Runs the command.
@@ -53,10 +65,11 @@ pub(crate) fn run(scan: &Scan, output: &Output) -> Ended {
 
 async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
     let client = scan.node.client()?;
+    let facts: BTreeMap<_, _> = scan.facts.iter().cloned().collect();
     let mut blocked = false;
     if let Some(item) = scan.item.as_ref().filter(|_| files.is_empty()) {
         let (text, urls) = (scan.text.clone(), scan.links.clone());
-        let request = ScanRequest { text, urls, ..ScanRequest::of(item.clone()) };
+        let request = ScanRequest { text, urls, facts, ..ScanRequest::of(item.clone()) };
         let verdict = answered(client.scan_signals(&request).await)?;
         output.answer(&verdict, || text_of(&verdict))?;
         return Ok(Answer::of(verdict.verdict != VerdictKind::Block));
@@ -67,7 +80,8 @@ async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
             Some(item) => item.clone(),
             None => name(path)?,
         };
-        let query = ScanQuery { item: Some(item), author: None, signals: false };
+        let facts = (!facts.is_empty()).then(|| serde_json::json!(facts).to_string());
+        let query = ScanQuery { item: Some(item), facts, ..ScanQuery::default() };
         let words = files::as_text(&bytes).is_some();
         let kind = if words { "text/plain" } else { "application/octet-stream" };
         let asked = client.scan_bytes(&query, kind, bytes).await;

@@ -43,6 +43,7 @@ fn holds(found: &Value) {
         for (fact, wanted) in [
             ("reupload_before", "allow"),
             ("reupload", "block"),
+            ("splice", "block"),
             ("unrelated", "allow"),
             ("state", "CONFIRMED"),
         ] {

@@ -5,13 +5,16 @@
 mod access;
 mod actions;
 mod banks;
+mod bench;
 mod coalition;
 mod crash;
 mod demo;
+mod edits;
 mod hash;
 mod nodes;
 mod policy;
 mod program;
 mod reference;
 mod services;
+mod sound;
 mod trio;

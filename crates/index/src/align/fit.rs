@@ -18,6 +18,9 @@ const ROUNDS: usize = 8;
 /// More distinct frames than this make a match no surer, and comparing each with all costs time.
 const COUNTED_FRAMES: usize = 256;
 
+/// Bits in which pairs differ that say nothing: the largest distance of two near frames, and one.
+const CHANCE_BITS: f64 = 32.0;
+
 /// A stretch that meets the rule, and how many pairs it has.
 #[derive(Clone, Copy)]
 pub(super) struct Stretch {
@@ -34,11 +37,15 @@ impl Stretch {
         (f64::from(first)..=f64::from(last)).contains(&seed.query_ms) && off.abs() < STEP_MS
     }
 
-    /// Orders stretches by what they prove: distinct frames, then all pairs, then nearness.
+    /// Orders stretches by what they prove: distinct frames, each worth as many bits as it is nearer
+    /// than chance would have it; then all pairs. A line at a wrong speed can touch one frame more of
+    /// slow shots, but farther from each.
     pub(super) fn compare(&self, other: &Self) -> Ordering {
-        let frames = self.aligned.frames.cmp(&other.aligned.frames);
-        let nearness = other.aligned.mean_distance.total_cmp(&self.aligned.mean_distance);
-        frames.then(self.pairs.cmp(&other.pairs)).then(nearness)
+        let proven = |stretch: &Self| {
+            let aligned = &stretch.aligned;
+            f64::from(aligned.frames) * (CHANCE_BITS - aligned.mean_distance)
+        };
+        proven(self).total_cmp(&proven(other)).then(self.pairs.cmp(&other.pairs))
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 pub(crate) const CHUNKS: usize = 16;
 
 /// Buckets of one chunk.
-const VALUES: usize = 1 << 16;
+pub(crate) const VALUES: usize = 1 << 16;
 
 /// Next chunks that lie in the bucket's own cache line.
 pub(crate) const INLINE: usize = 28;
@@ -288,6 +288,53 @@ impl Buckets {
                 line.publish(header.with(header.len(), (header.holes() + 1).min(MANY_HOLES)));
             }
         }
+    }
+
+    /// Adds the next chunk and slot of each posting at a place; false if the bucket was given up.
+    pub(crate) fn postings(&self, place: u32, postings: &mut Vec<(u16, u32)>) -> bool {
+        let line = self.line(place);
+        let header = line.header();
+        let region = self.region(header);
+        let all = (0..header.len()).map(|place| {
+            let next = self.next_of(line, region, place).load(Ordering::Relaxed);
+            (next, self.slot_of(line, region, place).load(Ordering::Relaxed))
+        });
+        postings.extend(all.filter(|(_, slot)| *slot != HOLE));
+        !header.is_saturated()
+    }
+
+    /// Gives an empty bucket up.
+    pub(crate) fn give_up(&self, place: u32) {
+        self.line(place).publish(Header(SATURATED << 25));
+    }
+
+    /// Fills an empty bucket with as many next chunks as slots, in a region of just that size; gives the
+    /// bucket up where there is none so large.
+    pub(crate) fn fill(
+        &self,
+        writer: &mut BucketWriter<'_>,
+        place: u32,
+        next: &[[u8; 2]],
+        slots: &[[u8; 4]],
+    ) {
+        if slots.is_empty() {
+            return;
+        }
+        let class = UNITS.partition_point(|&units| capacity(units) < slots.len());
+        let units = UNITS.get(class).copied().filter(|&units| units <= SEGMENT_UNITS);
+        let Some(offset) = units.and_then(|units| writer.arena.allocate(&self.arena, units)) else {
+            self.give_up(place);
+            return;
+        };
+        let header = Header((class as u64) << 25 | u64::from(offset) << 32);
+        let (line, region) = (self.line(place), self.region(header));
+        for (place, next) in next.iter().enumerate().take(slots.len()) {
+            self.next_of(line, region, place).store(u16::from_le_bytes(*next), Ordering::Relaxed);
+        }
+        for (place, slot) in slots.iter().enumerate() {
+            self.slot_of(line, region, place).store(u32::from_le_bytes(*slot), Ordering::Relaxed);
+        }
+        line.publish(header.with(slots.len().min(next.len()), 0));
     }
 
     /// The slots that may hold exactly this hash: those in its shortest bucket whose next chunk fits.

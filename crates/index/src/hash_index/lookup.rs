@@ -20,8 +20,16 @@ use super::{
 /// The largest distance the buckets answer; a larger one is answered by comparing with every hash.
 pub(crate) const MAX_DISTANCE: u32 = 31;
 
-/// Looking at one hash costs about as much as ruling out so many postings.
-const COST_OF_LOOK: usize = 32;
+/// Postings ruled out in the time that a scan compares one hash.
+const POSTINGS_A_SCANNED: usize = 8;
+
+/// Hashes that a scan compares in the time that it takes to look at one out of order.
+const SCANNED_A_LOOK: usize = 8;
+
+/// After the first chunks the cost of a walk is only guessed, so a walk is given up that early only where
+/// it seems to cost so many scans.
+const FIRST_CHUNKS: usize = 2;
+const SURELY: usize = 4;
 
 /// Hashes that are looked at together, so that their memory arrives at the same time.
 const TOGETHER: usize = 128;
@@ -48,7 +56,7 @@ pub(crate) struct Lookup<'a> {
     pub(crate) query: Words,
     /// At most 31.
     pub(crate) max_distance: u32,
-    /// Postings that may be read before the walk is given up.
+    /// How many hashes a scan would compare: a walk that would cost as much is given up.
     pub(crate) budget: usize,
     /// Whether buckets are longer than their line on average.
     pub(crate) long: bool,
@@ -66,6 +74,9 @@ impl Lookup<'_> {
         match level {
             #[cfg(target_arch = "x86_64")]
             // SAFETY: an index only gets a level that this machine has.
+            Level::Avx512 => unsafe { self.walk_avx512(answer) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above.
             Level::Avx2 => unsafe { self.walk_avx2(answer) },
             _ => self.walk_with::<Scalar>(answer),
         }
@@ -77,6 +88,14 @@ impl Lookup<'_> {
     #[target_feature(enable = "avx2,popcnt,bmi1")]
     unsafe fn walk_avx2(&self, answer: &mut Answer<'_>) -> Walk {
         self.walk_with::<super::kernel::avx2::Avx2>(answer)
+    }
+
+    /// # Safety
+    /// The machine has AVX-512 F, BW, VPOPCNTDQ and BITALG, with POPCNT and BMI1.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq,avx512bitalg,popcnt,bmi1")]
+    unsafe fn walk_avx512(&self, answer: &mut Answer<'_>) -> Walk {
+        self.walk_with::<super::kernel::avx512::Avx512>(answer)
     }
 
     #[inline(always)]
@@ -114,7 +133,9 @@ impl Lookup<'_> {
                     }
                 }
             }
-            if postings + looks * COST_OF_LOOK > self.budget {
+            let cost = postings / POSTINGS_A_SCANNED + (looks + candidates.len()) * SCANNED_A_LOOK;
+            let sure = if at < FIRST_CHUNKS { SURELY } else { 1 };
+            if cost * CHUNKS / (at + 1) > self.budget * sure {
                 return Walk::GivenUp;
             }
         }
@@ -225,7 +246,8 @@ impl Lookup<'_> {
             if slot == HOLE {
                 continue;
             }
-            let Some(words) = self.slots.words(slot) else { continue };
+            let near = self.slots.words_within(slot, &self.query, self.max_distance);
+            let Some(words) = near else { continue };
             let differ: Words = std::array::from_fn(|word| words[word] ^ self.query[word]);
             let bits: u32 = differ.iter().map(|word| word.count_ones()).sum();
             if bits <= self.max_distance

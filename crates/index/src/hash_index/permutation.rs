@@ -10,6 +10,7 @@ pub(crate) type Words = [u64; 4];
 /// One table a nibble of the hash: 64 lookups put every bit where it belongs.
 pub(crate) struct Permutation {
     nibbles: Box<[[Words; 16]; 64]>,
+    check: [u8; 8],
 }
 
 impl Permutation {
@@ -29,7 +30,12 @@ impl Permutation {
                 }
             }
         }
-        Self { nibbles }
+        Self { nibbles, check: super::snapshot::check(&seed) }
+    }
+
+    /// Eight bytes that tell the seeds of permutations apart.
+    pub(crate) fn check(&self) -> [u8; 8] {
+        self.check
     }
 
     /// The hash with its bits in the secret order.

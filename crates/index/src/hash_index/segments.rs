@@ -69,6 +69,9 @@ impl<T: Zeroed> Segments<T> {
 
     /// Reserves the memory of `index`, so that `at(index)` is there from now on.
     pub(crate) fn reserve(&self, index: u32) -> &T {
+        if let Some(element) = self.at(index) {
+            return element;
+        }
         let (part, offset) = locate(index);
         let mut owned = self.owned.lock().unwrap_or_else(PoisonError::into_inner);
         if self.parts[part].load(Ordering::Acquire).is_null() {

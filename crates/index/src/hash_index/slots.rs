@@ -10,29 +10,39 @@ use std::{
 
 use super::{
     ids::IdLists,
-    kernel::Level,
+    kernel::{Kernel, Level, scalar::Scalar},
     permutation::Words,
     segments::{Segments, Zeroed},
 };
 
-/// One distinct hash; half a cache line, never across two.
-#[repr(align(32))]
-#[derive(Default)]
-struct Slot([AtomicU64; 4]);
+/// Halves that a scan compares before it asks whether it may stop.
+const BLOCK: u32 = 4096;
 
-// SAFETY: four atomics, for which zero is a valid value; alignment 32; nothing to drop.
-unsafe impl Zeroed for Slot {}
+/// Half of a distinct hash. The halves lie in two arrays: most hashes that are looked at in vain, and
+/// nearly all in a scan, are ruled out by their first half, so that the second is not read.
+#[repr(align(16))]
+#[derive(Default)]
+pub(crate) struct Half([AtomicU64; 2]);
+
+// SAFETY: two atomics, for which zero is a valid value; alignment 16; nothing to drop.
+unsafe impl Zeroed for Half {}
 
 /// All distinct hashes with the ids that have them.
 pub(crate) struct Slots {
-    hashes: Segments<Slot>,
+    first: Segments<Half>,
+    second: Segments<Half>,
     used: AtomicU32,
     pub(crate) ids: IdLists,
 }
 
 impl Slots {
     pub(crate) fn new() -> Self {
-        Self { hashes: Segments::new(), used: AtomicU32::new(0), ids: IdLists::new() }
+        Self {
+            first: Segments::new(),
+            second: Segments::new(),
+            used: AtomicU32::new(0),
+            ids: IdLists::new(),
+        }
     }
 
     /// How many slots were ever used; live ones are among the first so many.
@@ -43,22 +53,32 @@ impl Slots {
     /// The hash in a slot, as far as it was ever reserved.
     #[inline(always)]
     pub(crate) fn words(&self, slot: u32) -> Option<Words> {
-        self.hashes.at(slot).map(Slot::load)
+        let (first, second) = (self.first.at(slot)?.load(), self.second.at(slot)?.load());
+        Some([first[0], first[1], second[0], second[1]])
     }
 
-    /// Where a slot's hash lies, to fetch it ahead of time.
+    /// The words of a slot if its first half does not rule it out.
+    #[inline(always)]
+    pub(crate) fn words_within(&self, slot: u32, query: &Words, max: u32) -> Option<Words> {
+        let first = self.first.at(slot)?;
+        if first.bits([query[0], query[1]]) > max {
+            return None;
+        }
+        self.words(slot)
+    }
+
+    /// Where a slot's first half lies, to fetch it ahead of time.
     #[inline(always)]
     pub(crate) fn address(&self, slot: u32) -> *const u8 {
-        self.hashes.at(slot).map_or(std::ptr::null(), |slot| std::ptr::from_ref(slot).cast())
+        self.first.at(slot).map_or(std::ptr::null(), |half| std::ptr::from_ref(half).cast())
     }
 
     /// Writes a hash into a free slot, or into a new one when `slot` is `None`.
     pub(crate) fn put(&self, slot: Option<u32>, words: Words) -> u32 {
         let used = self.used();
         let slot = slot.unwrap_or(used);
-        for (to, word) in self.hashes.reserve(slot).0.iter().zip(words) {
-            to.store(word, Ordering::Relaxed);
-        }
+        self.first.reserve(slot).store([words[0], words[1]]);
+        self.second.reserve(slot).store([words[2], words[3]]);
         if slot == used {
             assert!(used < u32::MAX - 1, "four billion distinct hashes in one index");
             self.used.store(used + 1, Ordering::Release);
@@ -76,14 +96,30 @@ impl Slots {
     ) {
         match level {
             #[cfg(target_arch = "x86_64")]
-            // SAFETY: an index only gets a level that this machine has, and AVX2 comes with POPCNT.
+            // SAFETY: an index only gets a level that this machine has.
+            Level::Avx512 => unsafe { self.scan_avx512(query, max_distance, found) },
+            #[cfg(target_arch = "x86_64")]
+            // SAFETY: as above, and AVX2 comes with POPCNT.
             Level::Avx2 => unsafe { self.scan_popcnt(query, max_distance, found) },
-            _ => self.scan_with(query, max_distance, found),
+            _ => self.scan_with::<Scalar>(query, max_distance, found),
         }
     }
 
     /// # Safety
-    /// The machine has POPCNT, which counts a hash's bits faster than AVX2 can.
+    /// The machine has AVX-512 F, BW, VPOPCNTDQ and BITALG.
+    #[cfg(target_arch = "x86_64")]
+    #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq,avx512bitalg,popcnt,bmi1")]
+    unsafe fn scan_avx512(
+        &self,
+        query: &Words,
+        max_distance: u32,
+        found: impl FnMut(u32) -> ControlFlow<()>,
+    ) {
+        self.scan_with::<super::kernel::avx512::Avx512>(query, max_distance, found);
+    }
+
+    /// # Safety
+    /// The machine has POPCNT, which counts a half's bits faster than AVX2 can.
     #[cfg(target_arch = "x86_64")]
     #[target_feature(enable = "popcnt")]
     unsafe fn scan_popcnt(
@@ -92,37 +128,64 @@ impl Slots {
         max_distance: u32,
         found: impl FnMut(u32) -> ControlFlow<()>,
     ) {
-        self.scan_with(query, max_distance, found);
+        self.scan_with::<Scalar>(query, max_distance, found);
     }
 
     #[inline(always)]
-    fn scan_with(
+    fn scan_with<K: Kernel>(
         &self,
         query: &Words,
         max_distance: u32,
         mut found: impl FnMut(u32) -> ControlFlow<()>,
     ) {
+        let (first, second) = ([query[0], query[1]], [query[2], query[3]]);
         let end = self.used();
         let mut slot = 0;
         while slot < end {
-            let run = self.hashes.run(slot, end);
+            let run = self.first.run(slot, end.min(slot.saturating_add(BLOCK)));
             if run.is_empty() {
                 return;
             }
-            for hash in run {
-                if distance(&hash.load(), query) <= max_distance && found(slot).is_break() {
-                    return;
+            let mut flow = ControlFlow::Continue(());
+            let near = |place: usize| {
+                let slot = slot + place as u32;
+                let half = |halves: &Segments<Half>, of| halves.at(slot).map(|half| half.bits(of));
+                let bits = half(&self.first, first).zip(half(&self.second, second));
+                if flow.is_continue() && bits.is_some_and(|(a, b)| a + b <= max_distance) {
+                    flow = found(slot);
                 }
-                slot += 1;
+            };
+            // SAFETY: the callers run on a machine that has the kernel's instructions.
+            unsafe { K::halves(run, first, max_distance, near) };
+            if flow.is_break() {
+                return;
             }
+            slot += run.len() as u32;
         }
     }
 }
 
-impl Slot {
+impl Half {
+    #[cfg(test)]
+    pub(super) fn new(words: [u64; 2]) -> Self {
+        Self(words.map(AtomicU64::new))
+    }
+
     #[inline(always)]
-    fn load(&self) -> Words {
-        std::array::from_fn(|word| self.0[word].load(Ordering::Relaxed))
+    fn load(&self) -> [u64; 2] {
+        [self.0[0].load(Ordering::Relaxed), self.0[1].load(Ordering::Relaxed)]
+    }
+
+    fn store(&self, words: [u64; 2]) {
+        self.0[0].store(words[0], Ordering::Relaxed);
+        self.0[1].store(words[1], Ordering::Relaxed);
+    }
+
+    /// The number of bits in which it differs from the query's half.
+    #[inline(always)]
+    pub(super) fn bits(&self, query: [u64; 2]) -> u32 {
+        let words = self.load();
+        (words[0] ^ query[0]).count_ones() + (words[1] ^ query[1]).count_ones()
     }
 }
 

@@ -10,7 +10,7 @@ const SCALES: (f32, f32) = (0.1, 10.0);
 /// A place and where it went.
 type Moved = ((f32, f32), (f32, f32));
 
-/// A transform as two rows of three numbers: x' = x[0]·x + x[1]·y + x[2], and so y'.
+/// A transform as two rows of three numbers: `x' = x[0]·x + x[1]·y + x[2]`, and so `y'`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Transform {
     /// The row of the new x.

@@ -7,6 +7,8 @@ mod data;
 mod flat;
 mod recall;
 mod scene;
+mod snapshots;
+mod sounds;
 mod texts;
 mod variants;
 mod videos;

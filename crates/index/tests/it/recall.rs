@@ -62,16 +62,17 @@ fn every_level_of_instructions_gives_the_same_answers() {
     for shape in SHAPES {
         let mut random = Random(31);
         let all = hashes(shape, 34_000, &mut random);
-        let indexes =
-            [Level::Scalar, Level::Avx2].map(|level| HashIndex::with_level([2; 32], level));
+        let indexes = [Level::Scalar, Level::Avx2, Level::Avx512]
+            .map(|level| HashIndex::with_level([2; 32], level));
         for index in &indexes {
             all.iter().enumerate().for_each(|(id, hash)| index.insert(id as u64, hash));
         }
         for query in queries(&all, 500, &mut random) {
-            for max_distance in [0, 10, 20, 31] {
+            for max_distance in [0, 10, 20, 31, 40] {
                 let answers =
                     indexes.each_ref().map(|index| index.search(&query, max_distance, usize::MAX));
                 assert_eq!(answers[0], answers[1]);
+                assert_eq!(answers[0], answers[2]);
             }
         }
     }

@@ -37,6 +37,12 @@ fn attempt(what: &str, path: &str) -> std::io::Result<String> {
             use std::os::unix::process::CommandExt;
             Err(std::process::Command::new(path).exec())
         }
+        // Whether a signal could be sent to the process that started this one.
+        "signal" => {
+            let parent = rustix::process::getppid();
+            let parent = parent.ok_or_else(|| std::io::Error::other("there is no parent"))?;
+            Ok(rustix::process::test_kill_process(parent).map(done)?)
+        }
         "thread" => std::thread::Builder::new().spawn(|| ()).map(done),
         "memory" => memory(),
         "time" => loop {

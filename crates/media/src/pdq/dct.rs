@@ -31,21 +31,22 @@ static COSINES_BY_SAMPLE: LazyLock<[[f32; KEPT]; SMALL]> =
 #[inline(always)]
 pub(super) fn transform(small: &Small) -> Coefficients {
     let (cosines, by_sample) = (&*COSINES, &*COSINES_BY_SAMPLE);
-    std::array::from_fn(|i| {
+    // Loops and no closures, which would be compiled without the instructions of the caller.
+    let mut coefficients = [[0.0_f32; KEPT]; KEPT];
+    for (both, weights) in coefficients.iter_mut().zip(cosines) {
         let mut vertical = [0.0_f32; SMALL];
-        for (weight, row) in cosines[i].iter().zip(small) {
+        for (weight, row) in weights.iter().zip(small) {
             for (sum, value) in vertical.iter_mut().zip(row) {
                 *sum += weight * value;
             }
         }
-        let mut both = [0.0_f32; KEPT];
         for (value, weights) in vertical.iter().zip(by_sample) {
             for (sum, weight) in both.iter_mut().zip(weights) {
                 *sum += value * weight;
             }
         }
-        both
-    })
+    }
+    coefficients
 }
 
 /// The frequencies of the turned picture: cosines are even or odd about the centre, so mirroring

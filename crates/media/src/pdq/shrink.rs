@@ -1,25 +1,25 @@
 //! Filters a picture's luminance with the Jarosz (tent) filter and picks 64 × 64 centres, in one pass.
 //!
 //! The filter is two box averages along rows and two along columns, in turn. Each average is a
-//! running sum, so it can follow the picture from top to bottom; eight rows go together, because a
-//! running sum along a row can only be sped up by running eight of them side by side.
+//! running sum, so it can follow the picture from top to bottom; sixteen rows go together, because a
+//! running sum along a row can only be sped up by running several of them side by side.
 //!
 //! What leaves a filter belongs to a position half a window back. It is not moved back: the picture
 //! drifts to the right and down by half a window with every filter, and what comes in from outside
-//! is zero, so that every block of eight columns and every strip of eight rows is treated alike.
+//! is zero, so that every block of sixteen columns and every strip of sixteen rows is treated alike.
 //!
 //! **Invariant:** every sum adds and subtracts in the order of the reference, because f32 sums round.
 //! Adding or subtracting zero changes nothing: no sum is ever negative zero.
 
 use super::{Layout, Pixels, SMALL, Small};
-use crate::simd::{Divisor, Lanes, Simd};
+use crate::simd::{Divisor, GREY_BYTES, Lanes, RGB_BYTES, Simd, Tile, WIDTH};
 
 /// Rows that are filtered side by side, and columns of a block.
-const STRIP: usize = 8;
+const STRIP: usize = WIDTH;
 
 /// Columns of a strip that are remembered in a line before the last window of them is copied back to
 /// the beginning; few enough for the nearest cache.
-const RUN: usize = 32 * STRIP;
+const RUN: usize = 8 * STRIP;
 
 /// Blocks of a shrunk row.
 const CELLS: usize = SMALL / STRIP;
@@ -100,96 +100,104 @@ impl Rows {
         self.kept = (window.len + STRIP).next_multiple_of(STRIP);
         for (values, each) in [(&mut self.values, self.kept + STRIP), (&mut self.sums, 1)] {
             values.clear();
-            values.resize(blocks * each, [0.0; STRIP]);
+            values.resize(blocks * each, Lanes::ZERO);
         }
     }
 
-    /// Where the eight rows from `top` on enter, and where those are that then leave the window.
+    /// Where the sixteen rows from `top` on enter, and where those are that then leave the window.
     /// Above the picture these are still zero, as no window is as long as what is kept.
     fn step(&self, top: usize, window: Window) -> Step {
         Step { enters: top % self.kept, leaves: (top + self.kept - window.len) % self.kept }
     }
 
-    /// Lets eight columns of a block enter as eight rows.
+    /// Lets sixteen columns of a block enter as sixteen rows; gives the sums after each step down.
     #[inline(always)]
-    fn enter<S: Simd>(&mut self, simd: S, block: usize, step: Step, columns: [S::Eight; STRIP]) {
+    fn slide<S: Simd>(
+        &mut self,
+        simd: S,
+        block: usize,
+        step: Step,
+        columns: [S::Sixteen; STRIP],
+    ) -> [S::Sixteen; STRIP] {
+        let mut sums = simd.transpose(columns);
         let start = block * (self.kept + STRIP);
         let rows = &mut self.values[start..start + self.kept + STRIP];
-        if let Some(to) = rows[step.enters..].first_chunk_mut() {
-            simd.store_rows(columns, to);
+        for (row, value) in rows[step.enters..][..STRIP].iter_mut().zip(sums) {
+            simd.store(value, row);
         }
-        if step.enters == 0
-            && let Some(to) = rows[self.kept..].first_chunk_mut()
-        {
-            simd.store_rows(columns, to);
+        if step.enters == 0 {
+            for (row, value) in rows[self.kept..].iter_mut().zip(sums) {
+                simd.store(value, row);
+            }
         }
-    }
-
-    /// The sums of a block after each of eight steps down.
-    #[inline(always)]
-    fn slide<S: Simd>(&mut self, simd: S, block: usize, step: Step) -> [S::Eight; STRIP] {
         let mut sum = simd.load(&self.sums[block]);
-        let mut sums = [sum; STRIP];
-        let start = block * (self.kept + STRIP);
-        let rows = &self.values[start..start + self.kept + STRIP];
-        let enters = &rows[step.enters..][..STRIP];
-        let leaves = &rows[step.leaves..][..STRIP];
-        for row in 0..STRIP {
-            sum = simd.add(sum, simd.load(&enters[row]));
-            sum = simd.sub(sum, simd.load(&leaves[row]));
-            sums[row] = sum;
+        for (value, leaves) in sums.iter_mut().zip(&rows[step.leaves..][..STRIP]) {
+            sum = simd.sub(simd.add(sum, *value), simd.load(leaves));
+            *value = sum;
         }
         simd.store(sum, &mut self.sums[block]);
         sums
     }
 }
 
-/// Places of eight rows among those that are kept.
+/// Places of sixteen rows among those that are kept.
 #[derive(Debug, Clone, Copy)]
 struct Step {
     enters: usize,
     leaves: usize,
 }
 
-/// A running sum along eight rows at once, and the last columns that entered it.
+/// A loop that the compiler leaves as it is would keep registers in memory.
+macro_rules! unrolled {
+    ($i:ident in $($value:literal)+ $body:block) => {
+        $({ const $i: usize = $value; $body })+
+    };
+}
+
+/// Sixteen columns or rows in memory.
+type Tile16 = [Lanes; STRIP];
+
+/// The last columns that entered a running sum along sixteen rows at once.
 #[derive(Debug, Default)]
 struct Along {
     columns: Vec<Lanes>,
     len: usize,
-    /// Where the next column leaves; it enters `len` further on.
+    /// Where the columns are that leave when those enter that are `len` further on.
     leaves: usize,
 }
 
 impl Along {
     fn start(&mut self, window: Window) {
         self.len = window.len;
-        self.columns.resize(window.len + RUN, [0.0; STRIP]);
+        self.columns.resize(window.len + RUN, Lanes::ZERO);
     }
 
     /// Begins a strip: everything left of it is zero.
     fn rewind(&mut self) {
         self.leaves = 0;
-        self.columns[..self.len].fill([0.0; STRIP]);
+        self.columns[..self.len + STRIP].fill(Lanes::ZERO);
     }
 
-    /// Lets the eight columns of a block enter one by one; replaces each by the sum after it.
+    /// Lets the sixteen columns of a block enter.
     #[inline(always)]
-    fn slide<S: Simd>(&mut self, simd: S, sum: &mut S::Eight, values: &mut [S::Eight; STRIP]) {
+    fn enter<S: Simd>(&mut self, simd: S, columns: [S::Sixteen; STRIP]) {
+        self.leaves += STRIP;
         if self.leaves == RUN {
             self.columns.copy_within(RUN.., 0);
             self.leaves = 0;
         }
         let enters = &mut self.columns[self.leaves + self.len..][..STRIP];
-        for (column, value) in values.iter().enumerate() {
-            simd.store(*value, &mut enters[column]);
+        for (to, column) in enters.iter_mut().zip(columns) {
+            simd.store(column, to);
         }
-        // A short window gives back what has just entered.
-        let leaves = &self.columns[self.leaves..][..STRIP];
-        for (column, value) in values.iter_mut().enumerate() {
-            *sum = simd.sub(simd.add(*sum, *value), simd.load(&leaves[column]));
-            *value = *sum;
-        }
-        self.leaves += STRIP;
+    }
+
+    /// The columns that entered last, and those that leave in turn with them, which are some of the
+    /// same where the window is short.
+    #[inline(always)]
+    fn moving(&self) -> Option<(&Tile16, &Tile16)> {
+        let enters = self.columns[self.leaves + self.len..].first_chunk()?;
+        Some((enters, self.columns[self.leaves..].first_chunk()?))
     }
 }
 
@@ -205,12 +213,14 @@ pub(super) struct Shrinker {
     second: Rows,
     /// Divisors of the first filter along rows, by step.
     divisors: Vec<Divisor>,
+    /// The last strip of a picture, filled up with zeros.
+    bottom: Vec<u8>,
 }
 
 impl Shrinker {
     /// Filters the picture and takes the 64 × 64 centres.
     #[inline(always)]
-    pub(super) fn shrink<S: Simd>(&mut self, simd: S, pixels: Pixels<'_>) -> Small {
+    pub(super) fn shrink<S: Simd>(&mut self, simd: S, pixels: Pixels<'_>, small: &mut Small) {
         let (width, height) = (pixels.width as usize, pixels.height as usize);
         let (across, down) = (Window::along(width), Window::along(height));
         let blocks = across.steps().div_ceil(STRIP);
@@ -225,10 +235,10 @@ impl Shrinker {
         let mut pass = Pass { simd, buffers: self, across, down, picked, by };
         let filtered = (width, height) != (SMALL, SMALL);
         match (pixels.layout, filtered) {
-            (Layout::Grey, true) => pass.run::<[u8; 8]>(pixels),
-            (Layout::Rgb, true) => pass.run::<[u8; 24]>(pixels),
-            (Layout::Grey, false) => pass.luminance_only::<[u8; 8]>(pixels),
-            (Layout::Rgb, false) => pass.luminance_only::<[u8; 24]>(pixels),
+            (Layout::Grey, true) => pass.run::<Grey, GREY_BYTES>(pixels, small),
+            (Layout::Rgb, true) => pass.run::<Rgb, RGB_BYTES>(pixels, small),
+            (Layout::Grey, false) => pass.luminance_only::<Grey, GREY_BYTES>(pixels, small),
+            (Layout::Rgb, false) => pass.luminance_only::<Rgb, RGB_BYTES>(pixels, small),
         }
     }
 }
@@ -246,109 +256,127 @@ struct Pass<'a, S> {
 
 impl<S: Simd> Pass<'_, S> {
     #[inline(always)]
-    fn run<B: Block>(&mut self, pixels: Pixels<'_>) -> Small {
-        let mut small = [[0.0; SMALL]; SMALL];
+    fn run<C: Columns<BYTES>, const BYTES: usize>(
+        &mut self,
+        pixels: Pixels<'_>,
+        small: &mut Small,
+    ) {
+        let mut kept = [Lanes::ZERO; SMALL];
         let mut done = 0;
-        let blank = vec![0; self.across.side * pixels.layout.bytes()];
+        let mut bottom = std::mem::take(&mut self.buffers.bottom);
+        let strip_bytes = STRIP * self.across.side * (BYTES / STRIP);
         for top in (0..self.down.steps()).step_by(STRIP) {
-            self.filter::<B>(top, strip_of(pixels, top, &blank));
-            done = self.pick(top, done, &mut small);
+            let from = top / STRIP * strip_bytes;
+            let strip = pixels.bytes.get(from..from + strip_bytes).unwrap_or_else(|| {
+                bottom.clear();
+                bottom.extend_from_slice(pixels.bytes.get(from..).unwrap_or_default());
+                bottom.resize(strip_bytes, 0);
+                &bottom
+            });
+            self.filter::<C, BYTES>(top, strip, &mut kept);
+            done = self.pick(top, done, &kept, small);
         }
-        small
+        self.buffers.bottom = bottom;
     }
 
     /// A picture of the size to shrink to is not filtered.
     #[inline(always)]
-    fn luminance_only<B: Block>(&self, pixels: Pixels<'_>) -> Small {
-        let mut small = [[0.0; SMALL]; SMALL];
-        for (strip, to) in small.as_chunks_mut::<STRIP>().0.iter_mut().enumerate() {
-            let rows = strip_of(pixels, strip * STRIP, &[]).map(B::blocks);
+    fn luminance_only<C: Columns<BYTES>, const BYTES: usize>(
+        &self,
+        pixels: Pixels<'_>,
+        small: &mut Small,
+    ) {
+        let strips = pixels.bytes.chunks_exact(CELLS * BYTES * STRIP);
+        for (strip, to) in strips.zip(small.as_chunks_mut::<STRIP>().0) {
             for block in 0..CELLS {
-                let mut tile = [[0.0; STRIP]; STRIP];
-                self.simd.store_rows(B::columns(self.simd, &rows, block), &mut tile);
-                for (row, values) in to.iter_mut().zip(tile) {
-                    row[block * STRIP..][..STRIP].copy_from_slice(&values);
+                let columns = columns_of::<S, C, BYTES>(self.simd, strip, CELLS * BYTES, block);
+                for (row, values) in to.iter_mut().zip(self.simd.transpose(columns)) {
+                    let mut lanes = Lanes::ZERO;
+                    self.simd.store(values, &mut lanes);
+                    row[block * STRIP..][..STRIP].copy_from_slice(&lanes.0);
                 }
             }
         }
-        small
     }
 
     /// The first three filters, on the strip from `top` on: block by block from left to right, so
     /// that the second finds in the nearest cache what the first gave.
     #[inline(always)]
-    fn filter<B: Block>(&mut self, top: usize, rows: [&[u8]; STRIP]) {
+    fn filter<C: Columns<BYTES>, const BYTES: usize>(
+        &mut self,
+        top: usize,
+        strip: &[u8],
+        kept: &mut [Lanes; SMALL],
+    ) {
         let Self { simd, across, down, .. } = *self;
-        let Shrinker { first_along, second_along, first, second, divisors } = &mut *self.buffers;
+        let Shrinker { first_along, second_along, first, divisors, .. } = &mut *self.buffers;
         let step = first.step(top, down);
-        let blocks = rows.map(B::blocks);
+        let row_bytes = across.side * (BYTES / STRIP);
         let whole = simd.by(Divisor::by(across.len));
-        let mut down_by = [whole; STRIP];
+        let mut down_by = [Divisor::NOTHING; STRIP];
         for (row, by) in down_by.iter_mut().enumerate() {
-            *by = simd.by(down.divisor(top + row));
+            *by = down.divisor(top + row);
         }
-        let mut kept = [[0.0; STRIP]; SMALL];
-        let mut cell = 0;
+        let whole_down = simd.by(Divisor::by(down.len));
+        let whole_down = down.is_whole(top, top + STRIP - 1).then_some(whole_down);
+        let (mut cell, mut next) = (0, self.picked[0]);
         let (mut first_sum, mut second_sum) = (simd.zero(), simd.zero());
         first_along.rewind();
         second_along.rewind();
-        for (block, divisors) in divisors.as_chunks::<STRIP>().0.iter().enumerate() {
-            let left = block * STRIP;
-            let mut columns = if left + STRIP <= across.side {
-                B::columns(simd, &blocks, block)
-            } else {
-                let padded = rows.map(|row| [B::padded(row, block)]);
-                B::columns(simd, &padded.each_ref().map(<[B; 1]>::as_slice), 0)
-            };
-            first_along.slide(simd, &mut first_sum, &mut columns);
-            if across.is_whole(left, left + STRIP - 1) {
-                for value in &mut columns {
-                    *value = simd.divide(*value, whole);
-                }
-            } else {
-                for (value, divisor) in columns.iter_mut().zip(divisors) {
-                    *value = simd.divide(*value, simd.by(*divisor));
-                }
-            }
-            first.enter(simd, block, step, columns);
-            let mut rows = first.slide(simd, block, step);
-            for (row, by) in rows.iter_mut().zip(down_by) {
-                *row = simd.divide(*row, by);
-            }
-            let mut columns = simd.transpose(rows);
-            second_along.slide(simd, &mut second_sum, &mut columns);
-            if cell < SMALL && self.picked[cell] < left + STRIP {
-                let mut lanes = [[0.0; STRIP]; STRIP];
-                for (lanes, column) in lanes.iter_mut().zip(columns) {
-                    simd.store(column, lanes);
-                }
-                while cell < SMALL && self.picked[cell] < left + STRIP {
-                    let sum = simd.load(&lanes[self.picked[cell] - left]);
-                    simd.store(simd.divide(sum, simd.by(self.by[cell])), &mut kept[cell]);
-                    cell += 1;
-                }
-            }
-        }
-        let step = second.step(top, down);
-        for (block, cells) in kept.as_chunks::<STRIP>().0.iter().enumerate() {
+        let (divisors, _) = divisors.as_chunks::<STRIP>();
+        let blocks = divisors.len();
+        // A sum waits for the one before it. So that the processor always has sums that do not wait for
+        // each other, both filters along rows run at once, the second one a block behind.
+        for block in 0..=blocks {
             let mut columns = [simd.zero(); STRIP];
-            for (column, cell) in columns.iter_mut().zip(cells) {
-                *column = simd.load(cell);
+            if block < blocks {
+                columns = columns_of::<S, C, BYTES>(simd, strip, row_bytes, block);
+                first_along.enter(simd, columns);
             }
-            second.enter(simd, block, step, columns);
+            let (Some((_, leaves_1)), Some((enters_2, leaves_2))) =
+                (first_along.moving(), second_along.moving())
+            else {
+                break;
+            };
+            let mut lanes = [Lanes::ZERO; STRIP];
+            unrolled!(I in 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 {
+                first_sum = simd.sub(simd.add(first_sum, columns[I]), simd.load(&leaves_1[I]));
+                second_sum = simd.add(second_sum, simd.load(&enters_2[I]));
+                second_sum = simd.sub(second_sum, simd.load(&leaves_2[I]));
+                columns[I] = first_sum;
+                simd.store(second_sum, &mut lanes[I]);
+            });
+            if let Some(divisors) = divisors.get(block) {
+                let left = block * STRIP;
+                let whole = across.is_whole(left, left + STRIP - 1).then_some(whole);
+                divide(simd, &mut columns, whole, divisors);
+                let mut rows = first.slide(simd, block, step, columns);
+                divide(simd, &mut rows, whole_down, &down_by);
+                second_along.enter(simd, simd.transpose(rows));
+            }
+            while next + STRIP < (block + 1) * STRIP {
+                let sum = simd.load(&lanes[next % STRIP]);
+                simd.store(simd.divide(sum, simd.by(self.by[cell])), &mut kept[cell]);
+                cell += 1;
+                next = self.picked.get(cell).copied().unwrap_or(usize::MAX / 2);
+            }
         }
     }
 
     /// Second average along columns, kept only at the rows that are picked; returns how many are done.
     #[inline(always)]
-    fn pick(&mut self, top: usize, done: usize, small: &mut Small) -> usize {
+    fn pick(&mut self, top: usize, done: usize, kept: &[Lanes; SMALL], small: &mut Small) -> usize {
         let Self { simd, down, .. } = *self;
         let second = &mut self.buffers.second;
         let step = second.step(top, down);
         let mut next = done;
-        for block in 0..CELLS {
-            let sums = second.slide(simd, block, step);
-            let mut rows = [[0.0; STRIP]; STRIP];
+        for (block, cells) in kept.as_chunks::<STRIP>().0.iter().enumerate() {
+            let mut columns = [simd.zero(); STRIP];
+            for (column, cell) in columns.iter_mut().zip(cells) {
+                *column = simd.load(cell);
+            }
+            let sums = second.slide(simd, block, step, columns);
+            let mut rows = [Lanes::ZERO; STRIP];
             for (row, sum) in rows.iter_mut().zip(sums) {
                 simd.store(sum, row);
             }
@@ -358,7 +386,7 @@ impl<S: Simd> Pass<'_, S> {
                 // Few enough to be divided, and the proof of divisors ends before them.
                 let covers = down.second_covers(number) as f32;
                 let to = &mut small[next][block * STRIP..][..STRIP];
-                for (to, sum) in to.iter_mut().zip(rows[number - top]) {
+                for (to, sum) in to.iter_mut().zip(rows[number - top].0) {
                     *to = sum / covers;
                 }
                 next += 1;
@@ -368,59 +396,75 @@ impl<S: Simd> Pass<'_, S> {
     }
 }
 
-/// The bytes of eight rows from `top` on; blank ones below the picture.
-fn strip_of<'a>(pixels: Pixels<'a>, top: usize, blank: &'a [u8]) -> [&'a [u8]; STRIP] {
-    let row_bytes = pixels.width as usize * pixels.layout.bytes();
-    let mut rows = pixels.bytes.get(top * row_bytes..).unwrap_or_default().chunks_exact(row_bytes);
-    std::array::from_fn(|_| rows.next().unwrap_or(blank))
+/// Divides all by the same, or each by its own.
+#[inline(always)]
+fn divide<S: Simd>(
+    simd: S,
+    values: &mut [S::Sixteen; STRIP],
+    same: Option<S::By>,
+    own: &[Divisor; STRIP],
+) {
+    if let Some(by) = same {
+        for value in values {
+            *value = simd.divide(*value, by);
+        }
+    } else {
+        for (value, by) in values.iter_mut().zip(own) {
+            *value = simd.divide(*value, simd.by(*by));
+        }
+    }
 }
 
-/// The bytes of eight pixels that follow each other in a row.
-trait Block: Copy {
-    /// All of a row but what is left over at its end.
-    fn blocks(row: &[u8]) -> &[Self];
-    /// What there is of block number `block`, and zeros.
-    fn padded(row: &[u8], block: usize) -> Self;
-    /// Luminance of one block of eight rows, column by column.
-    fn columns<S: Simd>(simd: S, rows: &[&[Self]; STRIP], block: usize) -> [S::Eight; STRIP];
+/// Luminance of a block of a strip, column by column; beyond the strip's right side it is zero.
+#[inline(always)]
+fn columns_of<S: Simd, C: Columns<BYTES>, const BYTES: usize>(
+    simd: S,
+    strip: &[u8],
+    row_bytes: usize,
+    block: usize,
+) -> [S::Sixteen; STRIP] {
+    let left = block * BYTES;
+    if left + BYTES <= row_bytes
+        && let Some(tile) = Tile::new(&strip[left..], row_bytes)
+    {
+        return C::columns(simd, tile);
+    }
+    let mut padded = [[0; BYTES]; STRIP];
+    for (to, row) in padded.iter_mut().zip(strip.chunks_exact(row_bytes)) {
+        for (to, from) in to.iter_mut().zip(row.iter().skip(left)) {
+            *to = *from;
+        }
+    }
+    match Tile::new(padded.as_flattened(), BYTES) {
+        Some(tile) => C::columns(simd, tile),
+        None => [simd.zero(); STRIP],
+    }
 }
 
-impl Block for [u8; 8] {
-    fn blocks(row: &[u8]) -> &[Self] {
-        row.as_chunks().0
-    }
+/// How luminance is had from the bytes of a layout.
+trait Columns<const BYTES: usize> {
+    /// The columns of one tile.
+    fn columns<S: Simd>(simd: S, tile: Tile<'_, BYTES>) -> [S::Sixteen; STRIP];
+}
 
-    fn padded(row: &[u8], block: usize) -> Self {
-        padded(row, block)
-    }
+/// [`Layout::Grey`].
+struct Grey;
 
+impl Columns<GREY_BYTES> for Grey {
     #[inline(always)]
-    fn columns<S: Simd>(simd: S, rows: &[&[Self]; STRIP], block: usize) -> [S::Eight; STRIP] {
-        simd.grey_columns(rows, block)
+    fn columns<S: Simd>(simd: S, tile: Tile<'_, GREY_BYTES>) -> [S::Sixteen; STRIP] {
+        simd.grey_columns(tile)
     }
 }
 
-impl Block for [u8; 24] {
-    fn blocks(row: &[u8]) -> &[Self] {
-        row.as_chunks().0
-    }
+/// [`Layout::Rgb`].
+struct Rgb;
 
-    fn padded(row: &[u8], block: usize) -> Self {
-        padded(row, block)
-    }
-
+impl Columns<RGB_BYTES> for Rgb {
     #[inline(always)]
-    fn columns<S: Simd>(simd: S, rows: &[&[Self]; STRIP], block: usize) -> [S::Eight; STRIP] {
-        simd.rgb_columns(rows, block)
+    fn columns<S: Simd>(simd: S, tile: Tile<'_, RGB_BYTES>) -> [S::Sixteen; STRIP] {
+        simd.rgb_columns(tile)
     }
-}
-
-fn padded<const BYTES: usize>(row: &[u8], number: usize) -> [u8; BYTES] {
-    let mut block = [0; BYTES];
-    for (to, from) in block.iter_mut().zip(row.iter().skip(number * BYTES)) {
-        *to = *from;
-    }
-    block
 }
 
 #[cfg(test)]
@@ -477,7 +521,9 @@ mod tests {
 
         #[inline(always)]
         fn run<S: Simd>(self, simd: S) -> Small {
-            self.shrinker.shrink(simd, self.pixels)
+            let mut small = [[0.0; SMALL]; SMALL];
+            self.shrinker.shrink(simd, self.pixels, &mut small);
+            small
         }
     }
 

@@ -1,4 +1,4 @@
-//! Leaves a process one file to read, one program to run, and the libraries that it is linked to.
+//! Leaves a process one file to read or none, one program to run, and the libraries that it is linked to.
 
 use std::path::Path;
 
@@ -34,18 +34,20 @@ pub(super) enum FilesError {
 /// Restricts the calling thread and what it will execute; `false` if the kernel has no landlock.
 ///
 /// The network and signals to others are refused too where the kernel's landlock knows them.
-pub(super) fn restrict(input: &Path, program: &Path) -> Result<bool, FilesError> {
+pub(super) fn restrict(input: Option<&Path>, program: &Path) -> Result<bool, FilesError> {
     let read: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::ReadDir;
     let run: BitFlags<AccessFs> = AccessFs::ReadFile | AccessFs::Execute;
-    let status = Ruleset::default()
+    let mut ruleset = Ruleset::default()
         .handle_access(AccessFs::from_all(ASKED))?
         .handle_access(AccessNet::from_all(ASKED))?
         .scope(Scope::from_all(ASKED))?
         .create()?
         .add_rules(path_beneath_rules(LIBRARIES, read))?
         .add_rules(path_beneath_rules(LOADERS, run))?
-        .add_rule(PathBeneath::new(PathFd::new(program)?, run))?
-        .add_rule(PathBeneath::new(PathFd::new(input)?, AccessFs::ReadFile))?
-        .restrict_self()?;
+        .add_rule(PathBeneath::new(PathFd::new(program)?, run))?;
+    if let Some(input) = input {
+        ruleset = ruleset.add_rule(PathBeneath::new(PathFd::new(input)?, AccessFs::ReadFile))?;
+    }
+    let status = ruleset.restrict_self()?;
     Ok(status.ruleset != RulesetStatus::NotEnforced)
 }

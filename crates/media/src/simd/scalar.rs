@@ -1,6 +1,6 @@
-//! Eight values at a time for every machine; a compiler makes of it what it can.
+//! Sixteen values at a time for every machine; a compiler makes of it what it can.
 
-use super::{Divisor, Lanes, Simd};
+use super::{Divisor, GREY_BYTES, Lanes, RGB_BYTES, Simd, Tile, WIDTH};
 
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scalar;
@@ -11,12 +11,12 @@ const GREEN: f32 = 587.0;
 const BLUE: f32 = 114.0;
 
 impl Simd for Scalar {
-    type Eight = Lanes;
+    type Sixteen = Lanes;
     type By = f32;
 
     #[inline(always)]
     fn zero(self) -> Lanes {
-        [0.0; 8]
+        Lanes::ZERO
     }
 
     #[inline(always)]
@@ -31,7 +31,7 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn add(self, mut a: Lanes, b: Lanes) -> Lanes {
-        for (a, b) in a.iter_mut().zip(b) {
+        for (a, b) in a.0.iter_mut().zip(b.0) {
             *a += b;
         }
         a
@@ -39,7 +39,7 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn sub(self, mut a: Lanes, b: Lanes) -> Lanes {
-        for (a, b) in a.iter_mut().zip(b) {
+        for (a, b) in a.0.iter_mut().zip(b.0) {
             *a -= b;
         }
         a
@@ -52,46 +52,42 @@ impl Simd for Scalar {
 
     #[inline(always)]
     fn divide(self, mut a: Lanes, by: f32) -> Lanes {
-        for a in &mut a {
+        for a in &mut a.0 {
             *a /= by;
         }
         a
     }
 
     #[inline(always)]
-    fn transpose(self, rows: [Lanes; 8]) -> [Lanes; 8] {
-        let mut columns = [[0.0; 8]; 8];
+    fn transpose(self, rows: [Lanes; WIDTH]) -> [Lanes; WIDTH] {
+        let mut columns = [Lanes::ZERO; WIDTH];
         for (row, values) in rows.iter().enumerate() {
-            for (column, value) in values.iter().enumerate() {
-                columns[column][row] = *value;
+            for (column, value) in values.0.iter().enumerate() {
+                columns[column].0[row] = *value;
             }
         }
         columns
     }
 
     #[inline(always)]
-    fn store_rows(self, columns: [Lanes; 8], rows: &mut [Lanes; 8]) {
-        *rows = self.transpose(columns);
-    }
-
-    #[inline(always)]
-    fn grey_columns(self, rows: &[&[[u8; 8]]; 8], block: usize) -> [Lanes; 8] {
-        let mut columns = [[0.0; 8]; 8];
-        for (row, bytes) in rows.iter().enumerate() {
-            for (column, byte) in bytes[block].iter().enumerate() {
-                columns[column][row] = f32::from(*byte);
+    fn grey_columns(self, tile: Tile<'_, GREY_BYTES>) -> [Lanes; WIDTH] {
+        let mut columns = [Lanes::ZERO; WIDTH];
+        for row in 0..WIDTH {
+            for (column, byte) in tile.part::<GREY_BYTES>(row, 0).iter().enumerate() {
+                columns[column].0[row] = f32::from(*byte);
             }
         }
         columns
     }
 
     #[inline(always)]
-    fn rgb_columns(self, rows: &[&[[u8; 24]]; 8], block: usize) -> [Lanes; 8] {
-        let mut columns = [[0.0; 8]; 8];
-        for (row, bytes) in rows.iter().enumerate() {
-            for (column, rgb) in bytes[block].as_chunks::<3>().0.iter().enumerate() {
+    fn rgb_columns(self, tile: Tile<'_, RGB_BYTES>) -> [Lanes; WIDTH] {
+        let mut columns = [Lanes::ZERO; WIDTH];
+        for row in 0..WIDTH {
+            let colours = tile.part::<RGB_BYTES>(row, 0).as_chunks::<3>().0;
+            for (column, rgb) in colours.iter().enumerate() {
                 let [red, green, blue] = rgb.map(f32::from);
-                columns[column][row] = RED * red + GREEN * green + BLUE * blue;
+                columns[column].0[row] = RED * red + GREEN * green + BLUE * blue;
             }
         }
         for column in &mut columns {

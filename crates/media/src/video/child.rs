@@ -3,10 +3,10 @@
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{self, ChildStderr, ChildStdout, Command, ExitStatus};
+use std::process::{self, ChildStderr, ChildStdin, ChildStdout, Command, ExitStatus};
 use std::sync::Arc;
 use std::sync::Once;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -23,12 +23,45 @@ const MAX_COMPLAINT_BYTES: u64 = 4096;
 const SIGNS_OF_TRUNCATION: [&str; 4] =
     ["partial file", "moov atom not found", "End of file", "File ended prematurely"];
 
+/// How long a program may run.
+#[derive(Debug, Clone)]
+pub(super) enum Patience {
+    /// From its start to its end.
+    Total(Duration),
+    /// From one step to the next, of which this counts the steps.
+    Step(Duration, Arc<AtomicU64>),
+}
+
+impl Patience {
+    /// Waits until the program has ended, was stopped, or took too long.
+    fn watch(&self, stop: &Stop, ended: impl Fn() -> bool) -> Woken {
+        let (time, steps) = match self {
+            Self::Total(time) => return stop.watch(*time, ended),
+            Self::Step(time, steps) => (*time, steps),
+        };
+        loop {
+            let before = steps.load(Ordering::SeqCst);
+            let woken = stop.watch(time, &ended);
+            if woken != Woken::Late || steps.load(Ordering::SeqCst) == before {
+                return woken;
+            }
+        }
+    }
+
+    fn error(&self) -> VideoError {
+        match self {
+            Self::Total(time) => VideoError::TooSlow(*time),
+            Self::Step(time, _) => VideoError::Stalled(*time),
+        }
+    }
+}
+
 /// A running program; dropping it ends it.
 #[derive(Debug)]
 pub(super) struct Child {
     child: process::Child,
     pid: Pid,
-    wall_time: Duration,
+    patience: Patience,
     stop: Stop,
     /// Set to call the watchdog off.
     ended: Arc<AtomicBool>,
@@ -40,22 +73,32 @@ pub(super) struct Child {
 impl Child {
     /// Starts a command of the sandbox within the decoder's limits. `program` is what it will become.
     pub(super) fn start(
+        command: Command,
+        program: &Path,
+        decoder: &Decoder,
+    ) -> Result<Self, VideoError> {
+        Self::start_patiently(command, program, decoder, Patience::Total(decoder.limits.wall_time))
+    }
+
+    /// As [`Child::start`], with a time limit of its own.
+    pub(super) fn start_patiently(
         mut command: Command,
         program: &Path,
         decoder: &Decoder,
+        patience: Patience,
     ) -> Result<Self, VideoError> {
         if !program.exists() {
             return Err(VideoError::NoFfmpeg(program.to_owned()));
         }
-        let (stop, wall_time) = (decoder.stop.clone(), decoder.limits.wall_time);
+        let stop = decoder.stop.clone();
         let mut child = command.spawn()?;
         let pid = Pid::from_child(&child);
         let complaints = child.stderr.take().map(|pipe| std::thread::spawn(|| complaints(pipe)));
         let ended = Arc::new(AtomicBool::new(false));
         let watchdog = std::thread::spawn({
-            let (stop, ended) = (stop.clone(), Arc::clone(&ended));
+            let (stop, ended, patience) = (stop.clone(), Arc::clone(&ended), patience.clone());
             move || {
-                let woken = stop.watch(wall_time, || ended.load(Ordering::SeqCst));
+                let woken = patience.watch(&stop, || ended.load(Ordering::SeqCst));
                 if woken != Woken::Ended {
                     end(pid);
                 }
@@ -63,12 +106,17 @@ impl Child {
             }
         });
         let watchdog = Some(watchdog);
-        Ok(Self { child, pid, wall_time, stop, ended, watchdog, complaints })
+        Ok(Self { child, pid, patience, stop, ended, watchdog, complaints })
     }
 
     /// The program's standard output; can be had once.
     pub(super) fn output(&mut self) -> std::io::Result<ChildStdout> {
         self.child.stdout.take().ok_or_else(|| std::io::Error::other("the output is taken"))
+    }
+
+    /// The program's standard input, where it is a pipe; can be had once.
+    pub(super) fn input(&mut self) -> std::io::Result<ChildStdin> {
+        self.child.stdin.take().ok_or_else(|| std::io::Error::other("the input is no pipe"))
     }
 
     /// Waits for the program to end, and says why if it did not end well.
@@ -80,7 +128,7 @@ impl Child {
         match woken {
             Woken::Ended => {}
             Woken::Stopped => return Err(VideoError::Stopped),
-            Woken::Late => return Err(VideoError::TooSlow(self.wall_time)),
+            Woken::Late => return Err(self.patience.error()),
         }
         let complaint = complaint.replace(NO_LANDLOCK, "").trim().to_owned();
         if SIGNS_OF_TRUNCATION.iter().any(|sign| complaint.contains(sign)) {

@@ -6,4 +6,5 @@ mod features;
 mod hostile_pictures;
 mod pictures;
 mod sandbox;
+mod streams;
 mod videos;

@@ -5,9 +5,10 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{DynamicImage, GrayAlphaImage, GrayImage, ImageDecoder, ImageFormat, ImageReader};
 use image::{Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
+use watchfire_media::hash;
 use watchfire_media::pdq::{self, Dihedral, Fingerprint};
 use watchfire_media::picture::{self, Limits};
-use watchfire_signal::pdq::Pdq;
+use watchfire_signal::pdq::{MIN_QUALITY, Pdq};
 
 use crate::corpus;
 
@@ -15,6 +16,12 @@ use crate::corpus;
 const MAX_DISTANCE: u32 = 10;
 const MAX_QUALITY_DIFFERENCE: u8 = 5;
 const GOOD_QUALITY: u8 = 80;
+/// Bits that may differ where only the hash of the plain picture is known: still a match. Drawings of few
+/// frequencies lie at the median; photographs differ by few bits.
+const MAX_GUESSED_BITS: u32 = 31;
+const MEAN_GUESSED_BITS: u32 = 8;
+/// Bits that may differ because inverted pixels round differently.
+const MAX_ROUNDING_BITS: u32 = 2;
 
 fn fingerprint(bytes: &[u8]) -> Fingerprint {
     let picture = picture::decode(bytes, &Limits::default()).unwrap();
@@ -54,6 +61,35 @@ fn every_published_picture_hashes_as_the_reference_does() {
 }
 
 #[test]
+fn a_hash_alone_tells_about_what_the_hashes_of_the_turned_and_inverted_picture_are() {
+    let (mut bits, mut worst, mut count) = (0, 0, 0);
+    for folder in corpus::folders() {
+        let expected = std::fs::read_to_string(folder.join("pdq/expected.csv")).unwrap();
+        for path in expected.lines().skip(1).filter_map(|line| line.split(',').next()) {
+            let bytes = std::fs::read(folder.join("pdq/images").join(path)).unwrap();
+            let print = fingerprint(&bytes);
+            // A picture that says too little is not matched at all.
+            if print.quality < MIN_QUALITY {
+                continue;
+            }
+            let guessed = print.pdq.turned();
+            for (place, by) in Dihedral::ALL.into_iter().skip(1).enumerate() {
+                let exact = print.turned(by);
+                let distance = exact.distance(&guessed[place]);
+                assert!(distance <= MAX_GUESSED_BITS, "{path} {by:?}: {distance}");
+                assert_eq!(print.inverted(by).distance(&guessed[place + 7]), distance);
+                (bits, worst, count) = (bits + distance, worst.max(distance), count + 1);
+            }
+            assert_eq!(print.pdq.mirrored().distance(&print.turned(Dihedral::FlipY)), {
+                print.pdq.turned()[4].distance(&print.turned(Dihedral::FlipY))
+            });
+        }
+    }
+    println!("{count} turns: {bits} bits in all, {worst} at most");
+    assert!(bits <= MEAN_GUESSED_BITS * count);
+}
+
+#[test]
 fn turned_hashes_are_near_those_of_turned_pictures() {
     let bytes = corpus::file("pdq/images/square-512x512.jpg");
     let picture = image::load_from_memory(&bytes).unwrap();
@@ -74,6 +110,49 @@ fn turned_hashes_are_near_those_of_turned_pictures() {
         let pixels = pdq::Pixels::new(512, 512, pdq::Layout::Rgb, &pixels).unwrap();
         let distance = pdq::hash(pixels).unwrap().pdq.distance(&original.turned(by));
         assert!(distance <= 30, "{by:?}: {distance}");
+    }
+}
+
+#[test]
+fn the_hash_of_an_inverted_picture_is_the_complement() {
+    let (mut pictures, mut worst) = (0, 0);
+    for folder in corpus::folders() {
+        for file in std::fs::read_dir(folder.join("pdq/images")).unwrap() {
+            let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
+            let Ok(picture) = image::load_from_memory(&bytes) else { continue };
+            let (width, height) = (picture.width(), picture.height());
+            let mut rgb = picture.to_rgb8().into_raw();
+            let hash = |rgb: &[u8]| {
+                pdq::hash(pdq::Pixels::new(width, height, pdq::Layout::Rgb, rgb).unwrap()).unwrap()
+            };
+            let original = hash(&rgb);
+            rgb.iter_mut().for_each(|value| *value = !*value);
+            let inverted = hash(&rgb);
+            if original.quality < GOOD_QUALITY {
+                continue;
+            }
+            for by in Dihedral::ALL {
+                worst = worst.max(original.inverted(by).distance(&inverted.turned(by)));
+            }
+            assert!(original.pdq.distance(&inverted.pdq) >= 254);
+            pictures += 1;
+        }
+    }
+    println!("{pictures} pictures, at most {worst} bits off");
+    assert!(pictures > 0 && worst <= MAX_ROUNDING_BITS, "{worst}");
+}
+
+#[test]
+fn memory_that_held_another_picture_changes_no_hash() {
+    let mut workspace = hash::Workspace::default();
+    let limits = Limits::default();
+    for path in ["square-512x512.jpg", "wee.jpg", "square-128x128.jpg", "square-512x512.jpg"] {
+        let bytes = corpus::file(&format!("pdq/images/{path}"));
+        let used = workspace.hash_picture(&bytes, &limits).unwrap();
+        assert_eq!(used, hash::hash_picture(&bytes, &limits).unwrap(), "{path}");
+        assert_eq!(used.inverted()[0], used.pdq.complement());
+        // A picture that fails in between leaves nothing behind.
+        assert!(workspace.hash_picture(&bytes[..bytes.len() / 2], &limits).is_err());
     }
 }
 

@@ -108,6 +108,22 @@ fn the_network_cannot_be_reached() {
 }
 
 #[test]
+fn a_program_that_reads_from_a_pipe_can_read_no_file() {
+    if !has_landlock() {
+        println!("skipped: the kernel has no landlock");
+        return;
+    }
+    let input = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
+    let mut command = sandbox().command_on_pipe(Path::new(PROBE));
+    command.args(["read", input.to_str().unwrap()]);
+    let outcome = run(command);
+    assert!(outcome.said.starts_with("stopped: "), "{}{}", outcome.said, outcome.complained);
+    let mut command = sandbox().command_on_pipe(Path::new(PROBE));
+    command.args(["thread", ""]);
+    assert!(run(command).said.starts_with("succeeded"));
+}
+
+#[test]
 fn no_process_can_be_started() {
     works_outside("fork", "/bin/true");
     is_stopped("fork", "/bin/true");
@@ -116,6 +132,12 @@ fn no_process_can_be_started() {
     if has_landlock() {
         is_stopped("exec", "/bin/true");
     }
+}
+
+#[test]
+fn no_other_process_can_be_sent_a_signal() {
+    works_outside("signal", "");
+    is_stopped("signal", "");
 }
 
 #[test]

@@ -12,14 +12,14 @@ use watchfire_signal::pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq};
 
 use crate::corpus;
 
-const CLIP: &str = "vpdq/videos/test-padded-dimensions.mp4";
+pub(crate) const CLIP: &str = "vpdq/videos/test-padded-dimensions.mp4";
 
-fn decoder() -> Decoder {
+pub(crate) fn decoder() -> Decoder {
     Decoder::new(env!("CARGO_BIN_EXE_media-sandbox").into(), std::env::temp_dir())
 }
 
 /// Without ffmpeg there is nothing to test here; that the error names it is tested below.
-fn has_ffmpeg() -> bool {
+pub(crate) fn has_ffmpeg() -> bool {
     let present = decoder().ffmpeg.exists() && decoder().ffprobe.exists();
     if !present {
         println!("skipped: ffmpeg is not installed (apt-get install ffmpeg)");
@@ -31,7 +31,7 @@ fn limited(limits: Limits) -> Decoder {
     Decoder { limits, ..decoder() }
 }
 
-fn hashed(bytes: &[u8], rate: FrameRate) -> VideoHash {
+pub(crate) fn hashed(bytes: &[u8], rate: FrameRate) -> VideoHash {
     video::hash(bytes, rate, &decoder()).unwrap()
 }
 
@@ -106,8 +106,12 @@ fn two_hashes_a_second_are_those_of_every_fifteenth_frame() {
 
 #[test]
 fn one_way_in_hashes_pictures_and_videos() {
-    let options =
-        Options { picture: picture::Limits::default(), video: decoder(), rate: per_second(1) };
+    let options = Options {
+        picture: picture::Limits::default(),
+        video: decoder(),
+        rate: per_second(1),
+        sound_rates: &[],
+    };
     let picture = hash::hash(&corpus::file("pdq/images/square-128x128.jpg"), &options).unwrap();
     assert!(matches!(picture.content, Content::Picture(ref hash) if hash.width == 128));
     if has_ffmpeg() {
@@ -182,7 +186,7 @@ fn a_decoder_that_never_ends_is_ended() {
 }
 
 /// A video that ffmpeg draws: its file.
-fn drawn(seconds: u32, rate: u32) -> Vec<u8> {
+pub(crate) fn drawn(seconds: u32, rate: u32) -> Vec<u8> {
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("drawn.mp4");
     let picture = format!("testsrc2=size=96x64:rate={rate}:duration={seconds}");

@@ -155,6 +155,8 @@ pub struct Counts {
     pub pdq: u64,
     /// vPDQ.
     pub vpdq: u64,
+    /// Fingerprints of sound.
+    pub audio: u64,
     /// Texts.
     pub text: u64,
     /// Links.
@@ -183,7 +185,8 @@ impl Counts {
                 Kind::Vpdq => change(&mut self.vpdq),
                 Kind::Text => change(&mut self.text),
                 Kind::Url => change(&mut self.url),
-                Kind::Features | Kind::Audio => {}
+                Kind::Audio => change(&mut self.audio),
+                Kind::Features => {}
             }
         }
     }

@@ -104,6 +104,7 @@ impl Banks {
         self.banks.pin().insert(bank.number, bank.clone());
         // Other copies may be concerned now, or the same ones in another way.
         self.enforcer.sweep();
+        self.speaks_for_less(&before);
         Ok(bank)
     }
 
@@ -146,6 +147,7 @@ impl Banks {
         let held = Held { bank: bank.number, disabled_until_ms: content.disabled_until_ms };
         self.contents.pin().insert(id, held);
         self.enforcer.look_at(Look::Content(bank.place(id)), false);
+        self.speaks_for_less(&bank);
         Ok(content)
     }
 }

@@ -28,6 +28,7 @@ impl Banks {
         let work = async move {
             let bank = banks.end(&actor, &name).await?;
             banks.clear(bank.number).await?;
+            banks.speaks_for_less(&bank);
             banks.count(bank.number, |counts| *counts = super::Counts::default());
             Ok(())
         };

@@ -1,11 +1,11 @@
 //! Finds the contents of banks near signals.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use watchfire_signal::value::Signal;
 
 use super::{Bank, Banks, ContentId, ContentPlace};
-use crate::near::{Hit, Whose};
+use crate::near::{Hit, Whose, loudest};
 
 /// A content of a bank near a query, with the hit that speaks loudest. Labels, severity and whether it
 /// is negative are the bank's.
@@ -35,17 +35,12 @@ impl Banks {
         if self.near.is_empty() {
             return Vec::new();
         }
-        let mut best = BTreeMap::<ContentId, BankMatch>::new();
-        for hit in signals.iter().flat_map(|signal| self.near.search(signal, Whose::Held)) {
-            let Some(bank) = self.counting(&hit) else { continue };
-            match best.get(&hit.owner) {
-                Some(known) if known.hit.strength() >= hit.strength() => {}
-                _ => {
-                    best.insert(hit.owner, BankMatch { bank, content: hit.owner, hit });
-                }
-            }
-        }
-        best.into_values().collect()
+        let hits = signals.iter().flat_map(|signal| self.near.search(signal, Whose::Held));
+        let hits = loudest(hits.filter(|hit| self.counting(hit).is_some()));
+        let found = hits.into_values().filter_map(|hit| {
+            Some(BankMatch { bank: self.counting(&hit)?, content: hit.owner, hit })
+        });
+        found.collect()
     }
 
     /// The bank of a hit, if the hit counts.

@@ -47,6 +47,7 @@ impl Banks {
         ledger.by_identity.remove(&(bank.number, content::identity(&content.new.signals)));
         self.count(bank.number, |counts| counts.take(&content.new.signals));
         self.enforcer.look_at(Look::Content(place), true);
+        self.speaks_for_less(&bank);
         Ok(content)
     }
 }

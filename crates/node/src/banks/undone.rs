@@ -2,7 +2,7 @@
 
 use watchfire_store::{Row, Store, StoreError};
 
-use super::{Banks, ContentPlace, UNDONE, content};
+use super::{Bank, Banks, ContentPlace, UNDONE, content};
 use crate::looks::Look;
 
 /// Rows read at once at start.
@@ -36,6 +36,14 @@ impl Banks {
     #[must_use]
     pub fn is_undone(&self, place: ContentPlace) -> Row {
         Row { value: None, ..row(place) }
+    }
+
+    /// Has every case judged again when a bank that speaks for what is harmless may say less: copies
+    /// that it had brought back go again.
+    pub(super) fn speaks_for_less(&self, bank: &Bank) {
+        if bank.settings.negative {
+            self.enforcer.judge_all();
+        }
     }
 
     /// Has everything looked at that a stop or a crash left undecided: actions of contents that are

@@ -1,5 +1,5 @@
-//! Compares all copies with all banks: after a bank was changed, many contents were added, or the node
-//! was away.
+//! Judges everything again: all copies by all banks, after a bank was changed, many contents were added,
+//! or the node was away; all cases, after the policy has changed.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -17,7 +17,29 @@ const PAGE: usize = 4_096;
 /// How long a sweep waits for more to be changed: a long list comes in many parts.
 const GATHER: Duration = Duration::from_secs(1);
 
+/// Cases looked at before the others have their turn.
+const CASES_AT_ONCE: usize = 256;
+/// How long the others have: 5,000 cases a second, and news never wait longer than this.
+const PAUSE: Duration = Duration::from_millis(50);
+
 impl Consequences {
+    pub(super) async fn judge_all_when_told(&self, enforcer: &Enforcer) {
+        loop {
+            enforcer.all_cases.notified().await;
+            let sets: Vec<_> = self.reasons.known.sets().into_values().collect();
+            for sets in sets.chunks(CASES_AT_ONCE) {
+                let now = self.reasons.clock.now_ms();
+                for set in sets {
+                    let undo = self.reasons.judge.about(set, now).take_down().is_none();
+                    enforcer.look_at(Look::Set(set.name), undo);
+                }
+                tokio::time::sleep(PAUSE).await;
+            }
+            enforcer.sweep();
+            tracing::info!(cases = sets.len(), "all cases were looked at again");
+        }
+    }
+
     pub(super) async fn sweep_when_told(&self, enforcer: &Enforcer) {
         loop {
             enforcer.sweep.notified().await;

@@ -20,7 +20,7 @@ use crate::{
     known::Known,
     looks::Enforcer,
     people::People,
-    policies,
+    policies::{self, Policies},
     reasons::Reasons,
     review::{Proposals, Review, Surroundings},
     scan::Scanner,
@@ -100,6 +100,11 @@ impl Home {
         })
         .await?;
         Ok((known, Arc::new(banks)))
+    }
+
+    /// The versions of these rules.
+    pub(super) fn policies(&self, setup: &Setup) -> Policies {
+        Policies::new(&self.judge, &self.desk, &setup.store, &setup.clock, &self.enforcer)
     }
 
     /// What judges matches by these rules.

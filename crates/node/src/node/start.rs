@@ -36,7 +36,6 @@ use crate::{
     outcomes::{Outcomes, Teller},
     peer::Peer,
     place::Place,
-    policies::Policies,
     policy::Policy,
     publish::Publisher,
     receipts::Receipts,
@@ -136,7 +135,7 @@ impl Node {
             copies,
             known,
             seen,
-            policies: Policies::new(&home.judge, &home.desk, &setup.store, &setup.clock),
+            policies: home.policies(&setup),
             judge: home.judge.clone(),
             scanner,
             facts: home.facts.clone(),
@@ -168,7 +167,7 @@ impl Node {
         node.spawn(desk.run(home.lines));
         node.tell_keys().await?;
         node.spawn(home.review.run(home.proposals));
-        node.spawn_policy(home.undecided);
+        node.spawn_facts(home.undecided);
         node.spawn_outbox(&setup);
         node.spawn_peers(&setup.peers, own.address.is_none());
         let sequencer = node.clone().sign_when_safe(setup, drafts);
@@ -211,8 +210,8 @@ impl Node {
         }
     }
 
-    /// Keeps decisions as facts, and looks again at what is held when the policy changes.
-    fn spawn_policy(&self, undecided: facts::Unwritten) {
+    /// Keeps decisions as facts.
+    fn spawn_facts(&self, undecided: facts::Unwritten) {
         let writer = facts::Writer {
             desk: self.desk.clone(),
             store: self.store.clone(),
@@ -220,8 +219,6 @@ impl Node {
             clock: self.clock.clone(),
         };
         self.spawn(writer.run(undecided));
-        let policies = self.policies.clone();
-        self.spawn(policies.look_again(self.known.clone(), self.enforcer.clone()));
     }
 
     fn deliverer(&self, setup: &Setup, outcomes: Outcomes) -> Deliverer {

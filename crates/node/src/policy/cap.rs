@@ -3,9 +3,9 @@
 //! **Invariant:** a member's policy can only be milder than the cap; a person's decision is no
 //! automatic one.
 
-use watchfire_signal::label::Label;
+use watchfire_signal::{label::Label, value::Kind};
 
-use super::{Action, Facts, Policy, Then};
+use super::{Action, Facts, MatchKind, Policy, Then};
 use crate::standing::State;
 
 /// The most that may happen automatically.
@@ -56,6 +56,15 @@ impl Facts {
         };
         let unread = self.unreadable && matches!(cap, Cap::Everything | Cap::Reversible);
         (Some(counts), if unread { Cap::Review } else { cap })
+    }
+
+    /// Whether what the match rests on is too little to act on: a variant is recognised by details, or by
+    /// its sound alone, which an innocent thing may share. Where two ways agree it acts; details act too
+    /// in a CONFIRMED case of severity 4, sound alone never.
+    pub(super) fn is_faint(&self, state: Option<State>) -> bool {
+        let grave = state == Some(State::Confirmed) && self.severity >= 4;
+        let heard = self.signal == Some(Kind::Audio);
+        self.kind == Some(MatchKind::Variant) && !self.agreed && (heard || !grave)
     }
 
     /// Whether the law of the taxonomy forbids more than a label.

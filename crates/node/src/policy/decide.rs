@@ -30,6 +30,9 @@ impl Policy {
         let seen = Seen::of(facts, state);
         let mut decision = self.apply_rules(&seen);
         match cap {
+            _ if human.is_none() && facts.is_faint(state) => {
+                soften(&mut decision.then, Action::Review);
+            }
             Cap::Nothing | Cap::Review => soften(&mut decision.then, Action::Review),
             Cap::Reversible => decision.reversible = true,
             Cap::Everything => {}

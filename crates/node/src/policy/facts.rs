@@ -110,8 +110,10 @@ impl Fact {
 pub enum MatchKind {
     /// The same bytes.
     Exact,
-    /// Near: within a distance, or lined up in time.
+    /// Near: within a distance, or lined up in time, turned, mirrored or inverted or not.
     Near,
+    /// A variant: edited so that only its sound, or details of it, are recognised.
+    Variant,
 }
 
 impl MatchKind {
@@ -121,6 +123,7 @@ impl MatchKind {
         match self {
             Self::Exact => "exact",
             Self::Near => "near",
+            Self::Variant => "variant",
         }
     }
 }
@@ -207,6 +210,8 @@ pub struct Facts {
     /// How it matches.
     #[serde(rename = "match", skip_serializing_if = "Option::is_none")]
     pub kind: Option<MatchKind>,
+    /// Whether ways that look at different things agree that it matches.
+    pub agreed: bool,
     /// The kind of the matched signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<Kind>,
@@ -228,8 +233,10 @@ impl Facts {
     pub fn matched<K>(mut self, hit: &Hit<K>) -> Self {
         self.kind = Some(match hit.method {
             Method::Exact => MatchKind::Exact,
-            Method::Near | Method::Aligned => MatchKind::Near,
+            Method::Near | Method::Aligned | Method::Turned => MatchKind::Near,
+            Method::Sound => MatchKind::Variant,
         });
+        self.agreed = hit.is_agreed();
         self.signal = Some(hit.kind);
         self.distance = Some(hit.distance.unwrap_or(0));
         self.matched_ms =

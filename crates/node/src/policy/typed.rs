@@ -100,11 +100,12 @@ const CASE: [(&str, Type, Words); 11] = [
     ("own", Type::Bool, Words::Any),
     ("was_confirmed", Type::Bool, Words::Any),
 ];
-const MATCH: [(&str, Type, Words); 4] = [
+const MATCH: [(&str, Type, Words); 5] = [
     ("kind", Type::Text, Words::Match),
     ("signal", Type::Text, Words::Signal),
     ("distance", Type::Int, Words::Any),
     ("matched_ms", Type::Int, Words::Any),
+    ("agreed", Type::Bool, Words::Any),
 ];
 const ROOTS: [&str; 4] = ["item", "case", "match", "bank"];
 const FUNCTIONS: [&str; 5] = ["has", "size", "startsWith", "endsWith", "contains"];
@@ -300,7 +301,7 @@ impl Checker<'_> {
                 return checked.map(drop).or_else(|error| self.error(at, error.to_string()));
             }
             Words::State => STATES.iter().map(|(_, word)| *word).collect(),
-            Words::Match => vec!["exact", "near"],
+            Words::Match => vec!["exact", "near", "variant"],
             Words::Signal => Kind::ALL.iter().map(|kind| kind.as_str()).collect(),
             Words::Provenance => Provenance::ALL.iter().map(|word| word.as_str()).collect(),
             Words::Exception => Exception::ALL.iter().map(|word| word.as_str()).collect(),

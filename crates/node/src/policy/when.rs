@@ -116,6 +116,7 @@ fn case(facts: &Facts) -> HashMap<&'static str, Value> {
 fn matched(facts: &Facts) -> HashMap<&'static str, Value> {
     let mut matched = HashMap::new();
     let number = |number: u32| Value::Int(i64::from(number));
+    matched.insert("agreed", Value::Bool(facts.agreed));
     matched.extend(facts.kind.map(|kind| ("kind", kind.word().into())));
     matched.extend(facts.signal.map(|signal| ("signal", signal.as_str().into())));
     matched.extend(facts.distance.map(|bits| ("distance", number(bits))));

@@ -37,6 +37,13 @@ enum ItemError {
 }
 
 impl Item {
+    /// What is kept of it. Sound is compared when it comes up, not kept: a minute would take as much as
+    /// three hundred pictures, and of a video its frames are kept.
+    pub(super) fn kept(mut self) -> Self {
+        self.signals.retain(|signal| signal.kind() != Kind::Audio);
+        self
+    }
+
     /// Bytes of its row, as [`SeenItem::bytes`] counts them.
     pub(super) fn bytes(&self) -> u64 {
         self.to_stored().bytes()

@@ -2,19 +2,16 @@
 //!
 //! **Invariant:** an item that [`Recent::insert`] returned from is found by the next search.
 
-use std::{
-    collections::BTreeMap,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use watchfire_signal::{name::ItemId, value::Signal};
 use watchfire_store::SeenItem;
 
 use super::Item;
-use crate::near::{Hit, Near, Whose};
+use crate::near::{Hit, Near, Whose, loudest};
 
 /// Items in memory with an index over their signals. Nobody waits.
 pub(super) struct Recent {
@@ -68,15 +65,12 @@ impl Recent {
 
     /// Items near any of the signals, each with the hit that speaks loudest.
     pub(super) fn search(&self, signals: &[Signal]) -> Vec<(Arc<Item>, Hit<u64>)> {
-        let mut best = BTreeMap::<u64, Hit<u64>>::new();
-        for hit in signals.iter().flat_map(|signal| self.near.search(signal, Whose::Query)) {
-            match best.get(&hit.owner) {
-                Some(known) if known.strength() >= hit.strength() => {}
-                _ => drop(best.insert(hit.owner, hit)),
-            }
-        }
+        let hits = signals.iter().flat_map(|signal| self.near.search(signal, Whose::Query));
         let items = self.items.pin();
-        best.into_iter().filter_map(|(row, hit)| Some((items.get(&row)?.clone(), hit))).collect()
+        loudest(hits)
+            .into_iter()
+            .filter_map(|(row, hit)| Some((items.get(&row)?.clone(), hit)))
+            .collect()
     }
 
     pub(super) fn len(&self) -> usize {

@@ -15,7 +15,7 @@ use watchfire_signal::{
     hex,
     name::BankName,
     pdq::Pdq,
-    value::{Kind, Signal, Value},
+    value::{Kind, Signal, Value, ValueOrBlob},
     vpdq::{Frame, Vpdq},
 };
 use watchfire_store::{Batch, MemoryStore, Row, Store};
@@ -190,11 +190,11 @@ async fn nothing_of_a_list_with_an_error_is_added() {
     let stage = alone(Arc::new(MemoryStore::new()), 1).await;
     let banks = stage.node.banks();
     banks.create(&actor(), bank("A"), Settings::default()).await.unwrap();
-    let reserved = Signal::new(Value::Other { kind: Kind::Audio, bytes: vec![1] });
-    for (wrong, expected) in [
-        (vec![], ContentError::Signals(0)),
-        (vec![reserved], ContentError::Unmatchable(Kind::Audio)),
-    ] {
+    let value = ValueOrBlob::Blob { kind: Kind::Vpdq, sha256: Sha256Digest([1; 32]), size: 9 };
+    let beside = Signal { value, ..Signal::new(Pdq([0; 32])) };
+    for (wrong, expected) in
+        [(vec![], ContentError::Signals(0)), (vec![beside], ContentError::Unmatchable(Kind::Vpdq))]
+    {
         let list = vec![NewContent::of(vec![picture(1)]), NewContent::of(wrong)];
         let refused = banks.add(&actor(), &bank("A"), list).await;
         let Err(BankError::Content { place: 1, error }) = refused else { panic!("{refused:?}") };

@@ -165,7 +165,6 @@ async fn what_a_negative_bank_speaks_for_comes_back_and_goes_when_it_speaks_no_m
     put(&shop, "LOGOS", 0x77).await;
     assert!(!shop.platform.is_hidden("x") && !shop.platform.is_hidden("other"));
     shop.banks().take(&actor(), bank("LOGOS"), logo).await.unwrap();
-    shop.look(0);
     settled(&shop).await;
     assert!(shop.platform.is_hidden("x"));
     assert!(!shop.platform.is_hidden("other"));

@@ -5,197 +5,21 @@ use std::{collections::BTreeMap, sync::Arc};
 use proptest::prelude::*;
 use watchfire_node::{
     cases::{Cases, Ignored},
+    halts::Voice,
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
-    alert::Family,
-    charter::{Role, SignedCharter},
+    charter::Role,
     commitment::Commitment,
-    header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
-    label::Class,
-    name::{GroupName, LogName, MemberName},
-    pdq::Pdq,
-    reason::Reason,
-    record::{Leaf, seal},
+    header::{Review, Target},
+    name::MemberName,
     statement::{Basis, Statement},
-    value::Signal,
     verb::Verb,
 };
 use watchfire_store::Held;
-use watchfire_tlog::Entry;
 
-use crate::coalition::{START_MS, alert, charter, charter_with, name};
-
-/// Two members of one owner, and three others.
-const MEMBERS: [(&str, &str); 5] = [
-    ("tiktok", "bytedance"),
-    ("facebook", "meta"),
-    ("instagram", "meta"),
-    ("google", "alphabet"),
-    ("reddit", "advance"),
-];
-
-/// One log after the other, as their authors wrote them.
-struct Logs {
-    charter: SignedCharter,
-    logs: BTreeMap<LogName, Vec<Held>>,
-    salt: u8,
-    later_ms: u64,
-}
-
-impl Logs {
-    fn new() -> Self {
-        Self { charter: charter(&MEMBERS, 2), logs: BTreeMap::new(), salt: 0, later_ms: 0 }
-    }
-
-    fn log(&self, member: &str) -> LogName {
-        self.charter.charter.log_of(&name(member)).unwrap()
-    }
-
-    /// Writes a statement; answers its commitment and its place.
-    fn say(
-        &mut self,
-        member: &str,
-        statement: &Statement,
-        change: impl FnOnce(&mut Header),
-    ) -> (Commitment, Target) {
-        let log = self.log(member);
-        let mut header = Header {
-            v: RECORD_VERSION,
-            coalition: log.coalition.clone(),
-            author_log: log.clone(),
-            charter: CharterRef { seq: 1, hash: self.charter.hash() },
-            verb: statement.verb(),
-            class: Class::SelfHarm,
-            group: GroupName::all(),
-            provenance: Provenance::None,
-            reason: None,
-            severity: None,
-            target: None,
-            lease_day: None,
-            test: false,
-            review: None,
-        };
-        change(&mut header);
-        self.salt += 1;
-        let sealed = seal(&header, statement, [self.salt; 16]).unwrap();
-        let entries = self.logs.entry(log.clone()).or_default();
-        let index = entries.len() as u64;
-        let entry = Entry::new(sealed.leaf, Some(sealed.record.into()));
-        let verified_ms = START_MS + self.later_ms + u64::from(self.salt) * 1_000;
-        entries.push(Held { index, entry, verified_ms });
-        (sealed.commitment, Target { log, index })
-    }
-
-    /// Lets time pass before the next statement.
-    fn later(&mut self, ms: u64) {
-        self.later_ms += ms;
-    }
-
-    fn assert(&mut self, member: &str, review: Review) -> (Commitment, Target) {
-        let alert = alert(vec![Signal::new(Pdq([self.salt; 32]))]).alert;
-        self.say(member, &Statement::Assert(alert), |header| {
-            header.severity = Some(3);
-            header.review = Some(review);
-            header.provenance = Provenance::OwnDetection;
-        })
-    }
-
-    fn confirm(&mut self, member: &str, about: &(Commitment, Target), basis: Basis) -> Target {
-        let statement = Statement::Confirm { commitment: about.0, basis };
-        self.say(member, &statement, |header| header.target = Some(about.1.clone())).1
-    }
-
-    fn dispute(&mut self, member: &str, about: &(Commitment, Target)) {
-        let statement = Statement::Dispute { commitment: about.0, note: None };
-        self.say(member, &statement, |header| {
-            header.target = Some(about.1.clone());
-            header.reason = Some(Reason::BenignContext);
-        });
-    }
-
-    fn retract(&mut self, member: &str, own: &Target) {
-        self.retract_and(member, own, true);
-    }
-
-    fn retract_and(&mut self, member: &str, own: &Target, restore: bool) {
-        let statement = Statement::Retract { restore, note: None };
-        self.say(member, &statement, |header| {
-            header.target = Some(own.clone());
-            header.reason = Some(Reason::WrongMatch);
-        });
-    }
-
-    fn renew(&mut self, member: &str, about: &Target, valid_until: u64) {
-        let statement = Statement::Renew { valid_until };
-        self.say(member, &statement, |header| header.target = Some(about.clone()));
-    }
-
-    /// Another set of signals of the same case.
-    fn widen(
-        &mut self,
-        member: &str,
-        about: &(Commitment, Target),
-        amend: bool,
-        test: bool,
-    ) -> (Commitment, Target) {
-        let mut alert = alert(vec![Signal::new(Pdq([self.salt; 32]))]).alert;
-        let statement = if amend {
-            Statement::Amend(alert)
-        } else {
-            alert.family = Some(Family { root: about.0, transform: "mirrored".to_owned() });
-            Statement::Variant(alert)
-        };
-        let about = &about.1;
-        self.say(member, &statement, |header| {
-            header.target = Some(about.clone());
-            header.review = Some(Review::OneHuman);
-            header.severity = Some(3);
-            header.test = test;
-        })
-    }
-
-    /// A leaf of a version that nobody here knows, about something.
-    fn say_in_a_future_version(&mut self, member: &str, about: &Target) {
-        let statement = Statement::Renew { valid_until: 0 };
-        let (_, place) = self.say(member, &statement, |header| header.target = Some(about.clone()));
-        let held = self.logs.get_mut(&place.log).unwrap().last_mut().unwrap();
-        let mut bytes = held.entry.leaf.to_vec();
-        let header = Leaf::decode(&bytes).unwrap().header_bytes;
-        let at = bytes.windows(header.len()).position(|part| part == header).unwrap();
-        // A map, its key 0, and there the version.
-        assert_eq!(bytes[at + 1..at + 3], [0, 1]);
-        bytes[at + 2] = 2;
-        held.entry = Entry::new(bytes, None);
-    }
-
-    /// Folds in an interleaving of the logs that the choices name.
-    fn fold(&self, choices: &[u8]) -> Cases {
-        let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
-        let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
-        let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
-        while !queues.is_empty() {
-            let at = usize::from(choices.next().unwrap()) % queues.len();
-            let (log, entries) = &mut queues[at];
-            match entries.next() {
-                Some(held) => {
-                    cases.fold(log, held.clone());
-                }
-                None => {
-                    drop(queues.remove(at));
-                }
-            }
-        }
-        cases
-    }
-
-    fn state(&self, name: &Commitment, now_ms: u64) -> State {
-        self.fold(&[]).set(name).unwrap().state(now_ms)
-    }
-}
-
-const SEEN: Basis = Basis::OwnCopySeenByHuman;
-const SOON: u64 = START_MS + 600_000;
+use crate::coalition::{START_MS, charter_with, name};
+use crate::logs::{Logs, MEMBERS, SEEN, SOON};
 
 #[test]
 fn an_alert_grows_from_proposed_to_confirmed_by_organisations() {
@@ -485,6 +309,10 @@ enum Move {
     Variant { test: bool },
     Renew { days: u64 },
     FutureVersion,
+    Halt,
+    HaltMember { other: usize },
+    Suspend { other: usize, size: u64 },
+    RetractVote,
     Wait { hours: u64 },
 }
 
@@ -498,6 +326,10 @@ fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, Move)>> {
         any::<bool>().prop_map(|test| Move::Variant { test }),
         (0_u64..400).prop_map(|days| Move::Renew { days }),
         Just(Move::FutureVersion),
+        Just(Move::Halt),
+        (0..MEMBERS.len()).prop_map(|other| Move::HaltMember { other }),
+        (0..MEMBERS.len(), 0_u64..6).prop_map(|(other, size)| Move::Suspend { other, size }),
+        Just(Move::RetractVote),
         (0_u64..2_000).prop_map(|hours| Move::Wait { hours }),
     ];
     proptest::collection::vec((0_usize..MEMBERS.len(), any::<prop::sample::Index>(), what), 0..24)
@@ -510,6 +342,7 @@ fn play(
 ) -> Vec<(Commitment, Target)> {
     let mut sets = vec![logs.assert("tiktok", Review::OneHuman)];
     let mut last = BTreeMap::from([(0, sets[0].1.clone())]);
+    let mut votes = BTreeMap::new();
     for (by, about, what) in moves {
         let (member, about) = (MEMBERS[by].0, about.get(&sets).clone());
         match what {
@@ -526,6 +359,18 @@ fn play(
             Move::Amend => sets.push(logs.widen(member, &about, true, false)),
             Move::Variant { test } => sets.push(logs.widen(member, &about, false, test)),
             Move::Renew { days } => logs.renew(member, &about.1, START_MS + days * 86_400_000),
+            Move::Halt => drop(votes.insert(by, logs.halt(member, &about.1))),
+            Move::HaltMember { other } => {
+                votes.insert(by, logs.halt_member(member, MEMBERS[other].0));
+            }
+            Move::Suspend { other, size } => {
+                votes.insert(by, logs.suspend(member, MEMBERS[other].0, size));
+            }
+            Move::RetractVote => {
+                if let Some(place) = votes.remove(&by) {
+                    logs.retract(member, &place);
+                }
+            }
             Move::FutureVersion => logs.say_in_a_future_version(member, &about.1),
             Move::Wait { hours } => logs.later(hours * 3_600_000),
         }
@@ -548,6 +393,7 @@ proptest! {
             let (Some(one), Some(other)) = (one, other) else { continue };
             prop_assert_eq!(&one.opinions, &other.opinions);
             prop_assert_eq!(&one.renewals, &other.renewals);
+            prop_assert_eq!(&one.halted_by, &other.halted_by);
             prop_assert_eq!(&one.standing, &other.standing);
             prop_assert_eq!(one.unreadable, other.unreadable);
             prop_assert_eq!(one.subject, other.subject);
@@ -573,7 +419,13 @@ proptest! {
         let organisation = |member: &MemberName| {
             logs.charter.charter.organisation_of(member).cloned()
         };
-        let rules = Rules { organisation: &organisation, confirm_quorum: 2, dispute_quorum: 2 };
+        let rules = Rules {
+            organisation: &organisation,
+            confirm_quorum: 2,
+            dispute_quorum: 2,
+            voice: &|_| Voice::Counts,
+            halted: false,
+        };
         let alone = Standing::of(&opinions, &set.renewals, u64::MAX, &rules);
         let first = opinions.values().filter_map(|opinion| opinion.stood_since_ms).min();
         if let Some(first) = first {

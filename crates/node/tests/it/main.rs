@@ -8,6 +8,8 @@ mod copies;
 mod desk;
 mod faulty;
 mod fold;
+mod halts;
+mod logs;
 mod outbox;
 mod policies;
 mod policy;

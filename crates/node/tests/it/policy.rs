@@ -7,7 +7,10 @@ use watchfire_node::{
     policy::{Action, Facts, Human, MatchKind, Mode, Negative, Policy, Rule, Then, Verdict},
     standing::State,
 };
-use watchfire_signal::label::{Label, LabelPattern};
+use watchfire_signal::{
+    label::{Label, LabelPattern},
+    value::Kind,
+};
 
 const STATES: [State; 6] = [
     State::Proposed,
@@ -19,10 +22,11 @@ const STATES: [State; 6] = [
 ];
 
 pub(crate) fn facts(state: State) -> impl Strategy<Value = Facts> {
-    let flags = any::<[bool; 5]>();
+    let flags = any::<[bool; 6]>();
     let numbers = (0_u8..=4, 0_u32..5, proptest::option::of(0_u32..40), 0_u32..50);
-    let kind =
-        proptest::option::of(proptest::sample::select(&[MatchKind::Exact, MatchKind::Near][..]));
+    let kind = proptest::option::of(proptest::sample::select(
+        &[MatchKind::Exact, MatchKind::Near, MatchKind::Variant][..],
+    ));
     (flags, numbers, kind).prop_map(move |(flags, numbers, kind)| {
         let (severity, confirmations, distance, item) = numbers;
         Facts {
@@ -31,6 +35,7 @@ pub(crate) fn facts(state: State) -> impl Strategy<Value = Facts> {
             was_confirmed: flags[0],
             own: flags[1],
             looked: flags[2].then(|| "bee".parse().unwrap()).into_iter().collect(),
+            agreed: flags[5],
             drill: flags[3],
             unreadable: flags[4],
             labels: vec![Label::received("violence.graphic_death").unwrap()],
@@ -107,7 +112,11 @@ proptest! {
         if facts.drill || facts.state == Some(State::Retracted) {
             prop_assert_eq!(decision.verdict(), Verdict::Allow);
         }
-        if !full || facts.unreadable {
+        // A variant acts by itself only in a CONFIRMED case of severity 4, or where two ways agree.
+        let counts = if full { Some(State::Confirmed) } else { facts.state };
+        let grave = counts == Some(State::Confirmed) && facts.severity == 4 && !facts.agreed;
+        let faint = facts.kind == Some(MatchKind::Variant) && !grave && !facts.agreed;
+        if !full || facts.unreadable || faint {
             prop_assert!(!strict, "{:?} in {:?}", decision, facts);
         }
         if facts.state != Some(State::Confirmed) {
@@ -206,6 +215,24 @@ fn misinformation_is_labelled_and_never_removed() {
         assert!(decision.has(Action::Label), "{decision:?}");
         assert_eq!(decision.verdict(), Verdict::Flag);
     }
+}
+
+#[test]
+fn sound_alone_leads_to_a_person_and_together_with_what_is_seen_it_acts() {
+    let heard = Facts {
+        state: Some(State::Confirmed),
+        labels: vec!["violence.graphic_death".parse::<Label>().unwrap()],
+        severity: 4,
+        kind: Some(MatchKind::Variant),
+        signal: Some(Kind::Audio),
+        ..Facts::default()
+    };
+    let verdict = |facts: &Facts| Policy::default().decide(facts).verdict();
+    assert_eq!(verdict(&heard), Verdict::Review);
+    assert_eq!(verdict(&Facts { agreed: true, ..heard.clone() }), Verdict::Block);
+    let details = Facts { signal: Some(Kind::Features), ..heard };
+    assert_eq!(verdict(&details), Verdict::Block);
+    assert_eq!(verdict(&Facts { severity: 3, ..details }), Verdict::Review);
 }
 
 #[test]

@@ -14,13 +14,14 @@ use watchfire_node::{
     standing::State,
 };
 use watchfire_signal::{
-    alert::Exception,
+    alert::{ContentKind, Exception},
     commitment::Commitment,
     name::ItemId,
     pdq::Pdq,
     reason::Reason,
     statement::{Basis, Done, Statement},
-    value::Signal,
+    value::{Signal, Span},
+    vpdq::{Frame, Vpdq},
 };
 use watchfire_store::{Durability, MemoryStore, SqliteOptions, SqliteStore, Store};
 
@@ -156,6 +157,79 @@ async fn until_told(stage: &Stage, what: Done, digits: u8) {
 /// Leaves of all logs of a coalition, as one member holds them.
 async fn leaves(stage: &Stage) -> u64 {
     stage.node.held().await.unwrap().values().sum()
+}
+
+/// A film: a new picture every 0.4 seconds, each its own; another film for another number.
+fn film(number: u64, seconds: u32) -> Vec<Frame> {
+    let frame = |place: u32| Frame {
+        number: place,
+        quality: 100,
+        pdq: Pdq(scene(number << 32 | u64::from(place * 100 / 400))),
+        at_ms: place * 100,
+    };
+    (0..seconds * 10).map(frame).collect()
+}
+
+/// What a member sees of a host film into which a part of another was spliced: two frames a second, each
+/// as far from the original as bad encoding moves a hash.
+fn spliced(host: &[Frame], part: &[Frame], (at_ms, speed): (u32, f64), edit: u64) -> Vpdq {
+    let (first, last) = (part[0].at_ms, part[part.len() - 1].at_ms);
+    let length = (f64::from(last - first) / speed) as u32;
+    let seen = |number: u32| {
+        let at = number * 500;
+        let frame = match at.checked_sub(at_ms).filter(|into| *into < length) {
+            Some(into) => part[((f64::from(into) * speed) as usize / 100).min(part.len() - 1)],
+            None => host[(at as usize / 100).min(host.len() - 1)],
+        };
+        let mut pdq = frame.pdq;
+        for bit in 0..18 {
+            pdq.0[((edit * 5 + u64::from(number) + bit * 11) % 32) as usize] ^= 1 << (bit % 8);
+        }
+        Frame { number, at_ms: at, pdq, ..frame }
+    };
+    let frames = host.last().map_or(0, |frame| frame.at_ms) / 500;
+    Vpdq { frames: (0..frames).map(seen).collect() }
+}
+
+#[tokio::test]
+async fn s1_a_span_of_a_few_seconds_is_refused_in_whatever_it_is_spliced_into_days_later() {
+    let stages = found(&FOUR, &[], in_memory).await;
+    let (tiktok, google) = (&stages["tiktok"], &stages["google"]);
+    let mut all = Vec::new();
+    for (story, seconds) in (0_u64..).zip([3_u32, 5, 8]) {
+        let original = film(1_000 + story, 30);
+        let (start_ms, end_ms) = (10_000, 10_000 + seconds * 1_000);
+        let span = Some(Span { start_ms, end_ms });
+        let signal = Signal { span, ..Signal::new(Vpdq { frames: original.clone() }) };
+        let mut new = alert(vec![signal]);
+        new.alert.kind = ContentKind::Video;
+        let case = tiktok.node.raise(new, None).await.unwrap().commitment;
+        confirm(&stages["reddit"], &case).await;
+        let inside = |frame: &&Frame| (start_ms..=end_ms).contains(&frame.at_ms);
+        all.push((case, original.iter().filter(inside).copied().collect::<Vec<_>>()));
+    }
+    for (case, part) in &all {
+        judged(google, &[Signal::new(Vpdq { frames: part.clone() })], Verdict::Block).await;
+        assert_eq!(google.node.alert(case).unwrap().state, State::Confirmed);
+    }
+    google.clock.advance_ms(6 * 86_400_000);
+    let (mut blocked, mut uploads) = (0, 0);
+    for host in 0..20_u64 {
+        let clip = film(host, 15 + (host as u32 * 45) / 19);
+        let (_, part) = &all[host as usize % all.len()];
+        let speed = [1.0, 0.9, 1.1, 0.97, 1.2][host as usize % 5];
+        let harmless = spliced(&clip, part, (u32::MAX, 1.0), host);
+        let id = format!("google:harmless-{host}");
+        assert_eq!(scan(google, &id, Signal::new(harmless)).await, Verdict::Allow, "{host}");
+        for at_ms in [0, 3_300, 6_100] {
+            let upload = Signal::new(spliced(&clip, part, (at_ms, speed), host));
+            let verdict = scan(google, &format!("google:{host}-{at_ms}"), upload).await;
+            uploads += 1;
+            blocked += u32::from(verdict == Verdict::Block);
+        }
+    }
+    println!("S1: {blocked} of {uploads} spliced uploads refused");
+    assert!(blocked * 100 >= uploads * 95, "{blocked} of {uploads}");
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use watchfire_node::{
+    StopMember,
     clock::Random,
     peer::Peer,
     policy::Verdict,
-    raise::Answer,
+    raise::{Answer, RaiseError},
     standing::{PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
@@ -117,6 +118,48 @@ async fn a_confirmed_alert_takes_held_copies_down_and_a_retraction_brings_them_b
     let orders = google.platform.orders.lock().unwrap().clone();
     let told = orders.iter().map(|order| (order.item.as_str(), order.action.as_str()));
     assert_eq!(told.collect::<Vec<_>>(), [("google:1", "remove"), ("google:1", "restore")]);
+}
+
+#[tokio::test]
+async fn a_halt_brings_back_what_a_case_took_down_and_a_suspension_leaves_it_to_people() {
+    let stages = coalition().await;
+    let twitch = &stages["twitch"];
+    twitch.node.scan(item("twitch:1"), vec![picture(1)]).await;
+    twitch.node.scan(item("twitch:2"), vec![picture(170)]).await;
+    let halted = report(&stages["tiktok"], 1).await;
+    report(&stages["tiktok"], 170).await;
+    until_hidden(twitch, "twitch:1", true).await;
+    until_hidden(twitch, "twitch:2", true).await;
+
+    let given = || Answer::Halt { reason: Reason::BenignContext };
+    for member in ["reddit", "google"] {
+        let stage = &stages[member];
+        until(stage, 1, Verdict::Review).await;
+        stage.node.answer(&halted, given(), None).await.unwrap();
+    }
+    assert!(twitch.platform.is_hidden("twitch:1"), "two of four organisations are no quorum");
+    twitch.node.answer(&halted, given(), None).await.unwrap();
+    until_hidden(twitch, "twitch:1", false).await;
+
+    // A suspended member's alert takes nothing more down; what it took down waits for a person.
+    let why = Reason::CompromisedIssuer;
+    for member in ["reddit", "google", "twitch"] {
+        let node = &stages[member].node;
+        let stop = (StopMember::Suspend, false);
+        node.stop_member(&name("tiktok"), stop, why, None).await.unwrap();
+    }
+    until(twitch, 170, Verdict::Review).await;
+    assert_eq!(twitch.node.stops_of(&name("tiktok")).suspended_by.len(), 3);
+    while twitch.node.review().list(None, None, 10).await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert!(twitch.platform.is_hidden("twitch:2"));
+    let told = twitch.platform.orders.lock().unwrap().clone();
+    let told = told.iter().map(|order| (order.item.as_str(), order.action.as_str()));
+    let restored = told.filter(|(_, action)| *action == "restore").collect::<Vec<_>>();
+    assert_eq!(restored, [("twitch:1", "restore")]);
+    let own = twitch.node.stop_member(&name("twitch"), (StopMember::Halt, false), why, None).await;
+    assert!(matches!(own, Err(RaiseError::Oneself)));
 }
 
 /// A made-up video: a new random-looking picture every half second, each frame a little noisy.

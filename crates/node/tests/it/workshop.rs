@@ -20,13 +20,14 @@ use watchfire_node::{
     banks::{BankParts, Banks},
     budget::Budget,
     cases::{Place, SignalSet},
-    clock::Clock,
+    clock::{Clock, Random},
     connector::{Answer, Connector, ConnectorError, Order, Visibility},
     deliver::Deliverer,
     desk::{Actor, Desk, Line, Stamp, desk_origin},
     enforce::Consequences,
     events::Events,
     facts::{self, KeptFacts},
+    halts::Voice,
     hold::{RESTORE, Ruling},
     holds::Holds,
     judge::Judge,
@@ -165,8 +166,11 @@ pub(crate) struct Workshop {
 }
 
 /// A picture that is far from those of other bytes among 0x00, 0x0f, 0x33, 0x55, 0xff.
+/// A picture of its own for each byte, whichever way it is turned or inverted.
 pub(crate) fn picture(byte: u8) -> Signal {
-    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+    let mut hash = [0; 32];
+    TestRandom::new(u64::from(byte)).fill(&mut hash);
+    Signal { quality: Some(100), ..Signal::new(Pdq(hash)) }
 }
 
 impl Platform {
@@ -345,6 +349,7 @@ impl Workshop {
             verified_ms: START_MS,
             opinions: BTreeMap::new(),
             renewals: BTreeMap::new(),
+            halted_by: BTreeMap::new(),
             unreadable: false,
             standing: Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES),
         };
@@ -464,8 +469,13 @@ impl Workshop {
     }
 }
 
-const RULES: Rules<'static> =
-    Rules { organisation: &organisation, confirm_quorum: 2, dispute_quorum: 2 };
+const RULES: Rules<'static> = Rules {
+    organisation: &organisation,
+    confirm_quorum: 2,
+    dispute_quorum: 2,
+    voice: &|_| Voice::Counts,
+    halted: false,
+};
 
 fn organisation(member: &MemberName) -> Option<OrganisationName> {
     MEMBERS

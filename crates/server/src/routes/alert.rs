@@ -100,6 +100,7 @@ fn view_json(server: &Server, view: node::AlertView) -> Result<AlertView, Failur
         header: serde_json::to_value(&set.header).map_err(internal)?,
         alert: set.alert.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
         opinions: opinions.collect(),
+        halted_by: set.halted_by.keys().cloned().collect(),
         members: protections.collect(),
     })
 }

@@ -1,11 +1,13 @@
-//! Answers alerts: confirms, disputes, retracts.
+//! Answers alerts: confirms, disputes, retracts, halts.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{self, Answered, ConfirmRequest, DisputeRequest, RetractRequest};
+use watchfire_api::wire::{
+    self, Answered, ConfirmRequest, DisputeRequest, RetractRequest, StopRequest,
+};
 use watchfire_node::Readiness;
 use watchfire_node::publish::AnswerKey;
 use watchfire_node::raise::Answer;
@@ -90,6 +92,33 @@ pub(crate) async fn retract(
     let key = answer_key(&allowed.caller, &parts)?;
     let RetractRequest { reason, restore, note } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Retract { reason, restore, note }, key).await
+}
+
+/// Votes for a halt of the case, or takes that vote back: nobody acts on a case that enough organisations
+/// halt, and what it alone caused is restored.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/halt", tag = "alerts", security(("key" = ["curate"]), ("key" = ["review"])),
+    params(
+        ("id" = String, Path, description = "The alert's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = StopRequest,
+    responses(
+        (status = 200, body = Answered),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn halt(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Answering>,
+    Named(id): Named<Commitment>,
+    request: Request,
+) -> Result<Json<Answered>, Failure> {
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let StopRequest { reason, withdraw } = read_json(&parts, body).await?;
+    let given = if withdraw { Answer::Unhalt { reason } } else { Answer::Halt { reason } };
+    answer(&server, &id, given, key).await
 }
 
 async fn answer(

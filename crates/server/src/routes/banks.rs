@@ -156,6 +156,7 @@ fn view(banks: &Banks, bank: &Bank) -> BankView {
         ("pdq", counts.pdq),
         ("vpdq", counts.vpdq),
         ("text", counts.text),
+        ("audio", counts.audio),
         ("url", counts.url),
     ];
     let signals: BTreeMap<_, _> = kinds.map(|(kind, count)| (kind.to_owned(), count)).into();

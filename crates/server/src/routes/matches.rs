@@ -86,8 +86,9 @@ pub(super) fn bank_match(found: &banks::BankMatch) -> BankMatch {
         severity: bank.settings.severity,
         signal: hit.kind,
         method: method(hit.method),
+        also: hit.also.iter().copied().map(method).collect(),
         distance: hit.distance.unwrap_or(0),
-        frames: hit.aligned.map(|aligned| aligned.frames),
+        frames: hit.aligned.map(|aligned| aligned.frames).filter(|frames| *frames > 0),
         query_span_ms: hit.aligned.map(|aligned| aligned.query),
         reference_span_ms: hit.aligned.map(|aligned| aligned.reference),
         speed: hit.aligned.map(|aligned| aligned.speed),
@@ -100,6 +101,8 @@ fn method(method: near::Method) -> Method {
         near::Method::Exact => Method::Exact,
         near::Method::Near => Method::Near,
         near::Method::Aligned => Method::Aligned,
+        near::Method::Sound => Method::Sound,
+        near::Method::Turned => Method::Turned,
     }
 }
 
@@ -115,8 +118,9 @@ fn hit(hit: &Hit<Commitment>, case: Commitment) -> Match {
         members: Vec::new(),
         signal: hit.kind,
         method: method(hit.method),
+        also: hit.also.iter().copied().map(method).collect(),
         distance: hit.distance.unwrap_or(0),
-        frames: aligned.map(|aligned| aligned.frames),
+        frames: aligned.map(|aligned| aligned.frames).filter(|frames| *frames > 0),
         query_span_ms: aligned.map(|aligned| aligned.query),
         reference_span_ms: aligned.map(|aligned| aligned.reference),
         speed: aligned.map(|aligned| aligned.speed),

@@ -1,15 +1,19 @@
-//! The coalition as this node sees it.
+//! The coalition as this node sees it, and its votes for a stop of a member.
 
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Request, State};
 use watchfire_api::problem::Problem;
-use watchfire_api::wire::{MemberView, Members};
+use watchfire_api::wire::{MemberView, Members, StopAnswer, StopRequest};
+use watchfire_node::StopMember;
 use watchfire_signal::hex;
+use watchfire_signal::name::MemberName;
 
+use super::answers::check_ready;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Anything};
+use crate::caller::{Allowed, Anything, Ruling, answer_key};
+use crate::input::{Named, read_json};
 use crate::server::Server;
 
 /// The members, how much of their logs is here, and how the streams to them are.
@@ -30,6 +34,7 @@ pub(crate) async fn members(
     let members = charter.members.iter().filter_map(|member| {
         let log = charter.log_of(&member.name)?;
         let link = links.get(&member.name).filter(|_| member.name != *node.me());
+        let stops = node.stops_of(&member.name);
         Some(MemberView {
             name: member.name.clone(),
             organisation: member.organisation.clone(),
@@ -41,6 +46,10 @@ pub(crate) async fn members(
             link_up: link.map(|link| link.up),
             last_error: link.and_then(|link| link.last_error.clone()),
             log,
+            halted_by: stops.halted_by.into_keys().collect(),
+            halted: stops.halted,
+            suspended_by: stops.suspended_by.into_keys().collect(),
+            suspended_at: stops.suspended_at,
         })
     });
     Ok(Json(Members {
@@ -50,4 +59,68 @@ pub(crate) async fn members(
         charter_hash: hex::encode(&charter.hash()),
         members: members.collect(),
     }))
+}
+
+/// Votes for a halt of a member, or takes that vote back: nothing that a member stands by counts while
+/// enough organisations halt it, and what that alone caused is restored.
+#[utoipa::path(
+    post, path = "/v1/members/{name}/halt", tag = "members", security(("key" = ["admin"])),
+    params(
+        ("name" = String, Path, description = "The member's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = StopRequest,
+    responses(
+        (status = 200, body = StopAnswer),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn halt(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Ruling>,
+    Named(name): Named<MemberName>,
+    request: Request,
+) -> Result<Json<StopAnswer>, Failure> {
+    stop(&server, &allowed, (name, StopMember::Halt), request).await
+}
+
+/// Votes for a suspension of a member, or takes that vote back: its log counts up to what this node holds
+/// of it; nothing it stands by is acted on, and what was removed stays until a person decides.
+#[utoipa::path(
+    post, path = "/v1/members/{name}/suspend", tag = "members", security(("key" = ["admin"])),
+    params(
+        ("name" = String, Path, description = "The member's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = StopRequest,
+    responses(
+        (status = 200, body = StopAnswer),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn suspend(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Ruling>,
+    Named(name): Named<MemberName>,
+    request: Request,
+) -> Result<Json<StopAnswer>, Failure> {
+    stop(&server, &allowed, (name, StopMember::Suspend), request).await
+}
+
+async fn stop(
+    server: &Server,
+    allowed: &Allowed<Ruling>,
+    (name, stop): (MemberName, StopMember),
+    request: Request,
+) -> Result<Json<StopAnswer>, Failure> {
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let StopRequest { reason, withdraw } = read_json(&parts, body).await?;
+    check_ready(server)?;
+    let node = &server.node;
+    let published = node.stop_member(&name, (stop, withdraw), reason, key).await?;
+    let stops = node.stops_of(&name);
+    let (log, index) = (node.log().clone(), published.index);
+    let suspended = stops.suspended_at.is_some();
+    Ok(Json(StopAnswer { log, index, halted: stops.halted, suspended }))
 }

@@ -60,13 +60,22 @@ pub(crate) async fn scan(
             let upload = server.hashing.receive(body).await?;
             server.hashing.signals(upload, Purpose::Query).await?.1
         };
-        (item, signals, ItemFacts::default())
+        (item, signals, told(query.facts.as_deref())?)
     };
     let shown = query.signals.then(|| to_json(&signals));
     let scanned = server.node.scan_with(item.clone(), signals, facts).await;
     let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     metrics::histogram!("watchfire_scan_seconds").record(begun.elapsed().as_secs_f64());
     Ok(Json(verdict(item, &scanned, shown, took_us)))
+}
+
+/// Facts that came in the address.
+fn told(facts: Option<&str>) -> Result<ItemFacts, Failure> {
+    let Some(facts) = facts else { return Ok(ItemFacts::default()) };
+    let facts = serde_json::from_str(facts).map_err(|error| {
+        Failure::new(ProblemKind::Invalid, format!("facts: a JSON object of facts: {error}"))
+    })?;
+    item_facts(facts)
 }
 
 fn from_json(scan: &ScanRequest) -> Result<Vec<Signal>, Failure> {

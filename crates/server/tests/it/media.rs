@@ -5,8 +5,9 @@ use std::io::Cursor;
 use image::{ImageFormat, Rgb, RgbImage};
 use watchfire_api::client::ClientError;
 use watchfire_api::problem::ProblemKind;
-use watchfire_api::wire::{LookupQuery, Method, ScanQuery, State, VerdictKind};
+use watchfire_api::wire::{AlertRequest, LookupQuery, Method, ScanQuery, State, VerdictKind};
 use watchfire_node::access::Scope;
+use watchfire_signal::alert::Exception;
 use watchfire_signal::value::Kind;
 
 use crate::house::{alert_of, alone};
@@ -29,7 +30,7 @@ fn picture(seed: u32, width: u32, format: ImageFormat) -> Vec<u8> {
 }
 
 fn item(id: &str) -> ScanQuery {
-    ScanQuery { item: Some(id.parse().unwrap()), author: None, signals: true }
+    ScanQuery { item: Some(id.parse().unwrap()), signals: true, ..ScanQuery::default() }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -53,6 +54,59 @@ async fn a_reported_picture_is_refused_in_another_size_and_format() {
     assert!(copy.reasons[0].distance <= 31);
     let other = client.scan_bytes(&item("4"), "image/png", picture(2, 512, ImageFormat::Png)).await;
     assert_eq!(other.unwrap().verdict, VerdictKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_picture_turned_mirrored_or_inverted_is_refused_and_another_one_is_not() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let original = picture(6, 400, ImageFormat::Png);
+    client.alert_media(&alert_of(vec![]), original.clone(), None).await.unwrap();
+    let decoded = image::load_from_memory(&original).unwrap();
+    let inverted = |mut picture: image::DynamicImage| {
+        picture.invert();
+        picture
+    };
+    let edits = [
+        ("mirrored", decoded.fliph()),
+        ("upside down", decoded.rotate180()),
+        ("quarter", decoded.rotate90()),
+        ("three quarters", decoded.rotate270()),
+        ("inverted", inverted(decoded.clone())),
+        ("inverted and mirrored", inverted(decoded.fliph())),
+    ];
+    for (place, (what, edit)) in edits.into_iter().enumerate() {
+        let mut bytes = Cursor::new(Vec::new());
+        edit.to_rgb8().write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+        let id = format!("edit-{place}");
+        let scanned =
+            client.scan_bytes(&item(&id), "image/jpeg", bytes.into_inner()).await.unwrap();
+        assert_eq!(scanned.verdict, VerdictKind::Block, "{what}: {scanned:?}");
+        assert_eq!(scanned.reasons[0].method, Method::Turned, "{what}");
+    }
+    let other = picture(7, 400, ImageFormat::Png);
+    let other = client.scan_bytes(&item("other"), "image/png", other).await.unwrap();
+    assert_eq!(other.verdict, VerdictKind::Allow);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_platform_says_of_a_file_is_heeded() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let bytes = picture(5, 256, ImageFormat::Png);
+    let alert = AlertRequest { exceptions: vec![Exception::News], ..alert_of(vec![]) };
+    client.alert_media(&alert, bytes.clone(), None).await.unwrap();
+    let scan = async |id: &str, facts: Option<&str>| {
+        let query = ScanQuery { facts: facts.map(str::to_owned), ..item(id) };
+        client.scan_bytes(&query, "image/png", bytes.clone()).await
+    };
+    let news = scan("1", Some(r#"{"context": "news"}"#)).await.unwrap();
+    assert_eq!(news.verdict, VerdictKind::Review);
+    assert_eq!(scan("2", None).await.unwrap().verdict, VerdictKind::Block);
+    for odd in ["news", "[]", r#"{"context": {}}"#] {
+        let refused = scan("3", Some(odd)).await.unwrap_err();
+        assert!(refused.to_string().contains("fact"), "{refused}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

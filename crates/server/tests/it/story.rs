@@ -3,7 +3,7 @@
 use watchfire_api::client::ClientError;
 use watchfire_api::problem::ProblemKind;
 use watchfire_api::wire::{
-    ActionQuery, ConfirmRequest, RetractRequest, Stance, State, VerdictKind,
+    ActionQuery, ConfirmRequest, RetractRequest, Stance, State, StopRequest, VerdictKind,
 };
 use watchfire_node::access::Scope;
 use watchfire_signal::reason::Reason;
@@ -42,6 +42,40 @@ async fn an_alert_is_pushed_and_its_retraction_too() {
     assert_eq!(scan(&b, "b:4", pdq(1)).await.verdict, VerdictKind::Allow);
     for house in houses {
         house.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_case_and_a_member_are_halted_by_enough_others_and_the_members_show_who_voted() {
+    let houses = coalition(&[("a", true), ("b", true)]).await;
+    let (a, b) = (houses[0].client(&[Scope::Admin]).await, houses[1].client(&[Scope::Admin]).await);
+    let mut at_b = b.events(None).await.unwrap();
+    let raised = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    wait_for(&mut at_b, |event| event.event == "case" && event.more["blocks"] == true).await;
+
+    // Of two organisations one is enough: a coalition can act while one is away.
+    let halt = StopRequest { reason: Reason::BenignContext, withdraw: false };
+    let answer = b.halt(&raised.id, &halt, None).await.unwrap();
+    assert_eq!(answer.state, State::Retracted);
+    assert_eq!(b.alert_view(&raised.id).await.unwrap().halted_by, [houses[1].name.clone()]);
+    let back = StopRequest { withdraw: true, ..halt.clone() };
+    assert_eq!(b.halt(&raised.id, &back, None).await.unwrap().state, State::Confirmed);
+    let again = b.halt(&raised.id, &back, None).await.unwrap_err();
+    assert!(again.to_string().contains("has not asked"), "{again}");
+
+    let (a_name, b_name) = (&houses[0].name, &houses[1].name);
+    assert!(b.halt_member(a_name, &halt).await.unwrap().halted);
+    assert_eq!(scan(&b, "b:1", pdq(1)).await.verdict, VerdictKind::Allow);
+    assert!(!b.halt_member(a_name, &back).await.unwrap().halted);
+    assert!(b.suspend_member(a_name, &halt).await.unwrap().suspended);
+    assert_eq!(scan(&b, "b:2", pdq(1)).await.verdict, VerdictKind::Review);
+    let members = b.members().await.unwrap();
+    let view = &members.members[0];
+    assert_eq!((&view.suspended_by, view.suspended_at), (&vec![b_name.clone()], Some(1)));
+    assert!(view.halted_by.is_empty() && !view.halted);
+    for (who, kind) in [("b", "stop itself"), ("nobody", "no member nobody")] {
+        let refused = b.halt_member(&who.parse().unwrap(), &halt).await.unwrap_err();
+        assert!(refused.to_string().contains(kind), "{refused}");
     }
 }
 

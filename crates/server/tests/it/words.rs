@@ -69,7 +69,8 @@ async fn a_reported_text_is_refused_with_typos_and_inside_another() {
         assert_eq!(scan(&client, "2", allowed, &[]).await.verdict, VerdictKind::Allow, "{allowed}");
     }
     // The whole body is the text as well.
-    let query = ScanQuery { item: Some("3".parse().unwrap()), author: None, signals: true };
+    let query =
+        ScanQuery { item: Some("3".parse().unwrap()), signals: true, ..ScanQuery::default() };
     let verdict = client.scan_bytes(&query, "text/plain; charset=utf-8", TYPED).await.unwrap();
     assert_eq!(verdict.verdict, VerdictKind::Block);
     let kinds: Vec<_> = verdict.signals.unwrap().iter().map(|signal| signal.kind).collect();

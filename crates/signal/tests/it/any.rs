@@ -16,6 +16,7 @@ use watchfire_signal::{
     name::{CoalitionName, GroupName, LogName, MemberName},
     pdq::Pdq,
     reason::Reason,
+    sound_print::{MIN_ITEMS, SoundPrint},
     statement::{
         AppealResult, AppealStage, Basis, Done, Head, KeyStep, MemberStep, Resolution, Statement,
     },
@@ -81,6 +82,11 @@ pub(crate) fn link_print() -> impl Strategy<Value = LinkPrint> {
     })
 }
 
+pub(crate) fn sound_print() -> impl Strategy<Value = SoundPrint> {
+    (50_u8..=200, vec(any::<u32>(), MIN_ITEMS..MIN_ITEMS + 40))
+        .prop_map(|(rate, items)| SoundPrint::new(rate, items).unwrap())
+}
+
 pub(crate) fn features_print() -> impl Strategy<Value = FeaturesPrint> {
     let sides = (MIN_SIDE..=MAX_SIDE, MIN_SIDE..=MAX_SIDE);
     sides
@@ -101,8 +107,6 @@ pub(crate) fn features_print() -> impl Strategy<Value = FeaturesPrint> {
 }
 
 fn value() -> impl Strategy<Value = ValueOrBlob> {
-    let reserved = &[Kind::Audio];
-    let other = (one_of(reserved), vec(any::<u8>(), 1..80));
     let value = prop_oneof![
         any::<[u8; 32]>().prop_map(|bytes| Value::Sha256(Sha256Digest(bytes))),
         any::<[u8; 16]>().prop_map(|bytes| Value::Md5(Md5Digest(bytes))),
@@ -111,7 +115,7 @@ fn value() -> impl Strategy<Value = ValueOrBlob> {
         features_print().prop_map(Value::Features),
         text_print().prop_map(Value::Text),
         link_print().prop_map(Value::Url),
-        other.prop_map(|(kind, bytes)| Value::Other { kind, bytes }),
+        sound_print().prop_map(Value::Audio),
     ];
     let blob = (one_of(Kind::ALL), any::<[u8; 32]>(), 1_u64..);
     prop_oneof![

@@ -43,10 +43,6 @@ fn signals_out_of_their_limits_are_refused() {
         a.signals[0] = Signal::new(vpdq);
     });
     refused_alert(|a| {
-        let value = Value::Other { kind: Kind::Audio, bytes: vec![] };
-        a.signals[0].value = ValueOrBlob::Value(value);
-    });
-    refused_alert(|a| {
         let sha256 = watchfire_signal::digest::Sha256Digest([0; 32]);
         a.signals[0].value = ValueOrBlob::Blob { kind: Kind::Vpdq, sha256, size: 0 };
     });
@@ -54,10 +50,10 @@ fn signals_out_of_their_limits_are_refused() {
 }
 
 #[test]
-fn a_value_of_a_known_kind_is_never_bytes_of_another() {
-    for kind in [Kind::Sha256, Kind::Text, Kind::Url] {
-        let value = Value::Other { kind, bytes: vec![0; 33] };
-        assert!(Signal::new(value).validate().is_err());
+fn bytes_that_are_no_value_of_their_kind_are_refused() {
+    for kind in Kind::ALL {
+        assert!(Value::from_bytes(*kind, &[]).is_err(), "{kind}");
+        assert!(Value::from_bytes(*kind, &[0xee; 33]).is_err(), "{kind}");
     }
 }
 

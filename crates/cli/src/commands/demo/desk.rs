@@ -73,7 +73,7 @@ impl Desk {
         item: &ItemId,
         bytes: Bytes,
     ) -> Result<Verdict, ClientError> {
-        let query = ScanQuery { item: Some(item.clone()), author: None, signals: true };
+        let query = ScanQuery { item: Some(item.clone()), signals: true, ..ScanQuery::default() };
         self.client.scan_bytes(&query, MEDIA_TYPE, bytes).await
     }
 

@@ -28,6 +28,10 @@ pub(super) struct Row {
     pub reupload: Option<VerdictKind>,
     /// How much of it lined up with the reported clip.
     pub matched_ms: Option<u64>,
+    /// Verdict on a minute of an unrelated clip in which five seconds of the reported one are.
+    pub splice: Option<VerdictKind>,
+    /// How much of that lined up.
+    pub splice_ms: Option<u64>,
     /// State of the case there at that time.
     pub state: Option<State>,
     /// Verdict on an unrelated clip at that time.
@@ -50,6 +54,8 @@ impl Row {
             reupload_before: None,
             reupload: None,
             matched_ms: None,
+            splice: None,
+            splice_ms: None,
             state: None,
             unrelated: None,
             retracted_ms: None,
@@ -216,6 +222,7 @@ fn table(rows: &[Row]) -> String {
         "before",
         "re-upload",
         "matched",
+        "splice",
         "state",
         "unrelated",
         "retracted",
@@ -230,6 +237,7 @@ fn table(rows: &[Row]) -> String {
             maybe(&row.reupload_before),
             maybe(&row.reupload),
             row.matched_ms.map_or_else(|| "-".to_owned(), |ms| format!("{ms}")),
+            maybe(&row.splice),
             maybe(&row.state),
             maybe(&row.unrelated),
             number(row.retracted_ms),

@@ -36,6 +36,7 @@ pub(super) struct Clips {
     pub original: Bytes,
     reupload: Bytes,
     copies: Vec<Bytes>,
+    splice: Bytes,
     unrelated: Vec<Bytes>,
 }
 
@@ -94,6 +95,7 @@ impl Clips {
             original: read(&reel.original)?,
             reupload: read(&reel.reupload)?,
             copies: reel.copies.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
+            splice: read(&reel.splice)?,
             unrelated: reel.unrelated.iter().map(|path| read(path)).collect::<Result<_, _>>()?,
         })
     }
@@ -185,6 +187,17 @@ impl<'a> Stage<'a> {
         let _turn = turn.acquire().await?;
         let bytes = self.clips.reupload.clone();
         Ok((member, member.desk.scan_file(&item_id(member, when)?, bytes).await?))
+    }
+
+    /// A minute of an unrelated clip with a part of the reported one in it is uploaded.
+    async fn splice(
+        &self,
+        member: &'a Member,
+        turn: &Semaphore,
+    ) -> Result<(&'a Member, Verdict), Failure> {
+        let _turn = turn.acquire().await?;
+        let bytes = self.clips.splice.clone();
+        Ok((member, member.desk.scan_file(&item_id(member, "splice.mp4")?, bytes).await?))
     }
 
     /// Act 2: a moderator of the reporter looks and reports; those who trust it act at once.
@@ -341,7 +354,8 @@ impl<'a> Stage<'a> {
         Ok(())
     }
 
-    /// Act 5: the edited copy is uploaded again and refused; an unrelated clip is not.
+    /// Act 5: the edited copy is uploaded again and refused, and so is what has a part of the clip in it;
+    /// an unrelated clip is not.
     pub(super) async fn reuploads(
         &self,
         told: &mut Told<'a>,
@@ -362,6 +376,19 @@ impl<'a> Stage<'a> {
             row.reupload = Some(verdict.verdict);
             row.state = state;
             row.matched_ms = span.map(|span| u64::from(span.end_ms - span.start_ms));
+        }
+        let splices = self.fleet.members.iter().map(|member| self.splice(member, &turn));
+        for (member, verdict) in try_join_all(splices).await? {
+            let refused = verdict.verdict == VerdictKind::Block;
+            let player = member.player;
+            must.expect(refused, format!("{player}: the spliced clip is {:?}", verdict.verdict));
+            let span = verdict.reasons.iter().find_map(|reason| reason.query_span_ms);
+            // It begins half a minute in, wherever in the clip its first aligned frame is.
+            let place = span.is_some_and(|span| (28_000..36_000).contains(&span.start_ms));
+            must.expect(place, format!("{player}: the splice is found at {span:?}"));
+            let row = self.row(told, member)?;
+            row.splice = Some(verdict.verdict);
+            row.splice_ms = span.map(|span| u64::from(span.end_ms - span.start_ms));
         }
         let clip = &self.clips.unrelated[0];
         let unrelated = self

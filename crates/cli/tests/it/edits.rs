@@ -1,0 +1,83 @@
+//! Edited copies of a picture are found, each by what shows it, and other pictures are not.
+
+use std::{path::Path, process::Command};
+
+use crate::program::{code, json, run, words};
+
+const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
+
+fn edited(from: &str, to: &Path, filter: &str) {
+    let status = Command::new("/usr/bin/ffmpeg")
+        .args(["-v", "error", "-y", "-i", from, "-vf", filter, "-frames:v", "1"])
+        .arg(to)
+        .status()
+        .unwrap();
+    assert!(status.success(), "ffmpeg {filter}");
+}
+
+#[test]
+fn edited_copies_of_a_picture_are_found_and_other_pictures_are_not() {
+    let original = format!("{DATA}/pdq/images/dihedral/bridge-1-original.jpg");
+    if !Path::new(&original).exists() {
+        println!("SKIPPED: no published pictures at {DATA}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    // Another scene, of a published video.
+    let other = folder.path().join("other.png");
+    edited(&format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4"), &other, "scale=800:-2");
+    let other = other.display().to_string();
+    let edits = [
+        ("turned", "hflip"),
+        ("turned", "transpose=1"),
+        ("turned", "negate"),
+        ("features", "crop=iw*0.7:ih*0.7:iw*0.2:ih*0.1"),
+        (
+            "features",
+            "rotate=5*PI/180,drawbox=x=iw*0.1:y=ih*0.7:w=iw*0.5:h=ih*0.12:color=white:t=fill",
+        ),
+        ("features", "hflip,crop=iw*0.8:ih*0.75:0:0,eq=brightness=0.08"),
+    ];
+    for (number, (method, filter)) in edits.into_iter().enumerate() {
+        let copy = folder.path().join(format!("{number}.png"));
+        edited(&original, &copy, filter);
+        let copy = copy.display().to_string();
+        let found = json(["match", "--refs", &original, &other, "--", &copy]);
+        let matches = found["matches"].as_array().unwrap();
+        let one = matches.iter().find(|one| one["method"] == method);
+        let one = one.unwrap_or_else(|| panic!("{filter}: {found}"));
+        assert!(matches.iter().all(|one| one["ref"] == original.as_str()), "{filter}: {found}");
+        if method == "features" {
+            assert!(one["inliers"].as_u64().unwrap() >= 8, "{one}");
+            assert_eq!(one["transform"].as_array().unwrap().len(), 2, "{one}");
+        } else {
+            assert_eq!(one["decision"], "match", "{one}");
+            assert!(one["distance"].as_u64().unwrap() <= 31, "{one}");
+        }
+    }
+    let none = run(["match", "--refs", &original, "--", &other]);
+    assert_eq!(code(&none), 1, "{}", words(&none));
+}
+
+#[test]
+fn a_mirrored_video_is_found() {
+    let original = format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4");
+    if !Path::new(&original).exists() {
+        println!("SKIPPED: no published videos at {DATA}");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let mirrored = folder.path().join("mirrored.mp4").display().to_string();
+    let status = Command::new("/usr/bin/ffmpeg")
+        .args(["-v", "error", "-y", "-i", &original, "-t", "8", "-an", "-vf", "hflip,scale=480:-2"])
+        .args(["-c:v", "mpeg4", "-q:v", "4", &mirrored])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let others = format!("{DATA}/vpdq/videos/pattern-hd-no-bar.mp4");
+    let found = json(["match", "--refs", &original, &others, "--", &mirrored]);
+    let matches = found["matches"].as_array().unwrap();
+    assert_eq!(matches.len(), 1, "{found}");
+    assert_eq!((&matches[0]["method"], &matches[0]["ref"]), (&"turned".into(), &original.into()));
+    assert_eq!(matches[0]["decision"], "match");
+}

@@ -1,0 +1,170 @@
+//! Fingerprints the sound of a video or a sound file, by way of a sandboxed ffmpeg.
+//!
+//! The decoder mixes all channels into one at 11,025 samples a second; Chromaprint's algorithm 2 makes
+//! an item of every 1,365 of them. A query is fingerprinted at several speeds, because a copy that was
+//! sped up has other pitches.
+//!
+//! **Invariant:** memory does not grow with the length of the sound, except by four bytes an item.
+
+use std::io::{Read, Write};
+
+use rusty_chromaprint::{Configuration, Fingerprinter};
+use watchfire_signal::sound_print::{ITEM_SAMPLES, PLAIN_RATE, SAMPLES_A_SECOND, SoundPrint};
+
+use super::child::Child;
+use super::{Decoder, VideoError, input_arguments};
+use crate::format::{Format, sniff};
+
+/// Speeds at which a query is fingerprinted, in percent, as wide as videos are compared (0.8 to 1.25).
+/// One percent apart: half a percent more or less costs about a fifth of the bits of steady tones, one
+/// percent a quarter, which is all that may differ.
+pub const QUERY_RATES: [u8; 46] = {
+    let mut rates = [0; 46];
+    let mut place = 0;
+    while place < 46 {
+        rates[place] = 80 + place as u8;
+        place += 1;
+    }
+    rates
+};
+
+/// The speed at which a reference is fingerprinted.
+pub const REFERENCE_RATES: [u8; 1] = [PLAIN_RATE];
+
+/// The longest sound that is fingerprinted: three hours, as [`super::MAX_FRAMES`]; more is left out.
+const MAX_SAMPLES: u64 = 3 * 3_600 * SAMPLES_A_SECOND as u64;
+
+/// What ffmpeg says of a file without sound.
+const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"];
+
+/// Samples that are read at once.
+const CHUNK: usize = 16_384;
+
+/// One fingerprint and where its sound begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sound {
+    /// When it begins, in milliseconds of the whole.
+    pub start_ms: u32,
+    /// When it ends.
+    pub end_ms: u32,
+    /// The fingerprint.
+    pub print: SoundPrint,
+}
+
+/// Fingerprints the first sound track of a file at these speeds, in percent; nothing where there is no
+/// sound, or less than five seconds. Blocks until it is done; uses one child process.
+///
+/// # Errors
+/// [`VideoError`]
+pub fn sound(bytes: &[u8], rates: &[u8], decoder: &Decoder) -> Result<Vec<Sound>, VideoError> {
+    let container = match sniff(bytes) {
+        Some(Format::Video(container) | Format::Sound(container)) => container,
+        _ => return Err(VideoError::NotAVideo),
+    };
+    let mut copy = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
+    copy.write_all(bytes)?;
+    copy.flush()?;
+    let mut command = decoder.sandbox.command(&decoder.ffmpeg, copy.path());
+    command
+        .args(input_arguments(container))
+        .args(["-vn", "-sn", "-dn", "-i"])
+        .arg(copy.path())
+        .args(["-map", "0:a:0", "-ac", "1", "-ar", &SAMPLES_A_SECOND.to_string()])
+        .args(["-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"]);
+    let mut child = Child::start(command, &decoder.ffmpeg, decoder)?;
+    let mut printers = rates.iter().map(|rate| Printer::new(*rate)).collect::<Vec<_>>();
+    let mut pipe = child.output()?.take(2 * MAX_SAMPLES + 1);
+    let read = print(&mut pipe, &mut printers);
+    if pipe.limit() > 0 {
+        match child.finish() {
+            Err(VideoError::Malformed(said)) if NO_SOUND.iter().any(|no| said.contains(no)) => {
+                return Ok(Vec::new());
+            }
+            ended => ended?,
+        }
+    }
+    read?;
+    Ok(printers.into_iter().flat_map(Printer::finish).collect())
+}
+
+/// Reads samples until they end and gives them to all printers.
+fn print(pipe: &mut impl Read, printers: &mut [Printer]) -> std::io::Result<()> {
+    let mut bytes = vec![0; 2 * CHUNK];
+    let mut held = 0;
+    loop {
+        let more = pipe.read(&mut bytes[held..])?;
+        held += more;
+        let whole = held / 2 * 2;
+        if more == 0 || held == bytes.len() {
+            let samples = bytes[..whole].as_chunks::<2>().0.iter();
+            let samples = samples.map(|sample| i16::from_le_bytes(*sample)).collect::<Vec<_>>();
+            printers.iter_mut().for_each(|printer| printer.take(&samples));
+            held = 0;
+        }
+        if more == 0 {
+            return Ok(());
+        }
+    }
+}
+
+/// A fingerprint in the making, of the sound played at one speed.
+struct Printer {
+    rate: u8,
+    fingerprinter: Fingerprinter,
+    /// Samples that came so far, and the last of them.
+    taken: u64,
+    last: i16,
+    /// Samples that went on to the fingerprint.
+    played: u64,
+    buffer: Vec<i16>,
+}
+
+impl Printer {
+    fn new(rate: u8) -> Self {
+        let mut fingerprinter = Fingerprinter::new(&Configuration::preset_test2());
+        // At its own rate and with one channel it never refuses.
+        let started = fingerprinter.start(SAMPLES_A_SECOND, 1);
+        debug_assert!(started.is_ok(), "its own rate is refused");
+        Self { rate, fingerprinter, taken: 0, last: 0, played: 0, buffer: Vec::new() }
+    }
+
+    /// Plays samples at this speed, between two of them on the straight line: the fingerprint hears
+    /// up to 3,520 Hz, where that costs little.
+    fn take(&mut self, samples: &[i16]) {
+        let rate = u64::from(self.rate);
+        if self.rate == PLAIN_RATE {
+            self.fingerprinter.consume(samples);
+        } else {
+            self.buffer.clear();
+            let end = self.taken + samples.len() as u64;
+            // Sample number `played` stands at `played × rate / 100` of what came.
+            while self.played * rate / 100 + 1 < end {
+                let at = self.played * rate;
+                let (whole, part) = (at / 100, (at % 100) as i32);
+                let sample = |number: u64| match number.checked_sub(self.taken) {
+                    Some(number) => i32::from(samples[number as usize]),
+                    None => i32::from(self.last),
+                };
+                let between = sample(whole) * (100 - part) + sample(whole + 1) * part;
+                self.buffer.push((between / 100) as i16);
+                self.played += 1;
+            }
+            self.fingerprinter.consume(&self.buffer);
+        }
+        self.taken += samples.len() as u64;
+        self.last = samples.last().copied().unwrap_or(self.last);
+    }
+
+    fn finish(mut self) -> impl Iterator<Item = Sound> {
+        self.fingerprinter.finish();
+        let pieces = SoundPrint::pieces(self.rate, self.fingerprinter.fingerprint());
+        pieces.into_iter().map(|(start, print)| {
+            let start_ms = print.at_ms(start);
+            let end_ms = print.at_ms(start + print.items().len());
+            Sound { start_ms, end_ms, print }
+        })
+    }
+}
+
+/// Samples of one item, for whoever counts in samples.
+const _: () = assert!(ITEM_SAMPLES == 4_096 / 3, "the step of Chromaprint's algorithm 2");

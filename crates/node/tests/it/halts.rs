@@ -1,0 +1,97 @@
+//! Quorums halt cases and members and suspend members; votes are taken back.
+
+use watchfire_node::{hold::is_undone, standing::State};
+use watchfire_signal::{header::Review, reason::Reason, statement::Statement};
+
+use crate::coalition::name;
+use crate::logs::{Logs, SEEN, SOON};
+
+#[test]
+fn enough_organisations_halt_a_case_for_all_and_one_that_takes_its_vote_back_lets_it_live_on() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let wider = logs.widen("google", &case, false, false);
+    logs.confirm("reddit", &case, SEEN);
+    assert_eq!(logs.state(&case.0, SOON), State::Confirmed);
+    // Two keys of one owner are one organisation, and three of four have to say so.
+    logs.halt("facebook", &case.1);
+    logs.halt("instagram", &case.1);
+    logs.halt("google", &case.1);
+    assert_eq!(logs.state(&case.0, SOON), State::Confirmed);
+    let vote = logs.halt("reddit", &case.1);
+    let cases = logs.fold(&[]);
+    for (set, _) in [&case, &wider] {
+        let set = cases.set(set).unwrap();
+        assert_eq!(set.state(SOON), State::Retracted, "a halt is of the whole case");
+        assert!(set.standing.restores);
+        assert_eq!(set.halted_by.len(), 4);
+    }
+    logs.retract("reddit", &vote);
+    assert_eq!(logs.state(&case.0, SOON), State::Confirmed);
+}
+
+#[test]
+fn a_halt_names_the_founding_assert_and_a_drill_halts_nothing_real() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let wider = logs.widen("google", &case, false, false);
+    for member in ["facebook", "google", "reddit"] {
+        logs.halt(member, &wider.1);
+        let statement = Statement::Halt { member: None };
+        logs.say(member, &statement, |header| {
+            header.target = Some(case.1.clone());
+            header.reason = Some(Reason::Test);
+            header.test = true;
+        });
+    }
+    assert_eq!(logs.state(&case.0, SOON), State::Provisional);
+    assert_eq!(logs.state(&wider.0, SOON), State::Provisional);
+}
+
+#[test]
+fn what_a_halted_member_stands_by_counts_for_nothing_and_what_others_stand_by_goes_on() {
+    let mut logs = Logs::new();
+    let alone = logs.assert("tiktok", Review::OneHuman);
+    let shared = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("reddit", &shared, SEEN);
+    logs.confirm("google", &shared, SEEN);
+    let votes = ["facebook", "google", "reddit"].map(|member| logs.halt_member(member, "tiktok"));
+    let cases = logs.fold(&[]);
+    let set = cases.set(&alone.0).unwrap();
+    assert_eq!(set.state(SOON), State::Retracted);
+    assert!(set.standing.restores, "what it alone caused comes back");
+    assert_eq!(cases.set(&shared.0).unwrap().state(SOON), State::Confirmed);
+    // What it says while it is halted counts as little.
+    let later = logs.assert("tiktok", Review::OneHuman);
+    assert_eq!(logs.state(&later.0, SOON), State::Retracted);
+    let facts = logs.fold(&[]).set(&later.0).unwrap().facts(&name("reddit"), SOON);
+    assert!(facts.looked.is_empty(), "a member that trusts it does not act either");
+    logs.retract("google", &votes[1]);
+    assert_eq!(logs.state(&alone.0, SOON), State::Provisional);
+}
+
+#[test]
+fn what_a_suspended_member_had_taken_down_waits_for_a_person() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let taken_back = logs.assert("tiktok", Review::OneHuman);
+    logs.retract("tiktok", &taken_back.1);
+    // A key that was stolen takes back what it stood by, and says more.
+    let stolen = logs.logs[&logs.log("tiktok")].len() as u64;
+    logs.retract("tiktok", &case.1);
+    let forged = logs.assert("tiktok", Review::OneHuman);
+    for (member, size) in [("facebook", stolen), ("google", stolen - 1), ("reddit", stolen)] {
+        logs.suspend(member, "tiktok", size);
+    }
+    let state = logs.state(&taken_back.0, SOON);
+    assert_eq!(state, State::Lapsed, "a quorum has not seen that it took that back");
+    logs.suspend("google", "tiktok", stolen);
+    let cases = logs.fold(&[]);
+    let set = cases.set(&case.0).unwrap();
+    assert_eq!(set.state(SOON), State::Lapsed);
+    assert!(set.standing.needs_person() && !is_undone(set, SOON), "nothing comes back by itself");
+    assert!(is_undone(cases.set(&taken_back.0).unwrap(), SOON), "it took that back in time");
+    let forged = cases.set(&forged.0).unwrap();
+    assert_eq!(forged.state(SOON), State::Retracted);
+    assert!(is_undone(forged, SOON), "that was never the member's own word");
+}

@@ -1,0 +1,225 @@
+//! Logs as their authors wrote them, to be folded in any order: the stage for the tests of the fold.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use watchfire_node::{cases::Cases, standing::State};
+use watchfire_signal::{
+    alert::Family,
+    charter::SignedCharter,
+    commitment::Commitment,
+    header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
+    label::Class,
+    name::{GroupName, LogName},
+    pdq::Pdq,
+    reason::Reason,
+    record::{Leaf, seal},
+    statement::{Basis, Head, MemberStep, Statement},
+    value::Signal,
+};
+use watchfire_store::Held;
+use watchfire_tlog::Entry;
+
+use crate::coalition::{START_MS, alert, charter, name};
+
+/// Two members of one owner, and three others.
+pub(crate) const MEMBERS: [(&str, &str); 5] = [
+    ("tiktok", "bytedance"),
+    ("facebook", "meta"),
+    ("instagram", "meta"),
+    ("google", "alphabet"),
+    ("reddit", "advance"),
+];
+
+/// One log after the other, as their authors wrote them.
+pub(crate) struct Logs {
+    pub(crate) charter: SignedCharter,
+    pub(crate) logs: BTreeMap<LogName, Vec<Held>>,
+    salt: u8,
+    later_ms: u64,
+}
+
+impl Logs {
+    pub(crate) fn new() -> Self {
+        Self { charter: charter(&MEMBERS, 2), logs: BTreeMap::new(), salt: 0, later_ms: 0 }
+    }
+
+    pub(crate) fn log(&self, member: &str) -> LogName {
+        self.charter.charter.log_of(&name(member)).unwrap()
+    }
+
+    /// Writes a statement; answers its commitment and its place.
+    pub(crate) fn say(
+        &mut self,
+        member: &str,
+        statement: &Statement,
+        change: impl FnOnce(&mut Header),
+    ) -> (Commitment, Target) {
+        let log = self.log(member);
+        let mut header = Header {
+            v: RECORD_VERSION,
+            coalition: log.coalition.clone(),
+            author_log: log.clone(),
+            charter: CharterRef { seq: 1, hash: self.charter.hash() },
+            verb: statement.verb(),
+            class: Class::SelfHarm,
+            group: GroupName::all(),
+            provenance: Provenance::None,
+            reason: None,
+            severity: None,
+            target: None,
+            lease_day: None,
+            test: false,
+            review: None,
+        };
+        change(&mut header);
+        self.salt += 1;
+        let sealed = seal(&header, statement, [self.salt; 16]).unwrap();
+        let entries = self.logs.entry(log.clone()).or_default();
+        let index = entries.len() as u64;
+        let entry = Entry::new(sealed.leaf, Some(sealed.record.into()));
+        let verified_ms = START_MS + self.later_ms + u64::from(self.salt) * 1_000;
+        entries.push(Held { index, entry, verified_ms });
+        (sealed.commitment, Target { log, index })
+    }
+
+    /// Lets time pass before the next statement.
+    pub(crate) fn later(&mut self, ms: u64) {
+        self.later_ms += ms;
+    }
+
+    pub(crate) fn assert(&mut self, member: &str, review: Review) -> (Commitment, Target) {
+        let alert = alert(vec![Signal::new(Pdq([self.salt; 32]))]).alert;
+        self.say(member, &Statement::Assert(alert), |header| {
+            header.severity = Some(3);
+            header.review = Some(review);
+            header.provenance = Provenance::OwnDetection;
+        })
+    }
+
+    pub(crate) fn confirm(
+        &mut self,
+        member: &str,
+        about: &(Commitment, Target),
+        basis: Basis,
+    ) -> Target {
+        let statement = Statement::Confirm { commitment: about.0, basis };
+        self.say(member, &statement, |header| header.target = Some(about.1.clone())).1
+    }
+
+    pub(crate) fn dispute(&mut self, member: &str, about: &(Commitment, Target)) {
+        let statement = Statement::Dispute { commitment: about.0, note: None };
+        self.say(member, &statement, |header| {
+            header.target = Some(about.1.clone());
+            header.reason = Some(Reason::BenignContext);
+        });
+    }
+
+    pub(crate) fn retract(&mut self, member: &str, own: &Target) {
+        self.retract_and(member, own, true);
+    }
+
+    pub(crate) fn retract_and(&mut self, member: &str, own: &Target, restore: bool) {
+        let statement = Statement::Retract { restore, note: None };
+        self.say(member, &statement, |header| {
+            header.target = Some(own.clone());
+            header.reason = Some(Reason::WrongMatch);
+        });
+    }
+
+    pub(crate) fn halt(&mut self, member: &str, about: &Target) -> Target {
+        self.say(member, &Statement::Halt { member: None }, |header| {
+            header.target = Some(about.clone());
+            header.reason = Some(Reason::WrongMatch);
+        })
+        .1
+    }
+
+    pub(crate) fn halt_member(&mut self, member: &str, other: &str) -> Target {
+        let statement = Statement::Halt { member: Some(name(other)) };
+        let about = |header: &mut Header| {
+            header.class = Class::None;
+            header.reason = Some(Reason::CompromisedIssuer);
+        };
+        self.say(member, &statement, about).1
+    }
+
+    pub(crate) fn suspend(&mut self, member: &str, other: &str, size: u64) -> Target {
+        let last = Some(Head { size, root: [9; 32] });
+        let statement = Statement::Member { step: MemberStep::Suspend, member: name(other), last };
+        let about = |header: &mut Header| {
+            header.class = Class::None;
+            header.reason = Some(Reason::CompromisedIssuer);
+        };
+        self.say(member, &statement, about).1
+    }
+
+    pub(crate) fn renew(&mut self, member: &str, about: &Target, valid_until: u64) {
+        let statement = Statement::Renew { valid_until };
+        self.say(member, &statement, |header| header.target = Some(about.clone()));
+    }
+
+    /// Another set of signals of the same case.
+    pub(crate) fn widen(
+        &mut self,
+        member: &str,
+        about: &(Commitment, Target),
+        amend: bool,
+        test: bool,
+    ) -> (Commitment, Target) {
+        let mut alert = alert(vec![Signal::new(Pdq([self.salt; 32]))]).alert;
+        let statement = if amend {
+            Statement::Amend(alert)
+        } else {
+            alert.family = Some(Family { root: about.0, transform: "mirrored".to_owned() });
+            Statement::Variant(alert)
+        };
+        let about = &about.1;
+        self.say(member, &statement, |header| {
+            header.target = Some(about.clone());
+            header.review = Some(Review::OneHuman);
+            header.severity = Some(3);
+            header.test = test;
+        })
+    }
+
+    /// A leaf of a version that nobody here knows, about something.
+    pub(crate) fn say_in_a_future_version(&mut self, member: &str, about: &Target) {
+        let statement = Statement::Renew { valid_until: 0 };
+        let (_, place) = self.say(member, &statement, |header| header.target = Some(about.clone()));
+        let held = self.logs.get_mut(&place.log).unwrap().last_mut().unwrap();
+        let mut bytes = held.entry.leaf.to_vec();
+        let header = Leaf::decode(&bytes).unwrap().header_bytes;
+        let at = bytes.windows(header.len()).position(|part| part == header).unwrap();
+        // A map, its key 0, and there the version.
+        assert_eq!(bytes[at + 1..at + 3], [0, 1]);
+        bytes[at + 2] = 2;
+        held.entry = Entry::new(bytes, None);
+    }
+
+    /// Folds in an interleaving of the logs that the choices name.
+    pub(crate) fn fold(&self, choices: &[u8]) -> Cases {
+        let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
+        let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
+        let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
+        while !queues.is_empty() {
+            let at = usize::from(choices.next().unwrap()) % queues.len();
+            let (log, entries) = &mut queues[at];
+            match entries.next() {
+                Some(held) => {
+                    cases.fold(log, held.clone());
+                }
+                None => {
+                    drop(queues.remove(at));
+                }
+            }
+        }
+        cases
+    }
+
+    pub(crate) fn state(&self, name: &Commitment, now_ms: u64) -> State {
+        self.fold(&[]).set(name).unwrap().state(now_ms)
+    }
+}
+
+pub(crate) const SEEN: Basis = Basis::OwnCopySeenByHuman;
+pub(crate) const SOON: u64 = START_MS + 600_000;
