@@ -80,11 +80,12 @@ mod tests {
     }
 
     #[test]
-    fn of_a_small_part_nearly_all_blocks_have_to_agree() {
+    fn of_a_small_part_every_block_has_to_agree() {
         let of = |agreed, all| Agreement { compared: 24, agreed, all, covered: 300, signs: 300 };
-        assert_eq!(decide(30, &of(20, 40)), VariantDecision::Match);
-        assert_eq!(decide(30, &of(20, 60)), VariantDecision::Review);
-        assert_eq!(decide(30, &of(22, 60)), VariantDecision::Match);
+        assert_eq!(decide(30, &of(20, 36)), VariantDecision::Match);
+        assert_eq!(decide(30, &of(20, 37)), VariantDecision::Review);
+        assert_eq!(decide(30, &of(23, 60)), VariantDecision::Review);
+        assert_eq!(decide(30, &of(24, 60)), VariantDecision::Match);
     }
 
     #[test]

@@ -60,12 +60,12 @@ impl Agreement {
 
     /// Whether that so many blocks agree is no chance. Where pictures share what is written over them, up
     /// to half of the blocks agree; of `n` such blocks more than n/2 + 1.5 √n, which is three standard
-    /// deviations above, do in 1 case of 700, and only where features fitted before. Where less than half of
-    /// the reference is compared, a sticker can be most of it: there nine of ten blocks have to agree.
+    /// deviations above, do in 1 case of 700, and only where features fitted before. Where less than two
+    /// thirds of the reference is compared, a sticker can be most of it: there every block has to agree.
     #[must_use]
     pub fn is_sure(&self) -> bool {
         let told = self.signs * 2 >= self.covered && self.all >= LEAST_TELLING;
-        let most = self.compared * 2 >= self.all || self.is_nearly_all();
+        let most = self.compared * 3 >= self.all * 2 || self.agreed == self.compared;
         told && most && self.is_beyond(SURE_DEVIATIONS)
     }
 
