@@ -10,6 +10,8 @@
 
 mod child;
 mod frames;
+mod looks;
+mod moments;
 mod ppm;
 mod probe;
 mod selection;
@@ -31,6 +33,8 @@ use crate::sandbox::Sandbox;
 
 use selection::Selection;
 
+pub use looks::{Look, MAX_LOOKS, looks};
+pub use moments::{MAX_MOMENTS, MOMENT_FEATURES, moments};
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
 pub use sound::{QUERY_RATES, REFERENCE_RATES, Sound, sound};
