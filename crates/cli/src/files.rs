@@ -48,7 +48,9 @@ impl Hasher {
         let rate = per_second.map_or(FrameRate::Every, FrameRate::PerSecond);
         let video = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
         let picture = picture::Limits::default();
-        Ok(Self { options: Options { picture, video, rate, sound_rates: &PLAIN_RATES } })
+        Ok(Self {
+            options: Options { picture, video, rate, sound_rates: &PLAIN_RATES, edits: false },
+        })
     }
 
     /// Hashes so many frames a second, and sound at many speeds: for what is looked up.

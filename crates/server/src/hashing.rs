@@ -15,12 +15,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MediaInfo, SignalJson};
-use watchfire_media::hash::{Content, HashError, Hashed, Options, hash};
+use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace, digests};
 use watchfire_media::picture;
 use watchfire_media::video::{
     Decoder, FrameRate, Limits, PLAIN_RATES, Part, QUERY_RATES, Stop, VideoError,
 };
 use watchfire_signal::alert::ContentKind;
+use watchfire_signal::features::{Depth, Views};
 use watchfire_signal::sound_print::PLAIN_RATE;
 use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value, ValueOrBlob};
 
@@ -83,7 +84,28 @@ pub(crate) enum Purpose {
         speeds: bool,
     },
     /// To be known: every frame, of the harmful part if there is one; evenly thinned if an alert cannot list them all.
+    /// Of a picture what its edited copies are found by, too.
     Reference(Option<Span>),
+    /// To be told: as a reference, but for edited copies.
+    Told,
+}
+
+impl Upload {
+    /// The exact hashes, as signals.
+    pub(crate) fn digests(&self) -> Vec<Signal> {
+        let (sha256, md5) = digests(&self.bytes);
+        vec![Signal::new(sha256), Signal::new(md5)]
+    }
+}
+
+impl Purpose {
+    /// The harmful part.
+    fn span(self) -> Option<Span> {
+        match self {
+            Self::Reference(span) => span,
+            Self::Query { .. } | Self::Told => None,
+        }
+    }
 }
 
 impl Hashing {
@@ -138,6 +160,32 @@ impl Hashing {
         upload: Upload,
         purpose: Purpose,
     ) -> Result<(MediaInfo, Vec<Signal>), Failure> {
+        let (hashed, _) = self.view(upload, purpose, |_| Depth::Signals).await?;
+        let span = purpose.span();
+        if span.is_some() && matches!(hashed.content, Content::Picture(_)) {
+            return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
+        }
+        Ok((info(&hashed), hashed.signals(span)))
+    }
+
+    /// The same with what an edited picture is looked up by, as far as `depth` says of its hashes.
+    pub(crate) async fn query(
+        &self,
+        upload: Upload,
+        speeds: bool,
+        depth: impl FnOnce(&[Signal]) -> Depth + Send + 'static,
+    ) -> Result<(Vec<Signal>, Views), Failure> {
+        let depth = move |hashed: &Hashed| depth(&hashed.clone().signals(None));
+        let (hashed, views) = self.view(upload, Purpose::Query { speeds }, depth).await?;
+        Ok((hashed.signals(None), views))
+    }
+
+    async fn view(
+        &self,
+        upload: Upload,
+        purpose: Purpose,
+        depth: impl FnOnce(&Hashed) -> Depth + Send + 'static,
+    ) -> Result<(Hashed, Views), Failure> {
         let waiting = Waiting(Stop::default());
         let options = self.options(purpose, &waiting.0);
         let unavailable = || Failure(Problem::plain(ProblemKind::Unavailable));
@@ -145,22 +193,17 @@ impl Hashing {
             let slot = self.slots.clone().acquire_owned().await.map_err(|_| unavailable())?;
             let hashed = tokio::task::spawn_blocking(move || {
                 let Upload { bytes, room } = upload;
-                let hashed = hash(&bytes, &options);
+                let hashed = Workspace::default().view(&bytes, &options, depth);
                 // Here and not in the request, which may be gone long before.
                 drop((bytes, room, slot));
                 hashed
             });
             hashed.await.map_err(|error| Failure::internal(&error))?.map_err(failure)
         };
-        let hashed = tokio::select! {
-            hashed = hashing => hashed?,
-            () = self.given_up.cancelled() => return Err(unavailable()),
-        };
-        let span = match purpose {
-            Purpose::Query { .. } => None,
-            Purpose::Reference(span) => span,
-        };
-        Ok((info(&hashed), signals(hashed, span)?))
+        tokio::select! {
+            hashed = hashing => hashed,
+            () = self.given_up.cancelled() => Err(unavailable()),
+        }
     }
 
     /// Cancelled to end all decoders; whoever waits for one is told that the node is not available.
@@ -171,7 +214,8 @@ impl Hashing {
     fn options(&self, purpose: Purpose, stop: &Stop) -> Options {
         let rate = match purpose {
             Purpose::Query { .. } => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
-            Purpose::Reference(span) => {
+            Purpose::Reference(_) | Purpose::Told => {
+                let span = purpose.span();
                 let part = |span: Span| Part { start_ms: span.start_ms, end_ms: span.end_ms };
                 FrameRate::Reference { part: span.map(part), at_most: REFERENCE_FRAMES }
             }
@@ -179,9 +223,10 @@ impl Hashing {
         let video = Decoder { stop: stop.clone(), ..self.decoder.clone() };
         let sound_rates = match purpose {
             Purpose::Query { speeds: true } => &QUERY_RATES[..],
-            Purpose::Query { speeds: false } | Purpose::Reference(_) => &PLAIN_RATES,
+            _ => &PLAIN_RATES[..],
         };
-        Options { picture: picture::Limits::default(), video, rate, sound_rates }
+        let edits = matches!(purpose, Purpose::Reference(_));
+        Options { picture: picture::Limits::default(), video, rate, sound_rates, edits }
     }
 }
 
@@ -213,14 +258,6 @@ fn info(hashed: &Hashed) -> MediaInfo {
             ..MediaInfo::plain(ContentKind::Audio)
         },
     }
-}
-
-/// As signals; a picture has no span.
-fn signals(hashed: Hashed, span: Option<Span>) -> Result<Vec<Signal>, Failure> {
-    if span.is_some() && matches!(hashed.content, Content::Picture(_)) {
-        return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
-    }
-    Ok(hashed.signals(span))
 }
 
 /// Signals as JSON; of sound that as it is alone, for what is played at other speeds is for one look only.
