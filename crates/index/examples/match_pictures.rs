@@ -55,29 +55,34 @@ fn main() -> io::Result<()> {
     };
     let lines = lines(list)?;
     let known = Known::of(&lines)?;
+    let queries: Vec<_> = with_role(&lines, "query").collect();
+    let threads = std::thread::available_parallelism()?.get();
+    let looked_up = |queries| known.look_up(queries);
+    let answers = std::thread::scope(|scope| {
+        let share = queries.len().div_ceil(threads).max(1);
+        let running = queries.chunks(share).map(|queries| scope.spawn(move || looked_up(queries)));
+        let running: Vec<_> = running.collect();
+        let failed = |_| io::Error::other("a thread gave up");
+        running
+            .into_iter()
+            .map(|thread| thread.join().map_err(failed)?)
+            .collect::<io::Result<Vec<_>>>()
+    })?;
     let mut out = BufWriter::new(File::create(out)?);
-    let (mut queries, mut times) = (0.0, [0.0; 3]);
-    for (number, line) in with_role(&lines, "query") {
-        let Some(picture) = read(&line.path)? else { continue };
-        let query = Query::of(&picture);
-        let searching = Instant::now();
-        for (id, how) in known.search(&query) {
-            writeln!(out, "{number}\t{id}\t{how}")?;
-        }
-        queries += 1.0;
-        let searching_ms = ms(searching);
-        times[0] += query.hashing_ms;
-        times[1] += query.looking_ms;
-        times[2] += searching_ms;
+    let mut times = [0.0; 3];
+    for (answer, its_times) in answers {
+        out.write_all(answer.as_bytes())?;
+        times.iter_mut().zip(its_times).for_each(|(all, its)| *all += its);
     }
-    let [hashing, looking, searching] = times.map(|time| time / f64::max(queries, 1.0));
+    let [hashing, looking, searching] = times.map(|time| time / (queries.len() as f64).max(1.0));
     let references = known.variants.len();
     println!(
         "{{\"references\":{references},\"bytes_a_print\":{},\"index_bytes_a_reference\":{},\
-         \"queries\":{queries},\"hash_ms\":{hashing:.2},\"features_ms\":{looking:.2},\
+         \"queries\":{},\"hash_ms\":{hashing:.2},\"features_ms\":{looking:.2},\
          \"search_ms\":{searching:.2}}}",
         known.bytes / references.max(1),
         known.variants.memory_bytes() / references.max(1),
+        queries.len(),
     );
     out.flush()
 }
@@ -107,7 +112,7 @@ fn ms(since: Instant) -> f64 {
 impl Known {
     fn of(lines: &[Line]) -> io::Result<Self> {
         let descriptors = std::env::var("DESCRIPTORS").ok().and_then(|text| text.parse().ok());
-        let limits = VariantLimits { references: 4_000, descriptors: descriptors.unwrap_or(400) };
+        let limits = VariantLimits { references: 1_000, descriptors: descriptors.unwrap_or(400) };
         let mut known = Self {
             hashes: HashIndex::new([3; 32]),
             variants: VariantIndex::new([7; 32], limits),
@@ -138,6 +143,23 @@ impl Known {
             }
         }
         Ok(())
+    }
+
+    /// A line for each match, and milliseconds of hashing, looking and searching.
+    fn look_up(&self, queries: &[(usize, &Line)]) -> io::Result<(String, [f64; 3])> {
+        let (mut lines, mut times) = (String::new(), [0.0; 3]);
+        for (number, line) in queries {
+            let Some(picture) = read(&line.path)? else { continue };
+            let query = Query::of(&picture);
+            let searching = Instant::now();
+            for (id, how) in self.search(&query) {
+                lines += &format!("{number}\t{id}\t{how}\n");
+            }
+            times[0] += query.hashing_ms;
+            times[1] += query.looking_ms;
+            times[2] += ms(searching);
+        }
+        Ok((lines, times))
     }
 
     fn search(&self, query: &Query) -> Vec<(u64, String)> {

@@ -28,7 +28,7 @@ use watchfire_signal::features::{
 
 use self::{
     fit::{Fit, Pair},
-    table::{Stored, Table, TableWriter, distance, words},
+    table::{Stored, TELLING_BITS, Table, TableWriter, words},
 };
 pub use self::{recheck::Agreement, transform::Transform};
 
@@ -248,17 +248,9 @@ impl VariantIndex {
     /// references says little about each.
     fn candidates(&self, features: &[SeenFeature]) -> Vec<u32> {
         let mut votes = HashMap::<u32, (u32, f32)>::new();
-        let mut owners = Vec::new();
         for feature in features {
             let bits = words(&feature.descriptor);
-            owners.clear();
-            self.table.near(&bits, |owner, _, stored| {
-                if distance(&bits, stored) <= VOTE_BITS {
-                    owners.push(owner);
-                }
-            });
-            owners.sort_unstable();
-            owners.dedup();
+            let owners = self.table.near(&bits, VOTE_BITS);
             let weight = 1.0 / owners.len().max(1) as f32;
             for owner in &owners {
                 let (count, sum) = votes.entry(*owner).or_default();
@@ -335,10 +327,10 @@ fn regions(picture: &SeenPicture, to: &Transform, size: (u16, u16)) -> Option<(Q
     Some((reference.map(|at| back.apply(at)), reference))
 }
 
-/// A secret order of the 256 bits of a descriptor, drawn from the seed.
-fn order(seed: [u8; 32]) -> [u8; 256] {
-    let mut order: [u8; 256] = std::array::from_fn(|place| place as u8);
-    for last in (1..256_usize).rev() {
+/// A secret order of the bits that keys are made of, drawn from the seed.
+fn order(seed: [u8; 32]) -> [u8; TELLING_BITS.len()] {
+    let mut order = TELLING_BITS;
+    for last in (1..order.len()).rev() {
         let lot = Sha256::new_with_prefix(seed).chain_update([last as u8]).finalize();
         let lot = u64::from_le_bytes(std::array::from_fn(|byte| lot[byte]));
         order.swap(last, (lot % (last as u64 + 1)) as usize);

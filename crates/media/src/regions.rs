@@ -312,7 +312,8 @@ fn rectangles(grey: &Grey) -> Vec<Inner> {
                         columns.support(left, top, bottom),
                         columns.support(right, top, bottom),
                     ];
-                    found.extend(worth(edges).map(|worth| (worth, inner)));
+                    let size = (inner.area() / (grey.width * grey.height) as f32).sqrt();
+                    found.extend(worth(edges).map(|worth| (worth * size, inner)));
                 }
             }
         }

@@ -17,11 +17,11 @@ const BEND_RADIUS: f32 = 110.0;
 /// Samples of a cell on each side.
 const SAMPLES: usize = 6;
 
-/// The least blocks with contrast of a reference that is recognised for sure.
-const LEAST_TELLING: u32 = 24;
+/// Standard deviations above half of the blocks at which agreement is sure.
+const SURE_DEVIATIONS: u32 = 3;
 
-/// Blocks with contrast from which on a reference is not plain; 60 to 120 blocks are a picture.
-const TELLING: u32 = 48;
+/// The least blocks with contrast of a reference that is recognised for sure; a picture has 60 to 120.
+const LEAST_TELLING: u32 = 20;
 
 /// The least comparisons of a block for it to say anything.
 const LEAST_OF_BLOCK: u32 = 6;
@@ -60,14 +60,26 @@ impl Agreement {
 
     /// Whether that so many blocks agree is no chance. Where pictures share what is written over them, up
     /// to half of the blocks agree; of `n` such blocks more than n/2 + 1.5 √n, which is three standard
-    /// deviations above, do in 1 case of 700, and only where features fitted before. Of a plain reference
-    /// what is written over it is most of what there is to see: there four are asked for.
+    /// deviations above, do in 1 case of 700, and only where features fitted before. Where less than two
+    /// thirds of the reference is compared, a sticker can be most of it: there every block has to agree.
     #[must_use]
     pub fn is_sure(&self) -> bool {
-        let above = (self.agreed * 2).saturating_sub(self.compared);
         let told = self.signs * 2 >= self.covered && self.all >= LEAST_TELLING;
-        let deviations = if self.all < TELLING { 4 } else { 3 };
-        told && above * above >= deviations * deviations * self.compared
+        let most = self.compared * 3 >= self.all * 2 || self.agreed == self.compared;
+        told && most && self.is_beyond(SURE_DEVIATIONS)
+    }
+
+    /// Whether nine of ten blocks agree.
+    #[must_use]
+    pub fn is_nearly_all(&self) -> bool {
+        self.agreed * 10 >= self.compared * 9
+    }
+
+    /// Whether more blocks agree than half of them by so many standard deviations.
+    #[must_use]
+    pub fn is_beyond(&self, deviations: u32) -> bool {
+        let above = (self.agreed * 2).saturating_sub(self.compared);
+        above * above >= deviations * deviations * self.compared
     }
 }
 

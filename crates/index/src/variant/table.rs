@@ -22,6 +22,19 @@ pub(super) const TABLES: usize = 4;
 /// stop-list, and the bound on the work of a search.
 pub(super) const MAX_CHAIN: u64 = 1024;
 
+/// Bits of a descriptor that are set in about half of all and depend least on each other: keys of these
+/// tell descriptors apart best (measured on 77,000 of photographs; any other bits are as right, and a
+/// search walks up to ten times as far).
+#[rustfmt::skip]
+pub(super) const TELLING_BITS: [u8; TABLES * KEY_BITS.1 as usize] = [
+    0, 1, 7, 12, 14, 18, 21, 24, 25, 27, 31, 32, 33, 35, 36, 38,
+    42, 45, 47, 48, 53, 54, 58, 59, 60, 64, 66, 68, 73, 76, 77, 78,
+    79, 82, 85, 87, 88, 89, 90, 91, 93, 99, 105, 106, 107, 108, 109, 110,
+    111, 113, 114, 119, 128, 129, 132, 135, 137, 138, 139, 142, 147, 149, 154, 157,
+    158, 161, 165, 170, 180, 181, 185, 186, 193, 195, 196, 205, 206, 207, 208, 212,
+    218, 227, 228, 229, 230, 232, 236, 239, 244, 246, 247, 248, 250, 251, 252, 254,
+];
+
 /// Records of one page of memory.
 const PAGE: u32 = 1 << 12;
 
@@ -78,35 +91,39 @@ fn head(count: u64, first: u32) -> u64 {
 }
 
 impl Table {
-    /// A table for so many records; `order` is a secret order of the 256 bits.
-    pub(super) fn new(records: usize, order: &[u8; 256]) -> Self {
-        let key_bits = (records / 4).max(1).ilog2().clamp(KEY_BITS.0, KEY_BITS.1);
+    /// A table for so many records; `order` is a secret order of [`TELLING_BITS`].
+    pub(super) fn new(records: usize, order: &[u8; TELLING_BITS.len()]) -> Self {
+        let key_bits = (records * 4).max(1).ilog2().clamp(KEY_BITS.0, KEY_BITS.1);
         let picks = |table: usize| order[table * key_bits as usize..][..key_bits as usize].to_vec();
         let empty = |_| (0..1 << key_bits).map(|_| AtomicU64::new(head(0, NONE))).collect();
         Self {
             key_bits,
             picks: std::array::from_fn(picks),
             heads: std::array::from_fn(empty),
-            pages: (0..PAGES.min(records.div_ceil(PAGE as usize)))
-                .map(|_| OnceLock::new())
-                .collect(),
+            pages: (0..pages_for(records)).map(|_| OnceLock::new()).collect(),
             free: Arc::default(),
         }
     }
 
-    /// Calls `near` with every record that a part of the descriptor leads to, owner first.
-    pub(super) fn near(&self, bits: &[u64; 4], mut near: impl FnMut(u32, u32, &[u64; 4])) {
+    /// Owners of descriptors within `most` bits that a part of the descriptor leads to, ascending, each
+    /// once.
+    pub(super) fn near(&self, bits: &[u64; 4], most: u32) -> Vec<u32> {
+        let mut near = Vec::new();
         for table in 0..TABLES {
             let key = self.key(table, bits);
             let mut number = self.heads[table][key].load(Ordering::Acquire) as u32;
             // A chain that is changed meanwhile cannot hold a reader for longer than this.
             for _ in 0..MAX_CHAIN {
                 let Some(record) = self.record(number) else { break };
-                let owner = record.owner.load(Ordering::Relaxed) as u32;
-                near(owner, number, &record.bits());
+                if distance(bits, &record.bits()) <= most {
+                    near.push(record.owner.load(Ordering::Relaxed) as u32);
+                }
                 number = record.next(table);
             }
         }
+        near.sort_unstable();
+        near.dedup();
+        near
     }
 
     /// What stands in a record.
@@ -186,11 +203,16 @@ impl Table {
     }
 
     fn take(&self, writer: &mut TableWriter) -> Option<u32> {
-        if let Some(number) = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop() {
+        let free = || self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        if let Some(number) = free() {
             return Some(number);
         }
         let number = writer.used;
-        let page = self.pages.get((number / PAGE) as usize)?;
+        let Some(page) = self.pages.get((number / PAGE) as usize) else {
+            // What was removed may only wait for somebody to look whether readers are gone.
+            crossbeam_epoch::pin().flush();
+            return free();
+        };
         page.get_or_init(|| (0..PAGE).map(|_| Record::default()).collect());
         writer.used += 1;
         Some(number)
@@ -227,6 +249,11 @@ impl Table {
         }
         self.heads[table][key].store(head(count, first), Ordering::Release);
     }
+}
+
+/// Pages for so many records, and an eighth more for those that were removed and may still be read.
+fn pages_for(records: usize) -> usize {
+    (records + records / 8).div_ceil(PAGE as usize).clamp(1, PAGES)
 }
 
 impl Record {

@@ -8,7 +8,7 @@ use super::pyramid::Level;
 pub(super) const MARGIN: i32 = 21;
 
 /// The least response: weaker ones are noise of the picture's making.
-const LEAST: i64 = 200_000_000;
+const LEAST: i64 = 30_000_000;
 
 /// Smoothed luminance is times 16; gradients are divided by this so that their products fit.
 const GRADIENT_SCALE: i32 = 4;
