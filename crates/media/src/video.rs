@@ -37,7 +37,7 @@ pub use looks::{Look, MAX_LOOKS, looks};
 pub use moments::{MAX_MOMENTS, MOMENT_FEATURES, moments};
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
-pub use sound::{QUERY_RATES, REFERENCE_RATES, Sound, sound};
+pub use sound::{PLAIN_RATES, QUERY_RATES, Sound};
 pub use stop::Stop;
 pub use stream::{Input, MAX_STALL, Pace, Seen, Streamed, Streaming, stream};
 pub use window::Window;
@@ -224,28 +224,54 @@ pub struct VideoHash {
 /// # Errors
 /// [`VideoError`]; all but `NoFfmpeg`, `Sandbox`, `Stopped` and `Io` are about the bytes and will come again.
 pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
-    if bytes.is_empty() {
-        return Err(VideoError::Empty);
+    Copy::of(bytes, decoder)?.hash(rate, decoder)
+}
+
+/// A video or sound as the file that the decoder may read, for as long as this lives. A file and not a
+/// pipe: an MP4 may have its index at the end.
+#[derive(Debug)]
+pub struct Copy {
+    file: tempfile::NamedTempFile,
+    container: Container,
+}
+
+impl Copy {
+    /// Writes the bytes into the decoder's folder.
+    ///
+    /// # Errors
+    /// [`VideoError::Empty`], [`VideoError::NotAVideo`], [`VideoError::Io`].
+    pub fn of(bytes: &[u8], decoder: &Decoder) -> Result<Self, VideoError> {
+        let container = match sniff(bytes) {
+            Some(Format::Video(container) | Format::Sound(container)) => container,
+            _ if bytes.is_empty() => return Err(VideoError::Empty),
+            _ => return Err(VideoError::NotAVideo),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
+        file.write_all(bytes)?;
+        file.flush()?;
+        Ok(Self { file, container })
     }
-    let Some(Format::Video(container)) = sniff(bytes) else { return Err(VideoError::NotAVideo) };
-    // A file and not a pipe: an MP4 may have its index at the end.
-    let mut copy = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
-    copy.write_all(bytes)?;
-    copy.flush()?;
-    let facts = probe::probe(copy.path(), container, decoder)?;
-    let selection = Selection::of(rate, &facts)?;
-    let frames = frames::hash(copy.path(), container, &selection, decoder)?;
-    let frames = frames.into_iter();
-    let frames = frames.map(|(index, frame)| frame.at(selection.number(index), facts.rate));
-    let frames = selection::thinned(frames.collect(), rate)?;
-    let last_ms = frames.last().map_or(0, |frame| frame.at_ms);
-    Ok(VideoHash {
-        vpdq: Vpdq { frames },
-        width: facts.width,
-        height: facts.height,
-        rate: facts.rate,
-        duration_ms: facts.duration_ms.unwrap_or(u64::from(last_ms)),
-    })
+
+    /// As [`hash()`].
+    ///
+    /// # Errors
+    /// As [`hash()`].
+    pub fn hash(&self, rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
+        let facts = probe::probe(self.file.path(), self.container, decoder)?;
+        let selection = Selection::of(rate, &facts)?;
+        let frames = frames::hash(self.file.path(), self.container, &selection, decoder)?;
+        let frames = frames.into_iter();
+        let frames = frames.map(|(index, frame)| frame.at(selection.number(index), facts.rate));
+        let frames = selection::thinned(frames.collect(), rate)?;
+        let last_ms = frames.last().map_or(0, |frame| frame.at_ms);
+        Ok(VideoHash {
+            vpdq: Vpdq { frames },
+            width: facts.width,
+            height: facts.height,
+            rate: facts.rate,
+            duration_ms: facts.duration_ms.unwrap_or(u64::from(last_ms)),
+        })
+    }
 }
 
 /// What ffmpeg and ffprobe are told about the input: its container and that it is one file.

@@ -104,9 +104,10 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let bar = output.progress(references.len() as u64, "references");
     let known = Edited::new(seed, references.len());
     for (number, path) in references.iter().enumerate() {
-        let reference = edited::reference(&fs::read(path).or_environment(path.display())?);
+        let bytes = fs::read(path).or_environment(path.display())?;
+        let reference = edited::reference(&bytes);
         let own = reference.iter().flat_map(|reference| &reference.signals);
-        for signal in hasher.signals(path)?.signals.iter().chain(own) {
+        for signal in hasher.signals_of(&bytes)?.signals.iter().chain(own) {
             index.insert(number, signal);
         }
         if let Some(reference) = &reference {
@@ -116,13 +117,14 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     }
     bar.finish_and_clear();
     let queries = files::all(&args.files)?;
-    let hasher = Hasher::new(Some(args.per_second))?;
+    let hasher = Hasher::for_queries(args.per_second)?;
     let mut any = false;
     for file in &queries {
-        let signals = hasher.signals(file)?.signals;
+        let bytes = fs::read(file).or_environment(file.display())?;
+        let signals = hasher.signals_of(&bytes)?.signals;
         let hits = signals.iter().flat_map(|signal| index.search(signal, Whose::Held));
         let hits = by_kind(hits.collect());
-        let query = edited::query(&fs::read(file).or_environment(file.display())?);
+        let query = edited::query(&bytes);
         let edits = query.iter().flat_map(|query| known.search(query, &index)).collect::<Vec<_>>();
         let matches = hits.iter().filter_map(|hit| one(hit, &references));
         let edits = edits.iter().filter_map(|edit| variant(edit, &hits, &references));

@@ -44,7 +44,7 @@ async fn a_reported_picture_is_refused_in_another_size_and_format() {
     let raised = client.alert_media(&alert_of(vec![]), original.clone(), None).await.unwrap();
     assert_eq!(raised.state, State::Confirmed, "a coalition of one asks nobody else");
     let kinds: Vec<_> = raised.signals_summary.iter().map(|signal| signal.kind).collect();
-    assert_eq!(kinds, [Kind::Sha256, Kind::Md5, Kind::Pdq]);
+    assert_eq!(kinds, [Kind::Sha256, Kind::Md5, Kind::Pdq, Kind::Features]);
 
     let again = client.scan_bytes(&item("2"), "image/png", original).await.unwrap();
     assert_eq!((again.verdict, again.reasons[0].method), (VerdictKind::Block, Method::Exact));
@@ -86,7 +86,7 @@ async fn a_picture_turned_mirrored_or_inverted_is_refused_and_another_one_is_not
     }
     let other = picture(7, 400, ImageFormat::Png);
     let other = client.scan_bytes(&item("other"), "image/png", other).await.unwrap();
-    assert_eq!(other.verdict, VerdictKind::Allow);
+    assert_eq!(other.verdict, VerdictKind::Allow, "{other:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
