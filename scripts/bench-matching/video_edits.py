@@ -173,7 +173,7 @@ def picture_in_picture(clip, share, draw):
     across, down = even(width * share), even(height * share)
     left, top = draw.randint(0, width - across), draw.randint(0, height - down)
     return [["-stream_loop", "9", "-i", filler(clip, draw)]], (
-        f"[1:v]scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height},setsar=1[b];"
+        f"[1:v]trim=0:{clip.seconds},scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height},setsar=1[b];"
         f"[0:v]scale={across}:{down}[i];[b][i]overlay={left}:{top}:shortest=1[v]"
     )
 
@@ -182,8 +182,8 @@ def beside(clip, _, draw):
     """The screen split with another video."""
     width, height = clip.size
     return [["-stream_loop", "9", "-i", filler(clip, draw)]], (
-        f"[1:v]scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height},setsar=1[b];"
-        f"[0:v][b]vstack=shortest=1[v]"
+        f"[1:v]trim=0:{clip.seconds},scale={width}:{height}:force_original_aspect_ratio=increase,crop={width}:{height},setsar=1,fps=25[b];"
+        f"[0:v]fps=25[a];[a][b]vstack=shortest=1[v]"
     )
 
 

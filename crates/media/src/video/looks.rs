@@ -20,8 +20,9 @@ pub const MAX_LOOKS: u32 = 3_600 * LOOKS_A_SECOND.get();
 pub struct Look {
     /// Its hash and its time.
     pub frame: Frame,
-    /// Its features; `None` where it is too plain or small.
-    pub picture: Option<SeenPicture>,
+    /// What it is looked up by: itself, then parts of it that look like pictures of their own; nothing where it
+    /// is too plain or small.
+    pub pictures: Vec<SeenPicture>,
 }
 
 /// Decodes a video and hands what its frames are looked up by to `each`, one after another, until that breaks
@@ -39,6 +40,7 @@ pub fn looks(
         if seen.frame.number >= MAX_LOOKS {
             return ControlFlow::Break(());
         }
-        each(Look { frame: seen.frame, picture: features::seen(seen.picture) })
+        let pictures = features::seen(seen.picture).into_iter().collect();
+        each(Look { frame: seen.frame, pictures })
     })
 }

@@ -12,8 +12,8 @@ use watchfire_signal::features::{Grey, Moment};
 use watchfire_signal::pdq::{MIN_QUALITY, Pdq};
 use watchfire_signal::vpdq::Frame;
 
-use super::stream::{Input, MAX_STALL, Pace, Seen, Streaming, stream};
-use super::{Decoder, Part, VideoError};
+use super::stream::{MAX_STALL, Pace, Seen, Streaming};
+use super::{Copy, Decoder, Part, VideoError};
 use crate::features;
 
 /// The most frames of one video: 160 kB of features, about what 3,600 hashes of frames take. One a second is
@@ -31,29 +31,31 @@ const LEAST_APART_MS: u32 = 1_000;
 /// quarter of a second by which a query, which has two a second, may be off.
 const CANDIDATES_A_SECOND: NonZeroU32 = NonZeroU32::new(4).unwrap();
 
-/// The frames of a video, or of a part of it, that edited copies are found by, in order of time; none where
-/// all of it is too plain. Blocks; decodes all up to the end of the part.
-///
-/// # Errors
-/// As [`stream`].
-pub fn moments(
-    bytes: &[u8],
-    part: Option<Part>,
-    decoder: &Decoder,
-) -> Result<Vec<Moment>, VideoError> {
-    let streaming = Streaming { pace: Pace::PerSecond(CANDIDATES_A_SECOND), stall: MAX_STALL };
-    let mut chooser = Chooser::default();
-    stream(Input::Bytes(bytes), streaming, decoder, |seen| {
-        let at_ms = seen.frame.at_ms;
-        if part.is_some_and(|part| at_ms > part.end_ms) {
-            return ControlFlow::Break(());
-        }
-        if part.is_none_or(|part| at_ms >= part.start_ms) {
-            chooser.push(&seen);
-        }
-        ControlFlow::Continue(())
-    })?;
-    Ok(chooser.finish())
+impl Copy {
+    /// The frames of a video, or of a part of it, that edited copies are found by, in order of time; none where
+    /// all of it is too plain. Blocks; decodes all up to the end of the part.
+    ///
+    /// # Errors
+    /// As [`stream`](super::stream()).
+    pub fn moments(
+        &self,
+        part: Option<Part>,
+        decoder: &Decoder,
+    ) -> Result<Vec<Moment>, VideoError> {
+        let streaming = Streaming { pace: Pace::PerSecond(CANDIDATES_A_SECOND), stall: MAX_STALL };
+        let mut chooser = Chooser::default();
+        self.stream(streaming, decoder, |seen| {
+            let at_ms = seen.frame.at_ms;
+            if part.is_some_and(|part| at_ms > part.end_ms) {
+                return ControlFlow::Break(());
+            }
+            if part.is_none_or(|part| at_ms >= part.start_ms) {
+                chooser.push(&seen);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(chooser.finish())
+    }
 }
 
 /// A frame that may be chosen.
