@@ -53,6 +53,12 @@ impl Hasher {
         })
     }
 
+    /// Hashes every frame of a video, and makes what edited copies are found by: for what is known.
+    pub(crate) fn for_references() -> Result<Self, Failure> {
+        let Self { options } = Self::new(None)?;
+        Ok(Self { options: Options { edits: true, ..options } })
+    }
+
     /// Hashes so many frames a second, and sound at many speeds: for what is looked up.
     pub(crate) fn for_queries(per_second: NonZeroU32) -> Result<Self, Failure> {
         let Self { options } = Self::new(Some(per_second))?;

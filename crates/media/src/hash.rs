@@ -3,7 +3,7 @@
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use watchfire_signal::digest::{Md5Digest, Sha256Digest};
-use watchfire_signal::features::{Depth, Views};
+use watchfire_signal::features::{Depth, Moment, Views};
 use watchfire_signal::pdq::Pdq;
 use watchfire_signal::value::{Signal, Span, Value};
 
@@ -24,7 +24,7 @@ pub struct Options {
     pub rate: FrameRate,
     /// At which speeds sound is fingerprinted, in percent; not at all where there are none.
     pub sound_rates: &'static [u8],
-    /// Whether a picture gets the signals that its edited copies are found by: it is a reference.
+    /// Whether a picture or video gets the signals that its edited copies are found by: it is a reference.
     pub edits: bool,
 }
 
@@ -53,7 +53,9 @@ impl Hashed {
                 [vec![hash], picture.edits].concat()
             }
             Content::Video(video) => {
-                vec![Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) }]
+                let hash = Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) };
+                let moments = video.moments.into_iter().map(Signal::from);
+                std::iter::once(hash).chain(moments).collect()
             }
             Content::Sound => Vec::new(),
         };
@@ -137,6 +139,20 @@ pub fn digests(bytes: &[u8]) -> (Sha256Digest, Md5Digest) {
 /// [`HashError`]; see [`VideoError`] for those after which trying again may help.
 pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
     Workspace::default().hash(bytes, options)
+}
+
+/// The frames that edited copies are found by. A video that cannot be looked at once more, or not in time, is
+/// known by its hashes.
+fn moments(copy: &Copy, options: &Options) -> Result<Vec<Moment>, VideoError> {
+    match copy.moments(options.rate.part(), &options.video) {
+        Err(
+            VideoError::Malformed(_)
+            | VideoError::Truncated(_)
+            | VideoError::TooLarge(_)
+            | VideoError::Stalled(_),
+        ) => Ok(Vec::new()),
+        moments => moments,
+    }
 }
 
 /// What is heard in a video. A sound track that cannot be decoded, or not in time, does not hide what is
@@ -262,7 +278,12 @@ fn of_pixels(hasher: &mut Hasher, pixels: Pixels<'_>) -> Result<PictureHash, Has
 fn moving(bytes: &[u8], options: &Options) -> Result<(Content, Vec<Sound>), HashError> {
     let copy = Copy::of(bytes, &options.video)?;
     match copy.hash(options.rate, &options.video) {
-        Ok(video) => Ok((Content::Video(video), heard(&copy, options)?)),
+        Ok(mut video) => {
+            if options.edits {
+                video.moments = moments(&copy, options)?;
+            }
+            Ok((Content::Video(video), heard(&copy, options)?))
+        }
         // A container of videos may hold sound alone.
         Err(VideoError::NoVideoStream) => Ok((Content::Sound, sound_of(&copy, options)?)),
         Err(error) => Err(error.into()),

@@ -10,6 +10,8 @@
 
 mod child;
 mod frames;
+mod looks;
+mod moments;
 mod ppm;
 mod probe;
 mod selection;
@@ -24,6 +26,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use watchfire_signal::features::Moment;
 use watchfire_signal::vpdq::Vpdq;
 
 use crate::format::{Container, Format, sniff};
@@ -31,6 +34,8 @@ use crate::sandbox::Sandbox;
 
 use selection::Selection;
 
+pub use looks::{Look, MAX_LOOKS, looks};
+pub use moments::{MAX_MOMENTS, MOMENT_FEATURES};
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
 pub use sound::{PLAIN_RATES, QUERY_RATES, Sound};
@@ -99,6 +104,16 @@ pub enum FrameRate {
         /// The most frames that come out.
         at_most: NonZeroU32,
     },
+}
+
+impl FrameRate {
+    /// The part that is meant; all of the video if there is none.
+    pub(crate) fn part(self) -> Option<Part> {
+        match self {
+            Self::Reference { part, .. } => part,
+            Self::Every | Self::PerSecond(_) => None,
+        }
+    }
 }
 
 /// A part of a video: frames at or after `start_ms` and not after `end_ms`, in milliseconds.
@@ -205,6 +220,8 @@ pub enum VideoError {
 pub struct VideoHash {
     /// The hashed frames.
     pub vpdq: Vpdq,
+    /// The frames that edited copies are found by, where [`Copy::moments`] was asked for them.
+    pub moments: Vec<Moment>,
     /// Width of a frame in pixels.
     pub width: u32,
     /// Height of a frame in pixels.
@@ -262,6 +279,7 @@ impl Copy {
         let last_ms = frames.last().map_or(0, |frame| frame.at_ms);
         Ok(VideoHash {
             vpdq: Vpdq { frames },
+            moments: Vec::new(),
             width: facts.width,
             height: facts.height,
             rate: facts.rate,

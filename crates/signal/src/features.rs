@@ -117,6 +117,15 @@ pub struct FeaturesPrint {
     signs: Arc<[Sign]>,
 }
 
+/// The local features of one frame of a video.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Moment {
+    /// The frame's time, in milliseconds from the beginning of the whole video.
+    pub at_ms: u32,
+    /// Its features.
+    pub print: FeaturesPrint,
+}
+
 /// Why something is not a print.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum FeaturesError {
