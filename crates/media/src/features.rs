@@ -45,7 +45,7 @@ pub fn print(pixels: Pixels<'_>) -> Option<FeaturesPrint> {
 }
 
 /// The print of a picture that has its working size already, with at most so many features.
-pub(crate) fn print_of(grey: &Grey, most: usize) -> Option<FeaturesPrint> {
+pub fn print_of(grey: &Grey, most: usize) -> Option<FeaturesPrint> {
     let found = features(grey, most, false);
     let written = found.iter().map(|found| {
         let SeenFeature { descriptor, x, y, level, angle } = found.seen;

@@ -1,6 +1,7 @@
 //! `watchfire match`: which of some files show what others show, decided on this machine.
 
 mod edited;
+mod explain;
 mod videos;
 
 use std::{
@@ -24,7 +25,7 @@ use watchfire_signal::{
 
 use self::{edited::Edited, videos::Videos};
 use crate::{
-    exit::{Answer, Ended, Failure, OrEnvironment},
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
     files::{self, Hasher},
     output::{Output, word},
 };
@@ -41,12 +42,17 @@ use crate::{
 /// Example:
 ///   watchfire match --refs known/ -- upload.mp4 photo.jpg
 ///   watchfire match --json --refs original.mp4 -- copies/
+///   watchfire match --explain why.png upload.jpg known.jpg
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Match {
     /// References: files, and folders with all files in them.
-    #[arg(long, required = true, num_args = 1..)]
+    #[arg(long, required_unless_present = "explain", num_args = 1..)]
     refs: Vec<PathBuf>,
+    /// Draw two FILEs, pictures or videos, side by side into a PNG: grey and small, places that agree joined by
+    /// lines, and what of one lies in the other framed.
+    #[arg(long, value_name = "OUT.png", conflicts_with = "refs")]
+    explain: Option<PathBuf>,
     /// Files to look up, and folders with all files in them.
     #[arg(required = true)]
     files: Vec<PathBuf>,
@@ -98,6 +104,12 @@ struct One<'a> {
 
 /// Runs the command.
 pub(crate) fn run(args: &Match, output: &Output) -> Ended {
+    if let Some(out) = &args.explain {
+        let [file, reference] = args.files.as_slice() else {
+            return Err(environment("--explain draws two files"));
+        };
+        return explain::run([file, reference], out, output);
+    }
     let mut seed = [0; 32];
     SystemRandom.fill(&mut seed);
     let index = Near::<usize>::new(seed, args.min_matched_ms);

@@ -7,11 +7,34 @@ use crate::{
     trio::{MEMBERS, Trio},
 };
 
-const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
+/// A published file; without those, as in a fresh clone, a test skips itself and says so.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where the published data lies is a setting of tests"
+)]
+fn published(path: &str) -> Option<String> {
+    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance");
+    let root = std::env::var("WATCHFIRE_CONFORMANCE").unwrap_or_else(|_| beside.to_owned());
+    let file = format!("{root}/{path}");
+    if !Path::new(&file).exists() {
+        println!("SKIPPED: {file} is not there");
+        return None;
+    }
+    Some(file)
+}
+
+const BRIDGE: &str = "pdq/images/dihedral/bridge-1-original.jpg";
+const CHAIR: &str = "vpdq/videos/chair-orig-22-sd-bar.mp4";
+const PATTERN: &str = "vpdq/videos/pattern-hd-no-bar.mp4";
 
 fn edited(from: &str, to: &Path, filter: &str) {
     let status = Command::new("/usr/bin/ffmpeg")
-        .args(["-v", "error", "-y", "-i", from, "-vf", filter, "-frames:v", "1"])
+        .args(["-v", "error", "-y", "-i", from, "-an", "-vf", filter])
+        .args(if to.extension().is_some_and(|kind| kind == "png") {
+            ["-frames:v", "1"]
+        } else {
+            ["-q:v", "4"]
+        })
         .arg(to)
         .status()
         .unwrap();
@@ -20,15 +43,11 @@ fn edited(from: &str, to: &Path, filter: &str) {
 
 #[test]
 fn edited_copies_of_a_picture_are_found_and_other_pictures_are_not() {
-    let original = format!("{DATA}/pdq/images/dihedral/bridge-1-original.jpg");
-    if !Path::new(&original).exists() {
-        println!("SKIPPED: no published pictures at {DATA}");
-        return;
-    }
+    let (Some(original), Some(chair)) = (published(BRIDGE), published(CHAIR)) else { return };
     let folder = tempfile::tempdir().unwrap();
     // Another scene, of a published video.
     let other = folder.path().join("other.png");
-    edited(&format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4"), &other, "scale=800:-2");
+    edited(&chair, &other, "scale=800:-2");
     let other = other.display().to_string();
     let edits = [
         ("turned", "hflip"),
@@ -64,11 +83,7 @@ fn edited_copies_of_a_picture_are_found_and_other_pictures_are_not() {
 
 #[test]
 fn a_mirrored_video_is_found() {
-    let original = format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4");
-    if !Path::new(&original).exists() {
-        println!("SKIPPED: no published videos at {DATA}");
-        return;
-    }
+    let (Some(original), Some(pattern)) = (published(CHAIR), published(PATTERN)) else { return };
     let folder = tempfile::tempdir().unwrap();
     let mirrored = folder.path().join("mirrored.mp4").display().to_string();
     let status = Command::new("/usr/bin/ffmpeg")
@@ -77,8 +92,7 @@ fn a_mirrored_video_is_found() {
         .status()
         .unwrap();
     assert!(status.success());
-    let others = format!("{DATA}/vpdq/videos/pattern-hd-no-bar.mp4");
-    let found = json(["match", "--refs", &original, &others, "--", &mirrored]);
+    let found = json(["match", "--refs", &original, &pattern, "--", &mirrored]);
     let matches = found["matches"].as_array().unwrap();
     assert_eq!(matches.len(), 1, "{found}");
     assert_eq!((&matches[0]["method"], &matches[0]["ref"]), (&"turned".into(), &original.into()));
@@ -87,11 +101,7 @@ fn a_mirrored_video_is_found() {
 
 #[test]
 fn a_node_sends_an_edited_video_to_a_person_and_says_where() {
-    let original = format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4");
-    if !Path::new(&original).exists() {
-        println!("SKIPPED: no published videos at {DATA}");
-        return;
-    }
+    let (Some(original), Some(pattern)) = (published(CHAIR), published(PATTERN)) else { return };
     let mut trio = Trio::found(None);
     trio.start(&MEMBERS);
     let path = |name: &str| trio.dir("ant").join(name).display().to_string();
@@ -113,7 +123,7 @@ fn a_node_sends_an_edited_video_to_a_person_and_says_where() {
         "crop=iw*0.7:ih*0.7:iw*0.2:ih*0.1,scale=600:-2,rotate=3*PI/180",
         &copy,
     );
-    clip(&format!("{DATA}/vpdq/videos/pattern-hd-no-bar.mp4"), ["0", "6"], "scale=600:-2", &other);
+    clip(&pattern, ["0", "6"], "scale=600:-2", &other);
     let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
     let raised = trio.until("ant raises", || trio.ask("ant", &[&raise[..], &[&known]].concat()));
     let summary = raised["signals_summary"].as_array().unwrap();
@@ -132,4 +142,45 @@ fn a_node_sends_an_edited_video_to_a_person_and_says_where() {
     let start = reason["reference_span_ms"]["start_ms"].as_i64().unwrap();
     assert!((2_000..5_500).contains(&start), "three seconds in: {reason}");
     assert_eq!(scan(&other, "variant")["verdict"], "allow");
+}
+
+#[test]
+fn what_matched_is_drawn() {
+    let (Some(bridge), Some(chair)) = (published(BRIDGE), published(CHAIR)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let colours = |path: &Path| {
+        let mut ffmpeg = Command::new("/usr/bin/ffmpeg");
+        ffmpeg
+            .args(["-v", "error", "-i"])
+            .arg(path)
+            .args(["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]);
+        let pixels = ffmpeg.output().unwrap().stdout;
+        pixels.as_chunks::<3>().0.iter().filter(|pixel| pixel[0].abs_diff(pixel[2]) > 40).count()
+    };
+    let (copy, out) = (path("copy.png"), path("why.png"));
+    edited(&bridge, &copy, "hflip,crop=iw*0.8:ih*0.75:0:0");
+    let explain = |out: &Path, a: &Path, b: &str| {
+        let (out, a) = (out.display().to_string(), a.display().to_string());
+        run(["--json", "match", "--explain", &out, &a, b])
+    };
+    let drawn = explain(&out, &copy, &bridge);
+    assert_eq!(code(&drawn), 0, "{}", words(&drawn));
+    let told: serde_json::Value = serde_json::from_slice(&drawn.stdout).unwrap();
+    assert!(told["inliers"].as_u64().unwrap() >= 8, "{told}");
+    assert!(colours(&out) > 500);
+
+    let (clip, moved) = (path("clip.mp4"), path("moved.png"));
+    edited(&chair, &clip, "trim=5:12,setpts=PTS-STARTPTS,crop=iw*0.7:ih*0.7");
+    let drawn = explain(&moved, &clip, &chair);
+    assert_eq!(code(&drawn), 0, "{}", words(&drawn));
+    let told: serde_json::Value = serde_json::from_slice(&drawn.stdout).unwrap();
+    let at = |key: &str| told[key].as_i64().unwrap();
+    assert!((at("ref_ms") - at("query_ms") - 5_000).abs() <= 1_000, "{told}");
+
+    let other = path("other.png");
+    edited(&chair, &other, "scale=800:-2");
+    let nothing = explain(&out, &other, &bridge);
+    assert_eq!(code(&nothing), 1, "{}", words(&nothing));
+    assert_eq!(colours(&out), 0, "drawn, but nothing is joined");
 }

@@ -1,0 +1,196 @@
+//! Draws two pictures, or the moments of two videos that go together, side by side with what matched.
+//!
+//! Grey and small: whoever looks has to see why, not more.
+
+use std::{fs, ops::ControlFlow, path::Path};
+
+use serde::Serialize;
+use watchfire_index::{
+    Aligned, MatchRule, VariantDecision, VariantIndex, VariantLimits, VariantMatch, align,
+};
+use watchfire_media::{
+    canvas::{Canvas, Colour},
+    features,
+    format::{Format, sniff},
+    picture,
+    video::{Decoder, Input, looks},
+};
+use watchfire_signal::{
+    features::{MAX_FEATURES, SeenPicture},
+    value::{Signal, Value, ValueOrBlob},
+    vpdq::Frame,
+};
+
+use super::videos::Videos;
+use crate::{
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
+    files::Hasher,
+    output::Output,
+};
+
+/// Pixels between the two.
+const GAP: u32 = 16;
+
+/// The most pairs of places that are joined by a line.
+const MOST_LINES: usize = 48;
+
+const BEHIND: Colour = [24, 24, 24];
+const REGION: Colour = [255, 196, 0];
+const LINES: [Colour; 4] = [[64, 200, 255], [120, 230, 120], [255, 120, 120], [220, 160, 255]];
+
+/// What was drawn.
+#[derive(Serialize)]
+struct Drawn<'a> {
+    file: &'a Path,
+    #[serde(rename = "ref")]
+    reference: &'a Path,
+    /// The picture.
+    out: &'a Path,
+    /// The moment of the file, if it is a video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    query_ms: Option<u32>,
+    /// The moment of the reference, if it is a video.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    ref_ms: Option<u32>,
+    /// Features that agree; none where only hashes match.
+    inliers: usize,
+    /// Blocks of luminance that agree, of those that were compared.
+    blocks: [u32; 2],
+    decision: &'static str,
+}
+
+/// Two pictures that are compared, and when of a video they are.
+struct Pair {
+    query: SeenPicture,
+    reference: SeenPicture,
+    at_ms: Option<(u32, u32)>,
+}
+
+/// Draws the two files. The answer is no if nothing matches; then they are drawn without lines.
+pub(super) fn run(files: [&Path; 2], out: &Path, output: &Output) -> Ended {
+    let [file, reference] = files;
+    let pair = match (kind(file)?, kind(reference)?) {
+        (Format::Picture(_), Format::Picture(_)) => {
+            Pair { query: still(file)?, reference: still(reference)?, at_ms: None }
+        }
+        (Format::Video(_), Format::Video(_)) => moments(file, reference)?,
+        _ => return Err(environment("two pictures or two videos can be explained")),
+    };
+    let found = compare(&pair);
+    draw(&pair, found.as_ref()).save(out).or_environment(out.display())?;
+    let agreement = found.as_ref().map(|found| found.agreement).unwrap_or_default();
+    let drawn = Drawn {
+        file,
+        reference,
+        out,
+        query_ms: pair.at_ms.map(|at| at.0),
+        ref_ms: pair.at_ms.map(|at| at.1),
+        inliers: found.as_ref().map_or(0, |found| found.inliers),
+        blocks: [agreement.agreed, agreement.compared],
+        decision: match found.as_ref().map(|found| found.decision) {
+            Some(VariantDecision::Match) => "match",
+            Some(VariantDecision::Review) => "review",
+            None => "none",
+        },
+    };
+    output.answer(&drawn, || {
+        let [agreed, compared] = drawn.blocks;
+        let Drawn { inliers, decision, .. } = &drawn;
+        let out = out.display();
+        format!("{decision}: {inliers} features and {agreed} of {compared} blocks agree; {out}")
+    })?;
+    Ok(Answer::of(found.is_some()))
+}
+
+fn kind(path: &Path) -> Result<Format, Failure> {
+    let bytes = fs::read(path).or_environment(path.display())?;
+    sniff(&bytes).ok_or_else(|| environment(format!("{}: no picture or video", path.display())))
+}
+
+fn plain(path: &Path) -> Failure {
+    environment(format!("{}: too small or too plain to have local features", path.display()))
+}
+
+fn still(path: &Path) -> Result<SeenPicture, Failure> {
+    let bytes = fs::read(path).or_environment(path.display())?;
+    let decoded = picture::decode(&bytes, &picture::Limits::default());
+    features::seen(decoded.or_environment(path.display())?.pixels()).ok_or_else(|| plain(path))
+}
+
+/// The moments in the middle of what lines up; the beginnings where nothing does.
+fn moments(file: &Path, reference: &Path) -> Result<Pair, Failure> {
+    let hasher = Hasher::for_references()?;
+    let (asked, known) = (hasher.signals(file)?.signals, hasher.signals(reference)?.signals);
+    let rule = MatchRule::default();
+    let aligned = match (frames(&asked), frames(&known)) {
+        (Some(asked), Some(known)) => align(known, asked, &rule),
+        _ => None,
+    };
+    let aligned = match aligned {
+        Some(aligned) => Some(aligned),
+        None => {
+            let videos = Videos::new([0; 32], 1, rule.min_matched_ms)?;
+            videos.insert(0, &known);
+            videos.search(file).into_iter().next().map(|found| found.aligned)
+        }
+    };
+    let middle = |(start, end): (u32, u32)| start.midpoint(end);
+    let at = |span: fn(&Aligned) -> (u32, u32)| aligned.as_ref().map_or(0, |one| middle(span(one)));
+    let (query, query_ms) = moment(file, at(|one| one.query_span_ms))?;
+    let (reference, ref_ms) = moment(reference, at(|one| one.reference_span_ms))?;
+    Ok(Pair { query, reference, at_ms: Some((query_ms, ref_ms)) })
+}
+
+fn frames(signals: &[Signal]) -> Option<&[Frame]> {
+    signals.iter().find_map(|signal| match &signal.value {
+        ValueOrBlob::Value(Value::Vpdq(vpdq)) => Some(vpdq.frames.as_slice()),
+        _ => None,
+    })
+}
+
+/// The first frame from a time on that has features, or the last that has.
+fn moment(path: &Path, from_ms: u32) -> Result<(SeenPicture, u32), Failure> {
+    let decoder = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
+    let mut best = None;
+    let looked = looks(Input::File(path), &decoder, |look| {
+        let at_ms = look.frame.at_ms;
+        if let Some(picture) = look.pictures.into_iter().next() {
+            best = Some((picture, at_ms));
+            if at_ms >= from_ms {
+                return ControlFlow::Break(());
+            }
+        }
+        ControlFlow::Continue(())
+    });
+    looked.or_environment(path.display())?;
+    best.ok_or_else(|| plain(path))
+}
+
+fn compare(pair: &Pair) -> Option<VariantMatch> {
+    let print = features::print_of(&pair.reference.grey, MAX_FEATURES)?;
+    let limits = VariantLimits { references: 1, descriptors: MAX_FEATURES };
+    let index = VariantIndex::new([0; 32], limits);
+    index.insert(0, &print).ok()?;
+    index.search(std::slice::from_ref(&pair.query), 1).pop()
+}
+
+fn draw(pair: &Pair, found: Option<&VariantMatch>) -> Canvas {
+    let (left, right) = (&pair.query.grey, &pair.reference.grey);
+    let shift = left.width as u32 + GAP;
+    let (width, height) = (shift + right.width as u32, left.height.max(right.height) as u32);
+    let mut canvas = Canvas::new(width, height, BEHIND);
+    canvas.paste(left, 0);
+    canvas.paste(right, shift);
+    let Some(found) = found else { return canvas };
+    let moved = |(x, y): (f32, f32)| (x + shift as f32, y);
+    let step = found.places.len().div_ceil(MOST_LINES).max(1);
+    for (number, [query, reference]) in found.places.iter().step_by(step).enumerate() {
+        canvas.line(*query, moved(*reference), LINES[number % LINES.len()]);
+    }
+    for region in [found.query_region, found.reference_region.map(moved)] {
+        for corner in 0..4 {
+            canvas.line(region[corner], region[(corner + 1) % 4], REGION);
+        }
+    }
+    canvas
+}
