@@ -20,8 +20,12 @@ const SAMPLES: usize = 6;
 /// Standard deviations above half of the blocks at which agreement is sure.
 const SURE_DEVIATIONS: u32 = 3;
 
-/// The least blocks with contrast of a reference that is recognised for sure; a picture has 60 to 120.
-const LEAST_TELLING: u32 = 20;
+/// The least blocks with contrast of a reference that is recognised for sure: more than a sticker half as
+/// wide and a quarter as high as the picture has, six by four. A picture has 40 to 120.
+const LEAST_TELLING: u32 = 24;
+
+/// Of so many plain places of a small part one may not be plain in the query.
+const PLAIN_OF: u32 = 6;
 
 /// The least comparisons of a block for it to say anything.
 const LEAST_OF_BLOCK: u32 = 6;
@@ -70,11 +74,11 @@ impl Agreement {
     /// to half of the blocks agree; of `n` such blocks more than n/2 + 1.5 √n, which is three standard
     /// deviations above, do in 1 case of 700, and only where features fitted before. Where less than two
     /// thirds of the reference is compared, a sticker can be most of it: there every block has to agree, and
-    /// what is plain around it in one picture has to be plain in the other, but for a quarter.
+    /// what is plain around it in one picture has to be plain in the other, but for a sixth.
     #[must_use]
     pub fn is_sure(&self) -> bool {
         let told = self.signs * 2 >= self.covered && self.all >= LEAST_TELLING;
-        let whole = self.agreed == self.compared && self.bent * 4 <= self.flat;
+        let whole = self.agreed == self.compared && self.bent * PLAIN_OF <= self.flat;
         let most = self.compared * 3 >= self.all * 2 || whole;
         told && most && self.is_beyond(SURE_DEVIATIONS)
     }
