@@ -49,6 +49,6 @@ pub use review::{
     DecideRequest, ReviewDecided, ReviewDecision, ReviewNext, ReviewNextRequest, ReviewPage,
     ReviewPageQuery, ReviewQueue, ReviewQueues, ReviewScope, ReviewTicket,
 };
-pub use scan::{Match, Method, ScanQuery, ScanRequest, Verdict, VerdictKind};
+pub use scan::{Edit, Match, MatchDepth, Method, ScanQuery, ScanRequest, Verdict, VerdictKind};
 pub use seen::{Imported, SeenLine};
 pub use signal::{SignalJson, SignalSummary, State};

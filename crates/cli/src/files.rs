@@ -10,11 +10,11 @@ use watchfire_media::{
     format::{is_text, sniff},
     hash::{Content, HashError, Hashed, Options, digests, hash},
     picture,
-    video::{Decoder, FrameRate, QUERY_RATES, REFERENCE_RATES},
+    video::{Decoder, FrameRate, PLAIN_RATES, QUERY_RATES},
 };
 use watchfire_signal::{
     text_print::{TextError, TextPrint},
-    value::{Signal, Span, Value},
+    value::Signal,
 };
 
 use crate::exit::{Failure, OrEnvironment, environment};
@@ -47,22 +47,39 @@ impl Hasher {
     pub(crate) fn new(per_second: Option<NonZeroU32>) -> Result<Self, Failure> {
         let rate = per_second.map_or(FrameRate::Every, FrameRate::PerSecond);
         let video = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
-        let sound_rates = if per_second.is_some() { &QUERY_RATES[..] } else { &REFERENCE_RATES };
         let picture = picture::Limits::default();
-        Ok(Self { options: Options { picture, video, rate, sound_rates } })
+        Ok(Self {
+            options: Options { picture, video, rate, sound_rates: &PLAIN_RATES, edits: false },
+        })
+    }
+
+    /// Hashes every frame of a video, and makes what edited copies are found by: for what is known.
+    pub(crate) fn for_references() -> Result<Self, Failure> {
+        let Self { options } = Self::new(None)?;
+        Ok(Self { options: Options { edits: true, ..options } })
+    }
+
+    /// Hashes so many frames a second, and sound at many speeds: for what is looked up.
+    pub(crate) fn for_queries(per_second: NonZeroU32) -> Result<Self, Failure> {
+        let Self { options } = Self::new(Some(per_second))?;
+        Ok(Self { options: Options { sound_rates: &QUERY_RATES, ..options } })
     }
 
     /// The signals of a file. What cannot be decoded has its exact hashes.
     pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
-        let bytes = fs::read(path).or_environment(path.display())?;
-        if let Some(text) = as_text(&bytes) {
-            return Ok(words(&bytes, TextPrint::of(text)));
+        self.signals_of(&fs::read(path).or_environment(path.display())?)
+    }
+
+    /// The signals of a file's bytes.
+    pub(crate) fn signals_of(&self, bytes: &[u8]) -> Result<Signals, Failure> {
+        if let Some(text) = as_text(bytes) {
+            return Ok(words(bytes, TextPrint::of(text)));
         }
-        match hash(&bytes, &self.options) {
+        match hash(bytes, &self.options) {
             Ok(hashed) => Ok(of(hashed)),
             Err(HashError::Video(error)) if is_ours(&error) => Err(environment(error)),
             Err(error) => {
-                let (sha256, md5) = digests(&bytes);
+                let (sha256, md5) = digests(bytes);
                 let signals = vec![Signal::new(sha256), Signal::new(md5)];
                 Ok(Signals { signals, size: None, unseen: Some(error.into()) })
             }
@@ -85,25 +102,12 @@ fn words(bytes: &[u8], prints: Result<Vec<TextPrint>, TextError>) -> Signals {
 }
 
 fn of(hashed: Hashed) -> Signals {
-    let Hashed { sha256, md5, content, sound } = hashed;
-    let (seen, size) = match content {
-        Content::Picture(picture) => {
-            let mut signal = Signal::new(Value::Pdq(picture.pdq));
-            signal.quality = Some(picture.quality);
-            (Some(signal), Some((picture.width, picture.height)))
-        }
-        Content::Video(video) => {
-            (Some(Signal::new(Value::Vpdq(video.vpdq))), Some((video.width, video.height)))
-        }
-        Content::Sound => (None, None),
+    let size = match &hashed.content {
+        Content::Picture(picture) => Some((picture.width, picture.height)),
+        Content::Video(video) => Some((video.width, video.height)),
+        Content::Sound => None,
     };
-    let heard = sound.into_iter().map(|sound| {
-        let span = Span { start_ms: sound.start_ms, end_ms: sound.end_ms };
-        Signal { span: Some(span), ..Signal::new(sound.print) }
-    });
-    let exact = [Signal::new(sha256), Signal::new(md5)];
-    let signals = exact.into_iter().chain(seen).chain(heard).collect();
-    Signals { signals, size, unseen: None }
+    Signals { signals: hashed.signals(None), size, unseen: None }
 }
 
 /// Whether this machine, not the file, is to blame.

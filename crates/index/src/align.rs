@@ -26,6 +26,12 @@ pub const MIN_SPEED: f64 = 0.8;
 /// The fastest copy; beyond it a speed change is an edit for review.
 pub const MAX_SPEED: f64 = 1.25;
 
+/// The speeds of a copy, slowest and fastest.
+pub(crate) const SPEEDS: (f64, f64) = (MIN_SPEED, MAX_SPEED);
+
+/// More distinct frames than this make a match no surer, and comparing each with all costs time.
+const COUNTED_FRAMES: usize = 256;
+
 /// Shorter gaps than one sampling period (2 frames a second) with its jitter cannot be asked for:
 /// sparse frames would never be near enough to each other.
 const LEAST_GAP_MS: u32 = 600;
@@ -85,12 +91,34 @@ pub struct Pair {
 
 /// A pair with what alignment needs of it.
 #[derive(Debug, Clone, Copy)]
-struct Near {
-    query: u32,
-    reference: u32,
-    query_ms: f64,
-    reference_ms: f64,
-    bits: u32,
+pub(crate) struct Near {
+    pub(crate) query: u32,
+    pub(crate) reference: u32,
+    pub(crate) query_ms: f64,
+    pub(crate) reference_ms: f64,
+    /// How far the frames are apart; as bits of a hash of which half differ by chance at 32.
+    pub(crate) bits: u32,
+}
+
+/// What alignment asks of two videos beside the times of their near frames.
+pub(crate) trait Alike {
+    /// When a stretch counts.
+    fn rule(&self) -> &MatchRule;
+
+    /// Slowest and fastest copy that is looked for.
+    fn speeds(&self) -> (f64, f64);
+
+    /// Whether two frames of the query are one picture, as far as a vote needs to know.
+    fn is_one_in_query(&self, a: u32, b: u32) -> bool;
+
+    /// Whether two frames of the reference are one picture, as far as a vote needs to know.
+    fn is_one_in_reference(&self, a: u32, b: u32) -> bool;
+
+    /// How many pairs of a stretch show a picture that no earlier one showed.
+    fn distinct(&self, run: &[&Near]) -> u32;
+
+    /// The least of these that count.
+    fn least_distinct(&self) -> u32;
 }
 
 /// A line through pairs in time: `reference / √speed - query * √speed = offset`.
@@ -155,14 +183,20 @@ pub fn align_pairs(
 /// The best stretch of two videos in the order given.
 fn best(videos: &Videos<'_>, pairs: &[Pair]) -> Option<Aligned> {
     let near: Vec<Near> = pairs.iter().filter_map(|pair| weigh(videos, *pair)).collect();
+    align_near(videos, &near).map(|(aligned, _)| aligned)
+}
+
+/// The best stretch along a line in time through near frames, and the pairs on it in order of time.
+pub(crate) fn align_near(videos: &impl Alike, near: &[Near]) -> Option<(Aligned, Vec<Near>)> {
     let mut stretches: Vec<fit::Stretch> = Vec::new();
-    for seed in vote::seeds(videos, &near) {
+    for seed in vote::seeds(videos, near) {
         // Most seeds are the same line seen at another place or with a neighbouring speed.
         if !stretches.iter().any(|stretch| stretch.covers(&seed)) {
-            stretches.extend(fit::fit(videos, &near, seed.line));
+            stretches.extend(fit::fit(videos, near, seed.line));
         }
     }
-    stretches.into_iter().max_by(fit::Stretch::compare).map(|stretch| stretch.aligned)
+    let best = stretches.into_iter().max_by(fit::Stretch::compare)?;
+    Some((best.aligned, best.pairs_of(near)))
 }
 
 impl Aligned {
@@ -182,6 +216,51 @@ struct Videos<'a> {
     query: &'a [Frame],
     reference: &'a [Frame],
     rule: &'a MatchRule,
+}
+
+impl Alike for Videos<'_> {
+    fn rule(&self) -> &MatchRule {
+        self.rule
+    }
+
+    fn speeds(&self) -> (f64, f64) {
+        SPEEDS
+    }
+
+    fn is_one_in_query(&self, a: u32, b: u32) -> bool {
+        is_one(self.query, a, b)
+    }
+
+    fn is_one_in_reference(&self, a: u32, b: u32) -> bool {
+        is_one(self.reference, a, b)
+    }
+
+    fn distinct(&self, run: &[&Near]) -> u32 {
+        let mut counted: Vec<&Near> = Vec::new();
+        for near in run {
+            let forward = counted.last().is_none_or(|last| {
+                near.query_ms > last.query_ms && near.reference_ms > last.reference_ms
+            });
+            let new = || {
+                counted.iter().rev().all(|other| {
+                    !self.is_one_in_query(near.query, other.query)
+                        && !self.is_one_in_reference(near.reference, other.reference)
+                })
+            };
+            if counted.len() < COUNTED_FRAMES && forward && new() {
+                counted.push(near);
+            }
+        }
+        counted.len() as u32
+    }
+
+    fn least_distinct(&self) -> u32 {
+        MIN_ALIGNED_FRAMES
+    }
+}
+
+fn is_one(frames: &[Frame], a: u32, b: u32) -> bool {
+    frames[a as usize].pdq.distance(&frames[b as usize].pdq) <= SAME_FRAME_BITS
 }
 
 fn weigh(videos: &Videos<'_>, pair: Pair) -> Option<Near> {

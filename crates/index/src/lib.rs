@@ -9,6 +9,7 @@ mod exact_index;
 pub mod flat;
 mod frames;
 mod hash_index;
+mod moments;
 mod sound_index;
 mod text_index;
 mod variant;
@@ -20,6 +21,7 @@ pub use align::{
 pub use exact_index::ExactIndex;
 pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
 pub use hash_index::{Found, HashIndex, Level, SnapshotError};
+pub use moments::{EditedVideo, KnownVideo, MomentIndex, MomentSearch};
 pub use sound_index::{SoundIndex, SoundMatch};
 pub use text_index::TextIndex;
 pub use variant::{

@@ -6,6 +6,7 @@
 //! **Invariant:** nothing is found that the re-check does not confirm.
 //! **Invariant:** a search does a bounded amount of work, whatever is stored; memory has a named limit.
 
+mod bends;
 mod decide;
 mod fit;
 mod kernel;
@@ -27,6 +28,7 @@ use watchfire_signal::features::{
     Cells, FeaturesPrint, MAX_FEATURES, SeenFeature, SeenPicture, Sign,
 };
 
+pub(crate) use self::bends::{Apart, Bends};
 use self::{
     fit::{Fit, Pair},
     table::{Stored, TELLING_BITS, Table, TableWriter, words},
@@ -46,6 +48,9 @@ const MIN_VOTES: u32 = 3;
 
 /// The most references that are looked at in a search, mirrored ones counted apart.
 const MAX_CANDIDATES: usize = 16;
+
+/// Of these, the most of one family: a scene that stands still must not hide others.
+const MAX_OF_FAMILY: usize = 4;
 
 /// How much an index may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,6 +110,8 @@ pub struct VariantMatch {
     pub places: Vec<[(f32, f32); 2]>,
     /// Inliers weighted with the share of blocks that agree; greater is surer.
     pub score: f32,
+    /// How the query bends where the reference does.
+    pub(crate) bends: Bends,
 }
 
 /// A concurrent index of prints.
@@ -192,10 +199,22 @@ impl VariantIndex {
     /// own. What a part shows has to be at least half of the reference: a sticker is a part too.
     #[must_use]
     pub fn search(&self, looks: &[SeenPicture], limit: usize) -> Vec<VariantMatch> {
+        let mut found = self.search_families(looks, |_| None);
+        found.truncate(limit);
+        found
+    }
+
+    /// As [`VariantIndex::search`], all of it. `family` names what looks much alike, such as the moments of
+    /// one video: of each, only a few are looked at.
+    pub(crate) fn search_families(
+        &self,
+        looks: &[SeenPicture],
+        family: impl Fn(u64) -> Option<u64>,
+    ) -> Vec<VariantMatch> {
         let _reading = crossbeam_epoch::pin();
         let mut found: Vec<VariantMatch> = Vec::new();
         for (look, picture) in looks.iter().enumerate() {
-            let mut seen = self.look(picture);
+            let mut seen = self.look(picture, &family);
             for one in &mut seen {
                 one.look = look;
                 if look > 0 && one.agreement.compared * 2 < one.agreement.all {
@@ -211,16 +230,27 @@ impl VariantIndex {
         });
         let mut met = HashSet::new();
         found.retain(|one| met.insert(one.id));
-        found.truncate(limit);
         found
     }
 
-    fn look(&self, picture: &SeenPicture) -> Vec<VariantMatch> {
+    /// What one picture shows, as it is and mirrored.
+    fn look(
+        &self,
+        picture: &SeenPicture,
+        family: impl Fn(u64) -> Option<u64>,
+    ) -> Vec<VariantMatch> {
         let mut found = Vec::new();
+        let slots = self.slots.pin();
         for (mirrored, features) in [(false, &picture.plain), (true, &picture.mirrored)] {
+            let (mut looked, mut met) = (0, HashMap::<u64, usize>::new());
             for slot in self.candidates(features) {
-                let slots = self.slots.pin();
                 let Some(reference) = slots.get(&slot) else { continue };
+                let seen = family(reference.id).map(|family| met.entry(family).or_default());
+                if looked == MAX_CANDIDATES || seen.as_ref().is_some_and(|n| **n == MAX_OF_FAMILY) {
+                    continue;
+                }
+                seen.into_iter().for_each(|count| *count += 1);
+                looked += 1;
                 found.extend(self.verify(picture, (mirrored, features), reference));
             }
         }
@@ -265,7 +295,6 @@ impl VariantIndex {
         let mut candidates: Vec<(u32, (u32, f32))> =
             votes.into_iter().filter(|(_, (count, _))| *count >= MIN_VOTES).collect();
         candidates.sort_by(|a, b| b.1.1.total_cmp(&a.1.1).then(a.0.cmp(&b.0)));
-        candidates.truncate(MAX_CANDIDATES);
         candidates.into_iter().map(|(slot, _)| slot).collect()
     }
 
@@ -285,7 +314,7 @@ impl VariantIndex {
         let place = |(x, y): (f32, f32)| (if mirrored { width - x } else { x }, y);
         let pairs: Vec<Pair> = pairs.into_iter().map(|pair| pair.at(place(pair.query))).collect();
         let known = (cells, &*reference.signs);
-        let agreement = recheck::recheck(&picture.grey, &to_reference, known, &pairs);
+        let (agreement, bends) = recheck::recheck(&picture.grey, &to_reference, known, &pairs);
         if !agreement.holds() {
             return None;
         }
@@ -305,6 +334,7 @@ impl VariantIndex {
             reference_region,
             places: pairs.iter().map(|pair| [pair.query, pair.reference]).collect(),
             score: inliers as f32 * agreement.agreed as f32 / agreement.compared.max(1) as f32,
+            bends,
         })
     }
 }

@@ -41,8 +41,12 @@ struct Found {
 /// plain to be recognised by it.
 #[must_use]
 pub fn print(pixels: Pixels<'_>) -> Option<FeaturesPrint> {
-    let grey = working(pixels)?;
-    let found = features(&grey, MAX_FEATURES, false);
+    print_of(&working(pixels)?, MAX_FEATURES)
+}
+
+/// The print of a picture that has its working size already, with at most so many features.
+pub(crate) fn print_of(grey: &Grey, most: usize) -> Option<FeaturesPrint> {
+    let found = features(grey, most, false);
     let written = found.iter().map(|found| {
         let SeenFeature { descriptor, x, y, level, angle } = found.seen;
         let units = |pixels: f32| (pixels * f32::from(UNITS)) as u16;
@@ -55,7 +59,7 @@ pub fn print(pixels: Pixels<'_>) -> Option<FeaturesPrint> {
         return None;
     }
     let size = (u16::try_from(grey.width).ok()?, u16::try_from(grey.height).ok()?);
-    FeaturesPrint::new(size, features, signs(&grey)).ok()
+    FeaturesPrint::new(size, features, signs(grey)).ok()
 }
 
 /// What a picture is looked up by; `None` as for [`print()`].
@@ -69,7 +73,8 @@ pub fn seen(pixels: Pixels<'_>) -> Option<SeenPicture> {
     Some(SeenPicture { grey, plain, mirrored })
 }
 
-fn working(pixels: Pixels<'_>) -> Option<Grey> {
+/// The luminance that features are taken from.
+pub(crate) fn working(pixels: Pixels<'_>) -> Option<Grey> {
     let fits = pixels.width() >= 16 && pixels.height() >= 16;
     let grey = fits.then(|| grey::working(pixels, usize::from(MAX_SIDE)))?;
     (grey.width.min(grey.height) >= usize::from(MIN_SIDE)).then_some(grey)

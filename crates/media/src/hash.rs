@@ -3,12 +3,15 @@
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use watchfire_signal::digest::{Md5Digest, Sha256Digest};
+use watchfire_signal::features::{Depth, Moment, Views};
 use watchfire_signal::pdq::Pdq;
+use watchfire_signal::value::{Signal, Span, Value};
 
+use crate::edits;
 use crate::format::{Format, sniff};
-use crate::pdq::{Hasher, MIN_SIDE};
+use crate::pdq::{Hasher, MIN_SIDE, Pixels};
 use crate::picture::{self, PictureError};
-use crate::video::{self, Decoder, FrameRate, Sound, VideoError, VideoHash};
+use crate::video::{Copy, Decoder, FrameRate, Sound, VideoError, VideoHash};
 
 /// How a file is hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,8 @@ pub struct Options {
     pub rate: FrameRate,
     /// At which speeds sound is fingerprinted, in percent; not at all where there are none.
     pub sound_rates: &'static [u8],
+    /// Whether a picture or video gets the signals that its edited copies are found by: it is a reference.
+    pub edits: bool,
 }
 
 /// The hashes of one file.
@@ -34,6 +39,30 @@ pub struct Hashed {
     pub content: Content,
     /// What is heard in it, in pieces of at most ten minutes, at each speed that was asked for.
     pub sound: Vec<Sound>,
+}
+
+impl Hashed {
+    /// All of it as signals: the exact hashes first, then what is seen, then what is heard. Of a video or
+    /// sound of which only `span` is meant the frames say so and the sound is cut; the exact hashes name
+    /// the whole file, which contains that part.
+    #[must_use]
+    pub fn signals(self, span: Option<Span>) -> Vec<Signal> {
+        let seen = match self.content {
+            Content::Picture(picture) => {
+                let hash = Signal { quality: Some(picture.quality), ..Signal::new(picture.pdq) };
+                [vec![hash], picture.edits].concat()
+            }
+            Content::Video(video) => {
+                let hash = Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) };
+                let moments = video.moments.into_iter().map(Signal::from);
+                std::iter::once(hash).chain(moments).collect()
+            }
+            Content::Sound => Vec::new(),
+        };
+        let heard = self.sound.into_iter().filter_map(|sound| sound.signal(span));
+        let exact = [Signal::new(self.sha256), Signal::new(self.md5)];
+        exact.into_iter().chain(seen).chain(heard).collect()
+    }
 }
 
 /// What is seen in a file.
@@ -60,6 +89,8 @@ pub struct PictureHash {
     pub width: u32,
     /// Height in pixels.
     pub height: u32,
+    /// What its edited copies are found by, if [`Options::edits`] asked for it.
+    pub edits: Vec<Signal>,
 }
 
 impl PictureHash {
@@ -110,21 +141,39 @@ pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
     Workspace::default().hash(bytes, options)
 }
 
-/// What is heard in a video. A sound track that cannot be decoded does not hide what is seen.
-fn heard(bytes: &[u8], options: &Options) -> Result<Vec<Sound>, VideoError> {
-    match sound_of(bytes, options) {
-        Err(VideoError::Malformed(_) | VideoError::Truncated(_) | VideoError::NoVideoStream) => {
-            Ok(Vec::new())
-        }
+/// The frames that edited copies are found by. A video that cannot be looked at once more, or not in time, is
+/// known by its hashes.
+fn moments(copy: &Copy, options: &Options) -> Result<Vec<Moment>, VideoError> {
+    match copy.moments(options.rate.part(), &options.video) {
+        Err(
+            VideoError::Malformed(_)
+            | VideoError::Truncated(_)
+            | VideoError::TooLarge(_)
+            | VideoError::Stalled(_),
+        ) => Ok(Vec::new()),
+        moments => moments,
+    }
+}
+
+/// What is heard in a video. A sound track that cannot be decoded, or not in time, does not hide what is
+/// seen.
+fn heard(copy: &Copy, options: &Options) -> Result<Vec<Sound>, VideoError> {
+    match sound_of(copy, options) {
+        Err(
+            VideoError::Malformed(_)
+            | VideoError::Truncated(_)
+            | VideoError::TooLarge(_)
+            | VideoError::TooSlow(_),
+        ) => Ok(Vec::new()),
         heard => heard,
     }
 }
 
-fn sound_of(bytes: &[u8], options: &Options) -> Result<Vec<Sound>, VideoError> {
+fn sound_of(copy: &Copy, options: &Options) -> Result<Vec<Sound>, VideoError> {
     if options.sound_rates.is_empty() {
         return Ok(Vec::new());
     }
-    video::sound(bytes, options.sound_rates, &options.video)
+    copy.sound(options.sound_rates, &options.video)
 }
 
 /// Hashes a picture.
@@ -150,24 +199,41 @@ impl Workspace {
     /// # Errors
     /// As [`hash()`].
     pub fn hash(&mut self, bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
+        Ok(self.view(bytes, options, |_| Depth::Signals)?.0)
+    }
+
+    /// The same, and of a picture what an edited copy is looked up by, as far as `depth` says when it has
+    /// seen the hashes.
+    ///
+    /// # Errors
+    /// As [`hash()`].
+    pub fn view(
+        &mut self,
+        bytes: &[u8],
+        options: &Options,
+        depth: impl FnOnce(&Hashed) -> Depth,
+    ) -> Result<(Hashed, Views), HashError> {
         if bytes.is_empty() {
             return Err(HashError::Empty);
         }
-        let (content, sound) = match sniff(bytes).ok_or(HashError::NotMedia)? {
-            Format::Picture(_) => {
-                let picture = self.hash_picture(bytes, &options.picture)?;
-                (Content::Picture(Box::new(picture)), Vec::new())
-            }
-            Format::Video(_) => match video::hash(bytes, options.rate, &options.video) {
-                Ok(video) => (Content::Video(video), heard(bytes, options)?),
-                // A container of videos may hold sound alone.
-                Err(VideoError::NoVideoStream) => (Content::Sound, sound_of(bytes, options)?),
-                Err(error) => return Err(error.into()),
-            },
-            Format::Sound(_) => (Content::Sound, sound_of(bytes, options)?),
-        };
         let (sha256, md5) = digests(bytes);
-        Ok(Hashed { sha256, md5, content, sound })
+        let hashed = |(content, sound)| Hashed { sha256, md5, content, sound };
+        match sniff(bytes).ok_or(HashError::NotMedia)? {
+            Format::Picture(_) => self.with_pixels(bytes, &options.picture, |hasher, pixels| {
+                let mut picture = of_pixels(hasher, pixels)?;
+                if options.edits {
+                    picture.edits = edits::reference(pixels);
+                }
+                let hashed = hashed((Content::Picture(Box::new(picture)), Vec::new()));
+                let views = edits::views(pixels, depth(&hashed));
+                Ok((hashed, views))
+            }),
+            Format::Video(_) => Ok((hashed(moving(bytes, options)?), Views::default())),
+            Format::Sound(_) => {
+                let sound = sound_of(&Copy::of(bytes, &options.video)?, options)?;
+                Ok((hashed((Content::Sound, sound)), Views::default()))
+            }
+        }
     }
 
     /// As [`hash_picture`] does.
@@ -179,18 +245,47 @@ impl Workspace {
         bytes: &[u8],
         limits: &picture::Limits,
     ) -> Result<PictureHash, HashError> {
+        self.with_pixels(bytes, limits, of_pixels)
+    }
+
+    fn with_pixels<T>(
+        &mut self,
+        bytes: &[u8],
+        limits: &picture::Limits,
+        work: impl FnOnce(&mut Hasher, Pixels<'_>) -> Result<T, HashError>,
+    ) -> Result<T, HashError> {
         let picture = picture::decode_into(bytes, limits, &mut self.memory)?;
-        let pixels = picture.pixels();
-        let (width, height) = (pixels.width(), pixels.height());
-        let fingerprint = self.hasher.hash(pixels);
+        let worked = work(&mut self.hasher, picture.pixels());
         self.memory = picture.into_memory();
-        let fingerprint = fingerprint.ok_or(HashError::TooSmall { width, height })?;
-        Ok(PictureHash {
-            pdq: fingerprint.pdq,
-            quality: fingerprint.quality,
-            dihedral: fingerprint.dihedral(),
-            width,
-            height,
-        })
+        worked
+    }
+}
+
+fn of_pixels(hasher: &mut Hasher, pixels: Pixels<'_>) -> Result<PictureHash, HashError> {
+    let (width, height) = (pixels.width(), pixels.height());
+    let fingerprint = hasher.hash(pixels).ok_or(HashError::TooSmall { width, height })?;
+    Ok(PictureHash {
+        pdq: fingerprint.pdq,
+        quality: fingerprint.quality,
+        dihedral: fingerprint.dihedral(),
+        width,
+        height,
+        edits: Vec::new(),
+    })
+}
+
+/// What is seen and heard in a video.
+fn moving(bytes: &[u8], options: &Options) -> Result<(Content, Vec<Sound>), HashError> {
+    let copy = Copy::of(bytes, &options.video)?;
+    match copy.hash(options.rate, &options.video) {
+        Ok(mut video) => {
+            if options.edits {
+                video.moments = moments(&copy, options)?;
+            }
+            Ok((Content::Video(video), heard(&copy, options)?))
+        }
+        // A container of videos may hold sound alone.
+        Err(VideoError::NoVideoStream) => Ok((Content::Sound, sound_of(&copy, options)?)),
+        Err(error) => Err(error.into()),
     }
 }

@@ -10,6 +10,8 @@
 
 mod child;
 mod frames;
+mod looks;
+mod moments;
 mod ppm;
 mod probe;
 mod selection;
@@ -24,6 +26,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use watchfire_signal::features::Moment;
 use watchfire_signal::vpdq::Vpdq;
 
 use crate::format::{Container, Format, sniff};
@@ -31,9 +34,11 @@ use crate::sandbox::Sandbox;
 
 use selection::Selection;
 
+pub use looks::{Look, MAX_LOOKS, looks};
+pub use moments::{MAX_MOMENTS, MOMENT_FEATURES};
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
-pub use sound::{QUERY_RATES, REFERENCE_RATES, Sound, sound};
+pub use sound::{PLAIN_RATES, QUERY_RATES, Sound};
 pub use stop::Stop;
 pub use stream::{Input, MAX_STALL, Pace, Seen, Streamed, Streaming, stream};
 pub use window::Window;
@@ -99,6 +104,16 @@ pub enum FrameRate {
         /// The most frames that come out.
         at_most: NonZeroU32,
     },
+}
+
+impl FrameRate {
+    /// The part that is meant; all of the video if there is none.
+    pub(crate) fn part(self) -> Option<Part> {
+        match self {
+            Self::Reference { part, .. } => part,
+            Self::Every | Self::PerSecond(_) => None,
+        }
+    }
 }
 
 /// A part of a video: frames at or after `start_ms` and not after `end_ms`, in milliseconds.
@@ -205,6 +220,8 @@ pub enum VideoError {
 pub struct VideoHash {
     /// The hashed frames.
     pub vpdq: Vpdq,
+    /// The frames that edited copies are found by, where [`Copy::moments`] was asked for them.
+    pub moments: Vec<Moment>,
     /// Width of a frame in pixels.
     pub width: u32,
     /// Height of a frame in pixels.
@@ -220,28 +237,55 @@ pub struct VideoHash {
 /// # Errors
 /// [`VideoError`]; all but `NoFfmpeg`, `Sandbox`, `Stopped` and `Io` are about the bytes and will come again.
 pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
-    if bytes.is_empty() {
-        return Err(VideoError::Empty);
+    Copy::of(bytes, decoder)?.hash(rate, decoder)
+}
+
+/// A video or sound as the file that the decoder may read, for as long as this lives. A file and not a
+/// pipe: an MP4 may have its index at the end.
+#[derive(Debug)]
+pub struct Copy {
+    file: tempfile::NamedTempFile,
+    container: Container,
+}
+
+impl Copy {
+    /// Writes the bytes into the decoder's folder.
+    ///
+    /// # Errors
+    /// [`VideoError::Empty`], [`VideoError::NotAVideo`], [`VideoError::Io`].
+    pub fn of(bytes: &[u8], decoder: &Decoder) -> Result<Self, VideoError> {
+        let container = match sniff(bytes) {
+            Some(Format::Video(container) | Format::Sound(container)) => container,
+            _ if bytes.is_empty() => return Err(VideoError::Empty),
+            _ => return Err(VideoError::NotAVideo),
+        };
+        let mut file = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
+        file.write_all(bytes)?;
+        file.flush()?;
+        Ok(Self { file, container })
     }
-    let Some(Format::Video(container)) = sniff(bytes) else { return Err(VideoError::NotAVideo) };
-    // A file and not a pipe: an MP4 may have its index at the end.
-    let mut copy = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
-    copy.write_all(bytes)?;
-    copy.flush()?;
-    let facts = probe::probe(copy.path(), container, decoder)?;
-    let selection = Selection::of(rate, &facts)?;
-    let frames = frames::hash(copy.path(), container, &selection, decoder)?;
-    let frames = frames.into_iter();
-    let frames = frames.map(|(index, frame)| frame.at(selection.number(index), facts.rate));
-    let frames = selection::thinned(frames.collect(), rate)?;
-    let last_ms = frames.last().map_or(0, |frame| frame.at_ms);
-    Ok(VideoHash {
-        vpdq: Vpdq { frames },
-        width: facts.width,
-        height: facts.height,
-        rate: facts.rate,
-        duration_ms: facts.duration_ms.unwrap_or(u64::from(last_ms)),
-    })
+
+    /// As [`hash()`].
+    ///
+    /// # Errors
+    /// As [`hash()`].
+    pub fn hash(&self, rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
+        let facts = probe::probe(self.file.path(), self.container, decoder)?;
+        let selection = Selection::of(rate, &facts)?;
+        let frames = frames::hash(self.file.path(), self.container, &selection, decoder)?;
+        let frames = frames.into_iter();
+        let frames = frames.map(|(index, frame)| frame.at(selection.number(index), facts.rate));
+        let frames = selection::thinned(frames.collect(), rate)?;
+        let last_ms = frames.last().map_or(0, |frame| frame.at_ms);
+        Ok(VideoHash {
+            vpdq: Vpdq { frames },
+            moments: Vec::new(),
+            width: facts.width,
+            height: facts.height,
+            rate: facts.rate,
+            duration_ms: facts.duration_ms.unwrap_or(u64::from(last_ms)),
+        })
+    }
 }
 
 /// What ffmpeg and ffprobe are told about the input: its container and that it is one file.

@@ -130,7 +130,7 @@ async fn scan(seen: &Arc<Seen>, clock: &Arc<dyn Clock>, from: u64, seconds: u64)
             while begun.elapsed() < Duration::from_secs(seconds) {
                 let number = from + task + 2 * count;
                 if let Ok(item) = item(number, 0) {
-                    scanner.scan(item.id, item.signals, Default::default()).await;
+                    scanner.scan(item.id, item.signals, None, Default::default()).await;
                 }
                 count += 1;
                 tokio::task::yield_now().await;

@@ -7,12 +7,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
+use watchfire_signal::{commitment::Commitment, features::Depth, name::MemberName};
 
 use crate::{
     cases::SignalSet,
     halts::MemberStops,
-    near::{Hit, Near, loudest},
+    near::{Hit, Near, Query, loudest},
     standing::Stance,
 };
 
@@ -37,7 +37,7 @@ impl Known {
     #[must_use]
     pub fn new(seed: [u8; 32], least_matched_ms: u32) -> Self {
         Self {
-            near: Near::new(seed, least_matched_ms),
+            near: Near::of_known(seed, least_matched_ms),
             sets: papaya::HashMap::new(),
             stops: ArcSwap::default(),
         }
@@ -90,13 +90,32 @@ impl Known {
         self.near.len()
     }
 
-    /// The sets near any of the signals, each once.
+    /// Whether any sound is known.
     #[must_use]
-    pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
+    pub fn has_sound(&self) -> bool {
+        self.near.has_sound()
+    }
+
+    /// How far it is worth to look for edited copies.
+    #[must_use]
+    pub fn depth(&self) -> Depth {
+        self.near.depth()
+    }
+
+    /// Bytes of memory that local features take.
+    #[must_use]
+    pub fn features_bytes(&self) -> usize {
+        self.near.features_bytes()
+    }
+
+    /// The sets near any of the signals, or shown edited, each once.
+    #[must_use]
+    pub fn lookup(&self, query: Query<'_>) -> Vec<Match> {
         let sets = self.sets.pin();
         let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(set));
-        let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
-        loudest(hits)
+        let hits = query.signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
+        let edited = query.views.into_iter().flat_map(|views| self.near.search_edited(views));
+        loudest(hits.chain(edited))
             .into_iter()
             .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?.clone(), hit }))
             .collect()

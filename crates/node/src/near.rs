@@ -3,18 +3,21 @@
 //!
 //! **Invariant:** what [`Near::insert`] returned from is found by the next search; readers never wait.
 
+mod edits;
+mod hit;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, btree_map::Entry},
+    collections::{BTreeSet, HashMap},
     hash::Hash,
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use serde::Serialize;
 use watchfire_index::{
     ExactIndex, Found, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex, VideoMatch, align,
 };
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
+    features::{Area, Depth, Views},
     pdq,
     sound_print::SoundPrint,
     text_print::TextPrint,
@@ -22,30 +25,15 @@ use watchfire_signal::{
     vpdq::{Frame, Vpdq},
 };
 
+use self::edits::Edits;
+pub use self::hit::{Aligned, Edit, Fit, Hit, Method, loudest};
+
 /// Owners of one crowd named in one answer and kind, the nearest: nobody makes an answer long by
 /// repeating the same, and nobody hides what others own.
 pub const CROWD_HITS: usize = 1_024;
 
 /// The gap between two aligned frames of a run that is bridged where an alert does not say.
 pub const STANDARD_MAX_GAP_MS: u32 = 3_000;
-
-/// How a signal matched.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Hit<K> {
-    /// Who owns the matched signal.
-    pub owner: K,
-    /// The kind of both signals.
-    pub kind: Kind,
-    /// How they match.
-    pub method: Method,
-    /// Bits in which pictures or aligned frames differ, rounded; of texts the estimated percentage of
-    /// characters that differ; absent for exact hashes.
-    pub distance: Option<u32>,
-    /// How two videos or sounds line up.
-    pub aligned: Option<Aligned>,
-    /// Other ways in which signals of the same two match.
-    pub also: BTreeSet<Method>,
-}
 
 /// Which side is the alert: its rule decides whether two videos match, its text has to stand in the
 /// other, its link has to lie above the other.
@@ -57,80 +45,20 @@ pub enum Whose {
     Query,
 }
 
-/// A way of matching, weakest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Method {
-    /// Five seconds or more of two sounds go together. A shared song is innocent, so this alone leads to
-    /// a person.
-    Sound,
-    /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
-    Turned,
-    /// Frames of two videos line up in time.
-    Aligned,
-    /// Two picture hashes are within their distance, or most of one text stands in the other.
-    Near,
-    /// The same bytes; the same short text however it is spelt; the same link, or one under it.
-    Exact,
+/// What is looked up: the signals of an item, and while the pixels of a file are at hand what edited copies
+/// are found by.
+#[derive(Clone, Copy)]
+pub struct Query<'a> {
+    /// The signals.
+    pub signals: &'a [Signal],
+    /// What the file is seen as.
+    pub views: Option<&'a Views>,
 }
 
-impl Method {
-    /// Whether two ways look at different things, so that each makes the other surer.
-    #[must_use]
-    pub fn is_independent_of(self, other: Self) -> bool {
-        (self == Self::Sound) != (other == Self::Sound)
+impl<'a> From<&'a [Signal]> for Query<'a> {
+    fn from(signals: &'a [Signal]) -> Self {
+        Self { signals, views: None }
     }
-}
-
-/// How two videos or sounds line up.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Aligned {
-    /// The matched part of the query.
-    pub query: Span,
-    /// The matched part of the reference.
-    pub reference: Span,
-    /// How much faster the query runs.
-    pub speed: f64,
-    /// Distinct frames that line up; of sounds none.
-    pub frames: u32,
-}
-
-impl<K> Hit<K> {
-    /// Orders hits: exact before near before aligned, then by distance.
-    #[must_use]
-    pub fn strength(&self) -> (Method, std::cmp::Reverse<u32>) {
-        (self.method, std::cmp::Reverse(self.distance.unwrap_or(0)))
-    }
-
-    /// Whether ways that look at different things agree.
-    #[must_use]
-    pub fn is_agreed(&self) -> bool {
-        self.also.iter().any(|other| other.is_independent_of(self.method))
-    }
-}
-
-/// For each owner the hit that speaks loudest, with the other ways in which its signals match.
-#[must_use]
-pub fn loudest<K: Copy + Ord>(hits: impl IntoIterator<Item = Hit<K>>) -> BTreeMap<K, Hit<K>> {
-    let mut loudest = BTreeMap::<K, Hit<K>>::new();
-    for hit in hits {
-        match loudest.entry(hit.owner) {
-            Entry::Vacant(free) => drop(free.insert(hit)),
-            Entry::Occupied(mut known) => {
-                let known = known.get_mut();
-                let mut other = hit;
-                if known.strength() < other.strength() {
-                    std::mem::swap(known, &mut other);
-                }
-                known.also.extend(other.also);
-                known.also.insert(other.method);
-            }
-        }
-    }
-    for hit in loudest.values_mut() {
-        hit.also.remove(&hit.method);
-    }
-    loudest
 }
 
 /// An index over signals of all kinds by owner.
@@ -146,6 +74,8 @@ pub struct Near<K> {
     links: ExactIndex<Sha256Digest>,
     /// Links by every place that they lie under, and by themselves.
     link_places: ExactIndex<Sha256Digest>,
+    /// Pictures by local features; none where uploads are held, of which no features are kept.
+    edits: Option<Edits>,
     least_matched_ms: u32,
     slots: papaya::HashMap<u64, Slot<K>>,
     owned: papaya::HashMap<K, Vec<u64>>,
@@ -175,11 +105,18 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             sounds: SoundIndex::new(seed),
             links: ExactIndex::new(),
             link_places: ExactIndex::new(),
+            edits: None,
             least_matched_ms,
             slots: papaya::HashMap::new(),
             owned: papaya::HashMap::new(),
             next: AtomicU64::new(1),
         }
+    }
+
+    /// An index that finds edited copies of pictures too: of what is known, not of what is held.
+    #[must_use]
+    pub fn of_known(seed: [u8; 32], least_matched_ms: u32) -> Self {
+        Self { edits: Some(Edits::new(seed)), ..Self::new(seed, least_matched_ms) }
     }
 
     /// Whether an owner has signals here.
@@ -200,10 +137,32 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         self.slots.is_empty()
     }
 
-    /// Adds a signal under an owner. One that cannot be matched (local features, a value in a
-    /// blob, a picture of too little quality) is left out.
+    /// Whether any sound is held.
+    #[must_use]
+    pub fn has_sound(&self) -> bool {
+        !self.sounds.is_empty()
+    }
+
+    /// How far it is worth to look for edited copies of what is held.
+    #[must_use]
+    pub fn depth(&self) -> Depth {
+        match &self.edits {
+            Some(edits) if !edits.is_empty() => Depth::Features,
+            Some(_) if !self.pictures.is_empty() => Depth::Parts,
+            _ => Depth::Signals,
+        }
+    }
+
+    /// Bytes of memory that local features take.
+    #[must_use]
+    pub fn features_bytes(&self) -> usize {
+        self.edits.as_ref().map_or(0, Edits::memory_bytes)
+    }
+
+    /// Adds a signal under an owner. One that cannot be matched (a value in a blob, a picture of too little
+    /// quality, local features among uploads) is left out.
     pub fn insert(&self, owner: K, signal: &Signal) {
-        let Some(value) = matchable(signal) else { return };
+        let Some(value) = self.matchable(signal) else { return };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = Slot { owner, value: value.clone(), span: signal.span, rule: signal.rule };
         self.slots.pin().insert(id, slot);
@@ -227,8 +186,11 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 self.links.insert(id, link.digest());
                 link.all().for_each(|place| self.link_places.insert(id, place));
             }
-            // An edited picture is looked up by its pixels, not by signals (`watchfire_index::VariantIndex`).
-            Value::Features(_) => {}
+            Value::Features(print) => {
+                if let Some(edits) = &self.edits {
+                    edits.insert(id, print);
+                }
+            }
         }
     }
 
@@ -251,7 +213,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                     });
                     self.links.remove(id, &link.digest())
                 }
-                Value::Features(_) => false,
+                Value::Features(_) => self.edits.as_ref().is_some_and(|edits| edits.remove(id)),
             };
         }
     }
@@ -297,6 +259,37 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             });
         }
         hits
+    }
+
+    /// Owners of pictures that an upload shows edited: framed, cropped, turned, written over.
+    #[must_use]
+    pub fn search_edited(&self, views: &Views) -> Vec<Hit<K>> {
+        let Some(edits) = &self.edits else { return Vec::new() };
+        let slots = self.slots.pin();
+        let mut hits = edits.search(views, |id| {
+            let Slot { owner, value, .. } = slots.get(&id)?;
+            let Value::Features(print) = value else { return None };
+            Some((*owner, (print.width(), print.height())))
+        });
+        for (part, area) in &views.parts {
+            let found = self.pictures.search(part, pdq::MAX_DISTANCE, CROWD_HITS).hits;
+            let edit =
+                Edit { region: area.corners(), reference_region: Area::WHOLE.corners(), fit: None };
+            let part = self.hits(found, &Signal::new(*part), Method::Part);
+            hits.extend(part.into_iter().map(|hit| Hit { edit: Some(edit), ..hit }));
+        }
+        hits
+    }
+
+    /// The value, if it can be matched here.
+    fn matchable<'a>(&self, signal: &'a Signal) -> Option<&'a Value> {
+        match &signal.value {
+            // That of a video describes a frame.
+            ValueOrBlob::Value(value @ Value::Features(_)) => {
+                (self.edits.is_some() && signal.span.is_none()).then_some(value)
+            }
+            _ => matchable(signal),
+        }
     }
 
     /// Owners of a digest, picture, text or link near this one.
@@ -358,6 +351,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 method: Method::Sound,
                 distance: Some(found.distance),
                 aligned: Some(aligned),
+                edit: None,
                 also: BTreeSet::new(),
             })
         };
@@ -392,6 +386,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 method,
                 distance,
                 aligned: None,
+                edit: None,
                 also: BTreeSet::new(),
             })
         };
@@ -410,8 +405,15 @@ pub fn compare<K: Copy>(
 ) -> Option<Hit<K>> {
     let kind = query.kind();
     let also = BTreeSet::new;
-    let still =
-        |method, distance| Hit { owner, kind, method, distance, aligned: None, also: also() };
+    let still = |method, distance| Hit {
+        owner,
+        kind,
+        method,
+        distance,
+        aligned: None,
+        edit: None,
+        also: also(),
+    };
     match (matchable(query)?, matchable(held)?) {
         (Value::Sha256(query), Value::Sha256(held)) if query == held => {
             Some(still(Method::Exact, None))
@@ -451,6 +453,7 @@ fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
             speed: found.speed,
             frames: found.frames,
         }),
+        edit: None,
         also: BTreeSet::new(),
     }
 }

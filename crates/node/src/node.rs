@@ -19,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
     charter::Charter,
     commitment::Commitment,
+    features::{Depth, Views},
     name::{ItemId, LogName, MemberName},
     record::{Leaf, open},
     statement::Statement,
@@ -214,6 +215,12 @@ impl Node {
         &self.receipts
     }
 
+    /// Whether any sound is known, so that an upload's is worth more time.
+    #[must_use]
+    pub fn knows_sound(&self) -> bool {
+        self.known.has_sound() || self.banks.has_sound()
+    }
+
     /// Known signals and held items, for metrics.
     #[must_use]
     pub fn sizes(&self) -> (usize, usize) {
@@ -234,12 +241,30 @@ impl Node {
 
     /// Judges an item and remembers it.
     pub async fn scan(&self, item: ItemId, signals: Vec<Signal>) -> Scanned {
-        self.scanner.scan(item, signals, ItemFacts::default()).await
+        self.scanner.scan(item, signals, None, ItemFacts::default()).await
     }
 
-    /// Judges an item of which the platform says something, and remembers it.
-    pub async fn scan_with(&self, item: ItemId, signals: Vec<Signal>, facts: ItemFacts) -> Scanned {
-        self.scanner.scan(item, signals, facts).await
+    /// Judges an item of which the platform says something, and its file shows something, and remembers it.
+    pub async fn scan_with(
+        &self,
+        item: ItemId,
+        signals: Vec<Signal>,
+        views: Option<&Views>,
+        facts: ItemFacts,
+    ) -> Scanned {
+        self.scanner.scan(item, signals, views, facts).await
+    }
+
+    /// How far it is worth to look for edited copies in a file with these signals.
+    #[must_use]
+    pub fn depth(&self, item: &ItemId, signals: &[Signal], facts: &ItemFacts) -> Depth {
+        self.scanner.depth(item, signals, facts)
+    }
+
+    /// Bytes of memory that local features of known pictures take.
+    #[must_use]
+    pub fn features_bytes(&self) -> usize {
+        self.known.features_bytes() + self.banks.features_bytes()
     }
 
     /// Judges signals and remembers nothing.
@@ -251,7 +276,7 @@ impl Node {
     /// Signal sets near a signal, whatever their state.
     #[must_use]
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
-        self.known.lookup(signals)
+        self.known.lookup(signals.into())
     }
 
     /// Remembers items that the platform held before, and has those acted on that a known alert
@@ -267,7 +292,8 @@ impl Node {
         let mut looks = BTreeSet::new();
         for copy in copies {
             let reasons = &self.scanner.reasons;
-            let reasons = reasons.of(&policy, Some(&copy.id), &copy.signals, &copy.facts);
+            let reasons =
+                reasons.of(&policy, Some(&copy.id), copy.signals.as_slice().into(), &copy.facts);
             looks.extend(reasons.iter().map(|reason| Look::of(reason.record, reason.content())));
             tokio::task::yield_now().await;
         }

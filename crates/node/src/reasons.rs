@@ -8,7 +8,6 @@ use std::{collections::BTreeSet, sync::Arc};
 use watchfire_signal::{
     commitment::Commitment,
     name::{BankName, ItemId},
-    value::Signal,
 };
 
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
     holds::Holds,
     judge::Judge,
     known::{Known, Match},
-    near::Hit,
+    near::{Hit, Query},
     policy::{Decision, Facts, ItemFacts, Policy},
 };
 
@@ -70,15 +69,15 @@ impl Reasons {
         &self,
         policy: &Policy,
         item: Option<&ItemId>,
-        signals: &[Signal],
+        query: Query<'_>,
         facts: &ItemFacts,
     ) -> Vec<Reason> {
         let now = self.clock.now_ms();
-        let own = self.banks.as_ref().map_or_else(Vec::new, |banks| banks.lookup(signals));
+        let own = self.banks.as_ref().map_or_else(Vec::new, |banks| banks.lookup(query));
         let (negative, own): (Vec<_>, Vec<_>) =
             own.into_iter().partition(|found| found.bank.settings.negative);
         let negatives: BTreeSet<_> = negative.iter().map(|found| found.bank.name.clone()).collect();
-        let of_cases = self.known.lookup(signals).into_iter();
+        let of_cases = self.known.lookup(query).into_iter();
         let of_cases = of_cases.filter(|found| !found.set.header.test);
         let of_cases = of_cases.map(|found| self.of_case(found, &negatives, now));
         let of_banks = own.into_iter().map(|found| of_bank(found, &negatives, now));
@@ -150,12 +149,12 @@ impl Reasons {
 fn of_bank(found: BankMatch, negatives: &BTreeSet<BankName>, now_ms: u64) -> Reason {
     let subject = Commitment(found.place().subject());
     let facts = facts_of(&found.bank, negatives, now_ms);
-    let Hit { kind, method, distance, aligned, also, .. } = found.hit.clone();
+    let Hit { kind, method, distance, aligned, edit, also, .. } = found.hit.clone();
     Reason {
         case: subject,
         record: subject,
         facts: facts.matched(&found.hit),
-        hit: Hit { owner: subject, kind, method, distance, aligned, also },
+        hit: Hit { owner: subject, kind, method, distance, aligned, edit, also },
         bank: Some(found),
         decision: Decision::default(),
     }

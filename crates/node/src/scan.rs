@@ -4,10 +4,15 @@
 
 use std::sync::Arc;
 
-use watchfire_signal::{name::ItemId, value::Signal};
+use watchfire_signal::{
+    features::{Depth, Views},
+    name::ItemId,
+    value::Signal,
+};
 
 use crate::{
     facts::{Decided, KeptFacts},
+    near::Query,
     policy::{Action, Decision, Facts, ItemFacts, Verdict},
     reasons::{Reason, Reasons},
     review::{Proposal, Review},
@@ -41,15 +46,22 @@ pub struct Scanned {
 }
 
 impl Scanner {
-    /// Judges an item and remembers it, unless it is refused. `facts` is what the platform says about
-    /// it.
-    pub async fn scan(&self, id: ItemId, signals: Vec<Signal>, facts: ItemFacts) -> Scanned {
+    /// Judges an item and remembers it, unless it is refused. `views` is what its file is seen as, `facts`
+    /// what the platform says about it.
+    pub async fn scan(
+        &self,
+        id: ItemId,
+        signals: Vec<Signal>,
+        views: Option<&Views>,
+        facts: ItemFacts,
+    ) -> Scanned {
         let seen_ms = self.reasons.clock.now_ms();
         let item = Item { id, seen_ms, signals, facts: facts.clone() };
         // First findable, then looked up: an alert that comes in between finds it.
         let held = self.seen.insert(item.clone());
         let policy = self.reasons.judge.policy();
-        let reasons = self.reasons.of(&policy, Some(&item.id), &item.signals, &facts);
+        let query = Query { signals: &item.signals, views };
+        let reasons = self.reasons.of(&policy, Some(&item.id), query, &facts);
         for reason in &reasons {
             let (facts, case) = (reason.facts.clone(), Some(reason.case));
             self.facts.keep(Decided::new(facts, case, &reason.decision, policy.version));
@@ -84,7 +96,20 @@ impl Scanner {
     #[must_use]
     pub fn judge(&self, item: Option<&ItemId>, signals: &[Signal], facts: &ItemFacts) -> Scanned {
         let policy = self.reasons.judge.policy();
-        answer(self.reasons.of(&policy, item, signals, facts), policy.version)
+        answer(self.reasons.of(&policy, item, signals.into(), facts), policy.version)
+    }
+
+    /// How far it is worth to look for edited copies in a file with these signals: as far as anything is
+    /// known that could be found and policy would act on it, and no further than the signals where they
+    /// lead to a refusal already.
+    #[must_use]
+    pub fn depth(&self, item: &ItemId, signals: &[Signal], facts: &ItemFacts) -> Depth {
+        let banks = self.reasons.banks.as_ref().map_or(Depth::Signals, |banks| banks.depth());
+        let depth = self.reasons.known.depth().max(banks);
+        let worth = depth > Depth::Signals
+            && self.reasons.judge.policy().speaks_of_variants()
+            && self.judge(Some(item), signals, facts).verdict != Verdict::Block;
+        if worth { depth } else { Depth::Signals }
     }
 
     /// All that policy looks at about an item, a match each.
@@ -95,7 +120,8 @@ impl Scanner {
         signals: &[Signal],
         facts: &ItemFacts,
     ) -> Vec<Facts> {
-        let reasons = self.reasons.of(&self.reasons.judge.policy(), item, signals, facts);
+        let policy = self.reasons.judge.policy();
+        let reasons = self.reasons.of(&policy, item, signals.into(), facts);
         reasons.into_iter().map(|reason| reason.facts).collect()
     }
 }

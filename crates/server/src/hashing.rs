@@ -15,13 +15,15 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MediaInfo, SignalJson};
-use watchfire_media::hash::{Content, HashError, Hashed, Options, hash};
+use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace, digests};
 use watchfire_media::picture;
 use watchfire_media::video::{
-    Decoder, FrameRate, Limits, Part, QUERY_RATES, REFERENCE_RATES, Sound, Stop, VideoError,
+    Decoder, FrameRate, Limits, PLAIN_RATES, Part, QUERY_RATES, Stop, VideoError,
 };
 use watchfire_signal::alert::ContentKind;
-use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value};
+use watchfire_signal::features::{Depth, Views};
+use watchfire_signal::sound_print::PLAIN_RATE;
+use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value, ValueOrBlob};
 
 use crate::answer::Failure;
 use crate::input::{read_body, refuse};
@@ -77,9 +79,33 @@ pub(crate) struct Upload {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Purpose {
     /// To be compared with what is known: a few frames a second.
-    Query,
+    Query {
+        /// Sound at many speeds too: worth its time where sounds are known.
+        speeds: bool,
+    },
     /// To be known: every frame, of the harmful part if there is one; evenly thinned if an alert cannot list them all.
+    /// Of a picture what its edited copies are found by, too.
     Reference(Option<Span>),
+    /// To be told: as a reference, but for edited copies.
+    Told,
+}
+
+impl Upload {
+    /// The exact hashes, as signals.
+    pub(crate) fn digests(&self) -> Vec<Signal> {
+        let (sha256, md5) = digests(&self.bytes);
+        vec![Signal::new(sha256), Signal::new(md5)]
+    }
+}
+
+impl Purpose {
+    /// The harmful part.
+    fn span(self) -> Option<Span> {
+        match self {
+            Self::Reference(span) => span,
+            Self::Query { .. } | Self::Told => None,
+        }
+    }
 }
 
 impl Hashing {
@@ -134,6 +160,32 @@ impl Hashing {
         upload: Upload,
         purpose: Purpose,
     ) -> Result<(MediaInfo, Vec<Signal>), Failure> {
+        let (hashed, _) = self.view(upload, purpose, |_| Depth::Signals).await?;
+        let span = purpose.span();
+        if span.is_some() && matches!(hashed.content, Content::Picture(_)) {
+            return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
+        }
+        Ok((info(&hashed), hashed.signals(span)))
+    }
+
+    /// The same with what an edited picture is looked up by, as far as `depth` says of its hashes.
+    pub(crate) async fn query(
+        &self,
+        upload: Upload,
+        speeds: bool,
+        depth: impl FnOnce(&[Signal]) -> Depth + Send + 'static,
+    ) -> Result<(Vec<Signal>, Views), Failure> {
+        let depth = move |hashed: &Hashed| depth(&hashed.clone().signals(None));
+        let (hashed, views) = self.view(upload, Purpose::Query { speeds }, depth).await?;
+        Ok((hashed.signals(None), views))
+    }
+
+    async fn view(
+        &self,
+        upload: Upload,
+        purpose: Purpose,
+        depth: impl FnOnce(&Hashed) -> Depth + Send + 'static,
+    ) -> Result<(Hashed, Views), Failure> {
         let waiting = Waiting(Stop::default());
         let options = self.options(purpose, &waiting.0);
         let unavailable = || Failure(Problem::plain(ProblemKind::Unavailable));
@@ -141,22 +193,17 @@ impl Hashing {
             let slot = self.slots.clone().acquire_owned().await.map_err(|_| unavailable())?;
             let hashed = tokio::task::spawn_blocking(move || {
                 let Upload { bytes, room } = upload;
-                let hashed = hash(&bytes, &options);
+                let hashed = Workspace::default().view(&bytes, &options, depth);
                 // Here and not in the request, which may be gone long before.
                 drop((bytes, room, slot));
                 hashed
             });
             hashed.await.map_err(|error| Failure::internal(&error))?.map_err(failure)
         };
-        let hashed = tokio::select! {
-            hashed = hashing => hashed?,
-            () = self.given_up.cancelled() => return Err(unavailable()),
-        };
-        let span = match purpose {
-            Purpose::Query => None,
-            Purpose::Reference(span) => span,
-        };
-        Ok((info(&hashed), signals(hashed, span)?))
+        tokio::select! {
+            hashed = hashing => hashed,
+            () = self.given_up.cancelled() => Err(unavailable()),
+        }
     }
 
     /// Cancelled to end all decoders; whoever waits for one is told that the node is not available.
@@ -166,18 +213,20 @@ impl Hashing {
 
     fn options(&self, purpose: Purpose, stop: &Stop) -> Options {
         let rate = match purpose {
-            Purpose::Query => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
-            Purpose::Reference(span) => {
+            Purpose::Query { .. } => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
+            Purpose::Reference(_) | Purpose::Told => {
+                let span = purpose.span();
                 let part = |span: Span| Part { start_ms: span.start_ms, end_ms: span.end_ms };
                 FrameRate::Reference { part: span.map(part), at_most: REFERENCE_FRAMES }
             }
         };
         let video = Decoder { stop: stop.clone(), ..self.decoder.clone() };
         let sound_rates = match purpose {
-            Purpose::Query => &QUERY_RATES[..],
-            Purpose::Reference(_) => &REFERENCE_RATES,
+            Purpose::Query { speeds: true } => &QUERY_RATES[..],
+            _ => &PLAIN_RATES[..],
         };
-        Options { picture: picture::Limits::default(), video, rate, sound_rates }
+        let edits = matches!(purpose, Purpose::Reference(_));
+        Options { picture: picture::Limits::default(), video, rate, sound_rates, edits }
     }
 }
 
@@ -211,41 +260,13 @@ fn info(hashed: &Hashed) -> MediaInfo {
     }
 }
 
-/// The exact hashes name the whole file, also where only a part of it is harmful: the file contains that part.
-fn signals(hashed: Hashed, span: Option<Span>) -> Result<Vec<Signal>, Failure> {
-    let mut signals = vec![Signal::new(hashed.sha256), Signal::new(hashed.md5)];
-    match hashed.content {
-        Content::Picture(_) if span.is_some() => {
-            return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
-        }
-        Content::Picture(picture) => {
-            let quality = Some(picture.quality);
-            signals.push(Signal { quality, ..Signal::new(picture.pdq) });
-        }
-        Content::Video(video) => {
-            let signal = Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) };
-            signals.push(signal);
-        }
-        Content::Sound => {}
-    }
-    signals.extend(hashed.sound.into_iter().filter_map(|sound| heard(sound, span)));
-    Ok(signals)
-}
-
-/// A fingerprint of sound as a signal. Of a reference only what is harmful goes on; `None`: none of this.
-fn heard(sound: Sound, span: Option<Span>) -> Option<Signal> {
-    let whole = Span { start_ms: sound.start_ms, end_ms: sound.end_ms };
-    let Some(span) = span else {
-        return Some(Signal { span: Some(whole), ..Signal::new(sound.print) });
-    };
-    let (start_ms, print) = sound.print.within(whole.start_ms, (span.start_ms, span.end_ms))?;
-    let end_ms = start_ms + print.at_ms(print.items().len());
-    Some(Signal { span: Some(Span { start_ms, end_ms }), ..Signal::new(print) })
-}
-
-/// Signals as JSON.
+/// Signals as JSON; of sound that as it is alone, for what is played at other speeds is for one look only.
 pub(crate) fn to_json(signals: &[Signal]) -> Vec<SignalJson> {
-    signals.iter().map(SignalJson::from).collect()
+    let plain = |signal: &&Signal| match &signal.value {
+        ValueOrBlob::Value(Value::Audio(print)) => print.rate() == PLAIN_RATE,
+        _ => true,
+    };
+    signals.iter().filter(plain).map(SignalJson::from).collect()
 }
 
 fn failure(error: HashError) -> Failure {

@@ -9,6 +9,8 @@ use std::{collections::HashSet, sync::Arc};
 
 use thiserror::Error;
 
+use crate::pdq::Pdq;
+
 /// The most features of a print.
 pub const MAX_FEATURES: usize = 400;
 /// The least features of a print: a match needs as many that agree.
@@ -113,6 +115,15 @@ pub struct FeaturesPrint {
     height: u16,
     features: Arc<[Feature]>,
     signs: Arc<[Sign]>,
+}
+
+/// The local features of one frame of a video.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Moment {
+    /// The frame's time, in milliseconds from the beginning of the whole video.
+    pub at_ms: u32,
+    /// Its features.
+    pub print: FeaturesPrint,
 }
 
 /// Why something is not a print.
@@ -349,4 +360,63 @@ pub struct SeenFeature {
     pub level: f32,
     /// Its direction in 1/256 of a turn, from right towards down.
     pub angle: u8,
+}
+
+/// A part of a picture, as shares of its sides.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Area {
+    /// From the left edge.
+    pub left: f32,
+    /// From the top edge.
+    pub top: f32,
+    /// Of the width.
+    pub width: f32,
+    /// Of the height.
+    pub height: f32,
+}
+
+impl Area {
+    /// All of it.
+    pub const WHOLE: Self = Self { left: 0.0, top: 0.0, width: 1.0, height: 1.0 };
+
+    /// A place in the part, as shares of its sides, in the whole.
+    #[must_use]
+    pub fn outwards(&self, (x, y): (f32, f32)) -> (f32, f32) {
+        (self.left + x * self.width, self.top + y * self.height)
+    }
+
+    /// A place in the whole in the part.
+    #[must_use]
+    pub fn inwards(&self, (x, y): (f32, f32)) -> (f32, f32) {
+        ((x - self.left) / self.width, (y - self.top) / self.height)
+    }
+
+    /// The corners, from the upper left one on, clockwise.
+    #[must_use]
+    pub fn corners(&self) -> [(f32, f32); 4] {
+        [(0.0, 0.0), (1.0, 0.0), (1.0, 1.0), (0.0, 1.0)].map(|corner| self.outwards(corner))
+    }
+}
+
+/// What an upload is looked up by beside its signals, while its pixels are at hand: what borders and
+/// screens hold, and local features. It never leaves the node and is not kept.
+#[derive(Clone, Default, PartialEq)]
+pub struct Views {
+    /// The hashes of what is inside.
+    pub parts: Vec<(Pdq, Area)>,
+    /// The whole picture, then what is inside.
+    pub pictures: Vec<SeenPicture>,
+    /// Where each of the pictures lies.
+    pub areas: Vec<Area>,
+}
+
+/// How far it is worth to look for edited copies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Depth {
+    /// The signals are enough.
+    Signals,
+    /// What borders and screens hold is hashed too.
+    Parts,
+    /// Local features are looked for too.
+    Features,
 }

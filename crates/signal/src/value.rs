@@ -9,7 +9,7 @@ use crate::{
     cbor::{CborError, Item, MapReader, Reader, Writer, map_item},
     code::codes,
     digest::{Md5Digest, Sha256Digest},
-    features::{FeaturesError, FeaturesPrint},
+    features::{FeaturesError, FeaturesPrint, Moment},
     hex::{self, HexError},
     link::{LinkError, LinkPrint},
     pdq::{self, Pdq},
@@ -326,7 +326,25 @@ pub struct Signal {
     pub rule: Option<MatchRule>,
 }
 
+impl From<Moment> for Signal {
+    fn from(Moment { at_ms, print }: Moment) -> Self {
+        let span = Span { start_ms: at_ms, end_ms: at_ms.saturating_add(1) };
+        Self { span: Some(span), ..Self::new(print) }
+    }
+}
+
 impl Signal {
+    /// The frame of a video whose local features these are; those of a picture have no time.
+    #[must_use]
+    pub fn moment(&self) -> Option<Moment> {
+        match (&self.value, self.span) {
+            (ValueOrBlob::Value(Value::Features(print)), Some(span)) => {
+                Some(Moment { at_ms: span.start_ms, print: print.clone() })
+            }
+            _ => None,
+        }
+    }
+
     /// A signal with a value and nothing else.
     #[must_use]
     pub fn new(value: impl Into<Value>) -> Self {

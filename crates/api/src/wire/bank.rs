@@ -11,7 +11,7 @@ use watchfire_signal::{
     value::{Kind, Span},
 };
 
-use super::{Method, SignalJson};
+use super::{Edit, Method, SignalJson};
 
 /// A bank to make.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -295,6 +295,13 @@ pub struct BankMatch {
     /// How much faster the query runs than the content's video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
+    /// Where the upload shows the known picture, if it is edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
+    /// What was compared and agrees, in percent: bits of hashes or sound, letters of texts, blocks of edited pictures; only to be
+    /// compared among matches of one method.
+    #[serde(default)]
+    pub score: u32,
     /// The rule of this node's policy that decided about it; absent in a lookup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,

@@ -80,6 +80,10 @@ pub struct ScanQuery {
     #[serde(default)]
     #[param(value_type = Option<bool>)]
     pub signals: bool,
+    /// How far the file is looked into at this place of upload: `exact`, `near` or `variant`, which is the standard.
+    #[serde(default, rename = "match", skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>, inline, example = "near")]
+    pub depth: Option<MatchDepth>,
 }
 
 /// The answer to a scan.
@@ -166,6 +170,13 @@ pub struct Match {
     /// How much faster the query runs than the known video.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speed: Option<f64>,
+    /// Where the upload shows the known picture, if it is edited.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub edit: Option<Edit>,
+    /// What was compared and agrees, in percent: bits of hashes or sound, letters of texts, blocks of edited pictures; only to be
+    /// compared among matches of one method.
+    #[serde(default)]
+    pub score: u32,
     /// The rule of this node's policy that decided about it; absent in a lookup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
@@ -185,4 +196,39 @@ pub enum Method {
     Sound,
     /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
     Turned,
+    /// The hash of what a border or a screen around it holds is near.
+    Part,
+    /// Local features of two pictures fit on one another, and what lies between them agrees.
+    Features,
+}
+
+/// Where an upload shows a known picture, edited. Places are shares of a picture's sides, `[x, y]` from its upper left corner.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Edit {
+    /// The corners of what is shown, in the upload.
+    pub region: [[f32; 2]; 4],
+    /// The same corners in the known picture; of turned and mirrored ones the first is not the upper left.
+    pub reference_region: [[f32; 2]; 4],
+    /// Local features that agree on the transform.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inliers: Option<u32>,
+    /// From places in the upload to places in the known picture: x′ and y′, each of x, y and 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transform: Option<[[f32; 3]; 2]>,
+    /// Whether it is sure; if not, the two may share only what is written over them.
+    pub sure: bool,
+}
+
+/// How far an upload is looked into, each with all before it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum MatchDepth {
+    /// The same bytes. The file is not decoded, so that a later alert finds only the same bytes too.
+    Exact,
+    /// Hashes of what is seen and heard.
+    Near,
+    /// Edited copies of pictures, where the node knows any that could be found and policy would act on them.
+    Variant,
 }

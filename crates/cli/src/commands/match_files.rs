@@ -1,6 +1,7 @@
 //! `watchfire match`: which of some files show what others show, decided on this machine.
 
 mod edited;
+mod videos;
 
 use std::{
     collections::BTreeMap,
@@ -11,6 +12,7 @@ use std::{
 
 use clap::Args;
 use serde::Serialize;
+use watchfire_index::{EditedVideo, VariantDecision};
 use watchfire_node::{
     clock::{Random, SystemRandom},
     near::{Hit, Method, Near, Whose, loudest},
@@ -20,7 +22,7 @@ use watchfire_signal::{
     value::{Kind, Span},
 };
 
-use self::edited::Edited;
+use self::{edited::Edited, videos::Videos};
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment},
     files::{self, Hasher},
@@ -32,8 +34,8 @@ use crate::{
 /// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features: cropped,
 /// rotated, written over, re-filmed. Videos match by frames that line up in time, sound by five seconds
 /// that go together (alone it leads to a review), texts by what stands in them, any file by its bytes. An
-/// index is made from the references, files or whole folders; then each FILE is looked up in it. A node
-/// looks uploads up the same way, but not yet by local features, nor framed pictures.
+/// index is made from the references, files or whole folders; then each FILE is looked up in it, as a node
+/// looks uploads up.
 /// With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches.
 ///
 /// Example:
@@ -100,33 +102,33 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     SystemRandom.fill(&mut seed);
     let index = Near::<usize>::new(seed, args.min_matched_ms);
     let references = files::all(&args.refs)?;
-    let hasher = Hasher::new(None)?;
+    let hasher = Hasher::for_references()?;
     let bar = output.progress(references.len() as u64, "references");
     let known = Edited::new(seed, references.len());
+    let videos = Videos::new(seed, references.len(), args.min_matched_ms)?;
     for (number, path) in references.iter().enumerate() {
-        let reference = edited::reference(&fs::read(path).or_environment(path.display())?);
-        let own = reference.iter().flat_map(|reference| &reference.signals);
-        for signal in hasher.signals(path)?.signals.iter().chain(own) {
-            index.insert(number, signal);
-        }
-        if let Some(reference) = &reference {
-            known.insert(number, reference);
-        }
+        let signals = hasher.signals(path)?.signals;
+        signals.iter().for_each(|signal| index.insert(number, signal));
+        known.insert(number, &signals);
+        videos.insert(number, &signals);
         bar.inc(1);
     }
     bar.finish_and_clear();
     let queries = files::all(&args.files)?;
-    let hasher = Hasher::new(Some(args.per_second))?;
+    let hasher = Hasher::for_queries(args.per_second)?;
     let mut any = false;
     for file in &queries {
-        let signals = hasher.signals(file)?.signals;
+        let bytes = fs::read(file).or_environment(file.display())?;
+        let signals = hasher.signals_of(&bytes)?.signals;
         let hits = signals.iter().flat_map(|signal| index.search(signal, Whose::Held));
         let hits = by_kind(hits.collect());
-        let query = edited::query(&fs::read(file).or_environment(file.display())?);
+        let query = edited::query(&bytes);
         let edits = query.iter().flat_map(|query| known.search(query, &index)).collect::<Vec<_>>();
         let matches = hits.iter().filter_map(|hit| one(hit, &references));
         let edits = edits.iter().filter_map(|edit| variant(edit, &hits, &references));
-        let found = Found { file, matches: matches.chain(edits).collect() };
+        let moving = videos.search(file);
+        let moving = moving.iter().filter_map(|edit| video_variant(edit, &hits, &references));
+        let found = Found { file, matches: matches.chain(edits).chain(moving).collect() };
         any |= !found.matches.is_empty();
         tell(&found, output)?;
     }
@@ -199,6 +201,34 @@ fn variant<'a>(
         speed: None,
         frames: None,
         decision: if edit.review { "review" } else { "match" },
+    })
+}
+
+/// An edited video, unless its frames as they are were found already.
+fn video_variant<'a>(
+    edit: &EditedVideo,
+    hits: &[Hit<usize>],
+    references: &'a [PathBuf],
+) -> Option<One<'a>> {
+    let owner = edit.video as usize;
+    if hits.iter().any(|hit| hit.owner == owner && hit.kind == Kind::Vpdq) {
+        return None;
+    }
+    let span = |(start_ms, end_ms)| Some(Span { start_ms, end_ms });
+    Some(One {
+        reference: references.get(owner)?,
+        kind: Kind::Features,
+        method: "features".to_owned(),
+        distance: None,
+        inliers: Some(edit.best.inliers),
+        transform: Some(edited::rows(&edit.best.transform)),
+        ber: None,
+        containment: None,
+        query_span_ms: span(edit.aligned.query_span_ms),
+        ref_span_ms: span(edit.aligned.reference_span_ms),
+        speed: Some(edit.aligned.speed),
+        frames: Some(edit.aligned.frames),
+        decision: if edit.decision == VariantDecision::Review { "review" } else { "match" },
     })
 }
 

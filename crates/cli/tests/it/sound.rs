@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::program::{code, json, run};
+use crate::{
+    program::{code, json, run, words},
+    trio::{MEMBERS, Trio},
+};
 
 /// Samples a second of the recordings made here.
 const RATE: u32 = 22_050;
@@ -137,4 +140,33 @@ fn other_music_silence_and_a_tone_are_not_taken_for_it() {
         let found = run(&arguments);
         assert_eq!(code(&found), 1, "{name}: {}", String::from_utf8_lossy(&found.stdout));
     }
+}
+
+#[test]
+fn a_node_sends_an_upload_with_a_part_of_reported_sound_to_a_person() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let path = |name: &str| trio.dir("ant").join(name);
+    let (whole, part, other) = (path("whole.wav"), path("part.wav"), path("other.wav"));
+    let original = music(11, 20);
+    wav(&whole, &original);
+    wav(&path("cut.wav"), &original[6 * RATE as usize..15 * RATE as usize]);
+    edited(&path("cut.wav"), &part, "asetrate=24255,aresample=22050");
+    wav(&other, &music(12, 20));
+    let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
+    let raise = [&raise[..], &[whole.to_str().unwrap()]].concat();
+    trio.until("ant raises", || trio.ask("ant", &raise));
+    let scan = |file: &Path| {
+        let scan = ["--json", "scan", "--url", &trio.url("ant"), "--key", trio.key("ant")];
+        let output = run([&scan[..], &[file.to_str().unwrap()]].concat());
+        serde_json::from_slice::<serde_json::Value>(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", words(&output)))
+    };
+    let found = scan(&part);
+    assert_eq!(found["verdict"], "review", "{found}");
+    let reason = &found["reasons"][0];
+    assert_eq!((&reason["method"], &reason["signal"]), (&"sound".into(), &"audio".into()));
+    let start = reason["reference_span_ms"]["start_ms"].as_i64().unwrap();
+    assert!((start - 6_000).abs() < 1_500, "{reason}");
+    assert_eq!(scan(&other)["verdict"], "allow");
 }

@@ -3,7 +3,7 @@
 use std::{cmp::Ordering, collections::HashSet};
 
 use super::{
-    Aligned, Line, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, Near, SAME_FRAME_BITS, Videos,
+    Aligned, Alike, Line, Near,
     vote::{STEP_MS, Seed},
 };
 
@@ -14,9 +14,6 @@ const TOLERANCE_MS: f64 = 500.0;
 /// Rounds of matching and fitting: each follows the line about twice as far as the one before, and it
 /// settles in two or three for short stretches.
 const ROUNDS: usize = 8;
-
-/// More distinct frames than this make a match no surer, and comparing each with all costs time.
-const COUNTED_FRAMES: usize = 256;
 
 /// Bits in which pairs differ that say nothing: the largest distance of two near frames, and one.
 const CHANCE_BITS: f64 = 32.0;
@@ -37,6 +34,13 @@ impl Stretch {
         (f64::from(first)..=f64::from(last)).contains(&seed.query_ms) && off.abs() < STEP_MS
     }
 
+    /// The pairs of this stretch.
+    pub(super) fn pairs_of(&self, near: &[Near]) -> Vec<Near> {
+        let (first, last) = self.aligned.query_span_ms;
+        let within = |near: &&&Near| (first..=last).contains(&(near.query_ms as u32));
+        one_to_one(near, &self.line).iter().filter(within).map(|near| **near).collect()
+    }
+
     /// Orders stretches by what they prove: distinct frames, each worth as many bits as it is nearer
     /// than chance would have it; then all pairs. A line at a wrong speed can touch one frame more of
     /// slow shots, but farther from each.
@@ -50,16 +54,16 @@ impl Stretch {
 }
 
 /// The best stretch along a line that meets the rule.
-pub(super) fn fit(videos: &Videos<'_>, near: &[Near], seed: Line) -> Option<Stretch> {
+pub(super) fn fit(videos: &impl Alike, near: &[Near], seed: Line) -> Option<Stretch> {
     let mut line = seed;
     let mut best: Option<Stretch> = None;
     for _ in 0..ROUNDS {
         let matched = one_to_one(near, &line);
-        let runs = split(&matched, videos.rule.max_gap_ms());
+        let runs = split(&matched, videos.rule().max_gap_ms());
         let judged = runs.iter().filter_map(|run| judge(videos, run, &line));
         best = best.into_iter().chain(judged).max_by(Stretch::compare);
         let Some(longest) = runs.iter().max_by_key(|run| run.len()) else { break };
-        let next = least_squares(longest, &line);
+        let next = least_squares(longest, &line, videos.speeds());
         if (next.speed - line.speed).abs() < 1e-6 && (next.offset - line.offset).abs() < 1.0 {
             break;
         }
@@ -106,8 +110,8 @@ fn split<'a>(matched: &[&'a Near], max_gap_ms: u32) -> Vec<Vec<&'a Near>> {
 }
 
 /// What a stretch shows, if it meets the rule.
-fn judge(videos: &Videos<'_>, run: &[&Near], line: &Line) -> Option<Stretch> {
-    let frames = distinct_frames(videos, run);
+fn judge(videos: &impl Alike, run: &[&Near], line: &Line) -> Option<Stretch> {
+    let frames = videos.distinct(run);
     let query = span(run.iter().map(|near| near.query_ms));
     let reference = span(run.iter().map(|near| near.reference_ms));
     // The shorter side is sampled no denser than the moments it shows; its time is put into that of
@@ -115,8 +119,8 @@ fn judge(videos: &Videos<'_>, run: &[&Near], line: &Line) -> Option<Stretch> {
     let root = line.speed.sqrt();
     let shared = ((query.1 - query.0) * root).min((reference.1 - reference.0) / root);
     let matched_ms = shared * root.max(1.0 / root);
-    let enough =
-        frames >= MIN_ALIGNED_FRAMES && matched_ms.round() >= f64::from(videos.rule.min_matched_ms);
+    let enough = frames >= videos.least_distinct()
+        && matched_ms.round() >= f64::from(videos.rule().min_matched_ms);
     let aligned = Aligned {
         query_span_ms: (query.0 as u32, query.1 as u32),
         reference_span_ms: (reference.0 as u32, reference.1 as u32),
@@ -131,32 +135,9 @@ fn span(times: impl Iterator<Item = f64>) -> (f64, f64) {
     times.fold((f64::MAX, 0.0), |(first, last), time| (first.min(time), last.max(time)))
 }
 
-/// How many pairs go forward in both videos and show a picture that no earlier one showed.
-fn distinct_frames(videos: &Videos<'_>, run: &[&Near]) -> u32 {
-    let mut counted: Vec<&Near> = Vec::new();
-    for near in run {
-        let (query, reference) =
-            (&videos.query[near.query as usize], &videos.reference[near.reference as usize]);
-        let forward = counted.last().is_none_or(|last| {
-            near.query_ms > last.query_ms && near.reference_ms > last.reference_ms
-        });
-        let new = || {
-            counted.iter().rev().all(|other| {
-                let query_bits = query.pdq.distance(&videos.query[other.query as usize].pdq);
-                let of = &videos.reference[other.reference as usize];
-                query_bits > SAME_FRAME_BITS && reference.pdq.distance(&of.pdq) > SAME_FRAME_BITS
-            })
-        };
-        if counted.len() < COUNTED_FRAMES && forward && new() {
-            counted.push(near);
-        }
-    }
-    counted.len() as u32
-}
-
 /// The line through a stretch with the least squares, within the speeds that count; the line as it was
 /// where the stretch is too short to say.
-fn least_squares(run: &[&Near], line: &Line) -> Line {
+fn least_squares(run: &[&Near], line: &Line, speeds: (f64, f64)) -> Line {
     let count = run.len() as f64;
     let mean = |of: fn(&Near) -> f64| run.iter().map(|near| of(near)).sum::<f64>() / count;
     let (query, reference) = (mean(|near| near.query_ms), mean(|near| near.reference_ms));
@@ -170,7 +151,7 @@ fn least_squares(run: &[&Near], line: &Line) -> Line {
     }
     // The ratio of the spreads, unlike the slope of either regression, turns into its inverse when
     // query and reference change places.
-    let speed = (up / across).sqrt().clamp(MIN_SPEED, MAX_SPEED);
+    let speed = (up / across).sqrt().clamp(speeds.0, speeds.1);
     let root = speed.sqrt();
     Line { speed, offset: reference / root - query * root }
 }

@@ -2,13 +2,11 @@
 
 use std::collections::HashMap;
 
-use watchfire_signal::vpdq::Frame;
+use super::{Alike, Line, MIN_ALIGNED_FRAMES, Near};
 
-use super::{Line, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, Near, SAME_FRAME_BITS, Videos};
-
-/// Speeds that are tried, evenly in ratio: 2.5 % apart, so that within 40 seconds the nearest one is
-/// never off by more than half a vote's width.
-const SPEEDS: i32 = 19;
+/// The ratio of neighbouring speeds that are tried: within 40 seconds the nearest one is never off by
+/// more than half a vote's width.
+const NEXT_SPEED: f64 = 1.025;
 
 /// Half the width of a vote: votes overlap by this much, so that pairs this near to each other (one
 /// sampling period at 2 frames a second) always meet in one.
@@ -28,9 +26,11 @@ pub(super) struct Seed {
 }
 
 /// The lines worth fitting, best first.
-pub(super) fn seeds(videos: &Videos<'_>, near: &[Near]) -> Vec<Seed> {
-    let query = pictures(videos.query, near.iter().map(|near| near.query));
-    let reference = pictures(videos.reference, near.iter().map(|near| near.reference));
+pub(super) fn seeds(videos: &impl Alike, near: &[Near]) -> Vec<Seed> {
+    let (of_query, of_reference) =
+        (near.iter().map(|near| near.query), near.iter().map(|near| near.reference));
+    let query = pictures(of_query, |a, b| videos.is_one_in_query(a, b));
+    let reference = pictures(of_reference, |a, b| videos.is_one_in_reference(a, b));
     let votes: Vec<(u32, u32, &Near)> = thin(near, &query, &reference);
     let least = MIN_ALIGNED_FRAMES as usize;
     if distinct(votes.iter().map(|vote| vote.0)) < least
@@ -39,12 +39,13 @@ pub(super) fn seeds(videos: &Videos<'_>, near: &[Near]) -> Vec<Seed> {
         return Vec::new();
     }
     let mut seeds = Vec::new();
-    let middle = (SPEEDS - 1) / 2;
-    for step in 0..SPEEDS {
+    let (slowest, fastest) = videos.speeds();
+    let middle = ((fastest / slowest).ln() / NEXT_SPEED.ln() / 2.0).round() as i32;
+    for step in 0..=middle * 2 {
         // From the middle outwards: of equally good lines the one nearest to normal speed is first.
         let side = if step % 2 == 0 { step / 2 } else { -(step + 1) / 2 };
-        let place = f64::from(middle + side) / f64::from(SPEEDS - 1);
-        seeds.extend(at_speed(MIN_SPEED * (MAX_SPEED / MIN_SPEED).powf(place), &votes));
+        let place = f64::from(middle + side) / f64::from(middle * 2);
+        seeds.extend(at_speed(slowest * (fastest / slowest).powf(place), &votes));
     }
     seeds.sort_by_key(|seed| std::cmp::Reverse(seed.frames));
     let mut chosen: Vec<Seed> = Vec::new();
@@ -91,23 +92,21 @@ fn distinct(groups: impl Iterator<Item = u32>) -> usize {
 }
 
 /// Names for each frame that takes part the picture it shows; frames of one picture share a name.
-fn pictures(frames: &[Frame], places: impl Iterator<Item = u32>) -> HashMap<u32, u32> {
+fn pictures(
+    places: impl Iterator<Item = u32>,
+    is_one: impl Fn(u32, u32) -> bool,
+) -> HashMap<u32, u32> {
     let mut places: Vec<u32> = places.collect();
     places.sort_unstable();
     places.dedup();
-    let mut first: Vec<(u32, &Frame)> = Vec::new();
+    let mut first: Vec<u32> = Vec::new();
     let mut names = HashMap::with_capacity(places.len());
     for place in places {
-        let frame = &frames[place as usize];
         // Latest first: a picture that stands still is then found at once.
-        let known = first
-            .iter()
-            .rev()
-            .take(MOST_PICTURES)
-            .find(|(_, of)| of.pdq.distance(&frame.pdq) <= SAME_FRAME_BITS);
-        let name = known.map_or(place, |(name, _)| *name);
+        let known = first.iter().rev().take(MOST_PICTURES).find(|of| is_one(**of, place));
+        let name = known.copied().unwrap_or(place);
         if name == place {
-            first.push((place, frame));
+            first.push(place);
         }
         names.insert(place, name);
     }

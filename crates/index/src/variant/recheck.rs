@@ -6,7 +6,7 @@
 
 use watchfire_signal::features::{CELL, Cells, Grey, Sign};
 
-use super::{fit::Pair, transform::Transform};
+use super::{bends::Bends, fit::Pair, transform::Transform};
 
 /// Cells on each side of a block.
 const BLOCK_CELLS: usize = 3;
@@ -97,32 +97,37 @@ impl Agreement {
     }
 }
 
-/// Compares the query, as the transform lays it over the reference, with the reference's signs.
+/// Compares the query, as the transform lays it over the reference, with the reference's signs; and how
+/// the query bends where the reference does.
 pub(super) fn recheck(
     grey: &Grey,
     to_reference: &Transform,
     (cells, signs): (Cells, &[Sign]),
     pairs: &[Pair],
-) -> Agreement {
-    let Some(back) = to_reference.inverse() else { return Agreement::default() };
-    let bends: Vec<Bend> = pairs.iter().map(|pair| Bend::of(pair, &back)).collect();
+) -> (Agreement, Bends) {
+    let mut seen = Bends::none(signs.len());
+    let Some(back) = to_reference.inverse() else { return (Agreement::default(), seen) };
+    let offs: Vec<Off> = pairs.iter().map(|pair| Off::of(pair, &back)).collect();
     let lumas: Vec<Option<f32>> = (0..cells.rows)
         .flat_map(|row| (0..cells.columns).map(move |column| (column, row)))
-        .map(|cell| luma(grey, &back, &bends, cell))
+        .map(|cell| luma(grey, &back, &offs, cell))
         .collect();
     let columns = cells.columns.div_ceil(BLOCK_CELLS);
     let block_of =
         |(column, row): (usize, usize)| row / BLOCK_CELLS * columns + column / BLOCK_CELLS;
     let mut blocks = vec![Block::default(); columns * cells.rows.div_ceil(BLOCK_CELLS)];
-    for (three, sign) in cells.triples().zip(signs) {
+    for (number, (three, sign)) in cells.triples().zip(signs).enumerate() {
         let at = |(column, row): (usize, usize)| lumas[row * cells.columns + column];
         let bend = match three.map(at) {
             [Some(before), Some(here), Some(after)] => Some(here - (before + after) / 2.0),
             _ => None,
         };
-        blocks[block_of(three[1])].count(*sign, bend);
+        let told = blocks[block_of(three[1])].count(*sign, bend);
+        if let Some(brighter) = told {
+            seen.set(number, brighter);
+        }
     }
-    summary(&blocks)
+    (summary(&blocks), seen)
 }
 
 #[derive(Clone, Default)]
@@ -136,25 +141,28 @@ struct Block {
 }
 
 impl Block {
-    /// Counts one sign of the reference; `bend` is what the query has there, if it covers it.
-    fn count(&mut self, sign: Sign, bend: Option<f32>) {
+    /// Counts one sign of the reference; `bend` is what the query has there, if it covers it. Whether the
+    /// query is brighter there, where that is compared.
+    fn count(&mut self, sign: Sign, bend: Option<f32>) -> Option<bool> {
         self.all += u32::from(sign != Sign::Flat);
-        let Some(bend) = bend else { return };
+        let bend = bend?;
         let agrees = match sign {
             Sign::Brighter => bend > 0.0,
             Sign::Darker => bend < 0.0,
             Sign::Flat => {
                 self.flat += 1;
                 self.bent += u32::from(bend.abs() >= CLEAR_BEND);
-                return;
+                return None;
             }
         };
         self.covered += 1;
         // Burnt out or painted over with one colour: it says neither yes nor no.
-        if bend.abs() >= LEAST_BEND {
-            self.compared += 1;
-            self.agreed += u32::from(agrees);
+        if bend.abs() < LEAST_BEND {
+            return None;
         }
+        self.compared += 1;
+        self.agreed += u32::from(agrees);
+        Some(bend > 0.0)
     }
 }
 
@@ -174,25 +182,25 @@ fn summary(blocks: &[Block]) -> Agreement {
 
 /// How far a place that agrees is off, in the query: surfaces filmed at an angle bend more than an affine
 /// transform does.
-struct Bend {
+struct Off {
     reference: (f32, f32),
     off: (f32, f32),
 }
 
-impl Bend {
+impl Off {
     fn of(pair: &Pair, back: &Transform) -> Self {
         let (x, y) = back.apply(pair.reference);
         Self { reference: pair.reference, off: (pair.query.0 - x, pair.query.1 - y) }
     }
 
     /// The mean of those near a place, the nearer the more; less of it where few are near.
-    fn at(bends: &[Self], (x, y): (f32, f32)) -> (f32, f32) {
+    fn at(offs: &[Self], (x, y): (f32, f32)) -> (f32, f32) {
         let (mut sum, mut all) = ((0.0, 0.0), 1.0);
-        for bend in bends {
-            let (dx, dy) = (bend.reference.0 - x, bend.reference.1 - y);
+        for off in offs {
+            let (dx, dy) = (off.reference.0 - x, off.reference.1 - y);
             let near = 1.0 - (dx * dx + dy * dy) / (BEND_RADIUS * BEND_RADIUS);
             if near > 0.0 {
-                sum = (sum.0 + near * bend.off.0, sum.1 + near * bend.off.1);
+                sum = (sum.0 + near * off.off.0, sum.1 + near * off.off.1);
                 all += near;
             }
         }
@@ -202,15 +210,10 @@ impl Bend {
 
 /// Mean luminance of the query where a cell of the reference lies in it; `None` if that is not all
 /// inside of the query.
-fn luma(
-    grey: &Grey,
-    back: &Transform,
-    bends: &[Bend],
-    (column, row): (usize, usize),
-) -> Option<f32> {
+fn luma(grey: &Grey, back: &Transform, offs: &[Off], (column, row): (usize, usize)) -> Option<f32> {
     let side = f32::from(CELL);
     let middle = ((column as f32 + 0.5) * side, (row as f32 + 0.5) * side);
-    let (off_x, off_y) = Bend::at(bends, middle);
+    let (off_x, off_y) = Off::at(offs, middle);
     let mut sum = 0;
     for y in 0..SAMPLES {
         for x in 0..SAMPLES {

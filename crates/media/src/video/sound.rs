@@ -6,14 +6,17 @@
 //!
 //! **Invariant:** memory does not grow with the length of the sound, except by four bytes an item.
 
-use std::io::{Read, Write};
+use std::io::Read;
+use std::process::Command;
 
 use rusty_chromaprint::{Configuration, Fingerprinter};
-use watchfire_signal::sound_print::{ITEM_SAMPLES, PLAIN_RATE, SAMPLES_A_SECOND, SoundPrint};
+use watchfire_signal::sound_print::{
+    ITEM_SAMPLES, MAX_ITEMS, PLAIN_RATE, SAMPLES_A_SECOND, SoundPrint,
+};
+use watchfire_signal::value::{Signal, Span};
 
 use super::child::Child;
-use super::{Decoder, VideoError, input_arguments};
-use crate::format::{Format, sniff};
+use super::{Copy, Decoder, VideoError, input_arguments};
 
 /// Speeds at which a query is fingerprinted, in percent, as wide as videos are compared (0.8 to 1.25).
 /// One percent apart: half a percent more or less costs about a fifth of the bits of steady tones, one
@@ -28,11 +31,14 @@ pub const QUERY_RATES: [u8; 46] = {
     rates
 };
 
-/// The speed at which a reference is fingerprinted.
-pub const REFERENCE_RATES: [u8; 1] = [PLAIN_RATE];
+/// The speed at which a reference is fingerprinted, and a query where no sound is known.
+pub const PLAIN_RATES: [u8; 1] = [PLAIN_RATE];
 
 /// The longest sound that is fingerprinted: three hours, as [`super::MAX_FRAMES`]; more is left out.
 const MAX_SAMPLES: u64 = 3 * 3_600 * SAMPLES_A_SECOND as u64;
+
+/// Samples that go into one fingerprint at another speed than its own: ten minutes.
+const MOST_PLAYED: u64 = MAX_ITEMS as u64 * ITEM_SAMPLES as u64;
 
 /// What ffmpeg says of a file without sound.
 const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"];
@@ -51,30 +57,49 @@ pub struct Sound {
     pub print: SoundPrint,
 }
 
-/// Fingerprints the first sound track of a file at these speeds, in percent; nothing where there is no
-/// sound, or less than five seconds. Blocks until it is done; uses one child process.
-///
-/// # Errors
-/// [`VideoError`]
-pub fn sound(bytes: &[u8], rates: &[u8], decoder: &Decoder) -> Result<Vec<Sound>, VideoError> {
-    let container = match sniff(bytes) {
-        Some(Format::Video(container) | Format::Sound(container)) => container,
-        _ => return Err(VideoError::NotAVideo),
-    };
-    let mut copy = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
-    copy.write_all(bytes)?;
-    copy.flush()?;
-    let mut command = decoder.sandbox.command(&decoder.ffmpeg, copy.path());
-    command
-        .args(input_arguments(container))
-        .args(["-vn", "-sn", "-dn", "-i"])
-        .arg(copy.path())
-        .args(["-map", "0:a:0", "-ac", "1", "-ar", &SAMPLES_A_SECOND.to_string()])
-        .args(["-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"]);
+impl Sound {
+    /// As a signal; of a span only its sound, and `None` where that is less than five seconds.
+    pub(crate) fn signal(self, span: Option<Span>) -> Option<Signal> {
+        let whole = Span { start_ms: self.start_ms, end_ms: self.end_ms };
+        let Some(span) = span else {
+            return Some(Signal { span: Some(whole), ..Signal::new(self.print) });
+        };
+        let (start_ms, print) = self.print.within(whole.start_ms, (span.start_ms, span.end_ms))?;
+        let end_ms = start_ms + print.at_ms(print.items().len());
+        Some(Signal { span: Some(Span { start_ms, end_ms }), ..Signal::new(print) })
+    }
+}
+
+impl Copy {
+    /// Fingerprints the first sound track at these speeds, in percent; nothing where there is no sound, or
+    /// less than five seconds. At other speeds than its own only the first ten minutes: forty-six
+    /// fingerprints of three hours would take longer than a request may. Blocks until it is done; uses
+    /// one child process.
+    ///
+    /// # Errors
+    /// [`VideoError`]
+    pub fn sound(&self, rates: &[u8], decoder: &Decoder) -> Result<Vec<Sound>, VideoError> {
+        let mut command = decoder.sandbox.command(&decoder.ffmpeg, self.file.path());
+        command
+            .args(input_arguments(self.container))
+            .args(["-vn", "-sn", "-dn", "-i"])
+            .arg(self.file.path())
+            .args(["-map", "0:a:0", "-ac", "1", "-ar", &SAMPLES_A_SECOND.to_string()])
+            .args(["-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"]);
+        fingerprint(command, rates, decoder)
+    }
+}
+
+/// Lets the decoder run, and fingerprints what comes out of it.
+fn fingerprint(
+    command: Command,
+    rates: &[u8],
+    decoder: &Decoder,
+) -> Result<Vec<Sound>, VideoError> {
     let mut child = Child::start(command, &decoder.ffmpeg, decoder)?;
     let mut printers = rates.iter().map(|rate| Printer::new(*rate)).collect::<Vec<_>>();
     let mut pipe = child.output()?.take(2 * MAX_SAMPLES + 1);
-    let read = print(&mut pipe, &mut printers);
+    let read = play(&mut pipe, &mut printers);
     if pipe.limit() > 0 {
         match child.finish() {
             Err(VideoError::Malformed(said)) if NO_SOUND.iter().any(|no| said.contains(no)) => {
@@ -88,7 +113,7 @@ pub fn sound(bytes: &[u8], rates: &[u8], decoder: &Decoder) -> Result<Vec<Sound>
 }
 
 /// Reads samples until they end and gives them to all printers.
-fn print(pipe: &mut impl Read, printers: &mut [Printer]) -> std::io::Result<()> {
+fn play(pipe: &mut impl Read, printers: &mut [Printer]) -> std::io::Result<()> {
     let mut bytes = vec![0; 2 * CHUNK];
     let mut held = 0;
     loop {
@@ -131,6 +156,9 @@ impl Printer {
     /// Plays samples at this speed, between two of them on the straight line: the fingerprint hears
     /// up to 3,520 Hz, where that costs little.
     fn take(&mut self, samples: &[i16]) {
+        if self.rate != PLAIN_RATE && self.played >= MOST_PLAYED {
+            return;
+        }
         let rate = u64::from(self.rate);
         if self.rate == PLAIN_RATE {
             self.fingerprinter.consume(samples);

@@ -21,7 +21,7 @@ use watchfire_signal::vpdq::Frame;
 
 use super::child::{Child, Patience};
 use super::timed::{TimedFrame, TimedFrames};
-use super::{Decoder, Limits, VideoError, input_arguments_from};
+use super::{Copy, Decoder, Limits, VideoError, input_arguments_from};
 use crate::format::{Container, Format, sniff};
 use crate::pdq::{Hasher, Layout, Pixels};
 use crate::sandbox::Sandbox;
@@ -140,6 +140,21 @@ pub fn stream(
             std::thread::spawn(move || feed(io::Cursor::new(beginning).chain(rest), pipe, &fed));
             hand_out(child, &decoder.limits, &steps, each)
         }
+    }
+}
+
+impl Copy {
+    /// As [`stream()`].
+    ///
+    /// # Errors
+    /// As [`stream()`].
+    pub fn stream(
+        &self,
+        streaming: Streaming,
+        decoder: &Decoder,
+        each: impl FnMut(Seen<'_>) -> ControlFlow<()>,
+    ) -> Result<Streamed, VideoError> {
+        stream(Input::File(self.file.path()), streaming, decoder, each)
     }
 }
 

@@ -111,6 +111,7 @@ fn one_way_in_hashes_pictures_and_videos() {
         video: decoder(),
         rate: per_second(1),
         sound_rates: &[],
+        edits: false,
     };
     let picture = hash::hash(&corpus::file("pdq/images/square-128x128.jpg"), &options).unwrap();
     assert!(matches!(picture.content, Content::Picture(ref hash) if hash.width == 128));

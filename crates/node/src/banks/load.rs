@@ -52,7 +52,7 @@ impl Banks {
             }
         }
         let loaded = Self {
-            near: Near::new(seed, least_matched_ms),
+            near: Near::of_known(seed, least_matched_ms),
             banks,
             contents: papaya::HashMap::new(),
             counts: Mutex::default(),

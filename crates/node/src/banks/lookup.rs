@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use watchfire_signal::value::Signal;
+use watchfire_signal::features::Depth;
 
 use super::{Bank, Banks, ContentId, ContentPlace};
-use crate::near::{Hit, Whose, loudest};
+use crate::near::{Hit, Query, Whose, loudest};
 
 /// A content of a bank near a query, with the hit that speaks loudest. Labels, severity and whether it
 /// is negative are the bank's.
@@ -28,26 +28,49 @@ impl BankMatch {
 }
 
 impl Banks {
-    /// The contents near any of the signals, each once: of banks that are on, within the bank's
+    /// The contents near any of the signals, or shown edited, each once: of banks that are on, within the bank's
     /// distance, reached by its roll-out, not disabled themselves. Nothing is cut off.
     #[must_use]
-    pub fn lookup(&self, signals: &[Signal]) -> Vec<BankMatch> {
+    pub fn lookup(&self, query: Query<'_>) -> Vec<BankMatch> {
         if self.near.is_empty() {
             return Vec::new();
         }
-        let hits = signals.iter().flat_map(|signal| self.near.search(signal, Whose::Held));
-        let hits = loudest(hits.filter(|hit| self.counting(hit).is_some()));
+        let search = |signal| self.near.search(signal, Whose::Held);
+        let hits = query.signals.iter().flat_map(search);
+        let edited = query.views.into_iter().flat_map(|views| self.near.search_edited(views));
+        let hits = loudest(hits.chain(edited).filter(|hit| self.counting(hit).is_some()));
         let found = hits.into_values().filter_map(|hit| {
             Some(BankMatch { bank: self.counting(&hit)?, content: hit.owner, hit })
         });
         found.collect()
     }
 
-    /// The bank of a hit, if the hit counts.
+    /// How far it is worth to look for edited copies.
+    #[must_use]
+    pub fn depth(&self) -> Depth {
+        self.near.depth()
+    }
+
+    /// Bytes of memory that local features take.
+    #[must_use]
+    pub fn features_bytes(&self) -> usize {
+        self.near.features_bytes()
+    }
+
+    /// Whether any content has sound.
+    #[must_use]
+    pub fn has_sound(&self) -> bool {
+        self.near.has_sound()
+    }
+
+    /// The bank of a hit, if the hit counts. Details and sound that an upload shares with something
+    /// harmless say nothing for the rest of it; a bank of exact copies has no edited ones.
     fn counting(&self, hit: &Hit<ContentId>) -> Option<Arc<Bank>> {
         let bank = self.on(hit.owner)?;
-        let near = hit.distance.unwrap_or(0) <= u32::from(bank.settings.max_distance);
-        near.then_some(bank)
+        let most = u32::from(bank.settings.max_distance);
+        let near = hit.distance.unwrap_or(0) <= most && (most > 0 || hit.edit.is_none());
+        let speaks = !(bank.settings.negative && hit.method.is_variant());
+        (near && speaks).then_some(bank)
     }
 
     /// The bank of a content that may match now.

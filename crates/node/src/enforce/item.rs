@@ -46,7 +46,9 @@ impl Consequences {
         }
         // What matches as the item is now is judged by how it matches.
         if let Some(copy) = &held {
-            for reason in self.reasons.of(&policy, Some(item), &copy.signals, &known) {
+            for reason in
+                self.reasons.of(&policy, Some(item), copy.signals.as_slice().into(), &known)
+            {
                 let judged = self.matched(&policy, reason);
                 sets.insert(judged.record, judged);
             }

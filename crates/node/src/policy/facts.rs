@@ -212,6 +212,9 @@ pub struct Facts {
     pub kind: Option<MatchKind>,
     /// Whether ways that look at different things agree that it matches.
     pub agreed: bool,
+    /// Whether the way in which it matches is not sure of it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unsure: bool,
     /// The kind of the matched signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<Kind>,
@@ -234,11 +237,13 @@ impl Facts {
         self.kind = Some(match hit.method {
             Method::Exact => MatchKind::Exact,
             Method::Near | Method::Aligned | Method::Turned => MatchKind::Near,
-            Method::Sound => MatchKind::Variant,
+            Method::Sound | Method::Features | Method::Part => MatchKind::Variant,
         });
         self.agreed = hit.is_agreed();
+        self.unsure = !hit.is_sure();
         self.signal = Some(hit.kind);
-        self.distance = Some(hit.distance.unwrap_or(0));
+        // Features are not near or far: they fit or do not.
+        self.distance = (hit.method != Method::Features).then(|| hit.distance.unwrap_or(0));
         self.matched_ms =
             hit.aligned.map(|aligned| aligned.query.end_ms.saturating_sub(aligned.query.start_ms));
         self

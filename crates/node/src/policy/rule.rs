@@ -211,6 +211,17 @@ impl Default for Policy {
     }
 }
 
+impl Policy {
+    /// Whether a match that is only a variant can lead to anything.
+    #[must_use]
+    pub fn speaks_of_variants(&self) -> bool {
+        let of_variants = |rule: &Rule| {
+            rule.mode != Mode::Draft && rule.kind.is_none_or(|kind| kind == MatchKind::Variant)
+        };
+        self.default != Action::Ignore || self.rules.iter().any(of_variants)
+    }
+}
+
 impl Rule {
     /// Whether the roll-out includes an item: always the same for the same rule and item.
     #[must_use]

@@ -398,7 +398,7 @@ async fn s11_news_and_condemnation_are_routed_to_people_and_not_blocked() {
         ] {
             let id = item(&format!("{place}:{context}"));
             let facts = in_context(context);
-            let scanned = google.node.scan_with(id, signals.clone(), facts).await;
+            let scanned = google.node.scan_with(id, signals.clone(), None, facts).await;
             assert_eq!(scanned.verdict, verdict, "{context:?}");
             waiting += usize::from(verdict == Verdict::Review);
         }

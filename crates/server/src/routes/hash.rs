@@ -48,7 +48,7 @@ pub(crate) async fn hash(
         (MediaInfo::plain(ContentKind::Text), signals)
     } else {
         let upload = server.hashing.receive(body).await?;
-        server.hashing.signals(upload, Purpose::Reference(None)).await?
+        server.hashing.signals(upload, Purpose::Told).await?
     };
     let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     Ok(Json(Hashed { content, signals: to_json(&signals), took_us }))

@@ -1,7 +1,7 @@
 //! Writes matches and states of the node as JSON, and reads signals from it.
 
 use watchfire_api::problem::ProblemKind;
-use watchfire_api::wire::{BankMatch, Match, Method, SignalJson, State};
+use watchfire_api::wire::{BankMatch, Edit, Match, Method, SignalJson, State};
 use watchfire_node::banks;
 use watchfire_node::known;
 use watchfire_node::near::{self, Hit};
@@ -92,6 +92,8 @@ pub(super) fn bank_match(found: &banks::BankMatch) -> BankMatch {
         query_span_ms: hit.aligned.map(|aligned| aligned.query),
         reference_span_ms: hit.aligned.map(|aligned| aligned.reference),
         speed: hit.aligned.map(|aligned| aligned.speed),
+        edit: hit.edit.as_ref().map(edit),
+        score: hit.score(),
         rule: None,
     }
 }
@@ -103,6 +105,19 @@ fn method(method: near::Method) -> Method {
         near::Method::Aligned => Method::Aligned,
         near::Method::Sound => Method::Sound,
         near::Method::Turned => Method::Turned,
+        near::Method::Part => Method::Part,
+        near::Method::Features => Method::Features,
+    }
+}
+
+fn edit(edit: &near::Edit) -> Edit {
+    let places = |region: [(f32, f32); 4]| region.map(|(x, y)| [x, y]);
+    Edit {
+        region: places(edit.region),
+        reference_region: places(edit.reference_region),
+        inliers: edit.fit.map(|fit| fit.inliers),
+        transform: edit.fit.map(|fit| fit.transform),
+        sure: edit.fit.is_none_or(|fit| fit.sure),
     }
 }
 
@@ -124,6 +139,8 @@ fn hit(hit: &Hit<Commitment>, case: Commitment) -> Match {
         query_span_ms: aligned.map(|aligned| aligned.query),
         reference_span_ms: aligned.map(|aligned| aligned.reference),
         speed: aligned.map(|aligned| aligned.speed),
+        edit: hit.edit.as_ref().map(edit),
+        score: hit.score(),
         rule: None,
     }
 }

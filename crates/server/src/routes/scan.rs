@@ -4,18 +4,20 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use tokio::time::Instant;
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{ScanQuery, ScanRequest, Verdict, VerdictKind};
+use watchfire_api::wire::{MatchDepth, ScanQuery, ScanRequest, Verdict, VerdictKind};
 use watchfire_node::policy::{self, Fact, ItemFacts};
+use watchfire_signal::features::{Depth, Views};
 use watchfire_signal::name::ItemId;
 use watchfire_signal::value::Signal;
 
 use super::matches::{bank_reason, reason};
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
-use crate::hashing::{Purpose, to_json};
+use crate::hashing::to_json;
 use crate::input::{Query, is_json, media_type, read_body, read_json};
 use crate::limits::{SCAN_FACTS, SCAN_SIGNALS, TEXT_BYTES};
 use crate::server::Server;
@@ -46,27 +48,55 @@ pub(crate) async fn scan(
 ) -> Result<Json<Verdict>, Failure> {
     let begun = Instant::now();
     let (parts, body) = request.into_parts();
-    let (item, signals, facts) = if is_json(&parts.headers) {
+    let met = if is_json(&parts.headers) {
         let scan: ScanRequest = read_json(&parts, body).await?;
-        (scan.item.clone(), from_json(&scan)?, item_facts(scan.facts)?)
+        let (signals, facts) = (from_json(&scan)?, item_facts(scan.facts)?);
+        Met { item: scan.item, signals, views: None, facts }
+    } else if is_text(media_type(&parts.headers)) {
+        let (item, facts) = (named(&query)?, told(query.facts.as_deref())?);
+        let signals = texts::met_file(&read_body(body, TEXT_BYTES).await?)?;
+        Met { item, signals, views: None, facts }
     } else {
-        let item = query.item.ok_or_else(|| {
-            let detail = "the query has to name the item: /v1/scan?item=ID";
-            Failure::new(ProblemKind::Invalid, detail)
-        })?;
-        let signals = if is_text(media_type(&parts.headers)) {
-            texts::met_file(&read_body(body, TEXT_BYTES).await?)?
-        } else {
-            let upload = server.hashing.receive(body).await?;
-            server.hashing.signals(upload, Purpose::Query).await?.1
-        };
-        (item, signals, told(query.facts.as_deref())?)
+        file(&server, &query, body).await?
     };
+    let Met { item, signals, views, facts } = met;
     let shown = query.signals.then(|| to_json(&signals));
-    let scanned = server.node.scan_with(item.clone(), signals, facts).await;
+    let scanned = server.node.scan_with(item.clone(), signals, views.as_ref(), facts).await;
     let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     metrics::histogram!("watchfire_scan_seconds").record(begun.elapsed().as_secs_f64());
     Ok(Json(verdict(item, &scanned, shown, took_us)))
+}
+
+/// What came in.
+struct Met {
+    item: ItemId,
+    signals: Vec<Signal>,
+    views: Option<Views>,
+    facts: ItemFacts,
+}
+
+/// The file itself came in: looked into as far as the caller allows and it is worth.
+async fn file(server: &Arc<Server>, query: &ScanQuery, body: Body) -> Result<Met, Failure> {
+    let (item, facts) = (named(query)?, told(query.facts.as_deref())?);
+    let upload = server.hashing.receive(body).await?;
+    let allowed = query.depth.unwrap_or(MatchDepth::Variant);
+    if allowed == MatchDepth::Exact {
+        let signals = upload.digests();
+        return Ok(Met { item, signals, views: None, facts });
+    }
+    let (node, name, told) = (server.node.clone(), item.clone(), facts.clone());
+    let depth = move |signals: &[Signal]| match allowed {
+        MatchDepth::Variant => node.depth(&name, signals, &told),
+        MatchDepth::Exact | MatchDepth::Near => Depth::Signals,
+    };
+    let speeds = server.node.knows_sound();
+    let (signals, views) = server.hashing.query(upload, speeds, depth).await?;
+    Ok(Met { item, signals, views: Some(views), facts })
+}
+
+fn named(query: &ScanQuery) -> Result<ItemId, Failure> {
+    let detail = "the query has to name the item: /v1/scan?item=ID";
+    query.item.clone().ok_or_else(|| Failure::new(ProblemKind::Invalid, detail))
 }
 
 /// Facts that came in the address.

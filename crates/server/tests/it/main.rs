@@ -8,6 +8,7 @@ mod banks;
 mod callers;
 mod decoders;
 mod document;
+mod edited;
 mod house;
 mod limits;
 mod logs;

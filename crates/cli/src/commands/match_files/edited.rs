@@ -4,13 +4,13 @@ use watchfire_index::{Transform, VariantDecision, VariantIndex, VariantLimits};
 use watchfire_media::{
     features, pdq,
     picture::{self, Picture},
-    regions::{self, Subject},
+    regions,
 };
 use watchfire_node::near::{Near, Whose};
 use watchfire_signal::{
     features::SeenPicture,
     pdq::{MIN_QUALITY, Pdq},
-    value::Signal,
+    value::{Signal, Value, ValueOrBlob},
 };
 
 /// The most references that one picture is told to be an edited copy of.
@@ -19,13 +19,6 @@ const MOST: usize = 20;
 /// References by their local features.
 pub(super) struct Edited {
     variants: VariantIndex,
-}
-
-/// What a reference is, if it is a picture: hashes and features of what of it is its own.
-pub(super) struct Reference {
-    /// The hash of what a border or an app's screen holds.
-    pub signals: Vec<Signal>,
-    print: Option<watchfire_signal::features::FeaturesPrint>,
 }
 
 /// What a picture is looked up by beside its own hash.
@@ -59,12 +52,15 @@ impl Edited {
         Self { variants: VariantIndex::new(seed, limits) }
     }
 
-    /// Adds a reference. All that are expected fit, so none is left out.
-    pub(super) fn insert(&self, number: usize, reference: &Reference) {
-        if let Some(print) = &reference.print
-            && let Err(full) = self.variants.insert(number as u64, print)
-        {
-            tracing::warn!(?full, number, "a reference is not known by its features");
+    /// Adds a reference by its signals. All that are expected fit, so none is left out.
+    pub(super) fn insert(&self, number: usize, signals: &[Signal]) {
+        let pictures = signals.iter().filter(|signal| signal.span.is_none());
+        for signal in pictures {
+            if let ValueOrBlob::Value(Value::Features(print)) = &signal.value
+                && let Err(full) = self.variants.insert(number as u64, print)
+            {
+                tracing::warn!(?full, number, "a reference is not known by its features");
+            }
         }
     }
 
@@ -100,7 +96,7 @@ impl Edited {
 }
 
 /// The transform as two rows of three: what x and y become.
-fn rows(transform: &Transform) -> [[f32; 3]; 2] {
+pub(super) fn rows(transform: &Transform) -> [[f32; 3]; 2] {
     let (x0, y0) = transform.apply((0.0, 0.0));
     let (x1, y1) = transform.apply((1.0, 0.0));
     let (x2, y2) = transform.apply((0.0, 1.0));
@@ -110,22 +106,6 @@ fn rows(transform: &Transform) -> [[f32; 3]; 2] {
 /// A file's picture, if it is one that can be decoded.
 fn decoded(bytes: &[u8]) -> Option<Picture> {
     picture::decode(bytes, &picture::Limits::default()).ok()
-}
-
-/// What a file is known by as a reference; nothing where it is no picture.
-pub(super) fn reference(bytes: &[u8]) -> Option<Reference> {
-    let picture = decoded(bytes)?;
-    let subject = regions::subject(picture.pixels());
-    let part = match subject {
-        Subject::Part(inside) => Some(regions::cut(picture.pixels(), inside)),
-        Subject::Whole | Subject::Unclear => None,
-    };
-    let own = part.as_ref().map_or(picture.pixels(), regions::Part::pixels);
-    // The whole screen of an app looks like every other.
-    let print = (subject != Subject::Unclear).then(|| features::print(own)).flatten();
-    let hash = part.as_ref().and_then(|part| pdq::hash(part.pixels()));
-    let signals = hash.map(|hash| Signal { quality: Some(hash.quality), ..Signal::new(hash.pdq) });
-    Some(Reference { signals: signals.into_iter().collect(), print })
 }
 
 /// What a file is looked up by; nothing where it is no picture.

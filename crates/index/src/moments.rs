@@ -1,0 +1,244 @@
+//! Finds which known videos a video is an edited copy of, by local features: cropped, filmed off a screen, written over.
+//!
+//! Frames of known videos are prints as they stand in alerts. Each frame of a query is looked up like a
+//! picture; frames that are found vote for lines in time as hashes do; and what moves along with the known
+//! video, moment for moment, is a copy of it.
+//! **Invariant:** one picture, however long and however often it is shown, is never a match.
+//! **Invariant:** memory of a search has a named limit, however long the video.
+
+mod decide;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use watchfire_signal::features::{Moment, SeenPicture};
+
+use crate::{
+    align::{Aligned, MatchRule},
+    variant::{Bends, Full, Limits, VariantDecision, VariantIndex, VariantMatch},
+};
+
+/// The most frames that were found of one search; beyond it the earliest are forgotten. A copy of the
+/// longest known stretch in an hour of others fits.
+const MAX_HITS: usize = 16_384;
+
+/// A known video: of an alert, its harmful span.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct KnownVideo<'a> {
+    /// Frames of it, in any order.
+    pub moments: &'a [Moment],
+    /// How long it is, in milliseconds; frames need not be from all of it.
+    pub length_ms: u32,
+    /// When a stretch of it counts.
+    pub rule: MatchRule,
+}
+
+/// A known video that a video has an edited copy of.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditedVideo {
+    /// The id under which it was inserted.
+    pub video: u64,
+    /// How sure that is.
+    pub decision: VariantDecision,
+    /// Where and how they line up. Its frames are moments that tell each other apart, and of which the
+    /// query shows each rather than any other.
+    pub aligned: Aligned,
+    /// How many of these are sure by themselves.
+    pub sure: u32,
+    /// The frame that fits best, without its places: its id is that of the video.
+    pub best: VariantMatch,
+}
+
+/// A concurrent index of videos by the features of their frames.
+pub struct MomentIndex {
+    variants: VariantIndex,
+    videos: papaya::HashMap<u32, Arc<Video>>,
+    writer: Mutex<Writer>,
+}
+
+/// Which number each video has inside; none is used again, so that a search never takes one for another.
+#[derive(Default)]
+struct Writer {
+    numbers: HashMap<u64, u32>,
+    next: u32,
+}
+
+/// A stored video.
+struct Video {
+    id: u64,
+    length_ms: u32,
+    rule: MatchRule,
+    moments: Vec<Known>,
+    /// Moments that tell each other apart.
+    distinct: usize,
+}
+
+struct Known {
+    at_ms: u32,
+    bends: Bends,
+}
+
+/// One video that is looked up, frame by frame.
+pub struct MomentSearch<'a> {
+    index: &'a MomentIndex,
+    looks: u32,
+    hits: VecDeque<Hit>,
+}
+
+/// A frame of the query that looks like a moment of a known video.
+struct Hit {
+    video: u32,
+    moment: u32,
+    query: u32,
+    query_ms: u32,
+    /// How far they are apart, as bits of a hash.
+    bits: u32,
+    found: VariantMatch,
+}
+
+impl MomentIndex {
+    /// An empty index with room for so many frames; for the seed see [`VariantIndex::new`].
+    #[must_use]
+    pub fn new(seed: [u8; 32], limits: Limits) -> Self {
+        Self {
+            variants: VariantIndex::new(seed, limits),
+            videos: papaya::HashMap::new(),
+            writer: Mutex::default(),
+        }
+    }
+
+    /// Stores a video, in place of what was stored under that id; the next search finds it.
+    ///
+    /// # Errors
+    /// [`Full`]; then nothing is stored under the id.
+    pub fn insert(&self, id: u64, known: KnownVideo<'_>) -> Result<(), Full> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut writer, id);
+        let number = writer.next;
+        writer.next += 1;
+        writer.numbers.insert(id, number);
+        let video = Arc::new(Video::new(id, &known));
+        // Before its frames are found, so that what is found always has its video.
+        self.videos.pin().insert(number, video);
+        for (place, moment) in known.moments.iter().enumerate() {
+            let inside = u64::from(number) << 32 | place as u64;
+            if let Err(full) = self.variants.insert(inside, &moment.print) {
+                self.take(&mut writer, id);
+                return Err(full);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a video out. False if it was not there.
+    pub fn remove(&self, id: u64) -> bool {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.take(&mut writer, id)
+    }
+
+    fn take(&self, writer: &mut Writer, id: u64) -> bool {
+        let Some(number) = writer.numbers.remove(&id) else { return false };
+        let videos = self.videos.pin();
+        let count = videos.remove(&number).map_or(0, |video| video.moments.len());
+        for place in 0..count {
+            self.variants.remove(u64::from(number) << 32 | place as u64);
+        }
+        true
+    }
+
+    /// Begins to look a video up.
+    #[must_use]
+    pub fn search(&self) -> MomentSearch<'_> {
+        MomentSearch { index: self, looks: 0, hits: VecDeque::new() }
+    }
+
+    /// The number of videos stored.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.videos.len()
+    }
+
+    /// Whether nothing is stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.videos.is_empty()
+    }
+
+    /// Bytes of memory the index uses.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let videos = self.videos.pin();
+        let held: usize = videos.values().map(|video| video.memory_bytes()).sum();
+        self.variants.memory_bytes() + held
+    }
+}
+
+impl Video {
+    fn new(id: u64, known: &KnownVideo<'_>) -> Self {
+        let moments: Vec<Known> = known
+            .moments
+            .iter()
+            .map(|moment| Known { at_ms: moment.at_ms, bends: Bends::of(moment.print.signs()) })
+            .collect();
+        let mut distinct: Vec<&Bends> = Vec::new();
+        for Known { bends, .. } in &moments {
+            if distinct.iter().all(|other| bends.is_apart_from(other)) {
+                distinct.push(bends);
+            }
+        }
+        let distinct = distinct.len();
+        Self { id, length_ms: known.length_ms, rule: known.rule, moments, distinct }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        let moments: usize = self.moments.iter().map(|moment| moment.bends.memory_bytes()).sum();
+        size_of::<Self>() + self.moments.capacity() * size_of::<Known>() + moments
+    }
+}
+
+impl MomentSearch<'_> {
+    /// Looks a frame up; frames come in order of time. The first look is at the whole frame, others at
+    /// parts of it that look like pictures of their own.
+    pub fn see(&mut self, at_ms: u32, looks: &[SeenPicture]) {
+        let query = self.looks;
+        self.looks += 1;
+        let videos = self.index.videos.pin();
+        for found in self.index.variants.search_families(looks, |id| Some(id >> 32)) {
+            let (number, moment) = ((found.id >> 32) as u32, found.id as u32);
+            let known = videos.get(&number).and_then(|video| {
+                video.moments.get(moment as usize).map(|known| (video.id, known))
+            });
+            let Some((id, known)) = known else { continue };
+            let bits = decide::bits(&known.bends, &found.bends);
+            if self.hits.len() == MAX_HITS {
+                self.hits.pop_front();
+            }
+            let found = VariantMatch { id, places: Vec::new(), ..found };
+            self.hits.push_back(Hit { video: number, moment, query, query_ms: at_ms, bits, found });
+        }
+    }
+
+    /// The videos of which what was seen so far has an edited copy, the surest first.
+    #[must_use]
+    pub fn found(&self) -> Vec<EditedVideo> {
+        let mut by_video: HashMap<(u32, bool), Vec<&Hit>> = HashMap::new();
+        for hit in &self.hits {
+            by_video.entry((hit.video, hit.found.mirrored)).or_default().push(hit);
+        }
+        let videos = self.index.videos.pin();
+        let mut found: Vec<EditedVideo> = by_video
+            .into_iter()
+            .filter_map(|((number, _), hits)| decide::decide(videos.get(&number)?, &hits))
+            .collect();
+        let rank = |one: &EditedVideo| {
+            let review = one.decision == VariantDecision::Review;
+            (review, std::cmp::Reverse(one.aligned.frames), one.video, one.best.mirrored)
+        };
+        found.sort_by_key(rank);
+        let mut met = std::collections::HashSet::new();
+        found.retain(|one| met.insert(one.video));
+        found
+    }
+}

@@ -1,0 +1,215 @@
+//! Says whether a video moves along with a known one, or only shows what it shows too.
+//!
+//! Videos under the same subtitle, logo or frame have frames that fit each other, and two videos of one
+//! still scene do. So frames count only where the query shows *this* moment of the known video rather than
+//! its other ones: what is the same at all moments has no say in that.
+
+use std::collections::HashMap;
+
+use super::{EditedVideo, Hit, Video};
+use crate::{
+    align::{
+        Aligned, Alike, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, MatchRule, Near, SPEEDS,
+        align_near,
+    },
+    variant::{Apart, Bends, VariantDecision},
+};
+
+/// Speeds of a copy that a person has to look at.
+const REVIEW_SPEEDS: (f64, f64) = (0.5, 2.0);
+
+/// The points that a match needs: a frame that is sure by itself has two, another one. So three sure
+/// frames are enough, or twice as many that are not.
+const LEAST_POINTS: u32 = 2 * MIN_ALIGNED_FRAMES;
+
+/// Bits of a hash that differ in two frames which have nothing to do with each other: of comparisons of
+/// luminance half differ then.
+const CHANCE_BITS: u32 = 32;
+
+/// How far a frame is from a moment.
+pub(super) fn bits(moment: &Bends, frame: &Bends) -> u32 {
+    let Apart { compared, agreed } = moment.agreement(frame);
+    ((compared - agreed) * 2 * CHANCE_BITS / compared.max(1)).min(CHANCE_BITS - 1)
+}
+
+/// What frames of a query say of a video; all of them mirrored, or none.
+pub(super) fn decide(video: &Video, hits: &[&Hit]) -> Option<EditedVideo> {
+    let at_speeds = |speeds| along(&Shown::new(video, hits, speeds));
+    let usual = at_speeds(SPEEDS);
+    let sure = |found: &EditedVideo| found.decision == VariantDecision::Match;
+    let found = match usual {
+        Some(found) if sure(&found) => Some(found),
+        usual => at_speeds(REVIEW_SPEEDS).filter(sure).or(usual),
+    };
+    let found = found.or_else(|| glimpse(video, hits))?;
+    let (slow, fast) = (found.aligned.speed < MIN_SPEED, found.aligned.speed > MAX_SPEED);
+    let decision = if slow || fast { VariantDecision::Review } else { found.decision };
+    Some(EditedVideo { decision, ..found })
+}
+
+/// The best stretch, if it says anything.
+fn along(shown: &Shown<'_>) -> Option<EditedVideo> {
+    let near: Vec<Near> = shown.hits.values().map(|hit| shown.near(hit)).collect();
+    let (aligned, run) = align_near(shown, &sorted(near))?;
+    let run: Vec<&Hit> = run.iter().filter_map(|near| shown.hit(near)).collect();
+    let counted = shown.count(&run);
+    let is_match = counted.moves_along() || shown.stands_still(&run, &counted, &aligned);
+    let tells = counted.sure > 0 || counted.frames > 1;
+    let best = run.iter().max_by(|a, b| a.found.score.total_cmp(&b.found.score))?;
+    tells.then(|| EditedVideo {
+        video: shown.video.id,
+        decision: if is_match { VariantDecision::Match } else { VariantDecision::Review },
+        aligned,
+        sure: counted.sure,
+        best: best.found.clone(),
+    })
+}
+
+/// In one order, whatever order a map has.
+fn sorted(mut near: Vec<Near>) -> Vec<Near> {
+    near.sort_by_key(|near| (near.query, near.reference));
+    near
+}
+
+/// A single frame that is surely one of the video.
+fn glimpse(video: &Video, hits: &[&Hit]) -> Option<EditedVideo> {
+    let sure = hits.iter().filter(|hit| hit.is_sure());
+    let hit = sure.max_by(|a, b| a.found.score.total_cmp(&b.found.score))?;
+    let at_ms = video.moments.get(hit.moment as usize)?.at_ms;
+    Some(EditedVideo {
+        video: video.id,
+        decision: VariantDecision::Review,
+        aligned: Aligned {
+            query_span_ms: (hit.query_ms, hit.query_ms),
+            reference_span_ms: (at_ms, at_ms),
+            speed: 1.0,
+            frames: 1,
+            mean_distance: f64::from(hit.bits),
+        },
+        sure: 1,
+        best: hit.found.clone(),
+    })
+}
+
+impl Hit {
+    fn is_sure(&self) -> bool {
+        self.found.decision == VariantDecision::Match
+    }
+}
+
+/// A video and the frames that show it.
+struct Shown<'a> {
+    video: &'a Video,
+    /// By frame and moment.
+    hits: HashMap<(u32, u32), &'a Hit>,
+    speeds: (f64, f64),
+}
+
+/// Frames that show moments which tell each other apart, each rather than any of the others.
+#[derive(Default)]
+struct Counted {
+    frames: u32,
+    sure: u32,
+    apart: Apart,
+}
+
+impl Counted {
+    /// Whether that is no chance, and enough.
+    fn moves_along(&self) -> bool {
+        self.frames >= MIN_ALIGNED_FRAMES
+            && self.frames + self.sure >= LEAST_POINTS
+            && self.apart.is_no_chance()
+    }
+}
+
+impl<'a> Shown<'a> {
+    fn new(video: &'a Video, hits: &[&'a Hit], speeds: (f64, f64)) -> Self {
+        let mut best: HashMap<(u32, u32), &'a Hit> = HashMap::new();
+        for hit in hits {
+            let known = best.entry((hit.query, hit.moment)).or_insert(hit);
+            if hit.bits < known.bits {
+                *known = hit;
+            }
+        }
+        Self { video, hits: best, speeds }
+    }
+
+    fn near(&self, hit: &Hit) -> Near {
+        Near {
+            query: hit.query,
+            reference: hit.moment,
+            query_ms: f64::from(hit.query_ms),
+            reference_ms: f64::from(self.video.moments[hit.moment as usize].at_ms),
+            bits: hit.bits,
+        }
+    }
+
+    fn hit(&self, near: &Near) -> Option<&'a Hit> {
+        self.hits.get(&(near.query, near.reference)).copied()
+    }
+
+    /// Counts frames, those that are sure first, then the nearest.
+    fn count(&self, run: &[&Hit]) -> Counted {
+        let mut run = run.to_vec();
+        run.sort_by_key(|hit| (!hit.is_sure(), hit.bits, hit.query));
+        let mut counted = Counted::default();
+        let mut kept: Vec<&Hit> = Vec::new();
+        for hit in run {
+            let sides = |other: &&Hit| [self.rather(hit, other), self.rather(other, hit)];
+            let sides: Vec<Apart> = kept.iter().flat_map(sides).collect();
+            if sides.iter().all(Apart::says_so) {
+                counted.frames += 1;
+                counted.sure += u32::from(hit.is_sure());
+                counted.apart = sides.into_iter().fold(counted.apart, Apart::and);
+                kept.push(hit);
+            }
+        }
+        counted
+    }
+
+    /// How far a frame shows its own moment rather than that of another frame.
+    fn rather(&self, hit: &Hit, other: &Hit) -> Apart {
+        let bends = |hit: &Hit| &self.video.moments[hit.moment as usize].bends;
+        bends(hit).rather_than(bends(other), &hit.found.bends)
+    }
+
+    /// Whether a video without three moments to tell apart is shown: all there are, by three sure frames,
+    /// over half of its length. A card that stands in a video is never that much of it.
+    fn stands_still(&self, run: &[&Hit], counted: &Counted, aligned: &Aligned) -> bool {
+        let sure = run.iter().filter(|hit| hit.is_sure()).count();
+        let (first, last) = aligned.reference_span_ms;
+        let distinct = self.video.distinct;
+        distinct < MIN_ALIGNED_FRAMES as usize
+            && counted.frames as usize >= distinct
+            && (distinct < 2 || counted.apart.is_no_chance())
+            && sure >= MIN_ALIGNED_FRAMES as usize
+            && u64::from(last - first) * 2 >= u64::from(self.video.length_ms)
+    }
+}
+
+impl Alike for Shown<'_> {
+    fn rule(&self) -> &MatchRule {
+        &self.video.rule
+    }
+
+    fn speeds(&self) -> (f64, f64) {
+        self.speeds
+    }
+
+    fn is_one_in_query(&self, a: u32, b: u32) -> bool {
+        a == b
+    }
+
+    fn is_one_in_reference(&self, a: u32, b: u32) -> bool {
+        a == b
+    }
+
+    fn distinct(&self, run: &[&Near]) -> u32 {
+        let run: Vec<&Hit> = run.iter().filter_map(|near| self.hit(near)).collect();
+        self.count(&run).frames
+    }
+
+    fn least_distinct(&self) -> u32 {
+        1
+    }
+}

@@ -1,0 +1,167 @@
+//! Chooses the frames of a video that travel in an alert, so that edited copies are found by their features.
+//!
+//! The time is cut into parts, and of each the frame is taken around which least moves: a query is sampled at
+//! other moments, up to a quarter of a second away, and has to show it too.
+//! **Invariant:** memory does not grow with the length of the video: a frame, the best of a part, and what
+//! was chosen.
+
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
+
+use watchfire_signal::features::{Grey, Moment};
+use watchfire_signal::pdq::{MIN_QUALITY, Pdq};
+use watchfire_signal::vpdq::Frame;
+
+use super::stream::{MAX_STALL, Pace, Seen, Streaming};
+use super::{Copy, Decoder, Part, VideoError};
+use crate::features;
+
+/// The most frames of one video: 160 kB of features, about what 3,600 hashes of frames take. One a second is
+/// half a minute; of a longer video they lie further apart, and a copy of it has to be longer to show three.
+pub const MAX_MOMENTS: usize = 32;
+
+/// The features of such a frame. A picture in an alert has 400, for it is all there is; of a video any three
+/// frames are enough, and indexes keep no more of each.
+pub const MOMENT_FEATURES: usize = 128;
+
+/// The least time from one to the next, in milliseconds: a copy of five seconds shows four.
+const LEAST_APART_MS: u32 = 1_000;
+
+/// Frames a second among which the choice is made: those before and after tell how much moves within the
+/// quarter of a second by which a query, which has two a second, may be off.
+const CANDIDATES_A_SECOND: NonZeroU32 = NonZeroU32::new(4).unwrap();
+
+impl Copy {
+    /// The frames of a video, or of a part of it, that edited copies are found by, in order of time; none where
+    /// all of it is too plain. Blocks; decodes all up to the end of the part.
+    ///
+    /// # Errors
+    /// As [`stream`](super::stream()).
+    pub fn moments(
+        &self,
+        part: Option<Part>,
+        decoder: &Decoder,
+    ) -> Result<Vec<Moment>, VideoError> {
+        let streaming = Streaming { pace: Pace::PerSecond(CANDIDATES_A_SECOND), stall: MAX_STALL };
+        let mut chooser = Chooser::default();
+        self.stream(streaming, decoder, |seen| {
+            let at_ms = seen.frame.at_ms;
+            if part.is_some_and(|part| at_ms > part.end_ms) {
+                return ControlFlow::Break(());
+            }
+            if part.is_none_or(|part| at_ms >= part.start_ms) {
+                chooser.push(&seen);
+            }
+            ControlFlow::Continue(())
+        })?;
+        Ok(chooser.finish())
+    }
+}
+
+/// A frame that may be chosen.
+struct Candidate {
+    frame: Frame,
+    grey: Grey,
+    /// The most bits by which the frame before or after it differs.
+    moves: u32,
+}
+
+/// A frame that was chosen.
+struct Chosen {
+    moment: Moment,
+    moves: u32,
+}
+
+/// Chooses while frames come.
+struct Chooser {
+    /// How long a part is.
+    part_ms: u32,
+    start_ms: Option<u32>,
+    before: Option<Pdq>,
+    /// The last frame: how much moves around it is known when the next one comes.
+    last: Option<Candidate>,
+    /// The best of the part that has not ended.
+    best: Option<Candidate>,
+    chosen: Vec<Chosen>,
+}
+
+impl Default for Chooser {
+    fn default() -> Self {
+        Self {
+            part_ms: LEAST_APART_MS,
+            start_ms: None,
+            before: None,
+            last: None,
+            best: None,
+            chosen: Vec::new(),
+        }
+    }
+}
+
+impl Chooser {
+    fn push(&mut self, seen: &Seen<'_>) {
+        let frame = seen.frame;
+        self.start_ms.get_or_insert(frame.at_ms);
+        if let Some(mut last) = self.last.take() {
+            last.moves = last.moves.max(last.frame.pdq.distance(&frame.pdq));
+            self.before = Some(last.frame.pdq);
+            self.offer(last);
+        }
+        let moves = self.before.map_or(0, |before| before.distance(&frame.pdq));
+        let grey = features::working(seen.picture);
+        self.last = grey.map(|grey| Candidate { frame, grey, moves });
+    }
+
+    fn offer(&mut self, candidate: Candidate) {
+        let ended =
+            |best: &Candidate| self.part(best.frame.at_ms) != self.part(candidate.frame.at_ms);
+        if self.best.as_ref().is_some_and(ended) {
+            self.close();
+        }
+        let better = self.best.as_ref().is_none_or(|best| candidate.moves < best.moves);
+        if candidate.frame.quality >= MIN_QUALITY && better {
+            self.best = Some(candidate);
+        }
+    }
+
+    /// Which part a time is in.
+    fn part(&self, at_ms: u32) -> u32 {
+        at_ms.saturating_sub(self.start_ms.unwrap_or(0)) / self.part_ms
+    }
+
+    /// Ends a part.
+    fn close(&mut self) {
+        let Some(Candidate { frame, grey, moves }) = self.best.take() else { return };
+        let Some(print) = features::print_of(&grey, MOMENT_FEATURES) else { return };
+        self.chosen.push(Chosen { moment: Moment { at_ms: frame.at_ms, print }, moves });
+        while self.chosen.len() > MAX_MOMENTS {
+            self.widen();
+        }
+    }
+
+    /// Makes one part of two, and keeps the better frame of each.
+    fn widen(&mut self) {
+        self.part_ms = self.part_ms.saturating_mul(2);
+        let mut kept: Vec<Chosen> = Vec::new();
+        for chosen in std::mem::take(&mut self.chosen) {
+            let part = self.part(chosen.moment.at_ms);
+            match kept.last_mut() {
+                Some(last) if self.part(last.moment.at_ms) == part => {
+                    if chosen.moves < last.moves {
+                        *last = chosen;
+                    }
+                }
+                _ => kept.push(chosen),
+            }
+        }
+        self.chosen = kept;
+    }
+
+    fn finish(mut self) -> Vec<Moment> {
+        if let Some(last) = self.last.take() {
+            self.offer(last);
+        }
+        self.close();
+        self.chosen.into_iter().map(|chosen| chosen.moment).collect()
+    }
+}

@@ -1,0 +1,166 @@
+//! How signals match: in which way, where, and how much that says.
+
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
+
+use serde::Serialize;
+use watchfire_signal::value::{Kind, Span};
+
+/// The bits of a picture's hash.
+const HASH_BITS: u32 = 256;
+
+/// How a signal matched.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit<K> {
+    /// Who owns the matched signal.
+    pub owner: K,
+    /// The kind of both signals.
+    pub kind: Kind,
+    /// How they match.
+    pub method: Method,
+    /// Bits in which pictures or aligned frames differ, rounded; of texts the estimated percentage of
+    /// characters that differ; absent for exact hashes.
+    pub distance: Option<u32>,
+    /// How two videos or sounds line up.
+    pub aligned: Option<Aligned>,
+    /// Where an edited picture shows the known one.
+    pub edit: Option<Edit>,
+    /// Other ways in which signals of the same two match.
+    pub also: BTreeSet<Method>,
+}
+
+/// A way of matching, weakest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Method {
+    /// Five seconds or more of two sounds go together. A shared song is innocent, so this alone leads to
+    /// a person.
+    Sound,
+    /// Local features of two pictures fit on one another, and what lies between them agrees.
+    Features,
+    /// The hash of what a border or a screen around it holds is near.
+    Part,
+    /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
+    Turned,
+    /// Frames of two videos line up in time.
+    Aligned,
+    /// Two picture hashes are within their distance, or most of one text stands in the other.
+    Near,
+    /// The same bytes; the same short text however it is spelt; the same link, or one under it.
+    Exact,
+}
+
+impl Method {
+    /// Whether two ways look at different things, so that each makes the other surer.
+    #[must_use]
+    pub fn is_independent_of(self, other: Self) -> bool {
+        let looks_at = |method| match method {
+            Self::Sound => 0,
+            Self::Features => 1,
+            Self::Part | Self::Turned | Self::Aligned | Self::Near | Self::Exact => 2,
+        };
+        looks_at(self) != looks_at(other)
+    }
+
+    /// Whether it recognises details, or sound alone, which an innocent thing may share.
+    #[must_use]
+    pub fn is_variant(self) -> bool {
+        matches!(self, Self::Sound | Self::Features | Self::Part)
+    }
+}
+
+/// Where an edited picture shows a known one. Places are shares of a picture's sides, from its upper left
+/// corner.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Edit {
+    /// The corners of what is shown, in the upload.
+    pub region: [(f32, f32); 4],
+    /// The same corners in the known picture; turned and mirrored ones do not begin at the upper left.
+    pub reference_region: [(f32, f32); 4],
+    /// How local features fit; `None` where the hash of the part is near.
+    pub fit: Option<Fit>,
+}
+
+/// How local features of two pictures fit on one another.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Fit {
+    /// Features that agree on the transform.
+    pub inliers: u32,
+    /// Blocks of luminance that agree, in percent of those that were compared.
+    pub agreed_percent: u32,
+    /// From places in the upload to places in the known picture: x′ and y′, of x, y and 1 each.
+    pub transform: [[f32; 3]; 2],
+    /// Whether it is sure: else the two may share only what is written over them, and a person has to look.
+    pub sure: bool,
+}
+
+/// How two videos or sounds line up.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Aligned {
+    /// The matched part of the query.
+    pub query: Span,
+    /// The matched part of the reference.
+    pub reference: Span,
+    /// How much faster the query runs.
+    pub speed: f64,
+    /// Distinct frames that line up; of sounds none.
+    pub frames: u32,
+}
+
+impl<K> Hit<K> {
+    /// Orders hits: exact before near before aligned, then by distance.
+    #[must_use]
+    pub fn strength(&self) -> (Method, std::cmp::Reverse<u32>) {
+        (self.method, std::cmp::Reverse(self.distance.unwrap_or(0)))
+    }
+
+    /// Whether ways that look at different things agree.
+    #[must_use]
+    pub fn is_agreed(&self) -> bool {
+        self.is_sure() && self.also.iter().any(|other| other.is_independent_of(self.method))
+    }
+
+    /// Whether it is a match as far as its way of matching can tell.
+    #[must_use]
+    pub fn is_sure(&self) -> bool {
+        self.edit.and_then(|edit| edit.fit).is_none_or(|fit| fit.sure)
+    }
+
+    /// What was compared and agrees, in percent; to be compared among matches of one method.
+    #[must_use]
+    pub fn score(&self) -> u32 {
+        let fit = self.edit.and_then(|edit| edit.fit);
+        let differs = self.distance.unwrap_or(0);
+        match (fit, self.kind) {
+            (Some(fit), _) => fit.agreed_percent,
+            (None, Kind::Pdq | Kind::Vpdq) => {
+                100 - (100 * differs.min(HASH_BITS)).div_ceil(HASH_BITS)
+            }
+            (None, _) => 100 - differs.min(100),
+        }
+    }
+}
+
+/// For each owner the hit that speaks loudest, with the other ways in which its signals match.
+#[must_use]
+pub fn loudest<K: Copy + Ord>(hits: impl IntoIterator<Item = Hit<K>>) -> BTreeMap<K, Hit<K>> {
+    let mut loudest = BTreeMap::<K, Hit<K>>::new();
+    for hit in hits {
+        match loudest.entry(hit.owner) {
+            Entry::Vacant(free) => drop(free.insert(hit)),
+            Entry::Occupied(mut known) => {
+                let known = known.get_mut();
+                let mut other = hit;
+                if known.strength() < other.strength() {
+                    std::mem::swap(known, &mut other);
+                }
+                // What is not sure agrees with nothing.
+                let sure = other.is_sure().then_some(other.method);
+                known.also.extend(other.also.into_iter().chain(sure));
+            }
+        }
+    }
+    for hit in loudest.values_mut() {
+        hit.also.remove(&hit.method);
+    }
+    loudest
+}

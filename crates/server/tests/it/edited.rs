@@ -1,0 +1,119 @@
+//! Edited copies of a reported picture are found from the alert alone, and what only shares something with it is not.
+
+use std::io::Cursor;
+
+use image::imageops::{crop_imm, overlay, resize};
+use image::{ImageFormat, Rgb, RgbImage};
+use watchfire_api::client::Client;
+use watchfire_api::wire::{AlertRequest, MatchDepth, Method, ScanQuery, Verdict, VerdictKind};
+use watchfire_node::access::Scope;
+use watchfire_signal::value::Kind;
+
+use crate::house::{alert_of, alone};
+
+/// A picture of many things of all sizes, as a photograph has them; other ones for another seed.
+pub(crate) fn scene(seed: u32) -> RgbImage {
+    let mut state = u64::from(seed) * 7_919 + 13;
+    let mut random = move |below: u32| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
+        (state >> 33) as u32 % below
+    };
+    let mut picture = RgbImage::from_pixel(640, 480, Rgb([90, 110, 130]));
+    for thing in 0..220 {
+        let size = 12 + random(if thing < 40 { 160 } else { 50 });
+        let (left, top) = (i64::from(random(640)) - 30, i64::from(random(480)) - 30);
+        let colour = Rgb([random(256) as u8, random(256) as u8, random(256) as u8]);
+        let thing = RgbImage::from_pixel(size, 8 + size * (1 + random(3)) / 3, colour);
+        overlay(&mut picture, &thing, left, top);
+    }
+    picture
+}
+
+fn on(width: u32, height: u32, colour: [u8; 3], inner: &RgbImage, at: (i64, i64)) -> RgbImage {
+    let mut canvas = RgbImage::from_pixel(width, height, Rgb(colour));
+    overlay(&mut canvas, inner, at.0, at.1);
+    canvas
+}
+
+pub(crate) fn jpeg(picture: &RgbImage) -> Vec<u8> {
+    let mut bytes = Cursor::new(Vec::new());
+    picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
+    bytes.into_inner()
+}
+
+async fn scan(client: &Client, id: &str, picture: &RgbImage, depth: MatchDepth) -> Verdict {
+    let item = Some(id.parse().unwrap());
+    let query = ScanQuery { item, signals: true, depth: Some(depth), ..ScanQuery::default() };
+    client.scan_bytes(&query, "image/jpeg", jpeg(picture)).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edited_copies_of_a_reported_picture_lead_to_a_person_and_say_where_it_is() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let original = scene(1);
+    let alert = AlertRequest { severity: 2, ..alert_of(vec![]) };
+    let raised = client.alert_media(&alert, jpeg(&original), None).await.unwrap();
+    assert!(raised.signals_summary.iter().any(|signal| signal.kind == Kind::Features));
+
+    let cropped = crop_imm(&original, 120, 90, 440, 330).to_image();
+    let found = scan(&client, "cropped", &cropped, MatchDepth::Variant).await;
+    assert_eq!(found.verdict, VerdictKind::Review, "details alone need a person: {found:?}");
+    let reason = &found.reasons[0];
+    assert_eq!((reason.method, reason.signal), (Method::Features, Kind::Features));
+    let edit = reason.edit.as_ref().unwrap();
+    assert!(edit.sure && edit.inliers.unwrap() >= 8 && reason.score >= 50, "{reason:?}");
+    let near = |a: f32, b: f32| (a - b).abs() < 0.02;
+    let [left, top] = edit.reference_region[0];
+    assert!(near(left, 120.0 / 640.0) && near(top, 90.0 / 480.0), "{edit:?}");
+    let [[to_x, ..], [_, to_y, _]] = edit.transform.unwrap();
+    assert!(near(to_x, 440.0 / 640.0) && near(to_y, 330.0 / 480.0), "{edit:?}");
+    assert!(found.signals.unwrap().iter().all(|signal| signal.kind != Kind::Features));
+
+    let small = resize(&original, 400, 300, image::imageops::FilterType::Triangle);
+    let post = on(480, 854, [18, 18, 18], &small, (40, 260));
+    let found = scan(&client, "framed", &post, MatchDepth::Variant).await;
+    let reason = &found.reasons[0];
+    assert_eq!(reason.method, Method::Part, "{reason:?}");
+    assert_eq!(reason.also, [Method::Features], "{reason:?}");
+    let [[left, top], ..] = reason.edit.as_ref().unwrap().region;
+    assert!(near(left, 40.0 / 480.0) && near(top, 260.0 / 854.0), "{reason:?}");
+    assert_eq!(found.verdict, VerdictKind::Block, "two ways agree");
+
+    // Where the place of upload does not ask for variants, none is looked for.
+    let near = scan(&client, "near", &cropped, MatchDepth::Near).await;
+    assert_eq!(near.verdict, VerdictKind::Allow);
+    let exact = scan(&client, "exact", &cropped, MatchDepth::Exact).await;
+    assert_eq!(exact.signals.unwrap().len(), 2, "the file was not decoded");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_a_confirmed_case_of_severity_4_an_edited_copy_is_refused() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let alert = AlertRequest { severity: 4, ..alert_of(vec![]) };
+    client.alert_media(&alert, jpeg(&scene(2)), None).await.unwrap();
+    let cropped = crop_imm(&scene(2), 0, 60, 500, 400).to_image();
+    let found = scan(&client, "cropped", &cropped, MatchDepth::Variant).await;
+    assert_eq!(found.verdict, VerdictKind::Block, "{found:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pictures_that_share_a_sticker_with_a_reported_one_are_let_through() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let sticker = resize(&scene(9), 200, 150, image::imageops::FilterType::Triangle);
+    let with_sticker = |mut picture: RgbImage| {
+        overlay(&mut picture, &sticker, 420, 310);
+        picture
+    };
+    let alert = AlertRequest { severity: 4, ..alert_of(vec![]) };
+    client.alert_media(&alert, jpeg(&with_sticker(scene(3))), None).await.unwrap();
+    for seed in 4..8 {
+        let other = with_sticker(scene(seed));
+        let found = scan(&client, &seed.to_string(), &other, MatchDepth::Variant).await;
+        assert_ne!(found.verdict, VerdictKind::Block, "{found:?}");
+    }
+    let plain = scan(&client, "plain", &scene(8), MatchDepth::Variant).await;
+    assert_eq!((plain.verdict, plain.reasons.len()), (VerdictKind::Allow, 0));
+}
