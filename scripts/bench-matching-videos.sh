@@ -20,4 +20,4 @@ begun=$(date +%s)
 # shellcheck disable=SC2046 # The names are ours and have no spaces.
 target/release/watchfire match --json --refs $(of reference) -- $(of query) >"$work/matches.jsonl" || [ $? = 1 ]
 echo "{\"seconds\": $(($(date +%s) - begun))}" >"$work/run.json"
-"$python" scripts/bench-matching/video_report.py "$work" "$work/matches.jsonl" "$work/run.json"
+"$python" scripts/bench-matching/video_report.py "$work" "$work/run.json" "$work/matches.jsonl"

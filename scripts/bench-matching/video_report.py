@@ -1,6 +1,7 @@
 """Writes the video table of docs/benchmarks/matching.md, and docs/benchmarks/matching-video.json.
 
-video_report.py DIR MATCHES RUN: MATCHES has what `watchfire match --json` printed, RUN the seconds it took.
+video_report.py DIR RUN MATCHES…: MATCHES have what `watchfire match --json` printed (among references without
+an overlay alone where the name ends with `-clean.jsonl`), RUN the seconds it took.
 Beside it PyPI `vpdq` decides as python-threatexchange does: one frame a second, quality at least 50, distance
 at most 31, at least 80 % of the query's frames.
 """
@@ -38,18 +39,21 @@ def read(work):
     return references, queries
 
 
-def ours(path):
-    """Pairs of query and reference by column."""
-    found = defaultdict(set)
-    for line in open(path):
+def ours(paths):
+    """Pairs of query and reference by column, and what was looked up among which references."""
+    found, looked = defaultdict(set), {}
+    for line, clean in ((line, path.endswith("-clean.jsonl")) for path in paths for line in open(path)):
+        if not line.endswith("\n"):
+            continue
         one = json.loads(line)
+        looked[one["file"]] = looked.get(one["file"], True) and clean
         for match in one["matches"]:
             pair = (one["file"], match["ref"])
             if match["method"] in HASHED:
                 found["aligned"].add(pair)
             elif match["method"] == "features":
                 found["features" if match["decision"] == "match" else "review"].add(pair)
-    return found
+    return found, looked
 
 
 def vpdq(path):
@@ -90,7 +94,9 @@ def wrong(references, queries, found):
 def main():
     work = pathlib.Path(sys.argv[1])
     references, queries = read(work)
-    found = ours(sys.argv[2])
+    made = len(queries)
+    found, looked = ours(sys.argv[3:])
+    queries = {path: query for path, query in queries.items() if path in looked}
     sure = found["aligned"] | found["features"]
     columns = {
         "vpdq": peer(work, references, queries),
@@ -104,7 +110,12 @@ def main():
     table = {family: {name: mean(by[family].values()) for name, by in recalls.items()} for family in recalls["match"]}
     means = {name: mean([row[name] for row in table.values()]) for name in columns}
     errors = {name: wrong(references, queries, pairs) for name, pairs in columns.items()}
-    unrelated = [(q, r) for q in queries.values() for r in references.values() if q[1] != r[1]]
+    unrelated = [
+        (q, r)
+        for path, q in queries.items()
+        for r in references.values()
+        if q[1] != r[1] and (r[0] == "reference" or not looked[path])
+    ]
     overlaid = sum(q[2] == r[2] for q, r in unrelated)
     show = lambda pair: [pathlib.Path(path).stem for path in pair]
     missed = defaultdict(list)
@@ -118,8 +129,9 @@ def main():
         "clips": len({q[1] for q in queries.values()}),
         "references": len(references),
         "queries": len(queries),
+        "queries_made": made,
         "edits": sum(len(by) for by in recalls["match"].values()),
-        "run": json.loads(open(sys.argv[3]).read()),
+        "run": json.loads(open(sys.argv[2]).read()),
         "unrelated_pairs": len(unrelated),
         "unrelated_pairs_under_the_same_overlay": overlaid,
         "recall": table,
@@ -140,8 +152,9 @@ def main():
     lines.append("| false positives | " + " | ".join(str(len(errors[name][0])) for name in columns) + " |")
     lines.append("| of these under the same overlay | " + " | ".join(str(errors[name][1]) for name in columns) + " |")
     print("\n".join(lines))
+    sample = "" if len(queries) == made else f" (a sample of the {made:,} that are made, drawn by lot before)"
     about = (
-        f"{result['date']}, {result['machine']}; {len(references)} references, {len(queries)} queries, {len(unrelated):,} unrelated "
+        f"{result['date']}, {result['machine']}; {len(references)} references, {len(queries)} queries{sample}, {len(unrelated):,} unrelated "
         f"pairs, {overlaid:,} of them under the same overlay. The share of false positives among matches is below "
         f"{result['false_positives']['match']['upper_bound_95']:.1e} with 95 % confidence.\n\n"
     )
