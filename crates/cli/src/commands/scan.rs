@@ -1,11 +1,14 @@
-//! `watchfire scan`: asks a running node for its verdict on files, texts and links.
+//! `watchfire scan`: asks a running node for its verdict on files, texts, links and streams.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+mod live;
 
-use clap::Args;
-use watchfire_api::wire::{ScanQuery, ScanRequest, Verdict, VerdictKind};
+use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+
+use clap::{Args, ValueEnum};
+use watchfire_api::wire::{Edit, MatchDepth, ScanQuery, ScanRequest, Verdict, VerdictKind};
 use watchfire_signal::name::ItemId;
 
+use self::live::Live;
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     files,
@@ -23,6 +26,7 @@ use crate::{
 ///   WATCHFIRE_KEY=wf_… watchfire scan --url http://127.0.0.1:7001 upload.mp4
 ///   watchfire scan --item post-123 --json upload.mp4
 ///   watchfire scan --item post-125 --fact context=news --fact views=12000 upload.mp4
+///   ffmpeg … -f mpegts - | watchfire scan --live --item stream-9 -
 ///   watchfire scan --item post-124 --text "words as they were posted" --link https://example.com/a
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -45,6 +49,39 @@ pub(crate) struct Scan {
     /// true, false, a whole number or a text.
     #[arg(long = "fact", value_parser = fact)]
     facts: Vec<(String, serde_json::Value)>,
+    /// How far files are looked into: exact (their bytes only), near, or variant (edited copies too).
+    #[arg(long = "match", value_enum, default_value_t = Depth::Variant)]
+    depth: Depth,
+    /// Judge a stream while it runs: FILE is a pipe, a file that grows, or - for standard input. Its frames are
+    /// hashed on this machine, and a verdict is printed for each segment, until one is block.
+    #[arg(long, requires_all = ["item", "files"])]
+    live: bool,
+    /// With --live: seconds of stream that are judged together.
+    #[arg(long, value_name = "SECONDS", default_value_t = 60, requires = "live")]
+    segment: u32,
+    /// With --live: seconds of stream after which the next segment is judged.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, requires = "live")]
+    every: u32,
+    /// With --live: seconds without growth after which a file has ended.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, requires = "live", value_parser = clap::value_parser!(u32).range(..50))]
+    idle: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Depth {
+    Exact,
+    Near,
+    Variant,
+}
+
+impl From<Depth> for MatchDepth {
+    fn from(depth: Depth) -> Self {
+        match depth {
+            Depth::Exact => Self::Exact,
+            Depth::Near => Self::Near,
+            Depth::Variant => Self::Variant,
+        }
+    }
 }
 
 fn fact(text: &str) -> Result<(String, serde_json::Value), String> {
@@ -56,11 +93,32 @@ fn fact(text: &str) -> Result<(String, serde_json::Value), String> {
 
 /// Runs the command.
 pub(crate) fn run(scan: &Scan, output: &Output) -> Ended {
+    if scan.live {
+        return live(scan, output);
+    }
     let files = files::all(&scan.files)?;
     if scan.item.is_some() && files.len() > 1 {
         return Err(environment("--item names one file only"));
     }
     runtime::block_on(ask(scan, &files, output))?
+}
+
+fn live(scan: &Scan, output: &Output) -> Ended {
+    let ([path], Some(item)) = (scan.files.as_slice(), scan.item.clone()) else {
+        return Err(environment("--live judges one stream, and needs its --item"));
+    };
+    let seconds = |number: u32| Duration::from_secs(number.into());
+    let mut facts: BTreeMap<_, _> = scan.facts.iter().cloned().collect();
+    facts.entry("live".to_owned()).or_insert_with(|| true.into());
+    let live = Live {
+        path,
+        item,
+        facts,
+        segment: seconds(scan.segment),
+        every: seconds(scan.every),
+        idle: seconds(scan.idle),
+    };
+    live::run(&live, &scan.node.client()?, output)
 }
 
 async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
@@ -81,7 +139,8 @@ async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
             None => name(path)?,
         };
         let facts = (!facts.is_empty()).then(|| serde_json::json!(facts).to_string());
-        let query = ScanQuery { item: Some(item), facts, ..ScanQuery::default() };
+        let depth = Some(scan.depth.into());
+        let query = ScanQuery { item: Some(item), facts, depth, ..ScanQuery::default() };
         let words = files::as_text(&bytes).is_some();
         let kind = if words { "text/plain" } else { "application/octet-stream" };
         let asked = client.scan_bytes(&query, kind, bytes).await;
@@ -97,6 +156,16 @@ fn name(path: &std::path::Path) -> Result<ItemId, Failure> {
     name.parse().or_environment(path.display())
 }
 
+/// How much two differ, or how well they fit.
+fn how(edit: Option<&Edit>, distance: u32) -> String {
+    let fit = edit.and_then(|edit| Some((edit.inliers?, edit.sure)));
+    match fit {
+        Some((inliers, true)) => format!("{inliers} inliers"),
+        Some((inliers, false)) => format!("{inliers} inliers, not sure"),
+        None => format!("distance {distance}"),
+    }
+}
+
 fn text_of(verdict: &Verdict) -> String {
     let decided = word(&verdict.verdict);
     let mut lines = vec![format!("{} {decided} {}", verdict.item, verdict.actions.join(" "))];
@@ -106,13 +175,13 @@ fn text_of(verdict: &Verdict) -> String {
         let span = reason.query_span_ms;
         let span = span.map(|span| format!(", {}–{} ms", span.start_ms, span.end_ms));
         lines.push(format!(
-            "  {label} severity {} {} by {}: {} {} distance {}{} (alert {})",
+            "  {label} severity {} {} by {}: {} {} {}{} (alert {})",
             reason.severity,
             word(&reason.state),
             members.join(", "),
             reason.signal,
             word(&reason.method),
-            reason.distance,
+            how(reason.edit.as_ref(), reason.distance),
             span.unwrap_or_default(),
             reason.record
         ));
@@ -120,12 +189,12 @@ fn text_of(verdict: &Verdict) -> String {
     for found in &verdict.banks {
         let label = found.labels.first().map(ToString::to_string).unwrap_or_default();
         lines.push(format!(
-            "  {label} severity {} of the own bank {}: {} {} distance {} (content {})",
+            "  {label} severity {} of the own bank {}: {} {} {} (content {})",
             found.severity,
             found.bank,
             found.signal,
             word(&found.method),
-            found.distance,
+            how(found.edit.as_ref(), found.distance),
             found.content
         ));
     }

@@ -11,6 +11,7 @@ mod crash;
 mod demo;
 mod edits;
 mod hash;
+mod live;
 mod nodes;
 mod policy;
 mod program;

@@ -96,7 +96,7 @@ fn edit(found: &VariantMatch, views: &Views, (width, height): (u16, u16)) -> Opt
         reference_region: found.reference_region.map(reference),
         fit: Some(Fit {
             inliers: u32::try_from(found.inliers).unwrap_or(u32::MAX),
-            agreed_percent: (100 * agreement.agreed / agreement.compared.max(1)) as u32,
+            agreed_percent: 100 * agreement.agreed / agreement.compared.max(1),
             transform: rows(&found.transform, seen, reference),
             sure: found.decision == VariantDecision::Match,
         }),

@@ -12,7 +12,7 @@ use watchfire_signal::value::Kind;
 use crate::house::{alert_of, alone};
 
 /// A picture of many things of all sizes, as a photograph has them; other ones for another seed.
-fn scene(seed: u32) -> RgbImage {
+pub(crate) fn scene(seed: u32) -> RgbImage {
     let mut state = u64::from(seed) * 7_919 + 13;
     let mut random = move |below: u32| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963);
@@ -35,7 +35,7 @@ fn on(width: u32, height: u32, colour: [u8; 3], inner: &RgbImage, at: (i64, i64)
     canvas
 }
 
-fn jpeg(picture: &RgbImage) -> Vec<u8> {
+pub(crate) fn jpeg(picture: &RgbImage) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     picture.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
     bytes.into_inner()

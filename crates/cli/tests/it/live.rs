@@ -1,0 +1,94 @@
+//! A stream is judged while it runs: scenario S14.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+use crate::{
+    program::words,
+    trio::{MEMBERS, Trio},
+};
+
+fn ffmpeg(arguments: &[&str], out: &Path) {
+    let mut ffmpeg = Command::new("ffmpeg");
+    ffmpeg.args(["-nostdin", "-v", "error"]).args(arguments).arg(out);
+    assert!(ffmpeg.status().unwrap().success());
+}
+
+fn lines(output: &[u8]) -> Vec<Value> {
+    let text = String::from_utf8_lossy(output).into_owned();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn a_stream_is_judged_while_it_runs_and_its_recording_is_found_later() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let path = |name: &str| trio.dir("ant").join(name);
+    let (harmful, stream) = (path("harmful.mp4"), path("stream.ts"));
+    let fractal = "mandelbrot=size=160x120:rate=25:start_scale=1";
+    let encoded = ["-c:v", "mpeg4", "-q:v", "4", "-g", "12"];
+    let harmless = "life=size=160x120:rate=25:ratio=0.3:seed=5:mold=10";
+    ffmpeg(&[&["-f", "lavfi", "-i", fractal, "-t", "8"], &encoded[..]].concat(), &harmful);
+    let join = "[0:v]format=yuv420p[a];[1:v]format=yuv420p[b];[2:v]format=yuv420p[c];\
+                [a][b][c]concat=n=3:v=1:a=0";
+    let inputs = ["-f", "lavfi", "-t", "9", "-i", harmless, "-i", harmful.to_str().unwrap()];
+    let last = ["-f", "lavfi", "-t", "12", "-i", harmless, "-filter_complex", join];
+    ffmpeg(&[&inputs[..], &last, &encoded].concat(), &stream);
+    let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
+    let raise = [&raise[..], &[harmful.to_str().unwrap()]].concat();
+    trio.until("ant raises", || trio.ask("ant", &raise));
+
+    let scan = |file: &str, item: &str| {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        program.args(["--json", "scan", "--live", "--item", item, "--every", "2", "--idle", "4"]);
+        program.args(["--url", &trio.url("ant"), "--key", trio.key("ant"), file]);
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        program.spawn().unwrap()
+    };
+    // The pipe stays open: the stream runs on.
+    let mut running = scan("-", "stream-1");
+    let mut pipe = running.stdin.take().unwrap();
+    let bytes = fs::read(&stream).unwrap();
+    let feeding = std::thread::spawn(move || {
+        // The reader may be gone before the end: it has seen enough.
+        let _ = pipe.write_all(&bytes);
+        pipe
+    });
+    let ended = running.wait_with_output().unwrap();
+    drop(feeding.join().unwrap());
+    assert_eq!(ended.status.code(), Some(1), "{}", words(&ended));
+    let verdicts = lines(&ended.stdout);
+    let (block, before) = verdicts.split_last().unwrap();
+    assert!(!before.is_empty(), "segments before it were judged: {block}");
+    assert!(before.iter().all(|one| one["verdict"] == "allow"), "{before:?}");
+    assert_eq!(block["verdict"], "block");
+    let span = &block["reasons"][0]["query_span_ms"];
+    assert!(span["start_ms"].as_u64().unwrap() >= 8_000, "in the time of the stream: {span}");
+
+    // A file that grows and holds nothing harmful ends when nobody writes to it any more.
+    let growing = path("growing.ts");
+    let harmless = path("harmless.ts");
+    let noise = "life=size=160x120:rate=25:ratio=0.4:seed=9:mold=10";
+    ffmpeg(&[&["-f", "lavfi", "-i", noise, "-t", "24"], &encoded[..]].concat(), &harmless);
+    let bytes = fs::read(&harmless).unwrap();
+    let mut file = File::create(&growing).unwrap();
+    let (first, rest) = bytes.split_at(bytes.len() / 2);
+    file.write_all(first).unwrap();
+    let mut running = scan(growing.to_str().unwrap(), "stream-2");
+    let mut told = BufReader::new(running.stdout.take().unwrap()).lines();
+    let first = told.next().unwrap().unwrap();
+    assert!(first.contains(r#""verdict":"allow""#), "{first}");
+    file.write_all(rest).unwrap();
+    let last = told.last().unwrap().unwrap();
+    let ended = running.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{:?} {last} {}", ended.status, words(&ended));
+    let whole: Value = serde_json::from_str(&last).unwrap();
+    assert_eq!(whole["segment_ms"]["start_ms"], 0);
+    assert!(whole["segment_ms"]["end_ms"].as_u64().unwrap() >= 23_000, "{whole}");
+}
