@@ -11,6 +11,7 @@ mod decide;
 mod fit;
 mod kernel;
 mod recheck;
+mod repeated;
 mod table;
 mod transform;
 
@@ -93,6 +94,8 @@ pub struct VariantMatch {
     pub decision: VariantDecision,
     /// Features that agree, those close together counted once.
     pub inliers: usize,
+    /// Of these, the ones that look like no other place of the reference.
+    pub own: usize,
     /// From places in the query, in pixels of its luminance, to places in the reference's print.
     pub transform: Transform,
     /// Whether the query is mirrored.
@@ -157,7 +160,8 @@ impl VariantIndex {
             return Err(Full::References(self.limits.references));
         }
         let slot = self.next.fetch_add(1, Ordering::Relaxed);
-        let kept = print.features().iter().take(self.limits.descriptors);
+        let features = print.features().iter().zip(repeated::repeated(print.features()));
+        let kept = features.take(self.limits.descriptors);
         let records = kept.filter_map(|feature| self.table.insert(&mut writer, slot, feature));
         let reference = Reference {
             id,
@@ -314,12 +318,14 @@ impl VariantIndex {
         if !agreement.holds() {
             return None;
         }
-        let inliers = fit::distinct(&pairs);
+        let inliers = fit::distinct(pairs.iter());
+        let own = fit::distinct(pairs.iter().filter(|pair| !pair.repeated));
         let (query_region, reference_region) = regions(picture, &to_reference, reference.size)?;
         Some(VariantMatch {
             id: reference.id,
             look: 0,
-            decision: decide::decide(inliers, &agreement),
+            decision: decide::decide(own, &agreement),
+            own,
             inliers,
             transform: to_reference,
             mirrored,

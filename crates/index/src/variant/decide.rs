@@ -1,6 +1,6 @@
 //! Says how sure a match is: two pictures are the same, or share what is written over them.
 
-use super::{Agreement, VariantDecision, VariantMatch};
+use super::{Agreement, MIN_INLIERS, VariantDecision, VariantMatch};
 
 /// The least features and blocks together that agree in a sure match: each is evidence of its own, and
 /// the least of either is eight.
@@ -16,10 +16,12 @@ const STRONGER: f32 = 1.5;
 /// another one stands at a place that is explained already.
 const BEYOND_DOUBT: u32 = 5;
 
-/// How sure it is that a reference is shown, from the features that fit and the blocks that agree.
-pub(super) fn decide(inliers: usize, agreement: &Agreement) -> VariantDecision {
-    let many = inliers >= MANY_INLIERS || agreement.is_nearly_all();
-    let enough = inliers + agreement.agreed as usize >= SURE_EVIDENCE;
+/// How sure it is that a reference is shown, from the features that fit, which look like no other place
+/// of it, and the blocks that agree. Features that repeat do not count: a watermark that is written all
+/// over two pictures agrees everywhere, in its own letters.
+pub(super) fn decide(own: usize, agreement: &Agreement) -> VariantDecision {
+    let many = own >= MANY_INLIERS || (own >= MIN_INLIERS && agreement.is_nearly_all());
+    let enough = own + agreement.agreed as usize >= SURE_EVIDENCE;
     if agreement.is_sure() && many && enough {
         VariantDecision::Match
     } else {
@@ -81,7 +83,8 @@ mod tests {
 
     #[test]
     fn of_a_small_part_every_block_has_to_agree() {
-        let of = |agreed, all| Agreement { compared: 24, agreed, all, covered: 300, signs: 300 };
+        let seen = Agreement { compared: 24, covered: 300, signs: 300, ..Agreement::default() };
+        let of = |agreed, all| Agreement { agreed, all, ..seen };
         assert_eq!(decide(30, &of(20, 36)), VariantDecision::Match);
         assert_eq!(decide(30, &of(20, 37)), VariantDecision::Review);
         assert_eq!(decide(30, &of(23, 60)), VariantDecision::Review);
@@ -89,9 +92,26 @@ mod tests {
     }
 
     #[test]
+    fn of_a_small_part_what_is_plain_in_one_picture_is_plain_in_the_other() {
+        let part =
+            Agreement { compared: 18, agreed: 18, all: 44, flat: 140, ..Agreement::default() };
+        let of = |bent| decide(38, &Agreement { bent, covered: 200, signs: 200, ..part });
+        assert_eq!(of(35), VariantDecision::Match);
+        assert_eq!(of(36), VariantDecision::Review);
+    }
+
+    #[test]
+    fn places_that_repeat_are_no_evidence() {
+        let all = Agreement { compared: 52, agreed: 52, all: 52, ..Agreement::default() };
+        let all = Agreement { covered: 500, signs: 500, ..all };
+        assert_eq!(decide(MIN_INLIERS, &all), VariantDecision::Match);
+        assert_eq!(decide(MIN_INLIERS - 1, &all), VariantDecision::Review);
+    }
+
+    #[test]
     fn few_blocks_are_never_sure() {
-        let of =
-            |agreed, compared| Agreement { compared, agreed, all: 60, covered: 500, signs: 500 };
+        let seen = Agreement { all: 60, covered: 500, signs: 500, ..Agreement::default() };
+        let of = |agreed, compared| Agreement { compared, agreed, ..seen };
         assert_eq!(decide(60, &of(8, 8)), VariantDecision::Review);
         assert_eq!(decide(20, &of(9, 9)), VariantDecision::Match);
         assert_eq!(decide(9, &of(9, 9)), VariantDecision::Review);

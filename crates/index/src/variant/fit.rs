@@ -49,6 +49,8 @@ pub(super) struct Pair {
     /// How far off a place in the reference may be, in pixels.
     slack: f32,
     bits: u32,
+    /// Whether the reference has another place like this one.
+    pub(super) repeated: bool,
 }
 
 /// A transform and what agrees with it.
@@ -101,7 +103,7 @@ pub(super) fn fit(pairs: &[Pair], least: usize) -> Option<Fit> {
         let looks = Looks::of(&transform);
         agreeing =
             pairs.iter().copied().filter(|pair| pair.agrees(&transform, &looks, wide)).collect();
-        if distinct(&agreeing) < least {
+        if distinct(agreeing.iter()) < least {
             return None;
         }
         let places: Vec<_> = agreeing.iter().map(|pair| (pair.query, pair.reference)).collect();
@@ -113,10 +115,10 @@ pub(super) fn fit(pairs: &[Pair], least: usize) -> Option<Fit> {
 }
 
 /// How many places agree, those close together counted once, in the picture where they are fewer.
-pub(super) fn distinct(pairs: &[Pair]) -> usize {
+pub(super) fn distinct<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> usize {
     let count = |place: fn(&Pair) -> (f32, f32)| {
         let mut apart: Vec<(f32, f32)> = Vec::new();
-        for (x, y) in pairs.iter().map(place) {
+        for (x, y) in pairs.clone().map(place) {
             let near = |(a, b): &(f32, f32)| (a - x).abs().max((b - y).abs()) < SAME_PLACE;
             if !apart.iter().any(near) {
                 apart.push((x, y));
@@ -165,6 +167,7 @@ impl Pair {
             levels: f32::from(reference.level) - query.level,
             slack: 4.0 + 1.5 * (f32::from(reference.level) / 4.0).exp2(),
             bits,
+            repeated: reference.repeated,
         }
     }
 

@@ -32,6 +32,10 @@ const AGREE_OF_FOUR: u32 = 3;
 /// The least bend of the query, in steps of luminance, that is compared.
 const LEAST_BEND: f32 = 0.5;
 
+/// The least bend of the query where it cannot be flat in the reference, though its contrast was doubled:
+/// what bends by two steps there has a sign.
+const CLEAR_BEND: f32 = 4.0;
+
 /// The least blocks that have to say something.
 const LEAST_BLOCKS: u32 = 8;
 
@@ -48,6 +52,10 @@ pub struct Agreement {
     pub covered: u32,
     /// Of these, the ones that the query has contrast for.
     pub signs: u32,
+    /// Places that the query covers and that are plain in the reference.
+    pub flat: u32,
+    /// Of these, the ones that are not plain in the query.
+    pub bent: u32,
 }
 
 impl Agreement {
@@ -61,11 +69,13 @@ impl Agreement {
     /// Whether that so many blocks agree is no chance. Where pictures share what is written over them, up
     /// to half of the blocks agree; of `n` such blocks more than n/2 + 1.5 √n, which is three standard
     /// deviations above, do in 1 case of 700, and only where features fitted before. Where less than two
-    /// thirds of the reference is compared, a sticker can be most of it: there every block has to agree.
+    /// thirds of the reference is compared, a sticker can be most of it: there every block has to agree, and
+    /// what is plain around it in one picture has to be plain in the other, but for a quarter.
     #[must_use]
     pub fn is_sure(&self) -> bool {
         let told = self.signs * 2 >= self.covered && self.all >= LEAST_TELLING;
-        let most = self.compared * 3 >= self.all * 2 || self.agreed == self.compared;
+        let whole = self.agreed == self.compared && self.bent * 4 <= self.flat;
+        let most = self.compared * 3 >= self.all * 2 || whole;
         told && most && self.is_beyond(SURE_DEVIATIONS)
     }
 
@@ -103,25 +113,15 @@ pub(super) fn recheck(
         |(column, row): (usize, usize)| row / BLOCK_CELLS * columns + column / BLOCK_CELLS;
     let mut blocks = vec![Block::default(); columns * cells.rows.div_ceil(BLOCK_CELLS)];
     for (number, (three, sign)) in cells.triples().zip(signs).enumerate() {
-        let block = &mut blocks[block_of(three[1])];
-        let brighter = match sign {
-            Sign::Flat => continue,
-            Sign::Brighter => true,
-            Sign::Darker => false,
-        };
-        block.all += 1;
         let at = |(column, row): (usize, usize)| lumas[row * cells.columns + column];
-        if let [Some(before), Some(here), Some(after)] = three.map(at) {
-            let bend = here - (before + after) / 2.0;
-            block.covered += 1;
-            // Burnt out or painted over with one colour: it says neither yes nor no.
-            if bend.abs() < LEAST_BEND {
-                continue;
-            }
+        let bend = match three.map(at) {
+            [Some(before), Some(here), Some(after)] => Some(here - (before + after) / 2.0),
+            _ => None,
+        };
+        if let Some(bend) = bend.filter(|bend| *sign != Sign::Flat && bend.abs() >= LEAST_BEND) {
             seen.set(number, bend > 0.0);
-            block.compared += 1;
-            block.agreed += u32::from(if brighter { bend > 0.0 } else { bend < 0.0 });
         }
+        blocks[block_of(three[1])].count(*sign, bend);
     }
     (summary(&blocks), seen)
 }
@@ -132,6 +132,31 @@ struct Block {
     covered: u32,
     compared: u32,
     agreed: u32,
+    flat: u32,
+    bent: u32,
+}
+
+impl Block {
+    /// Counts one sign of the reference; `bend` is what the query has there, if it covers it.
+    fn count(&mut self, sign: Sign, bend: Option<f32>) {
+        self.all += u32::from(sign != Sign::Flat);
+        let Some(bend) = bend else { return };
+        let agrees = match sign {
+            Sign::Brighter => bend > 0.0,
+            Sign::Darker => bend < 0.0,
+            Sign::Flat => {
+                self.flat += 1;
+                self.bent += u32::from(bend.abs() >= CLEAR_BEND);
+                return;
+            }
+        };
+        self.covered += 1;
+        // Burnt out or painted over with one colour: it says neither yes nor no.
+        if bend.abs() >= LEAST_BEND {
+            self.compared += 1;
+            self.agreed += u32::from(agrees);
+        }
+    }
 }
 
 fn summary(blocks: &[Block]) -> Agreement {
@@ -143,6 +168,8 @@ fn summary(blocks: &[Block]) -> Agreement {
         all: blocks.iter().filter(|block| block.all >= LEAST_OF_BLOCK).count() as u32,
         covered: blocks.iter().map(|block| block.covered).sum(),
         signs: blocks.iter().map(|block| block.compared).sum(),
+        flat: blocks.iter().map(|block| block.flat).sum(),
+        bent: blocks.iter().map(|block| block.bent).sum(),
     }
 }
 

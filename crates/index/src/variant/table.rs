@@ -65,6 +65,8 @@ pub(super) struct Stored {
     pub(super) y: u16,
     pub(super) level: u8,
     pub(super) angle: u8,
+    /// Whether another place of the same reference looks like this one.
+    pub(super) repeated: bool,
 }
 
 /// All descriptors of all references.
@@ -136,11 +138,17 @@ impl Table {
             y: u16::from_le_bytes([place[2], place[3]]),
             level: place[4],
             angle: place[5],
+            repeated: place[6] != 0,
         })
     }
 
-    /// Adds a feature of an owner; `None` where there is no room.
-    pub(super) fn insert(&self, writer: &mut TableWriter, owner: u32, f: &Feature) -> Option<u32> {
+    /// Adds a feature of an owner, and whether that has another like it; `None` where there is no room.
+    pub(super) fn insert(
+        &self,
+        writer: &mut TableWriter,
+        owner: u32,
+        (f, repeated): (&Feature, bool),
+    ) -> Option<u32> {
         let number = self.take(writer)?;
         let record = self.record(number)?;
         let bits = f.descriptor.words();
@@ -148,7 +156,7 @@ impl Table {
             to.store(word, Ordering::Relaxed);
         }
         let ([a, b], [c, d]) = (f.x.to_le_bytes(), f.y.to_le_bytes());
-        let place = u64::from_le_bytes([a, b, c, d, f.level, f.angle, 0, 0]);
+        let place = u64::from_le_bytes([a, b, c, d, f.level, f.angle, repeated.into(), 0]);
         record.place.store(place, Ordering::Relaxed);
         record.owner.store(u64::from(owner), Ordering::Relaxed);
         for table in 0..TABLES {

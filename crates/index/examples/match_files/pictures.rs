@@ -1,12 +1,9 @@
-//! Matches pictures against alerts: `match_pictures LIST OUT`, a line of OUT for each match.
-//!
-//! A line of LIST has a role and, last, a path. References (roles that end in `reference`) are written into
-//! alert bodies and read back; nothing else of them is used for queries (roles that end in `query`).
-#![expect(clippy::disallowed_methods, reason = "a benchmark measures time and reads its settings")]
+//! Looks pictures up among pictures of alerts: by their hashes and by their features.
 
 use std::{
     fs::{self, File},
-    io::{self, BufRead, BufReader, BufWriter, Write},
+    io::{self, BufWriter, Write},
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
 
@@ -17,21 +14,19 @@ use watchfire_media::{
     regions::{self, Subject},
 };
 use watchfire_signal::{
-    alert::{Alert, ContentKind, Suggestion},
+    alert::ContentKind,
     features::SeenPicture,
     pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq},
-    statement::Statement,
     value::{Signal, Value, ValueOrBlob},
-    verb::Verb,
+};
+
+use crate::{
+    alerts::through_alert,
+    list::{Answer, Line, look_up_all, ms, with_role},
 };
 
 /// Parts of a picture whose features are looked up too.
 const LOOKED_INTO: usize = 4;
-
-struct Line {
-    role: String,
-    path: String,
-}
 
 /// What a member keeps of references.
 struct Known {
@@ -48,65 +43,48 @@ struct Query {
     looking_ms: f64,
 }
 
-fn main() -> io::Result<()> {
-    let arguments: Vec<String> = std::env::args().collect();
-    let [_, list, out] = arguments.as_slice() else {
-        return Err(io::Error::other("match_pictures LIST OUT"));
-    };
-    let lines = lines(list)?;
-    let known = Known::of(&lines)?;
-    let queries: Vec<_> = with_role(&lines, "query").collect();
-    let threads = std::thread::available_parallelism()?.get();
-    let looked_up = |queries| known.look_up(queries);
-    let answers = std::thread::scope(|scope| {
-        let share = queries.len().div_ceil(threads).max(1);
-        let running = queries.chunks(share).map(|queries| scope.spawn(move || looked_up(queries)));
-        let running: Vec<_> = running.collect();
-        let failed = |_| io::Error::other("a thread gave up");
-        running
-            .into_iter()
-            .map(|thread| thread.join().map_err(failed)?)
-            .collect::<io::Result<Vec<_>>>()
-    })?;
-    let mut out = BufWriter::new(File::create(out)?);
-    let mut times = [0.0; 3];
-    for (answer, its_times) in answers {
-        out.write_all(answer.as_bytes())?;
-        times.iter_mut().zip(its_times).for_each(|(all, its)| *all += its);
+pub(crate) fn run(lines: &[Line], out: &str) -> io::Result<()> {
+    let known = Known::of(lines)?;
+    let hashes = Mutex::new(BufWriter::new(File::create(format!("{out}.pdq"))?));
+    for (number, line) in with_role(lines, "reference") {
+        if let Some(picture) = read(&line.path)? {
+            write_hash(&hashes, number, &picture)?;
+        }
     }
-    let [hashing, looking, searching] = times.map(|time| time / (queries.len() as f64).max(1.0));
+    let look_up = |number: usize, line: &Line| {
+        let Some(picture) = read(&line.path)? else { return Ok(None) };
+        write_hash(&hashes, number, &picture)?;
+        let query = Query::of(&picture);
+        let searching = Instant::now();
+        let found = known.search(&query);
+        let times = [query.hashing_ms, query.looking_ms, ms(searching)];
+        Ok(Some(Answer { found, times }))
+    };
+    let (queries, [hashing, looking, searching]) = look_up_all(lines, out, look_up)?;
     let references = known.variants.len();
     println!(
         "{{\"references\":{references},\"bytes_a_print\":{},\"index_bytes_a_reference\":{},\
-         \"queries\":{},\"hash_ms\":{hashing:.2},\"features_ms\":{looking:.2},\
+         \"queries\":{queries},\"hash_ms\":{hashing:.2},\"features_ms\":{looking:.2},\
          \"search_ms\":{searching:.2}}}",
         known.bytes / references.max(1),
         known.variants.memory_bytes() / references.max(1),
-        queries.len(),
     );
-    out.flush()
+    Ok(())
 }
 
-fn lines(path: &str) -> io::Result<Vec<Line>> {
-    let parse = |line: io::Result<String>| {
-        let line = line?;
-        let mut fields = line.split('\t');
-        let role = fields.next().unwrap_or_default().to_owned();
-        Ok(Line { role, path: fields.next_back().unwrap_or_default().to_owned() })
-    };
-    BufReader::new(File::open(path)?).lines().map(parse).collect()
-}
-
-fn with_role<'a>(lines: &'a [Line], role: &'a str) -> impl Iterator<Item = (usize, &'a Line)> {
-    lines.iter().enumerate().filter(move |(_, line)| line.role.ends_with(role))
+/// Writes the hash of a whole picture and its seven turns, to compare all with all.
+fn write_hash(out: &Mutex<impl Write>, number: usize, picture: &Picture) -> io::Result<()> {
+    let Some(print) = pdq::hash(picture.pixels()) else { return Ok(()) };
+    if print.quality < MIN_QUALITY {
+        return Ok(());
+    }
+    let turns = print.dihedral().map(|hash| hash.to_string()).join("\t");
+    let mut out = out.lock().unwrap_or_else(PoisonError::into_inner);
+    writeln!(out, "{number}\t{turns}")
 }
 
 fn read(path: &str) -> io::Result<Option<Picture>> {
     Ok(picture::decode(&fs::read(path)?, &picture::Limits::default()).ok())
-}
-
-fn ms(since: Instant) -> f64 {
-    since.elapsed().as_secs_f64() * 1000.0
 }
 
 impl Known {
@@ -120,16 +98,15 @@ impl Known {
         };
         for (number, line) in with_role(lines, "reference") {
             let Some(picture) = read(&line.path)? else { continue };
-            let body = alert_body(&picture)?;
+            let signals = through_alert(ContentKind::Image, signals(&picture))?;
             drop(picture);
-            known.insert(number as u64, &body)?;
+            known.insert(number as u64, &signals)?;
         }
         Ok(known)
     }
 
-    fn insert(&mut self, id: u64, body: &[u8]) -> io::Result<()> {
-        let read = Statement::decode(Verb::Assert, body).map_err(io::Error::other)?;
-        for signal in read.alert().into_iter().flat_map(|alert| &alert.signals) {
+    fn insert(&mut self, id: u64, signals: &[Signal]) -> io::Result<()> {
+        for signal in signals {
             match &signal.value {
                 ValueOrBlob::Value(Value::Pdq(hash)) if signal.quality >= Some(MIN_QUALITY) => {
                     self.hashes.insert(id, hash);
@@ -145,23 +122,6 @@ impl Known {
         Ok(())
     }
 
-    /// A line for each match, and milliseconds of hashing, looking and searching.
-    fn look_up(&self, queries: &[(usize, &Line)]) -> io::Result<(String, [f64; 3])> {
-        let (mut lines, mut times) = (String::new(), [0.0; 3]);
-        for (number, line) in queries {
-            let Some(picture) = read(&line.path)? else { continue };
-            let query = Query::of(&picture);
-            let searching = Instant::now();
-            for (id, how) in self.search(&query) {
-                lines += &format!("{number}\t{id}\t{how}\n");
-            }
-            times[0] += query.hashing_ms;
-            times[1] += query.looking_ms;
-            times[2] += ms(searching);
-        }
-        Ok((lines, times))
-    }
-
     fn search(&self, query: &Query) -> Vec<(u64, String)> {
         let mut found = Vec::new();
         for (method, hash) in &query.hashes {
@@ -171,12 +131,15 @@ impl Known {
         }
         for one in self.variants.search(&query.seen, 40) {
             let a = one.agreement;
-            let counts = [a.agreed, a.compared, a.all, a.signs, a.covered];
+            let counts = [a.agreed, a.compared, a.all, a.signs, a.covered, a.flat, a.bent];
             let counts = counts.map(|count| count.to_string()).join("\t");
             let decision = format!("{:?}", one.decision).to_lowercase();
             found.push((
                 one.id,
-                format!("features\t{decision}\t{}\t{counts}\t{}", one.inliers, one.look),
+                format!(
+                    "features\t{decision}\t{}\t{}\t{counts}\t{}",
+                    one.inliers, one.own, one.look
+                ),
             ));
         }
         found
@@ -213,7 +176,7 @@ impl Query {
 }
 
 /// What a member says of a picture: its hash, and the features of what it shows.
-fn alert_body(picture: &Picture) -> io::Result<Vec<u8>> {
+fn signals(picture: &Picture) -> Vec<Signal> {
     let subject = regions::subject(picture.pixels());
     let part = match subject {
         Subject::Part(inside) => Some(regions::cut(picture.pixels(), inside)),
@@ -228,19 +191,5 @@ fn alert_body(picture: &Picture) -> io::Result<Vec<u8>> {
     if subject != Subject::Unclear {
         signals.extend(features::print(own).map(Signal::new));
     }
-    let alert = Alert {
-        kind: ContentKind::Image,
-        signals,
-        labels: vec!["violence.graphic_death".parse().map_err(io::Error::other)?],
-        taxonomy: 1,
-        confidence: 90,
-        suggestion: Suggestion::Review,
-        exceptions: Vec::new(),
-        valid_until: 0,
-        family: None,
-        incident: None,
-        evidence_hold: false,
-        authority: None,
-    };
-    Ok(Statement::Assert(alert).encode())
+    signals
 }

@@ -1,7 +1,10 @@
 """Makes edited copies of photographs, and different photographs under the same overlay.
 
 Every family is a row of the table in the report; a family has at most three strengths. What is drawn by
-lot depends on the name of the photograph and of the edit alone.
+lot depends on the corpus and on the name of the photograph and of the edit alone.
+
+What is written and drawn over photographs comes in two looks: the thresholds were reasoned about with `first`
+in sight; `other` was made afterwards, to see whether they hold for what nobody had looked at.
 """
 
 import hashlib
@@ -14,12 +17,28 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageFont, ImageOps
 
 
+class Look:
+    name = "first"
+    font = None
+
+
+def wear(name, font):
+    """From now on overlays have this look; `font` is the path of one, or none."""
+    Look.name, Look.font = name, font
+
+
+def is_other():
+    return Look.name == "other"
+
+
 def lot(*names):
+    names = names if Look.name == "first" else (Look.name, *names)
     return random.Random(hashlib.sha256("/".join(map(str, names)).encode()).digest())
 
 
 def font(size):
-    return ImageFont.load_default(size=max(8, int(size)))
+    size = max(8, int(size))
+    return ImageFont.truetype(str(Look.font), size) if Look.font else ImageFont.load_default(size=size)
 
 
 def jpeg(image, quality):
@@ -100,11 +119,26 @@ def text(image, lines, draw):
 
 def emoji(out, x, y, size, kind):
     pen = ImageDraw.Draw(out)
+    if is_other():
+        return heart(pen, x, y, size, kind)
     colour = [(255, 210, 40), (230, 40, 60), (80, 170, 255), (120, 200, 80)][kind % 4]
     pen.ellipse((x, y, x + size, y + size), fill=colour, outline=(60, 40, 0), width=max(1, int(size / 30)))
     for eye in (0.3, 0.62):
         pen.ellipse((x + size * eye, y + size * 0.28, x + size * (eye + 0.09), y + size * 0.46), fill=(60, 40, 0))
     pen.arc((x + size * 0.24, y + size * 0.3, x + size * 0.76, y + size * 0.8), 20, 160, fill=(60, 40, 0), width=max(2, int(size / 18)))
+
+
+def heart(pen, x, y, size, kind):
+    """A heart with two letters, or a star."""
+    colour = [(210, 20, 60), (250, 140, 20), (30, 30, 30), (140, 60, 200)][kind % 4]
+    if kind % 2:
+        points = [(math.pi * (turn / 5 - 0.5), size * (0.5 if turn % 2 == 0 else 0.2)) for turn in range(10)]
+        pen.polygon([(x + size / 2 + r * math.cos(a), y + size / 2 + r * math.sin(a)) for a, r in points], fill=colour)
+        return
+    pen.pieslice((x, y, x + size * 0.55, y + size * 0.6), 150, 360, fill=colour)
+    pen.pieslice((x + size * 0.45, y, x + size, y + size * 0.6), 180, 30, fill=colour)
+    pen.polygon([(x + size * 0.03, y + size * 0.4), (x + size * 0.97, y + size * 0.4), (x + size / 2, y + size)], fill=colour)
+    pen.text((x + size * 0.3, y + size * 0.25), "OK", font=font(size / 4), fill=(255, 255, 255))
 
 
 def emojis(image, count, draw):
@@ -127,8 +161,29 @@ def caption(image, share, draw, words=None):
     return out
 
 
+def tablet(image, mode, draw, words):
+    """A tablet's screen: the picture beside a list of messages."""
+    back, ink = ((250, 250, 245), (30, 30, 40)) if mode == "light" else ((10, 14, 24), (220, 225, 235))
+    out = Image.new("RGB", (1440, 900), back)
+    pen = ImageDraw.Draw(out)
+    pen.text((30, 20), "Fri 27 Nov   channel of the day", font=font(28), fill=ink)
+    pen.line((0, 70, 1440, 70), fill=(140, 140, 150), width=2)
+    inside = ImageOps.contain(image, (900, 760), Image.LANCZOS)
+    out.paste(inside, (20, 100))
+    for place in range(6):
+        top = 110 + place * 125
+        pen.rounded_rectangle((950, top, 1410, top + 105), radius=18, outline=(120, 160, 220), width=3)
+        pen.rectangle((965, top + 15, 1015, top + 65), fill=(60 + 30 * place, 120, 160))
+        line = words[place % len(words)] if words else sentence(draw, 4)
+        pen.text((1030, top + 20), line, font=font(22), fill=ink)
+        pen.text((1030, top + 60), "12 answers", font=font(18), fill=(140, 140, 150))
+    return out
+
+
 def screenshot(image, mode, draw, words=None):
     """A phone's screen: bars, a name, the picture, buttons, a comment."""
+    if is_other():
+        return tablet(image, mode, draw, words)
     width, height = 720, 1480
     back, ink = ((255, 255, 255), (20, 20, 20)) if mode == "light" else ((18, 18, 20), (235, 235, 235))
     out = Image.new("RGB", (width, height), back)
@@ -214,6 +269,13 @@ def stretch(image, share, _):
 def watermark(image, strength, draw, words="unseen media"):
     layer = Image.new("RGBA", image.size, (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)
+    if is_other():
+        for row in range(4):
+            for column in range(2):
+                at = (image.width * (column * 0.6 - 0.2 * (row % 2)), image.height * (0.02 + row * 0.27))
+                pen.text(at, "© Front 24", font=font(image.width / 11), fill=(250, 240, 200, int(255 * strength)))
+                pen.ellipse((at[0] - 40, at[1], at[0] - 10, at[1] + 30), outline=(250, 240, 200, int(255 * strength)), width=4)
+        return Image.alpha_composite(image.convert("RGBA"), layer.rotate(-22)).convert("RGB")
     size = image.width / 16
     for row in range(5):
         for column in range(3):
@@ -228,18 +290,41 @@ def sticker(image, share, draw, at=None):
     pen = ImageDraw.Draw(out)
     width, height = image.width * share, image.width * share * 0.45
     x, y = at or (draw.uniform(0, image.width - width), draw.uniform(0, max(1, image.height - height)))
+    if is_other():
+        return badge(out, x, y, width)
     pen.rounded_rectangle((x, y, x + width, y + height), radius=height / 5, fill=(220, 30, 40), outline=(255, 255, 255), width=max(2, int(height / 25)))
     pen.text((x + width * 0.08, y + height * 0.15), "BREAKING", font=font(width / 6.5), fill=(255, 255, 255))
     pen.text((x + width * 0.08, y + height * 0.55), "exclusive footage", font=font(width / 10), fill=(255, 240, 120))
     return out
 
 
+def badge(out, x, y, width):
+    """A yellow board with a warning sign and a line of small print."""
+    pen = ImageDraw.Draw(out)
+    height = width * 0.5
+    pen.rectangle((x, y, x + width, y + height), fill=(245, 200, 30), outline=(20, 20, 20), width=max(2, int(width / 40)))
+    corner = (x + width * 0.06, y + height * 0.85)
+    pen.polygon([corner, (corner[0] + width * 0.3, corner[1]), (corner[0] + width * 0.15, y + height * 0.15)], fill=(20, 20, 20))
+    pen.text((x + width * 0.18, y + height * 0.35), "!", font=font(height / 2.6), fill=(245, 200, 30))
+    for line, words in enumerate(["GRAPHIC", "viewer", "discretion"]):
+        pen.text((x + width * 0.42, y + height * (0.12 + 0.28 * line)), words, font=font(width / 10), fill=(20, 20, 20))
+    return out
+
+
 def frame(image, _, __):
     """A decorated frame."""
     wide = int(min(image.size) * 0.12)
-    out = ImageOps.expand(image, wide, (90, 60, 30))
+    out = ImageOps.expand(image, wide, (20, 70, 60) if is_other() else (90, 60, 30))
     pen = ImageDraw.Draw(out)
     step = max(8, wide // 2)
+    if is_other():
+        for place in range(-wide, out.width + out.height, 2 * step):
+            pen.line((place, 0, place - wide, wide), fill=(230, 80, 60), width=step // 3)
+            pen.line((place, out.height - wide, place - wide, out.height), fill=(230, 80, 60), width=step // 3)
+            pen.rectangle((wide // 4, place, wide * 3 // 4, place + step), outline=(240, 240, 230), width=3)
+            pen.rectangle((out.width - wide * 3 // 4, place, out.width - wide // 4, place + step), outline=(240, 240, 230), width=3)
+        out.paste(image, (wide, wide))
+        return out
     for x in range(0, out.width, step):
         for y in list(range(0, wide - step // 2, step)) + list(range(out.height - wide, out.height, step)):
             pen.ellipse((x, y, x + step * 0.7, y + step * 0.7), fill=(200, 170, 60))

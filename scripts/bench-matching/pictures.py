@@ -1,22 +1,23 @@
 """Fetches Debian packages with photographs and makes the files that the picture benchmark compares.
 
-corpus.py DIR: leaves DIR/pictures.tsv with one line a file: role, name of the photograph, edit, path.
+pictures.py DIR LOOK: leaves DIR/pictures-LOOK.tsv with one line a file: role, name of the photograph, edit, path.
 Roles: `reference`, `query` (an edited copy), `overlaid-reference` and `overlaid-query` (different
 photographs under the same overlay), `same` (two photographs that show the same scene: a match of these
-is neither right nor wrong).
+is neither right nor wrong). LOOK is `first`, or `other`: other subjects, other edits by lot, other overlays.
 """
 
 import os
 import pathlib
-import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor
 
 from PIL import Image
 
-import edits
+import debian
+import picture_edits as edits
 
-PACKAGES = ["endless-sky-data", "scratch", "kphotoalbum", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "mate-backgrounds", "opencv-doc"]
+PACKAGES = ["endless-sky-data", "scratch", "kphotoalbum", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "mate-backgrounds", "opencv-doc", "fonts-dejavu-core"]
+FONT = "usr/share/fonts/truetype/dejavu/DejaVuSerif-Bold.ttf"
 PLACES = [
     "usr/share/games/endless-sky/images/land",
     "usr/share/games/endless-sky/images/scene",
@@ -31,23 +32,6 @@ NOT_PHOTOGRAPHS = ["logo", "ellipses", "gradient", "mask", "alphabet", "sudoku",
 SUBJECTS = 60
 # Photographs under each overlay: half of them references, half of them queries.
 OVERLAID = 40
-
-
-def unpack(root):
-    debs = root / "debs"
-    debs.mkdir(parents=True, exist_ok=True)
-    missing = [name for name in PACKAGES if not list(debs.glob(name + "_*"))]
-    if missing:
-        fetch = ["apt-get", "-qq", "download", *missing]
-        if subprocess.run(fetch, cwd=debs).returncode != 0:
-            # A fresh machine knows no packages yet; this needs root.
-            subprocess.run(["apt-get", "-qq", "update"], check=True)
-            subprocess.run(fetch, cwd=debs, check=True)
-    files = root / "root"
-    if not files.exists():
-        for deb in sorted(debs.glob("*.deb")):
-            subprocess.run(["dpkg-deb", "-x", deb, files], check=True)
-    return files
 
 
 def photographs(files):
@@ -84,13 +68,16 @@ def make(job):
 
 
 def main():
-    root = pathlib.Path(sys.argv[1])
-    found = photographs(unpack(root))
-    out = root / "made"
+    root, look = pathlib.Path(sys.argv[1]), sys.argv[2]
+    files = debian.unpacked(root, PACKAGES)
+    found = photographs(files)
+    edits.wear(look, files / FONT if look == "other" else None)
+    out = root / f"made-{look}"
     out.mkdir(exist_ok=True)
     lines = [("reference", name, "\t", path) for name, path in found]
     step = len(found) / SUBJECTS
-    subjects = [found[int(place * step)] for place in range(SUBJECTS)]
+    aside = 0.5 if look == "other" else 0
+    subjects = [found[int((place + aside) * step)] for place in range(SUBJECTS)]
     paths = [path for _, path in found]
     jobs = []
     for name, path in subjects:
@@ -108,7 +95,7 @@ def main():
             if not to.exists():
                 put(read(path), name).save(to, quality=88)
             lines.append((role, name, f"same {overlay}\t", to))
-    with open(root / "pictures.tsv", "w") as table:
+    with open(root / f"pictures-{look}.tsv", "w") as table:
         for role, name, edit, path in lines:
             table.write(f"{role}\t{name}\t{edit}\t{path}\n")
     print(f"{len(found)} references, {len(lines)} files")
