@@ -3,7 +3,7 @@
 use std::{fs, io, time::Instant};
 
 use watchfire_index::SoundIndex;
-use watchfire_media::video::{self, Decoder, QUERY_RATES, REFERENCE_RATES, Sound};
+use watchfire_media::video::{Copy, Decoder, PLAIN_RATES, QUERY_RATES, Sound};
 use watchfire_signal::{
     alert::ContentKind,
     sound_print::MAX_SOUND_DISTANCE,
@@ -24,7 +24,7 @@ pub(crate) fn run(lines: &[Line], out: &str) -> io::Result<()> {
     let (mut references, mut bytes) = (0, 0);
     for (number, line) in with_role(lines, "reference") {
         references += 1;
-        let sounds = heard(line, &REFERENCE_RATES, &decoder)?;
+        let sounds = heard(line, &PLAIN_RATES, &decoder)?;
         let signals = sounds.into_iter().map(|sound| {
             let span = Span { start_ms: sound.start_ms, end_ms: sound.end_ms };
             Signal { span: Some(span), ..Signal::new(sound.print) }
@@ -62,5 +62,6 @@ pub(crate) fn run(lines: &[Line], out: &str) -> io::Result<()> {
 }
 
 fn heard(line: &Line, rates: &[u8], decoder: &Decoder) -> io::Result<Vec<Sound>> {
-    video::sound(&fs::read(&line.path)?, rates, decoder).map_err(io::Error::other)
+    let copy = Copy::of(&fs::read(&line.path)?, decoder).map_err(io::Error::other)?;
+    copy.sound(rates, decoder).map_err(io::Error::other)
 }
