@@ -7,12 +7,12 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
-use watchfire_signal::{commitment::Commitment, features::Depth, name::MemberName};
+use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
 
 use crate::{
     cases::SignalSet,
     halts::MemberStops,
-    near::{Hit, Near, Query, loudest},
+    near::{Hit, Near, loudest},
     standing::Stance,
 };
 
@@ -54,7 +54,7 @@ impl Known {
         sets.insert(name, set.clone());
         match (&set.alert, live, indexed) {
             (Some(alert), true, false) => {
-                alert.signals.iter().for_each(|signal| self.near.insert(name, signal));
+                self.near.insert_all(name, &alert.signals);
             }
             (_, false, true) => self.near.remove(&name),
             _ => {}
@@ -96,26 +96,18 @@ impl Known {
         self.near.has_sound()
     }
 
-    /// How far it is worth to look for edited copies.
-    #[must_use]
-    pub fn depth(&self) -> Depth {
-        self.near.depth()
+    /// The signals.
+    pub(crate) fn near(&self) -> &Near<Commitment> {
+        &self.near
     }
 
-    /// Bytes of memory that local features take.
+    /// The sets near any of the signals, each once, with those of which edited copies were found before.
     #[must_use]
-    pub fn features_bytes(&self) -> usize {
-        self.near.features_bytes()
-    }
-
-    /// The sets near any of the signals, or shown edited, each once.
-    #[must_use]
-    pub fn lookup(&self, query: Query<'_>) -> Vec<Match> {
+    pub fn lookup(&self, signals: &[Signal], edited: &[Hit<Commitment>]) -> Vec<Match> {
         let sets = self.sets.pin();
         let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(set));
-        let hits = query.signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
-        let edited = query.views.into_iter().flat_map(|views| self.near.search_edited(views));
-        loudest(hits.chain(edited))
+        let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
+        loudest(hits.chain(edited.iter().cloned()))
             .into_iter()
             .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?.clone(), hit }))
             .collect()

@@ -26,6 +26,7 @@ use watchfire_signal::{
 };
 
 use self::edits::Edits;
+pub use self::edits::{MAX_MOMENTS, MAX_PICTURES, Watch};
 pub use self::hit::{Aligned, Edit, Fit, Hit, Method, loudest};
 
 /// Owners of one crowd named in one answer and kind, the nearest: nobody makes an answer long by
@@ -45,22 +46,6 @@ pub enum Whose {
     Query,
 }
 
-/// What is looked up: the signals of an item, and while the pixels of a file are at hand what edited copies
-/// are found by.
-#[derive(Clone, Copy)]
-pub struct Query<'a> {
-    /// The signals.
-    pub signals: &'a [Signal],
-    /// What the file is seen as.
-    pub views: Option<&'a Views>,
-}
-
-impl<'a> From<&'a [Signal]> for Query<'a> {
-    fn from(signals: &'a [Signal]) -> Self {
-        Self { signals, views: None }
-    }
-}
-
 /// An index over signals of all kinds by owner.
 pub struct Near<K> {
     sha256: ExactIndex<Sha256Digest>,
@@ -74,8 +59,8 @@ pub struct Near<K> {
     links: ExactIndex<Sha256Digest>,
     /// Links by every place that they lie under, and by themselves.
     link_places: ExactIndex<Sha256Digest>,
-    /// Pictures by local features; none where uploads are held, of which no features are kept.
-    edits: Option<Edits>,
+    /// Known things by local features; none where uploads are held, of which no features are kept.
+    edits: Option<Edits<K>>,
     least_matched_ms: u32,
     slots: papaya::HashMap<u64, Slot<K>>,
     owned: papaya::HashMap<K, Vec<u64>>,
@@ -116,7 +101,10 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     /// An index that finds edited copies of pictures too: of what is known, not of what is held.
     #[must_use]
     pub fn of_known(seed: [u8; 32], least_matched_ms: u32) -> Self {
-        Self { edits: Some(Edits::new(seed)), ..Self::new(seed, least_matched_ms) }
+        Self {
+            edits: Some(Edits::new(seed, least_matched_ms)),
+            ..Self::new(seed, least_matched_ms)
+        }
     }
 
     /// Whether an owner has signals here.
@@ -147,7 +135,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     #[must_use]
     pub fn depth(&self) -> Depth {
         match &self.edits {
-            Some(edits) if !edits.is_empty() => Depth::Features,
+            Some(edits) if edits.has_pictures() || edits.has_videos() => Depth::Features,
             Some(_) if !self.pictures.is_empty() => Depth::Parts,
             _ => Depth::Signals,
         }
@@ -159,10 +147,24 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         self.edits.as_ref().map_or(0, Edits::memory_bytes)
     }
 
+    /// Whether videos can be found by the local features of their frames.
+    #[must_use]
+    pub fn has_moments(&self) -> bool {
+        self.edits.as_ref().is_some_and(Edits::has_videos)
+    }
+
+    /// Adds all signals of an owner, also those that edited copies are found by.
+    pub fn insert_all(&self, owner: K, signals: &[Signal]) {
+        signals.iter().for_each(|signal| self.insert(owner, signal));
+        if let Some(edits) = &self.edits {
+            edits.insert(owner, signals);
+        }
+    }
+
     /// Adds a signal under an owner. One that cannot be matched (a value in a blob, a picture of too little
-    /// quality, local features among uploads) is left out.
+    /// quality, local features) is left out.
     pub fn insert(&self, owner: K, signal: &Signal) {
-        let Some(value) = self.matchable(signal) else { return };
+        let Some(value) = matchable(signal) else { return };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let slot = Slot { owner, value: value.clone(), span: signal.span, rule: signal.rule };
         self.slots.pin().insert(id, slot);
@@ -186,16 +188,16 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 self.links.insert(id, link.digest());
                 link.all().for_each(|place| self.link_places.insert(id, place));
             }
-            Value::Features(print) => {
-                if let Some(edits) = &self.edits {
-                    edits.insert(id, print);
-                }
-            }
+            // No value that `matchable` gives.
+            Value::Features(_) => {}
         }
     }
 
     /// Takes everything from an owner.
     pub fn remove(&self, owner: &K) {
+        if let Some(edits) = &self.edits {
+            edits.remove(owner);
+        }
         let Some(ids) = self.owned.pin().remove(owner).cloned() else { return };
         for id in ids {
             let Some(slot) = self.slots.pin().remove(&id).cloned() else { continue };
@@ -213,7 +215,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                     });
                     self.links.remove(id, &link.digest())
                 }
-                Value::Features(_) => self.edits.as_ref().is_some_and(|edits| edits.remove(id)),
+                Value::Features(_) => false,
             };
         }
     }
@@ -265,12 +267,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     #[must_use]
     pub fn search_edited(&self, views: &Views) -> Vec<Hit<K>> {
         let Some(edits) = &self.edits else { return Vec::new() };
-        let slots = self.slots.pin();
-        let mut hits = edits.search(views, |id| {
-            let Slot { owner, value, .. } = slots.get(&id)?;
-            let Value::Features(print) = value else { return None };
-            Some((*owner, (print.width(), print.height())))
-        });
+        let mut hits = edits.search(views);
         for (part, area) in &views.parts {
             let found = self.pictures.search(part, pdq::MAX_DISTANCE, CROWD_HITS).hits;
             let edit =
@@ -281,15 +278,10 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         hits
     }
 
-    /// The value, if it can be matched here.
-    fn matchable<'a>(&self, signal: &'a Signal) -> Option<&'a Value> {
-        match &signal.value {
-            // That of a video describes a frame.
-            ValueOrBlob::Value(value @ Value::Features(_)) => {
-                (self.edits.is_some() && signal.span.is_none()).then_some(value)
-            }
-            _ => matchable(signal),
-        }
+    /// Begins to look at a video for edited copies of what is known.
+    #[must_use]
+    pub fn watch(&self) -> Option<Watch<'_, K>> {
+        self.edits.as_ref().map(Edits::watch)
     }
 
     /// Owners of a digest, picture, text or link near this one.

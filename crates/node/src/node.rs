@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
     charter::Charter,
     commitment::Commitment,
-    features::{Depth, Views},
+    features::Depth,
     name::{ItemId, LogName, MemberName},
     record::{Leaf, open},
     statement::Statement,
@@ -48,6 +48,7 @@ use crate::{
     policy::{ItemFacts, Policy},
     publish::{AnswerKey, PublishError, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
+    reasons::{Edited, Reasons},
     receipts::{Point, Receipts},
     replicate::{LogCopy, TakeError},
     review::Review,
@@ -244,15 +245,16 @@ impl Node {
         self.scanner.scan(item, signals, None, ItemFacts::default()).await
     }
 
-    /// Judges an item of which the platform says something, and its file shows something, and remembers it.
+    /// Judges an item of which the platform says something, and its file shows something edited, and
+    /// remembers it.
     pub async fn scan_with(
         &self,
         item: ItemId,
         signals: Vec<Signal>,
-        views: Option<&Views>,
+        edited: Option<&Edited>,
         facts: ItemFacts,
     ) -> Scanned {
-        self.scanner.scan(item, signals, views, facts).await
+        self.scanner.scan(item, signals, edited, facts).await
     }
 
     /// How far it is worth to look for edited copies in a file with these signals.
@@ -261,10 +263,16 @@ impl Node {
         self.scanner.depth(item, signals, facts)
     }
 
+    /// What leads from matches to decisions.
+    #[must_use]
+    pub fn reasons(&self) -> &Reasons {
+        &self.scanner.reasons
+    }
+
     /// Bytes of memory that local features of known pictures take.
     #[must_use]
     pub fn features_bytes(&self) -> usize {
-        self.known.features_bytes() + self.banks.features_bytes()
+        self.scanner.reasons.features_bytes()
     }
 
     /// Judges signals and remembers nothing.
@@ -276,7 +284,7 @@ impl Node {
     /// Signal sets near a signal, whatever their state.
     #[must_use]
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
-        self.known.lookup(signals.into())
+        self.known.lookup(signals, &[])
     }
 
     /// Remembers items that the platform held before, and has those acted on that a known alert

@@ -7,18 +7,20 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use watchfire_signal::{
     commitment::Commitment,
+    features::{Depth, SeenPicture, Views},
     name::{BankName, ItemId},
+    value::Signal,
 };
 
 use crate::{
     banks::{Bank, BankMatch, Banks},
     cases::SignalSet,
     clock::Clock,
-    content::ContentPlace,
+    content::{ContentId, ContentPlace},
     holds::Holds,
     judge::Judge,
     known::{Known, Match},
-    near::{Hit, Query},
+    near::{Hit, Watch},
     policy::{Decision, Facts, ItemFacts, Policy},
 };
 
@@ -35,6 +37,28 @@ pub struct Reasons {
     pub holds: Holds,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
+}
+
+/// What is looked up: the signals of an item, and what its file was found to show edited.
+#[derive(Clone, Copy)]
+pub struct Query<'a> {
+    /// The signals.
+    pub signals: &'a [Signal],
+    /// What was found while the file was at hand.
+    pub edited: Option<&'a Edited>,
+}
+
+impl<'a> From<&'a [Signal]> for Query<'a> {
+    fn from(signals: &'a [Signal]) -> Self {
+        Self { signals, edited: None }
+    }
+}
+
+/// What a file shows edited, found while it was at hand.
+#[derive(Debug, Default)]
+pub struct Edited {
+    known: Vec<Hit<Commitment>>,
+    own: Vec<Hit<ContentId>>,
 }
 
 /// Why something is done about an item: one signal set, or one content of the member's own banks.
@@ -73,11 +97,14 @@ impl Reasons {
         facts: &ItemFacts,
     ) -> Vec<Reason> {
         let now = self.clock.now_ms();
-        let own = self.banks.as_ref().map_or_else(Vec::new, |banks| banks.lookup(query));
+        let edited =
+            query.edited.unwrap_or(const { &Edited { known: Vec::new(), own: Vec::new() } });
+        let of_banks = |banks: &Arc<Banks>| banks.lookup(query.signals, &edited.own);
+        let own = self.banks.as_ref().map_or_else(Vec::new, of_banks);
         let (negative, own): (Vec<_>, Vec<_>) =
             own.into_iter().partition(|found| found.bank.settings.negative);
         let negatives: BTreeSet<_> = negative.iter().map(|found| found.bank.name.clone()).collect();
-        let of_cases = self.known.lookup(query).into_iter();
+        let of_cases = self.known.lookup(query.signals, &edited.known).into_iter();
         let of_cases = of_cases.filter(|found| !found.set.header.test);
         let of_cases = of_cases.map(|found| self.of_case(found, &negatives, now));
         let of_banks = own.into_iter().map(|found| of_bank(found, &negatives, now));
@@ -87,6 +114,49 @@ impl Reasons {
             reason
         });
         decided.collect()
+    }
+
+    /// How far it is worth to look for edited copies of what is known.
+    #[must_use]
+    pub fn depth(&self) -> Depth {
+        let banks = self.banks.as_ref().map_or(Depth::Signals, |banks| banks.near().depth());
+        self.known.near().depth().max(banks)
+    }
+
+    /// Whether videos can be found by the local features of their frames.
+    #[must_use]
+    pub fn has_moments(&self) -> bool {
+        let banks = self.banks.as_ref().is_some_and(|banks| banks.near().has_moments());
+        banks || self.known.near().has_moments()
+    }
+
+    /// Bytes of memory that local features take.
+    #[must_use]
+    pub fn features_bytes(&self) -> usize {
+        let banks = self.banks.as_ref().map_or(0, |banks| banks.near().features_bytes());
+        self.known.near().features_bytes() + banks
+    }
+
+    /// What a picture shows edited. Takes long for a lookup: milliseconds.
+    #[must_use]
+    pub fn edited(&self, views: &Views) -> Edited {
+        let banks = self.banks.as_ref().map(|banks| banks.near().search_edited(views));
+        Edited { known: self.known.near().search_edited(views), own: banks.unwrap_or_default() }
+    }
+
+    /// What a video shows edited; `look` hands over its frames, in order of time. Takes as long as that.
+    pub fn watch<E>(
+        &self,
+        look: impl FnOnce(&mut dyn FnMut(u32, &[SeenPicture])) -> Result<(), E>,
+    ) -> Result<Edited, E> {
+        let mut known = self.known.near().watch();
+        let mut own = self.banks.as_ref().and_then(|banks| banks.near().watch());
+        look(&mut |at_ms, pictures| {
+            known.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
+            own.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
+        })?;
+        let known = known.map(Watch::found).unwrap_or_default();
+        Ok(Edited { known, own: own.map(Watch::found).unwrap_or_default() })
     }
 
     /// What policy says of a set about an item that is not compared with it now: rules that ask how

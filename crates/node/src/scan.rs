@@ -4,17 +4,12 @@
 
 use std::sync::Arc;
 
-use watchfire_signal::{
-    features::{Depth, Views},
-    name::ItemId,
-    value::Signal,
-};
+use watchfire_signal::{features::Depth, name::ItemId, value::Signal};
 
 use crate::{
     facts::{Decided, KeptFacts},
-    near::Query,
     policy::{Action, Decision, Facts, ItemFacts, Verdict},
-    reasons::{Reason, Reasons},
+    reasons::{Edited, Query, Reason, Reasons},
     review::{Proposal, Review},
     seen::{Item, Seen},
 };
@@ -46,13 +41,13 @@ pub struct Scanned {
 }
 
 impl Scanner {
-    /// Judges an item and remembers it, unless it is refused. `views` is what its file is seen as, `facts`
+    /// Judges an item and remembers it, unless it is refused. `edited` is what its file shows edited, `facts`
     /// what the platform says about it.
     pub async fn scan(
         &self,
         id: ItemId,
         signals: Vec<Signal>,
-        views: Option<&Views>,
+        edited: Option<&Edited>,
         facts: ItemFacts,
     ) -> Scanned {
         let seen_ms = self.reasons.clock.now_ms();
@@ -60,7 +55,7 @@ impl Scanner {
         // First findable, then looked up: an alert that comes in between finds it.
         let held = self.seen.insert(item.clone());
         let policy = self.reasons.judge.policy();
-        let query = Query { signals: &item.signals, views };
+        let query = Query { signals: &item.signals, edited };
         let reasons = self.reasons.of(&policy, Some(&item.id), query, &facts);
         for reason in &reasons {
             let (facts, case) = (reason.facts.clone(), Some(reason.case));
@@ -104,8 +99,7 @@ impl Scanner {
     /// lead to a refusal already.
     #[must_use]
     pub fn depth(&self, item: &ItemId, signals: &[Signal], facts: &ItemFacts) -> Depth {
-        let banks = self.reasons.banks.as_ref().map_or(Depth::Signals, |banks| banks.depth());
-        let depth = self.reasons.known.depth().max(banks);
+        let depth = self.reasons.depth();
         let worth = depth > Depth::Signals
             && self.reasons.judge.policy().speaks_of_variants()
             && self.judge(Some(item), signals, facts).verdict != Verdict::Block;

@@ -15,13 +15,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MediaInfo, SignalJson};
-use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace, digests};
+use watchfire_media::hash::{Content, HashError, Hashed, Options, digests, hash};
 use watchfire_media::picture;
 use watchfire_media::video::{
     Decoder, FrameRate, Limits, PLAIN_RATES, Part, QUERY_RATES, Stop, VideoError,
 };
 use watchfire_signal::alert::ContentKind;
-use watchfire_signal::features::{Depth, Views};
 use watchfire_signal::sound_print::PLAIN_RATE;
 use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value, ValueOrBlob};
 
@@ -160,7 +159,7 @@ impl Hashing {
         upload: Upload,
         purpose: Purpose,
     ) -> Result<(MediaInfo, Vec<Signal>), Failure> {
-        let (hashed, _) = self.view(upload, purpose, |_| Depth::Signals).await?;
+        let hashed = self.work(upload, purpose, hash).await?;
         let span = purpose.span();
         if span.is_some() && matches!(hashed.content, Content::Picture(_)) {
             return Err(Failure::new(ProblemKind::Invalid, "a picture has no span"));
@@ -168,40 +167,29 @@ impl Hashing {
         Ok((info(&hashed), hashed.signals(span)))
     }
 
-    /// The same with what an edited picture is looked up by, as far as `depth` says of its hashes.
-    pub(crate) async fn query(
-        &self,
-        upload: Upload,
-        speeds: bool,
-        depth: impl FnOnce(&[Signal]) -> Depth + Send + 'static,
-    ) -> Result<(Vec<Signal>, Views), Failure> {
-        let depth = move |hashed: &Hashed| depth(&hashed.clone().signals(None));
-        let (hashed, views) = self.view(upload, Purpose::Query { speeds }, depth).await?;
-        Ok((hashed.signals(None), views))
-    }
-
-    async fn view(
+    /// Does `work` on the bytes of an upload, on a thread and with decoders of its own, and lets them go.
+    pub(crate) async fn work<T: Send + 'static>(
         &self,
         upload: Upload,
         purpose: Purpose,
-        depth: impl FnOnce(&Hashed) -> Depth + Send + 'static,
-    ) -> Result<(Hashed, Views), Failure> {
+        work: impl FnOnce(&[u8], &Options) -> Result<T, HashError> + Send + 'static,
+    ) -> Result<T, Failure> {
         let waiting = Waiting(Stop::default());
         let options = self.options(purpose, &waiting.0);
         let unavailable = || Failure(Problem::plain(ProblemKind::Unavailable));
-        let hashing = async {
+        let worked = async {
             let slot = self.slots.clone().acquire_owned().await.map_err(|_| unavailable())?;
-            let hashed = tokio::task::spawn_blocking(move || {
+            let working = tokio::task::spawn_blocking(move || {
                 let Upload { bytes, room } = upload;
-                let hashed = Workspace::default().view(&bytes, &options, depth);
+                let worked = work(&bytes, &options);
                 // Here and not in the request, which may be gone long before.
                 drop((bytes, room, slot));
-                hashed
+                worked
             });
-            hashed.await.map_err(|error| Failure::internal(&error))?.map_err(failure)
+            working.await.map_err(|error| Failure::internal(&error))?.map_err(failure)
         };
         tokio::select! {
-            hashed = hashing => hashed,
+            worked = worked => worked,
             () = self.given_up.cancelled() => Err(unavailable()),
         }
     }

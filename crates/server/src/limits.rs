@@ -90,6 +90,9 @@ pub const CONNECTIONS: Limit = Limit { name: "connections", value: 8_192 };
 /// How long a request may take until its answer begins: hashing a long video is the slowest.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
 
+/// How long a video is looked at for edited copies of what is known, frame by frame; the rest of it is only hashed.
+pub(crate) const LOOK_TIME: Duration = Duration::from_secs(20);
+
 /// How long a stream lives, so that every member comes back to be checked against the charter in force.
 pub const STREAM_LIFETIME: Duration = Duration::from_secs(3_600);
 

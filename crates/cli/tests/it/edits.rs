@@ -2,7 +2,10 @@
 
 use std::{path::Path, process::Command};
 
-use crate::program::{code, json, run, words};
+use crate::{
+    program::{code, json, run, words},
+    trio::{MEMBERS, Trio},
+};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
 
@@ -80,6 +83,55 @@ fn a_mirrored_video_is_found() {
     assert_eq!(matches.len(), 1, "{found}");
     assert_eq!((&matches[0]["method"], &matches[0]["ref"]), (&"turned".into(), &original.into()));
     assert_eq!(matches[0]["decision"], "match");
+}
+
+#[test]
+fn a_node_sends_an_edited_video_to_a_person_and_says_where() {
+    let original = format!("{DATA}/vpdq/videos/chair-orig-22-sd-bar.mp4");
+    if !Path::new(&original).exists() {
+        println!("SKIPPED: no published videos at {DATA}");
+        return;
+    }
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let path = |name: &str| trio.dir("ant").join(name).display().to_string();
+    let clip = |from: &str, at: [&str; 2], filter: &str, to: &str| {
+        let status = Command::new("/usr/bin/ffmpeg")
+            .args([
+                "-v", "error", "-y", "-i", from, "-ss", at[0], "-t", at[1], "-an", "-vf", filter,
+            ])
+            .args(["-c:v", "mpeg4", "-q:v", "4", to])
+            .status()
+            .unwrap();
+        assert!(status.success());
+    };
+    let (known, copy, other) = (path("known.mp4"), path("copy.mp4"), path("other.mp4"));
+    clip(&original, ["2", "12"], "scale=640:-2", &known);
+    clip(
+        &original,
+        ["5", "8"],
+        "crop=iw*0.7:ih*0.7:iw*0.2:ih*0.1,scale=600:-2,rotate=3*PI/180",
+        &copy,
+    );
+    clip(&format!("{DATA}/vpdq/videos/pattern-hd-no-bar.mp4"), ["0", "6"], "scale=600:-2", &other);
+    let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
+    let raised = trio.until("ant raises", || trio.ask("ant", &[&raise[..], &[&known]].concat()));
+    let summary = raised["signals_summary"].as_array().unwrap();
+    assert!(summary.iter().any(|signal| signal["kind"] == "features"), "{raised}");
+    let scan = |file: &str, depth: &str| {
+        let scan = ["--json", "scan", "--match", depth, "--url", &trio.url("ant")];
+        let output = run([&scan[..], &["--key", trio.key("ant"), file]].concat());
+        serde_json::from_slice::<serde_json::Value>(&output.stdout)
+            .unwrap_or_else(|_| panic!("{}", words(&output)))
+    };
+    assert_eq!(scan(&copy, "near")["verdict"], "allow", "its hashes are too far off");
+    let found = scan(&copy, "variant");
+    assert_eq!(found["verdict"], "review", "{found}");
+    let reason = &found["reasons"][0];
+    assert_eq!((&reason["method"], &reason["edit"]["sure"]), (&"features".into(), &true.into()));
+    let start = reason["reference_span_ms"]["start_ms"].as_i64().unwrap();
+    assert!((2_000..5_500).contains(&start), "three seconds in: {reason}");
+    assert_eq!(scan(&other, "variant")["verdict"], "allow");
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use watchfire_signal::features::{Grey, Moment};
 use watchfire_signal::pdq::{MIN_QUALITY, Pdq};
@@ -27,6 +28,9 @@ pub const MOMENT_FEATURES: usize = 128;
 /// The least time from one to the next, in milliseconds: a copy of five seconds shows four.
 const LEAST_APART_MS: u32 = 1_000;
 
+/// How long frames are chosen: whoever raises an alert waits. What was chosen until then travels.
+const CHOOSING: Duration = Duration::from_secs(20);
+
 /// Frames a second among which the choice is made: those before and after tell how much moves within the
 /// quarter of a second by which a query, which has two a second, may be off.
 const CANDIDATES_A_SECOND: NonZeroU32 = NonZeroU32::new(4).unwrap();
@@ -37,6 +41,7 @@ impl Copy {
     ///
     /// # Errors
     /// As [`stream`](super::stream()).
+    #[expect(clippy::disallowed_methods, reason = "a child takes real time")]
     pub fn moments(
         &self,
         part: Option<Part>,
@@ -44,9 +49,11 @@ impl Copy {
     ) -> Result<Vec<Moment>, VideoError> {
         let streaming = Streaming { pace: Pace::PerSecond(CANDIDATES_A_SECOND), stall: MAX_STALL };
         let mut chooser = Chooser::default();
+        let until = Instant::now() + CHOOSING;
         self.stream(streaming, decoder, |seen| {
             let at_ms = seen.frame.at_ms;
-            if part.is_some_and(|part| at_ms > part.end_ms) {
+            let late = Instant::now() > until;
+            if late || part.is_some_and(|part| at_ms > part.end_ms) {
                 return ControlFlow::Break(());
             }
             if part.is_none_or(|part| at_ms >= part.start_ms) {

@@ -110,7 +110,7 @@ impl Banks {
         let held = Held { bank, disabled_until_ms: content.disabled_until_ms };
         // The content must be there before a lookup can stumble on its signals.
         self.contents.pin().insert(content.id, held);
-        content.new.signals.iter().for_each(|signal| self.near.insert(content.id, signal));
+        self.near.insert_all(content.id, &content.new.signals);
     }
 }
 

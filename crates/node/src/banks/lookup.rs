@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use watchfire_signal::features::Depth;
+use watchfire_signal::value::Signal;
 
 use super::{Bank, Banks, ContentId, ContentPlace};
-use crate::near::{Hit, Query, Whose, loudest};
+use crate::near::{Hit, Near, Whose, loudest};
 
 /// A content of a bank near a query, with the hit that speaks loudest. Labels, severity and whether it
 /// is negative are the bank's.
@@ -28,33 +28,26 @@ impl BankMatch {
 }
 
 impl Banks {
-    /// The contents near any of the signals, or shown edited, each once: of banks that are on, within the bank's
+    /// The contents near any of the signals, each once, with those of which edited copies were found before: of banks that are on, within the bank's
     /// distance, reached by its roll-out, not disabled themselves. Nothing is cut off.
     #[must_use]
-    pub fn lookup(&self, query: Query<'_>) -> Vec<BankMatch> {
+    pub fn lookup(&self, signals: &[Signal], edited: &[Hit<ContentId>]) -> Vec<BankMatch> {
         if self.near.is_empty() {
             return Vec::new();
         }
         let search = |signal| self.near.search(signal, Whose::Held);
-        let hits = query.signals.iter().flat_map(search);
-        let edited = query.views.into_iter().flat_map(|views| self.near.search_edited(views));
-        let hits = loudest(hits.chain(edited).filter(|hit| self.counting(hit).is_some()));
+        let hits = signals.iter().flat_map(search);
+        let hits = hits.chain(edited.iter().cloned());
+        let hits = loudest(hits.filter(|hit| self.counting(hit).is_some()));
         let found = hits.into_values().filter_map(|hit| {
             Some(BankMatch { bank: self.counting(&hit)?, content: hit.owner, hit })
         });
         found.collect()
     }
 
-    /// How far it is worth to look for edited copies.
-    #[must_use]
-    pub fn depth(&self) -> Depth {
-        self.near.depth()
-    }
-
-    /// Bytes of memory that local features take.
-    #[must_use]
-    pub fn features_bytes(&self) -> usize {
-        self.near.features_bytes()
+    /// The signals of contents.
+    pub(crate) fn near(&self) -> &Near<ContentId> {
+        &self.near
     }
 
     /// Whether any content has sound.

@@ -74,8 +74,7 @@ impl Consequences {
     async fn contents_near(&self, items: Vec<Item>) -> Result<BTreeSet<ContentPlace>, StoreError> {
         let Some(banks) = self.reasons.banks.clone() else { return Ok(BTreeSet::new()) };
         let find = move || {
-            let matches =
-                items.iter().flat_map(|item| banks.lookup(item.signals.as_slice().into()));
+            let matches = items.iter().flat_map(|item| banks.lookup(&item.signals, &[]));
             matches.map(|found| found.place()).collect()
         };
         let found = tokio::task::spawn_blocking(find).await;

@@ -1,89 +1,225 @@
-//! Finds known pictures that an upload is an edited copy of, by local features in alerts.
+//! Finds known pictures and videos that an upload is an edited copy of, by local features in alerts.
 //!
 //! **Invariant:** its memory has a limit, and nothing is taken before the first reference comes.
 
 use std::{
     collections::BTreeSet,
+    hash::Hash,
     sync::{
         OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
-use watchfire_index::{Transform, VariantDecision, VariantIndex, VariantLimits, VariantMatch};
+use watchfire_index::{
+    EditedVideo, KnownVideo, MomentIndex, MomentSearch, Transform, VariantDecision, VariantIndex,
+    VariantLimits, VariantMatch,
+};
 use watchfire_signal::{
-    features::{FeaturesPrint, Views},
-    value::Kind,
+    features::{Area, Moment, SeenPicture, Views},
+    value::{Kind, Signal, Span, Value, ValueOrBlob},
 };
 
-use super::hit::{Edit, Fit, Hit, Method};
+use super::{
+    harmful_frames,
+    hit::{Aligned, Edit, Fit, Hit, Method},
+    video_rule,
+};
 
 /// The most known pictures that one upload is told to be an edited copy of.
 const MOST: usize = 64;
 
-/// Known pictures by their local features.
-pub(super) struct Edits {
+/// The most known pictures that are found by local features.
+pub const MAX_PICTURES: usize = 100_000;
+
+/// The most frames of known videos that are found by local features; a video has at most 32.
+pub const MAX_MOMENTS: usize = 200_000;
+
+/// Known pictures and videos by their local features.
+pub(super) struct Edits<K> {
     seed: [u8; 32],
-    index: OnceLock<VariantIndex>,
+    least_matched_ms: u32,
+    pictures: OnceLock<VariantIndex>,
+    videos: OnceLock<MomentIndex>,
+    /// Whose it is, and the size of its prints.
+    held: papaya::HashMap<u64, (K, (u16, u16))>,
+    owned: papaya::HashMap<K, Vec<u64>>,
+    next: AtomicU64,
     full: AtomicBool,
 }
 
-impl Edits {
-    pub(super) fn new(seed: [u8; 32]) -> Self {
-        Self { seed, index: OnceLock::new(), full: AtomicBool::new(false) }
-    }
-
-    pub(super) fn insert(&self, id: u64, print: &FeaturesPrint) {
-        let new = || VariantIndex::new(self.seed, VariantLimits::default());
-        let Err(full) = self.index.get_or_init(new).insert(id, print) else { return };
-        metrics::counter!("watchfire_features_left_out_total").increment(1);
-        if !self.full.swap(true, Ordering::Relaxed) {
-            tracing::warn!(?full, "no more known pictures are found by their local features");
+impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
+    pub(super) fn new(seed: [u8; 32], least_matched_ms: u32) -> Self {
+        Self {
+            seed,
+            least_matched_ms,
+            pictures: OnceLock::new(),
+            videos: OnceLock::new(),
+            held: papaya::HashMap::new(),
+            owned: papaya::HashMap::new(),
+            next: AtomicU64::new(1),
+            full: AtomicBool::new(false),
         }
     }
 
-    pub(super) fn remove(&self, id: u64) -> bool {
-        self.index.get().is_some_and(|index| index.remove(id))
+    /// Adds what edited copies are found by among the signals of one owner; the rest is left out.
+    pub(super) fn insert(&self, owner: K, signals: &[Signal]) {
+        for signal in signals.iter().filter(|signal| signal.span.is_none()) {
+            let ValueOrBlob::Value(Value::Features(print)) = &signal.value else { continue };
+            let limits = VariantLimits { references: MAX_PICTURES, ..VariantLimits::default() };
+            let pictures = self.pictures.get_or_init(|| VariantIndex::new(self.seed, limits));
+            let id = self.hold(owner, (print.width(), print.height()));
+            self.told(pictures.insert(id, print).is_ok());
+        }
+        let moments: Vec<Moment> = signals.iter().filter_map(Signal::moment).collect();
+        let video = signals.iter().find_map(|signal| match &signal.value {
+            ValueOrBlob::Value(Value::Vpdq(vpdq)) => {
+                Some((harmful_frames(vpdq, signal.span), signal.rule))
+            }
+            _ => None,
+        });
+        let (Some(first), Some((frames, rule))) = (moments.first(), video) else { return };
+        let (Some(begin), Some(end)) = (frames.first(), frames.last()) else { return };
+        let limits = VariantLimits { references: MAX_MOMENTS, ..VariantLimits::default() };
+        let videos = self.videos.get_or_init(|| MomentIndex::new(self.seed, limits));
+        let id = self.hold(owner, (first.print.width(), first.print.height()));
+        let known = KnownVideo {
+            moments: &moments,
+            length_ms: end.at_ms.saturating_sub(begin.at_ms),
+            rule: video_rule(rule, self.least_matched_ms),
+        };
+        self.told(videos.insert(id, known).is_ok());
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.index.get().is_none_or(VariantIndex::is_empty)
+    fn hold(&self, owner: K, size: (u16, u16)) -> u64 {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        self.held.pin().insert(id, (owner, size));
+        self.owned.pin().update_or_insert_with(
+            owner,
+            |ids| ids.iter().copied().chain([id]).collect(),
+            || vec![id],
+        );
+        id
+    }
+
+    fn told(&self, fits: bool) {
+        if fits {
+            return;
+        }
+        metrics::counter!("watchfire_features_left_out_total").increment(1);
+        if !self.full.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                MAX_PICTURES,
+                MAX_MOMENTS,
+                "what comes now is not found by its local features any more"
+            );
+        }
+    }
+
+    pub(super) fn remove(&self, owner: &K) {
+        let Some(ids) = self.owned.pin().remove(owner).cloned() else { return };
+        for id in ids {
+            self.held.pin().remove(&id);
+            self.pictures.get().map(|pictures| pictures.remove(id));
+            self.videos.get().map(|videos| videos.remove(id));
+        }
+    }
+
+    pub(super) fn has_pictures(&self) -> bool {
+        self.pictures.get().is_some_and(|pictures| !pictures.is_empty())
+    }
+
+    pub(super) fn has_videos(&self) -> bool {
+        self.videos.get().is_some_and(|videos| !videos.is_empty())
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.index.get().map_or(0, VariantIndex::memory_bytes)
+        let pictures = self.pictures.get().map_or(0, VariantIndex::memory_bytes);
+        pictures + self.videos.get().map_or(0, MomentIndex::memory_bytes)
     }
 
-    /// Known pictures that are shown, each with its owner and the size of its print as `of` tells them.
-    pub(super) fn search<K>(
-        &self,
-        views: &Views,
-        of: impl Fn(u64) -> Option<(K, (u16, u16))>,
-    ) -> Vec<Hit<K>> {
-        let Some(index) = self.index.get().filter(|index| !index.is_empty()) else {
+    /// Known pictures that a picture shows.
+    pub(super) fn search(&self, views: &Views) -> Vec<Hit<K>> {
+        let Some(pictures) = self.pictures.get().filter(|pictures| !pictures.is_empty()) else {
             return Vec::new();
         };
-        let found = index.search(&views.pictures, MOST);
+        let found = pictures.search(&views.pictures, MOST);
+        let held = self.held.pin();
         let hit = |found: &VariantMatch| {
-            let (owner, size) = of(found.id)?;
-            Some(Hit {
-                owner,
-                kind: Kind::Features,
-                method: Method::Features,
-                distance: None,
-                aligned: None,
-                edit: Some(edit(found, views, size)?),
-                also: BTreeSet::new(),
-            })
+            let (owner, size) = *held.get(&found.id)?;
+            let (seen, area) = (views.pictures.get(found.look)?, views.areas.get(found.look)?);
+            let sure = found.decision == VariantDecision::Match;
+            let edit = edit(found, (seen.grey.width, seen.grey.height, area), size, sure);
+            Some(Hit { edit: Some(edit), ..plain(owner) })
         };
         found.iter().filter_map(hit).collect()
     }
+
+    /// Begins to look at a video, frame by frame.
+    pub(super) fn watch(&self) -> Watch<'_, K> {
+        let search = self.videos.get().filter(|videos| !videos.is_empty()).map(MomentIndex::search);
+        Watch { edits: self, search, size: (1, 1) }
+    }
 }
 
-/// In shares of sides, where the index speaks of pixels of what it looked at.
-fn edit(found: &VariantMatch, views: &Views, (width, height): (u16, u16)) -> Option<Edit> {
-    let (seen, area) = (views.pictures.get(found.look)?, views.areas.get(found.look)?);
-    let (across, down) = (seen.grey.width as f32, seen.grey.height as f32);
+/// A video that is looked at.
+pub struct Watch<'a, K> {
+    edits: &'a Edits<K>,
+    search: Option<MomentSearch<'a>>,
+    size: (usize, usize),
+}
+
+impl<K: Copy> Watch<'_, K> {
+    /// Looks a frame up; frames come in order of time.
+    pub fn see(&mut self, at_ms: u32, pictures: &[SeenPicture]) {
+        let (Some(search), Some(first)) = (&mut self.search, pictures.first()) else { return };
+        self.size = (first.grey.width, first.grey.height);
+        search.see(at_ms, pictures);
+    }
+
+    /// Known videos of which an edited copy was seen.
+    #[must_use]
+    pub fn found(self) -> Vec<Hit<K>> {
+        let Some(search) = &self.search else { return Vec::new() };
+        let held = self.edits.held.pin();
+        let hit = |found: &EditedVideo| {
+            let (owner, size) = *held.get(&found.video)?;
+            let sure = found.decision == VariantDecision::Match;
+            let seen = (self.size.0, self.size.1, &Area::WHOLE);
+            let span = |(start_ms, end_ms): (u32, u32)| Span { start_ms, end_ms };
+            let aligned = Aligned {
+                query: span(found.aligned.query_span_ms),
+                reference: span(found.aligned.reference_span_ms),
+                speed: found.aligned.speed,
+                frames: found.aligned.frames,
+            };
+            let edit = Some(edit(&found.best, seen, size, sure));
+            Some(Hit { aligned: Some(aligned), edit, ..plain(owner) })
+        };
+        search.found().iter().filter_map(hit).collect()
+    }
+}
+
+fn plain<K>(owner: K) -> Hit<K> {
+    Hit {
+        owner,
+        kind: Kind::Features,
+        method: Method::Features,
+        distance: None,
+        aligned: None,
+        edit: None,
+        also: BTreeSet::new(),
+    }
+}
+
+/// In shares of sides, where the index speaks of pixels of what it looked at and of the print.
+fn edit(
+    found: &VariantMatch,
+    (across, down, area): (usize, usize, &Area),
+    (width, height): (u16, u16),
+    sure: bool,
+) -> Edit {
+    let (across, down) = (across as f32, down as f32);
     let upload = |(x, y): (f32, f32)| area.outwards((x / across, y / down));
     let reference = |(x, y): (f32, f32)| (x / f32::from(width), y / f32::from(height));
     let seen = |place| {
@@ -91,16 +227,16 @@ fn edit(found: &VariantMatch, views: &Views, (width, height): (u16, u16)) -> Opt
         (x * across, y * down)
     };
     let agreement = &found.agreement;
-    Some(Edit {
+    Edit {
         region: found.query_region.map(upload),
         reference_region: found.reference_region.map(reference),
         fit: Some(Fit {
             inliers: u32::try_from(found.inliers).unwrap_or(u32::MAX),
             agreed_percent: 100 * agreement.agreed / agreement.compared.max(1),
             transform: rows(&found.transform, seen, reference),
-            sure: found.decision == VariantDecision::Match,
+            sure,
         }),
-    })
+    }
 }
 
 type Place = (f32, f32);

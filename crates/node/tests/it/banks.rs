@@ -71,7 +71,7 @@ async fn put(stage: &Stage, name: &str, signals: Vec<Signal>) -> ContentId {
 
 /// What a lookup answers: banks and contents.
 fn found(stage: &Stage, signal: &Signal) -> Vec<(String, u64)> {
-    let found = stage.node.banks().lookup(std::slice::from_ref(signal).into());
+    let found = stage.node.banks().lookup(std::slice::from_ref(signal), &[]);
     found.iter().map(|found| (found.bank.name.to_string(), found.content.0)).collect()
 }
 
@@ -96,7 +96,7 @@ async fn an_added_signal_of_every_kind_matches_at_once_and_after_a_restart() {
             assert_eq!(found(stage, signal), [("GORE".to_owned(), id)], "{}", signal.kind());
         }
         assert!(found(stage, &edited(1, 32)).is_empty());
-        let of_two = stage.node.banks().lookup([sha256.clone(), edited(1, 5)].as_slice().into());
+        let of_two = stage.node.banks().lookup(&[sha256.clone(), edited(1, 5)], &[]);
         assert_eq!(of_two.len(), 1, "a content stands in an answer once");
         assert_eq!(of_two[0].hit.kind, Kind::Sha256, "by its strongest hit");
         assert_eq!(of_two[0].bank.settings, settings);

@@ -32,7 +32,6 @@ pub(crate) async fn lookup(
     let signals = signals(&[signal])?;
     let matches = server.node.lookup(&signals);
     let matches = matches.iter().map(|one| found(one, now_ms)).collect();
-    let banks =
-        server.node.banks().lookup(signals.as_slice().into()).iter().map(bank_match).collect();
+    let banks = server.node.banks().lookup(&signals, &[]).iter().map(bank_match).collect();
     Ok(Json(Lookups { matches, banks }))
 }

@@ -1,6 +1,7 @@
 //! Judges an item: signals, words or the file itself come in, the verdict with its reasons goes out.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -9,17 +10,20 @@ use axum::extract::{Request, State};
 use tokio::time::Instant;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MatchDepth, ScanQuery, ScanRequest, Verdict, VerdictKind};
+use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace};
+use watchfire_media::video::{Input, VideoError, looks};
 use watchfire_node::policy::{self, Fact, ItemFacts};
-use watchfire_signal::features::{Depth, Views};
+use watchfire_node::reasons::{Edited, Reasons};
+use watchfire_signal::features::Depth;
 use watchfire_signal::name::ItemId;
 use watchfire_signal::value::Signal;
 
 use super::matches::{bank_reason, reason};
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
-use crate::hashing::to_json;
+use crate::hashing::{Purpose, to_json};
 use crate::input::{Query, is_json, media_type, read_body, read_json};
-use crate::limits::{SCAN_FACTS, SCAN_SIGNALS, TEXT_BYTES};
+use crate::limits::{LOOK_TIME, SCAN_FACTS, SCAN_SIGNALS, TEXT_BYTES};
 use crate::server::Server;
 use crate::texts::{self, is_text};
 
@@ -51,17 +55,17 @@ pub(crate) async fn scan(
     let met = if is_json(&parts.headers) {
         let scan: ScanRequest = read_json(&parts, body).await?;
         let (signals, facts) = (from_json(&scan)?, item_facts(scan.facts)?);
-        Met { item: scan.item, signals, views: None, facts }
+        Met { item: scan.item, signals, edited: None, facts }
     } else if is_text(media_type(&parts.headers)) {
         let (item, facts) = (named(&query)?, told(query.facts.as_deref())?);
         let signals = texts::met_file(&read_body(body, TEXT_BYTES).await?)?;
-        Met { item, signals, views: None, facts }
+        Met { item, signals, edited: None, facts }
     } else {
         file(&server, &query, body).await?
     };
-    let Met { item, signals, views, facts } = met;
+    let Met { item, signals, edited, facts } = met;
     let shown = query.signals.then(|| to_json(&signals));
-    let scanned = server.node.scan_with(item.clone(), signals, views.as_ref(), facts).await;
+    let scanned = server.node.scan_with(item.clone(), signals, edited.as_ref(), facts).await;
     let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
     metrics::histogram!("watchfire_scan_seconds").record(begun.elapsed().as_secs_f64());
     Ok(Json(verdict(item, &scanned, shown, took_us)))
@@ -71,7 +75,7 @@ pub(crate) async fn scan(
 struct Met {
     item: ItemId,
     signals: Vec<Signal>,
-    views: Option<Views>,
+    edited: Option<Edited>,
     facts: ItemFacts,
 }
 
@@ -82,16 +86,57 @@ async fn file(server: &Arc<Server>, query: &ScanQuery, body: Body) -> Result<Met
     let allowed = query.depth.unwrap_or(MatchDepth::Variant);
     if allowed == MatchDepth::Exact {
         let signals = upload.digests();
-        return Ok(Met { item, signals, views: None, facts });
+        return Ok(Met { item, signals, edited: None, facts });
     }
     let (node, name, told) = (server.node.clone(), item.clone(), facts.clone());
     let depth = move |signals: &[Signal]| match allowed {
         MatchDepth::Variant => node.depth(&name, signals, &told),
         MatchDepth::Exact | MatchDepth::Near => Depth::Signals,
     };
-    let speeds = server.node.knows_sound();
-    let (signals, views) = server.hashing.query(upload, speeds, depth).await?;
-    Ok(Met { item, signals, views: Some(views), facts })
+    let (node, speeds) = (server.node.clone(), server.node.knows_sound());
+    let look = move |bytes: &[u8], options: &Options| look(bytes, options, depth, node.reasons());
+    let (signals, edited) = server.hashing.work(upload, Purpose::Query { speeds }, look).await?;
+    Ok(Met { item, signals, edited, facts })
+}
+
+/// Hashes a file and looks for edited copies in it, as far as `depth` says of its signals. A video is looked at for
+/// no longer than [`LOOK_TIME`]; what was seen until then counts.
+fn look(
+    bytes: &[u8],
+    options: &Options,
+    depth: impl FnOnce(&[Signal]) -> Depth,
+    reasons: &Reasons,
+) -> Result<(Vec<Signal>, Option<Edited>), HashError> {
+    let mut depth = Some(depth);
+    let mut ask = |hashed: &Hashed| {
+        let depth = depth.take().map(|depth| depth(&hashed.clone().signals(None)));
+        depth.unwrap_or(Depth::Signals)
+    };
+    let (hashed, views) = Workspace::default().view(bytes, options, &mut ask)?;
+    let edited = match &hashed.content {
+        Content::Picture(_) => Some(reasons.edited(&views)),
+        Content::Video(_) if reasons.has_moments() && ask(&hashed) == Depth::Features => {
+            let until = Instant::now() + LOOK_TIME;
+            let edited = reasons.watch(|see| {
+                let looked = looks(Input::Bytes(bytes), &options.video, |look| {
+                    see(look.frame.at_ms, &look.pictures);
+                    if Instant::now() < until {
+                        ControlFlow::Continue(())
+                    } else {
+                        ControlFlow::Break(())
+                    }
+                });
+                match looked {
+                    // Its frames were hashed before: what can be seen of it was seen.
+                    Err(VideoError::Malformed(_) | VideoError::Truncated(_)) => Ok(()),
+                    looked => looked.map(drop),
+                }
+            });
+            Some(edited?)
+        }
+        Content::Video(_) | Content::Sound => None,
+    };
+    Ok((hashed.signals(None), edited))
 }
 
 fn named(query: &ScanQuery) -> Result<ItemId, Failure> {

@@ -19,7 +19,7 @@ fn bank(text: &str) -> BankName {
 
 fn matches(house: &House, signal: &SignalJson) -> usize {
     let signal = Signal::try_from(signal).unwrap();
-    house.node.banks().lookup([signal].as_slice().into()).len()
+    house.node.banks().lookup(&[signal], &[]).len()
 }
 
 fn lines(signals: impl IntoIterator<Item = SignalJson>) -> String {
