@@ -1,9 +1,10 @@
 #!/bin/sh
-# Matches edited copies of photographs from Debian packages, beside PyPI pdqhash, and writes the table of
+# Matches edited copies of photographs, sounds and texts from Debian packages, beside what the field uses, and
+# writes the tables of
 # docs/benchmarks/matching.md and .json. Everything it fetches and makes is under target/bench-matching.
 set -eu
 cd "$(dirname "$0")/.."
-scripts/need.sh python3=python3 dpkg-deb=dpkg
+scripts/need.sh python3=python3 dpkg-deb=dpkg ffmpeg=ffmpeg
 work=target/bench-matching
 mkdir -p "$work"
 python=${PYTHON:-$work/venv/bin/python}
@@ -12,7 +13,16 @@ if [ ! -x "$python" ]; then
     python3 -m venv "$work/venv"
     "$work/venv/bin/pip" install --quiet --requirement scripts/bench-matching/requirements.txt
 fi
-"$python" scripts/bench-matching/corpus.py "$work"
-cargo build --release --locked --quiet --package watchfire-index --example match_pictures
-target/release/examples/match_pictures "$work/pictures.tsv" "$work/matches.tsv" >"$work/run.json"
-"$python" scripts/bench-matching/report.py "$work/pictures.tsv" "$work/matches.tsv" "$work/run.json" docs/benchmarks/matching
+bench=scripts/bench-matching
+"$python" $bench/pictures.py "$work" first
+"$python" $bench/pictures.py "$work" other
+"$python" $bench/sounds.py "$work"
+"$python" $bench/texts.py "$work"
+cargo build --release --locked --quiet --package watchfire-index --example match_files
+for kind in pictures-first pictures-other sounds texts; do
+    target/release/examples/match_files "${kind%%-*}" "$work/$kind.tsv" "$work/$kind-matches.tsv" >"$work/$kind-run.json"
+done
+for kind in pictures-first pictures-other texts; do
+    "$python" $bench/peers.py "${kind%%-*}" "$work/$kind.tsv" "$work/$kind-peers.tsv"
+done
+"$python" $bench/report.py "$work" docs/benchmarks/matching

@@ -20,8 +20,12 @@ const SAMPLES: usize = 6;
 /// Standard deviations above half of the blocks at which agreement is sure.
 const SURE_DEVIATIONS: u32 = 3;
 
-/// The least blocks with contrast of a reference that is recognised for sure; a picture has 60 to 120.
-const LEAST_TELLING: u32 = 20;
+/// The least blocks with contrast of a reference that is recognised for sure: more than a sticker half as
+/// wide and a quarter as high as the picture has, six by four. A picture has 40 to 120.
+const LEAST_TELLING: u32 = 24;
+
+/// Of so many plain places of a small part one may not be plain in the query.
+const PLAIN_OF: u32 = 6;
 
 /// The least comparisons of a block for it to say anything.
 const LEAST_OF_BLOCK: u32 = 6;
@@ -70,11 +74,11 @@ impl Agreement {
     /// to half of the blocks agree; of `n` such blocks more than n/2 + 1.5 √n, which is three standard
     /// deviations above, do in 1 case of 700, and only where features fitted before. Where less than two
     /// thirds of the reference is compared, a sticker can be most of it: there every block has to agree, and
-    /// what is plain around it in one picture has to be plain in the other, but for a quarter.
+    /// what is plain around it in one picture has to be plain in the other, but for a sixth.
     #[must_use]
     pub fn is_sure(&self) -> bool {
         let told = self.signs * 2 >= self.covered && self.all >= LEAST_TELLING;
-        let whole = self.agreed == self.compared && self.bent * 4 <= self.flat;
+        let whole = self.agreed == self.compared && self.bent * PLAIN_OF <= self.flat;
         let most = self.compared * 3 >= self.all * 2 || whole;
         told && most && self.is_beyond(SURE_DEVIATIONS)
     }
@@ -118,10 +122,10 @@ pub(super) fn recheck(
             [Some(before), Some(here), Some(after)] => Some(here - (before + after) / 2.0),
             _ => None,
         };
-        if let Some(bend) = bend.filter(|bend| *sign != Sign::Flat && bend.abs() >= LEAST_BEND) {
-            seen.set(number, bend > 0.0);
+        let told = blocks[block_of(three[1])].count(*sign, bend);
+        if let Some(brighter) = told {
+            seen.set(number, brighter);
         }
-        blocks[block_of(three[1])].count(*sign, bend);
     }
     (summary(&blocks), seen)
 }
@@ -137,25 +141,28 @@ struct Block {
 }
 
 impl Block {
-    /// Counts one sign of the reference; `bend` is what the query has there, if it covers it.
-    fn count(&mut self, sign: Sign, bend: Option<f32>) {
+    /// Counts one sign of the reference; `bend` is what the query has there, if it covers it. Whether the
+    /// query is brighter there, where that is compared.
+    fn count(&mut self, sign: Sign, bend: Option<f32>) -> Option<bool> {
         self.all += u32::from(sign != Sign::Flat);
-        let Some(bend) = bend else { return };
+        let bend = bend?;
         let agrees = match sign {
             Sign::Brighter => bend > 0.0,
             Sign::Darker => bend < 0.0,
             Sign::Flat => {
                 self.flat += 1;
                 self.bent += u32::from(bend.abs() >= CLEAR_BEND);
-                return;
+                return None;
             }
         };
         self.covered += 1;
         // Burnt out or painted over with one colour: it says neither yes nor no.
-        if bend.abs() >= LEAST_BEND {
-            self.compared += 1;
-            self.agreed += u32::from(agrees);
+        if bend.abs() < LEAST_BEND {
+            return None;
         }
+        self.compared += 1;
+        self.agreed += u32::from(agrees);
+        Some(bend > 0.0)
     }
 }
 
