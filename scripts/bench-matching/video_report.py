@@ -1,7 +1,8 @@
 """Writes the video table of docs/benchmarks/matching.md, and docs/benchmarks/matching-video.json.
 
 video_report.py DIR RUN MATCHES…: MATCHES have what `watchfire match --json` printed (among references without
-an overlay alone where the name ends with `-clean.jsonl`), RUN the seconds it took.
+an overlay alone where the name ends with `-clean.jsonl`, among those under the same one alone where it ends with
+`-overlaid.jsonl`), RUN the seconds it took.
 Beside it PyPI `vpdq` decides as python-threatexchange does: one frame a second, quality at least 50, distance
 at most 31, at least 80 % of the query's frames.
 """
@@ -39,14 +40,21 @@ def read(work):
     return references, queries
 
 
+def among(path):
+    """Which references a file's queries were looked up among."""
+    return next((which for which in ("clean", "overlaid") if path.endswith(f"-{which}.jsonl")), "all")
+
+
 def ours(paths):
     """Pairs of query and reference by column, and what was looked up among which references."""
     found, looked = defaultdict(set), {}
-    for line, clean in ((line, path.endswith("-clean.jsonl")) for path in paths for line in open(path)):
+    lines = ((line, among(path)) for path in paths for line in open(path))
+    for line, which in lines:
         if not line.endswith("\n"):
             continue
         one = json.loads(line)
-        looked[one["file"]] = looked.get(one["file"], True) and clean
+        known = looked.get(one["file"])
+        looked[one["file"]] = which if known in (None, which) else "all"
         for match in one["matches"]:
             pair = (one["file"], match["ref"])
             if match["method"] in HASHED:
@@ -114,13 +122,14 @@ def main():
         (q, r)
         for path, q in queries.items()
         for r in references.values()
-        if q[1] != r[1] and (r[0] == "reference" or not looked[path])
+        if q[1] != r[1] and {"all": True, "clean": r[0] == "reference", "overlaid": q[2] == r[2]}[looked[path]]
     ]
     overlaid = sum(q[2] == r[2] for q, r in unrelated)
     show = lambda pair: [pathlib.Path(path).stem for path in pair]
     missed = defaultdict(list)
     for path, (role, name, family, strength) in queries.items():
-        if role == "query" and not any(pair[0] == path and references[pair[1]][1] == name for pair in sure):
+        own = ("reference", name, "")
+        if role == "query" and not any(pair[0] == path and references[pair[1]] == own for pair in sure):
             missed[f"{family} {strength}".strip()].append(name)
     cpu = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), "unknown")
     result = {
