@@ -86,10 +86,10 @@ mod tests {
     fn of_a_small_part_every_block_has_to_agree() {
         let seen = Agreement { compared: 24, covered: 300, signs: 300, ..Agreement::default() };
         let of = |agreed, all| Agreement { agreed, all, ..seen };
-        assert_eq!(decide(30, &of(20, 36)), VariantDecision::Match);
-        assert_eq!(decide(30, &of(20, 37)), VariantDecision::Review);
-        assert_eq!(decide(30, &of(23, 60)), VariantDecision::Review);
-        assert_eq!(decide(30, &of(24, 60)), VariantDecision::Match);
+        assert_eq!(decide(40, &of(20, 36)), VariantDecision::Match);
+        assert_eq!(decide(40, &of(20, 37)), VariantDecision::Review);
+        assert_eq!(decide(40, &of(23, 60)), VariantDecision::Review);
+        assert_eq!(decide(40, &of(24, 60)), VariantDecision::Match);
     }
 
     #[test]
