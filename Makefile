@@ -15,8 +15,9 @@ test: toolchain media ## format, house rules, lints, tests, documentation, a sho
 bench: toolchain ## measure hashing, the index and durable commits on this machine
 	@scripts/bench.sh
 
-bench-matching: toolchain ## edited copies of public photographs: what is found, beside pdqhash
+bench-matching: toolchain media ## edited copies of public photographs and videos: what is found, beside pdqhash and vpdq
 	@scripts/bench-matching.sh
+	@scripts/bench-matching-videos.sh
 
 build: toolchain ## the binary that users run: target/release/watchfire
 	cargo build --release --locked --package watchfire-cli

@@ -33,10 +33,11 @@ use crate::{
 /// Say which files show what references show.
 ///
 /// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features: cropped,
-/// rotated, written over, re-filmed. Videos match by frames that line up in time, sound by five seconds
-/// that go together (alone it leads to a review), texts by what stands in them, any file by its bytes. An
-/// index is made from the references, files or whole folders; then each FILE is looked up in it, as a node
-/// looks uploads up.
+/// rotated, written over, re-filmed. Videos match by frames that line up in time, by their hashes or by
+/// their local features; sound by five seconds that go together (alone it leads to a review), texts by what
+/// stands in them, any file by its bytes. An index is made from the references, files or whole folders;
+/// then each FILE is looked up in it. A node looks uploads up the same way, but videos not yet by local
+/// features.
 /// With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches.
 ///
 /// Example:
@@ -78,7 +79,7 @@ struct One<'a> {
     method: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<u32>,
-    /// Of pictures found by their details: features that agree on the transform.
+    /// Of pictures and frames found by their details: features that agree on the transform.
     #[serde(skip_serializing_if = "Option::is_none")]
     inliers: Option<usize>,
     /// From places in the file's picture to places in the reference's, each shrunk to 512 pixels: two rows

@@ -184,3 +184,29 @@ fn what_matched_is_drawn() {
     assert_eq!(code(&nothing), 1, "{}", words(&nothing));
     assert_eq!(colours(&out), 0, "drawn, but nothing is joined");
 }
+
+#[test]
+fn a_cropped_part_of_a_video_amid_another_one_is_found() {
+    let (Some(original), Some(other)) = (published(CHAIR), published(PATTERN)) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.mp4").display().to_string();
+    let edit = "[0:v]trim=4:10,setpts=PTS-STARTPTS,crop=iw*0.8:ih*0.75,scale=480:360,fps=25,setsar=1[a];\
+                [1:v]trim=0:3,scale=480:360,fps=25,setsar=1[b];[b][a]concat=n=2[v]";
+    let status = Command::new("/usr/bin/ffmpeg")
+        .args(["-v", "error", "-y", "-i", &original, "-i", &other, "-filter_complex", edit])
+        .args(["-map", "[v]", "-an", "-c:v", "mpeg4", "-q:v", "4", &copy])
+        .status()
+        .unwrap();
+    assert!(status.success());
+    let found = json(["match", "--refs", &original, "--", &copy]);
+    let matches = found["matches"].as_array().unwrap();
+    assert_eq!(matches.len(), 1, "{found}");
+    let one = &matches[0];
+    assert_eq!((&one["method"], &one["decision"]), (&"features".into(), &"match".into()), "{one}");
+    let start = one["ref_span_ms"]["start_ms"].as_u64().unwrap();
+    assert!((4_000..6_000).contains(&start), "{one}");
+    assert!(one["query_span_ms"]["start_ms"].as_u64().unwrap() >= 2_500, "{one}");
+    assert!(
+        (one["speed"].as_f64().unwrap() - 1.0).abs() < 0.1 && one["frames"].as_u64() >= Some(3)
+    );
+}

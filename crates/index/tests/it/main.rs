@@ -5,6 +5,7 @@ mod concurrency;
 mod conformance;
 mod data;
 mod flat;
+mod moments;
 mod recall;
 mod scene;
 mod snapshots;

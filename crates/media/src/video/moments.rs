@@ -172,3 +172,65 @@ impl Chooser {
         self.chosen.into_iter().map(|chosen| chosen.moment).collect()
     }
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+    use crate::pdq::{Layout, Pixels};
+
+    const SIDE: usize = 128;
+
+    /// Squares of any brightness, drawn by lot.
+    fn drawn(seed: u32) -> Vec<u8> {
+        let mut state = seed.wrapping_mul(747_796_405).wrapping_add(1);
+        let mut lot = |below: usize| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 8) as usize % below
+        };
+        let mut bytes = vec![120; SIDE * SIDE];
+        for _ in 0..60 {
+            let (left, top, side, grey) = (lot(SIDE), lot(SIDE), 4 + lot(24), lot(256) as u8);
+            for y in top..SIDE.min(top + side) {
+                bytes[y * SIDE + left..y * SIDE + SIDE.min(left + side)].fill(grey);
+            }
+        }
+        bytes
+    }
+
+    fn chosen(hashes: impl Iterator<Item = (Pdq, u8)>) -> Vec<u32> {
+        let mut chooser = Chooser::default();
+        for (number, (pdq, quality)) in (0..).zip(hashes) {
+            let frame = Frame { number, quality, pdq, at_ms: number * 250 };
+            let bytes = drawn(number);
+            let picture = Pixels::new(SIDE as u32, SIDE as u32, Layout::Grey, &bytes).unwrap();
+            chooser.push(&Seen { frame, picture });
+        }
+        chooser.finish().iter().map(|moment| moment.at_ms).collect()
+    }
+
+    #[test]
+    fn of_each_second_the_frame_is_taken_around_which_least_moves() {
+        // Two frames that are alike in each second, the third and fourth; the others are like none.
+        let pdq = |number: u8| match number % 4 {
+            2 | 3 => Pdq([number / 4; 32]),
+            odd => Pdq([number.wrapping_mul(37) ^ 0x55 << odd; 32]),
+        };
+        let times = chosen((0..12).map(|number| (pdq(number), 100)));
+        assert_eq!(times.len(), 3);
+        assert!(times.iter().all(|at| at % 1_000 == 500 || at % 1_000 == 750), "{times:?}");
+    }
+
+    #[test]
+    fn a_long_video_has_the_most_moments_evenly_apart() {
+        let times = chosen((0..400).map(|number| (Pdq([number as u8; 32]), 100)));
+        assert!((MAX_MOMENTS / 2..=MAX_MOMENTS).contains(&times.len()), "{times:?}");
+        assert!(times.windows(2).all(|pair| (1..8_000).contains(&(pair[1] - pair[0]))));
+        assert!(times.last().is_some_and(|last| *last > 92_000), "{times:?}");
+    }
+
+    #[test]
+    fn frames_of_little_quality_are_not_chosen() {
+        assert!(chosen((0..8).map(|_| (Pdq([1; 32]), 49))).is_empty());
+    }
+}

@@ -1,0 +1,145 @@
+//! Edited copies of videos are found by moments that go along, and what two videos only share is no match.
+
+use watchfire_index::{
+    EditedVideo, KnownVideo, MatchRule, MomentIndex, VariantDecision, VariantLimits,
+};
+use watchfire_media::features;
+use watchfire_signal::features::Moment;
+
+use crate::scene::Scene;
+
+const LIMITS: VariantLimits = VariantLimits { references: 100, descriptors: 128 };
+
+fn scene(seed: u64) -> Scene {
+    Scene::drawn(seed, 480, 360)
+}
+
+/// A second of each scene.
+fn moments(scenes: &[Scene]) -> Vec<Moment> {
+    let print = |scene: &Scene| features::print(scene.pixels()).unwrap();
+    let times = (0..).map(|second: u32| second * 1_000 + 300);
+    times.zip(scenes).map(|(at_ms, scene)| Moment { at_ms, print: print(scene) }).collect()
+}
+
+fn known(index: &MomentIndex, id: u64, scenes: &[Scene]) {
+    let (moments, length_ms) = (moments(scenes), scenes.len() as u32 * 1_000);
+    let rule = MatchRule::default();
+    index.insert(id, KnownVideo { moments: &moments, length_ms, rule }).unwrap();
+}
+
+fn index_of(scenes: &[Scene]) -> MomentIndex {
+    let index = MomentIndex::new([5; 32], LIMITS);
+    known(&index, 1, &[7, 8, 9].map(|seed| scene(700 + seed)));
+    known(&index, 2, scenes);
+    index
+}
+
+fn search<'a>(
+    index: &MomentIndex,
+    frames: impl IntoIterator<Item = (u32, &'a Scene)>,
+) -> Vec<EditedVideo> {
+    let mut search = index.search();
+    for (at_ms, frame) in frames {
+        let seen = features::seen(frame.pixels());
+        search.see(at_ms, seen.as_slice());
+    }
+    search.found()
+}
+
+fn five() -> Vec<Scene> {
+    (10..15).map(scene).collect()
+}
+
+#[test]
+fn a_cropped_part_that_was_mirrored_and_sped_up_is_found_amid_something_else() {
+    let scenes = five();
+    let index = index_of(&scenes);
+    let crop = |scene: &Scene| scene.cropped(40, 30, 380, 290).mirrored();
+    let copies: Vec<Scene> = scenes[1..].iter().map(crop).collect();
+    let other = scene(99);
+    let copy = copies.iter().zip(0..).map(|(copy, place)| (4_000 + place * 800, copy));
+    let frames = [(0, &other), (2_000, &other)].into_iter().chain(copy);
+    let found = search(&index, frames.chain([(8_000, &other)]));
+    assert_eq!(found.len(), 1);
+    let EditedVideo { video, decision, aligned, best, .. } = &found[0];
+    assert_eq!((*video, *decision), (2, VariantDecision::Match));
+    assert!(best.mirrored && best.id == 2, "{best:?}");
+    assert_eq!(aligned.query_span_ms, (4_000, 6_400));
+    assert_eq!(aligned.reference_span_ms, (1_300, 4_300));
+    assert!((aligned.speed - 1.25).abs() < 0.02 && aligned.frames == 4, "{aligned:?}");
+}
+
+#[test]
+fn a_copy_at_double_speed_is_for_review() {
+    let scenes = five();
+    let frames = scenes.iter().zip(0..).map(|(scene, place)| (place * 500, scene));
+    let found = search(&index_of(&scenes), frames);
+    assert_eq!((found[0].video, found[0].decision), (2, VariantDecision::Review));
+    assert!((found[0].aligned.speed - 2.0).abs() < 0.05, "{:?}", found[0].aligned);
+}
+
+#[test]
+fn one_frame_however_long_it_stands_and_a_cut_between_two_are_for_review() {
+    let scenes = five();
+    let index = index_of(&scenes);
+    let still = (0..10).map(|place| (place * 500, &scenes[2]));
+    let found = search(&index, still);
+    assert_eq!((found.len(), found[0].video), (1, 2));
+    assert_eq!((found[0].decision, found[0].aligned.frames), (VariantDecision::Review, 1));
+    let cut = (0..10).map(|place| (place * 500, &scenes[2 + place as usize / 5]));
+    let found = search(&index, cut);
+    assert_eq!((found[0].decision, found[0].aligned.frames), (VariantDecision::Review, 2));
+}
+
+#[test]
+fn different_videos_under_the_same_badge_are_no_match() {
+    let badge = scene(5).cropped(0, 0, 250, 140);
+    let badged = |seeds: std::ops::Range<u64>| -> Vec<Scene> {
+        seeds.map(|seed| scene(seed).with(&badge, 20, 200)).collect()
+    };
+    let index = index_of(&badged(20..25));
+    let other = badged(40..45);
+    let found = search(&index, other.iter().zip(0..).map(|(frame, at)| (at * 1_000, frame)));
+    assert!(found.iter().all(|one| one.decision == VariantDecision::Review), "{found:?}");
+}
+
+#[test]
+fn a_scene_that_stands_still_is_found_as_a_whole_and_a_card_in_a_video_is_not() {
+    let card = scene(3);
+    let index = index_of(&vec![card.clone(); 5]);
+    let cut = card.cropped(20, 15, 430, 330);
+    let frames = || (0..10).map(|place| (place * 500, &cut));
+    let found = search(&index, frames());
+    assert_eq!((found[0].video, found[0].decision), (2, VariantDecision::Match), "{found:?}");
+    let mut scenes = five();
+    scenes.splice(1..1, vec![card.clone(); 3]);
+    let found = search(&index_of(&scenes), frames());
+    assert_eq!((found[0].video, found[0].decision), (2, VariantDecision::Review), "{found:?}");
+}
+
+#[test]
+fn what_was_removed_or_stored_anew_is_not_found_as_it_was() {
+    let scenes = five();
+    let index = index_of(&scenes);
+    let frames = || scenes.iter().zip(0..).map(|(scene, place)| (place * 1_000, scene));
+    assert_eq!(search(&index, frames()).len(), 1);
+    known(&index, 2, &(30..35).map(scene).collect::<Vec<_>>());
+    assert!(search(&index, frames()).is_empty());
+    known(&index, 3, &scenes);
+    assert_eq!(search(&index, frames())[0].video, 3);
+    assert!(index.remove(3) && !index.remove(3));
+    assert!(search(&index, frames()).is_empty());
+    assert_eq!(index.len(), 2);
+}
+
+#[test]
+fn of_a_video_that_does_not_fit_nothing_is_stored() {
+    let index = MomentIndex::new([5; 32], VariantLimits { references: 4, descriptors: 128 });
+    let scenes = five();
+    let (moments, rule) = (moments(&scenes), MatchRule::default());
+    let five = KnownVideo { moments: &moments, length_ms: 5_000, rule };
+    assert!(index.insert(1, five).is_err() && index.is_empty());
+    let three = KnownVideo { moments: &moments[..3], length_ms: 3_000, rule };
+    index.insert(1, three).unwrap();
+    assert_eq!(index.len(), 1);
+}

@@ -1,0 +1,23 @@
+#!/bin/sh
+# Matches edited copies of videos from Debian packages, beside PyPI vpdq as python-threatexchange decides, and
+# writes the videos' table of docs/benchmarks/matching.md and matching-video.json. Everything it fetches and
+# makes is under target/bench-matching-video.
+set -eu
+cd "$(dirname "$0")/.."
+scripts/need.sh python3=python3 dpkg-deb=dpkg ffmpeg=ffmpeg
+work=$PWD/target/bench-matching-video
+mkdir -p "$work"
+python=${PYTHON:-$work/venv/bin/python}
+if [ ! -x "$python" ]; then
+    scripts/need.sh pip3=python3-pip
+    python3 -m venv "$work/venv"
+    "$work/venv/bin/pip" install --quiet --requirement scripts/bench-matching/requirements.txt
+fi
+"$python" scripts/bench-matching/videos.py "$work"
+cargo build --release --locked --quiet --package watchfire-cli
+of() { awk -F '\t' -v role="$1" '$1 ~ role { print $5 }' "$work/videos.tsv"; }
+begun=$(date +%s)
+# shellcheck disable=SC2046 # The names are ours and have no spaces.
+target/release/watchfire match --json --refs $(of reference) -- $(of query) >"$work/matches.jsonl" || [ $? = 1 ]
+echo "{\"seconds\": $(($(date +%s) - begun))}" >"$work/run.json"
+"$python" scripts/bench-matching/video_report.py "$work" "$work/run.json" "$work/matches.jsonl"
