@@ -1,7 +1,7 @@
 //! Finds the stored texts that stand in a given one, and those that a given one stands in.
 //!
 //! **Invariant:** a search finds every stored text within its distance: lists of texts by k-gram only
-//! propose, [`Grams::distance_to`] decides.
+//! propose, [`Grams::distance_in`] decides.
 //! **Invariant:** readers take no lock; what `insert` returned from is found by the next search.
 //! **Invariant:** a text that is stored a million times costs the lists once.
 
@@ -18,9 +18,7 @@ use std::{
 };
 
 use papaya::{HashMap, HashSet};
-use watchfire_signal::text_print::{
-    Grams, MAX_TEXT_DISTANCE, MIN_NEAR_GRAMS, Places, is_half, needed,
-};
+use watchfire_signal::text_print::{Grams, MAX_TEXT_DISTANCE, MIN_NEAR_GRAMS, Places, needed};
 
 use self::{needs::Needs, postings::Postings};
 use crate::Found;
@@ -111,43 +109,29 @@ impl TextIndex {
         true
     }
 
-    /// The stored texts that stand in this one, or that this one is about half of, with their
-    /// distances, the nearest first: what is known, in an upload.
+    /// The stored texts that stand in this one, with their distances, the nearest first: what is known,
+    /// in an upload.
     #[must_use]
     pub fn search_in(&self, upload: &Grams) -> Found {
         // A text that matches shares at least `needed` k-grams with the upload; of the upload's lists
         // the longest, fewer than the least that any text needs, can be left out.
         let least = needed(MIN_NEAR_GRAMS, MAX_TEXT_DISTANCE);
         let skipped = least.saturating_sub(LEAST_SHARED);
-        let distinct = upload.distinct();
-        let mut shared = self.share(&distinct, skipped, least - skipped);
-        let of_upload = needed(distinct.len(), MAX_TEXT_DISTANCE);
-        shared.retain(|(number, count)| count + skipped >= self.needs.of(*number).min(of_upload));
+        let mut shared = self.share(&upload.distinct(), skipped, least - skipped);
+        shared.retain(|(number, count)| count + skipped >= self.needs.of(*number));
         let places = Places::of(upload);
-        self.found(&shared, |text| {
-            places.distance(&text.grams, &text.distinct).or_else(|| {
-                is_half(distinct.len(), text.distinct.len())
-                    .then(|| Places::of(&text.grams).distance(upload, &distinct))?
-            })
-        })
+        self.found(&shared, |text| places.distance(&text.grams, &text.distinct))
     }
 
-    /// The stored texts that this one stands in, or that are about half of it, with the distances, the
-    /// nearest first: what is held, around an alert's text.
+    /// The stored texts that this one stands in, with its distances, the nearest first: what is held,
+    /// around an alert's text.
     #[must_use]
     pub fn search_around(&self, known: &Grams) -> Found {
         let distinct = known.distinct();
-        // About half of it, of which so many are left.
-        let needed = needed((distinct.len() * 2).div_ceil(5), MAX_TEXT_DISTANCE);
+        let needed = needed(distinct.len(), MAX_TEXT_DISTANCE);
         let skipped = needed * 3 / 4;
         let shared = self.share(&distinct, skipped, needed - skipped);
-        let places = Places::of(known);
-        self.found(&shared, |text| {
-            Places::of(&text.grams).distance(known, &distinct).or_else(|| {
-                is_half(text.distinct.len(), distinct.len())
-                    .then(|| places.distance(&text.grams, &text.distinct))?
-            })
-        })
+        self.found(&shared, |text| Places::of(&text.grams).distance(known, &distinct))
     }
 
     /// The numbers of texts that stand in at least so many of the lists of these k-grams, and in how

@@ -419,7 +419,7 @@ pub fn compare<K: Copy>(
             Some(still(Method::Exact, None))
         }
         (Value::Text(TextPrint::Long(of)), Value::Text(TextPrint::Long(held))) => {
-            let distance = of.distance_to(held)?;
+            let distance = of.distance_in(held)?;
             (distance <= farthest(kind, query.rule)).then(|| still(Method::Near, Some(distance)))
         }
         (Value::Url(of), Value::Url(held)) if of.covers(held) => Some(still(Method::Exact, None)),

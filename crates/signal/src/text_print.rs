@@ -11,7 +11,7 @@
 mod lookalike;
 mod normalise;
 
-use std::{cmp::Reverse, sync::Arc};
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -45,12 +45,6 @@ pub const MAX_TEXT_BYTES: usize = 256 << 10;
 /// The greatest distance at which two texts count as the same: an estimated percentage of characters
 /// that differ ([`Grams::distance_in`]).
 pub const MAX_TEXT_DISTANCE: u32 = 16;
-/// Of so many k-grams of a block one at least has to be found for the block to be found. Of a block at
-/// the greatest distance two of five are; of one that says something else hardly any.
-const OF_BLOCK: usize = 5;
-/// Of so many blocks one may be missing. Typos are spread over all of a text; where a run of it is
-/// missing it is another text with the same phrase, signature or source.
-const OF_BLOCKS: usize = 5;
 
 /// What the digest of a short text begins with.
 const SHORT_DOMAIN: &[u8] = b"watchfire/text/v1\0";
@@ -185,32 +179,10 @@ impl Grams {
     }
 
     /// How far this text is from being part of another: 0 where all its k-grams are there near
-    /// together, up to [`MAX_TEXT_DISTANCE`]; `None` beyond that, and where a run of it is missing.
+    /// together, up to [`MAX_TEXT_DISTANCE`]; `None` beyond that.
     #[must_use]
     pub fn distance_in(&self, other: &Self) -> Option<u32> {
         Places::of(other).distance(self, &self.distinct())
-    }
-
-    /// How far this known text is from an upload: from being part of it, or else, where the upload is
-    /// about half of this text, how far that is from being part of this.
-    #[must_use]
-    pub fn distance_to(&self, upload: &Self) -> Option<u32> {
-        self.distance_in(upload).or_else(|| {
-            is_half(upload.distinct().len(), self.distinct().len())
-                .then(|| upload.distance_in(self))?
-        })
-    }
-
-    /// Blocks in which a run of the text can be missing: what is left after the last whole one belongs to
-    /// that.
-    fn runs(&self) -> impl Iterator<Item = impl Iterator<Item = &u32>> {
-        let whole = self.blocks.len() - usize::from(self.blocks.len() > 1 && self.ends_short());
-        let end = move |run: usize| if run + 1 == whole { self.blocks.len() } else { run + 1 };
-        (0..whole).map(move |run| self.blocks[run..end(run)].iter().flatten())
-    }
-
-    fn ends_short(&self) -> bool {
-        self.blocks.last().is_some_and(|last| last.len() < BLOCK_GRAMS / 2)
     }
 
     fn read(bytes: &[u8]) -> Result<Self, TextError> {
@@ -251,13 +223,6 @@ pub fn distance(found: usize, of: usize) -> Option<u32> {
     (0..=MAX_TEXT_DISTANCE).find(|distance| found >= needed(of, *distance))
 }
 
-/// Whether a text of so many distinct k-grams is about half of one of so many, at least two fifths: less
-/// of a text is a phrase that others say too.
-#[must_use]
-pub fn is_half(part: usize, of: usize) -> bool {
-    part * 5 >= of * 2
-}
-
 /// How many of so many distinct k-grams have to be found for a text to be at most so far away.
 #[must_use]
 pub fn needed(of: usize, distance: u32) -> usize {
@@ -291,34 +256,11 @@ impl Places {
     /// [`Grams::distinct`].
     #[must_use]
     pub fn distance(&self, of: &Grams, distinct: &[u32]) -> Option<u32> {
-        let window = of.window();
-        let (found, first) = self.most_together(distinct, window);
-        let distance = distance(found, distinct.len())?;
-        self.has_all_over(of, first..first + window).then_some(distance)
+        distance(self.most_together(distinct, of.window()), distinct.len())
     }
 
-    /// Whether nearly all blocks of a text are found within these blocks.
-    fn has_all_over(&self, of: &Grams, window: std::ops::Range<usize>) -> bool {
-        let stands = |gram: &u32| {
-            let from = self.places.partition_point(|place| *place < (*gram, window.start as u32));
-            let next = self.places.get(from);
-            next.is_some_and(|(held, block)| held == gram && window.contains(&(*block as usize)))
-        };
-        let (mut runs, mut missing) = (0, 0);
-        for run in of.runs() {
-            let (mut all, mut found) = (0, 0);
-            for gram in run {
-                all += 1;
-                found += usize::from(stands(gram));
-            }
-            runs += 1;
-            missing += usize::from(found * OF_BLOCK < all);
-        }
-        missing * OF_BLOCKS <= runs
-    }
-
-    /// The most of these k-grams that stand within so many neighbouring blocks, and the first of those.
-    fn most_together(&self, distinct: &[u32], window: usize) -> (usize, usize) {
+    /// The most of these k-grams that stand within so many neighbouring blocks.
+    fn most_together(&self, distinct: &[u32], window: usize) -> usize {
         // Windows begin at the blocks 0 to `last`; each k-gram counts once in each that it stands in.
         let last = self.blocks.saturating_sub(window);
         let mut change = vec![0_i32; last + 2];
@@ -340,9 +282,7 @@ impl Places {
             *count += change;
             Some(*count)
         });
-        // Of equal ones the first.
-        let most = counts.enumerate().max_by_key(|(first, count)| (*count, Reverse(*first)));
-        most.map_or((0, 0), |(first, count)| (usize::try_from(count).unwrap_or(0), first))
+        usize::try_from(counts.max().unwrap_or(0)).unwrap_or(0)
     }
 }
 

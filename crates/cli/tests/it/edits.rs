@@ -190,8 +190,8 @@ fn a_cropped_part_of_a_video_amid_another_one_is_found() {
     let (Some(original), Some(other)) = (published(CHAIR), published(PATTERN)) else { return };
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("copy.mp4").display().to_string();
-    let edit = "[0:v]trim=4:10,setpts=PTS-STARTPTS,crop=iw*0.8:ih*0.75,scale=480:360,fps=25,setsar=1[a];\
-                [1:v]trim=0:3,scale=480:360,fps=25,setsar=1[b];[b][a]concat=n=2[v]";
+    let edit = "[0:v]trim=4:18,setpts=PTS-STARTPTS,crop=iw*0.8:ih*0.75,scale=480:676,fps=25,setsar=1[a];\
+                [1:v]trim=0:3,scale=480:676,fps=25,setsar=1[b];[b][a]concat=n=2[v]";
     let status = Command::new("/usr/bin/ffmpeg")
         .args(["-v", "error", "-y", "-i", &original, "-i", &other, "-filter_complex", edit])
         .args(["-map", "[v]", "-an", "-c:v", "mpeg4", "-q:v", "4", &copy])

@@ -73,12 +73,12 @@ proptest! {
                 Step::Remove(id) => prop_assert_eq!(index.remove(id), model.remove(&id).is_some()),
                 Step::SearchIn(query) => {
                     let Some(query) = &queries[query] else { continue };
-                    let expected = sorted(model.iter().filter_map(|(id, held)| Some((*id, held.distance_to(query)?))));
+                    let expected = sorted(model.iter().filter_map(|(id, held)| Some((*id, held.distance_in(query)?))));
                     prop_assert_eq!(index.search_in(query).hits, expected);
                 }
                 Step::SearchAround(query) => {
                     let Some(query) = &queries[query] else { continue };
-                    let expected = sorted(model.iter().filter_map(|(id, held)| Some((*id, query.distance_to(held)?))));
+                    let expected = sorted(model.iter().filter_map(|(id, held)| Some((*id, query.distance_in(held)?))));
                     prop_assert_eq!(index.search_around(query).hits, expected);
                 }
             }
