@@ -238,3 +238,9 @@ fn what_stays_is_found_while_others_come_and_go() {
     done.store(true, Ordering::Relaxed);
     writer.join().unwrap();
 }
+
+#[test]
+fn an_index_takes_little_memory_before_its_first_reference() {
+    let index = VariantIndex::new([0; 32], VariantLimits::default());
+    assert!(index.memory_bytes() < 16 << 20, "{}", index.memory_bytes());
+}
