@@ -2,17 +2,21 @@
 
 use std::{
     fs,
+    hash::Hash,
     num::NonZeroU32,
+    ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
 use watchfire_media::{
-    format::{is_text, sniff},
-    hash::{Content, HashError, Hashed, Options, digests, hash},
+    format::{Format, is_text, sniff},
+    hash::{Content, HashError, Hashed, Options, Workspace, digests},
     picture,
-    video::{Decoder, FrameRate, PLAIN_RATES, QUERY_RATES},
+    video::{Decoder, FrameRate, Input, PLAIN_RATES, QUERY_RATES, looks},
 };
+use watchfire_node::near::{Hit, Near, Whose};
 use watchfire_signal::{
+    features::{Depth, Views},
     text_print::{TextError, TextPrint},
     value::Signal,
 };
@@ -67,21 +71,45 @@ impl Hasher {
 
     /// The signals of a file. What cannot be decoded has its exact hashes.
     pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
-        self.signals_of(&fs::read(path).or_environment(path.display())?)
+        Ok(self.view(&fs::read(path).or_environment(path.display())?, Depth::Signals)?.0)
     }
 
-    /// The signals of a file's bytes.
-    pub(crate) fn signals_of(&self, bytes: &[u8]) -> Result<Signals, Failure> {
-        if let Some(text) = as_text(bytes) {
-            return Ok(words(bytes, TextPrint::of(text)));
+    /// What a file's bytes show of what is known: what is near its signals, and what it has edited copies of.
+    pub(crate) fn search<K: Copy + Eq + Hash + Send + Sync + 'static>(
+        &self,
+        bytes: &[u8],
+        known: &Near<K>,
+    ) -> Result<Vec<Hit<K>>, Failure> {
+        let (Signals { signals, .. }, views) = self.view(bytes, known.depth())?;
+        let mut hits = known.search_edited(&views);
+        hits.extend(signals.iter().flat_map(|signal| known.search(signal, Whose::Held)));
+        let moving = matches!(sniff(bytes), Some(Format::Video(_)));
+        if let Some(mut watch) = known.watch().filter(|_| moving && known.has_moments()) {
+            let looked = looks(Input::Bytes(bytes), &self.options.video, |look| {
+                watch.see(look.frame.at_ms, &look.pictures);
+                ControlFlow::Continue(())
+            });
+            // What was seen of a broken file counts; that it is broken was found when it was hashed.
+            if let Err(error) = looked {
+                tracing::debug!(%error, "not all of a video was looked at");
+            }
+            hits.extend(watch.found());
         }
-        match hash(bytes, &self.options) {
-            Ok(hashed) => Ok(of(hashed)),
+        Ok(hits)
+    }
+
+    fn view(&self, bytes: &[u8], depth: Depth) -> Result<(Signals, Views), Failure> {
+        let plain = |signals| Ok((signals, Views::default()));
+        if let Some(text) = as_text(bytes) {
+            return plain(words(bytes, TextPrint::of(text)));
+        }
+        match Workspace::default().view(bytes, &self.options, |_| depth) {
+            Ok((hashed, views)) => Ok((of(hashed), views)),
             Err(HashError::Video(error)) if is_ours(&error) => Err(environment(error)),
             Err(error) => {
                 let (sha256, md5) = digests(bytes);
                 let signals = vec![Signal::new(sha256), Signal::new(md5)];
-                Ok(Signals { signals, size: None, unseen: Some(error.into()) })
+                plain(Signals { signals, size: None, unseen: Some(error.into()) })
             }
         }
     }

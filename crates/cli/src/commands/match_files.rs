@@ -1,8 +1,6 @@
 //! `watchfire match`: which of some files show what others show, decided on this machine.
 
-mod edited;
 mod explain;
-mod videos;
 
 use std::{
     collections::BTreeMap,
@@ -13,17 +11,15 @@ use std::{
 
 use clap::Args;
 use serde::Serialize;
-use watchfire_index::{EditedVideo, VariantDecision};
 use watchfire_node::{
     clock::{Random, SystemRandom},
-    near::{Hit, Method, Near, Whose, loudest},
+    near::{Hit, Method, Near, loudest},
 };
 use watchfire_signal::{
     text_print::GRAM_CHARS,
     value::{Kind, Span},
 };
 
-use self::{edited::Edited, videos::Videos};
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     files::{self, Hasher},
@@ -81,9 +77,9 @@ struct One<'a> {
     distance: Option<u32>,
     /// Of pictures and frames found by their details: features that agree on the transform.
     #[serde(skip_serializing_if = "Option::is_none")]
-    inliers: Option<usize>,
-    /// From places in the file's picture to places in the reference's, each shrunk to 512 pixels: two rows
-    /// of three.
+    inliers: Option<u32>,
+    /// From places in the file's picture to places in the reference's, as shares of their sides: two rows of
+    /// three.
     #[serde(skip_serializing_if = "Option::is_none")]
     transform: Option<[[f32; 3]; 2]>,
     /// Of sounds: the share of bits that differ in the best five seconds.
@@ -113,17 +109,12 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     }
     let mut seed = [0; 32];
     SystemRandom.fill(&mut seed);
-    let index = Near::<usize>::new(seed, args.min_matched_ms);
+    let known = Near::<usize>::of_known(seed, args.min_matched_ms);
     let references = files::all(&args.refs)?;
     let hasher = Hasher::for_references()?;
     let bar = output.progress(references.len() as u64, "references");
-    let known = Edited::new(seed, references.len());
-    let videos = Videos::new(seed, references.len(), args.min_matched_ms)?;
     for (number, path) in references.iter().enumerate() {
-        let signals = hasher.signals(path)?.signals;
-        signals.iter().for_each(|signal| index.insert(number, signal));
-        known.insert(number, &signals);
-        videos.insert(number, &signals);
+        known.insert_all(number, &hasher.signals(path)?.signals);
         bar.inc(1);
     }
     bar.finish_and_clear();
@@ -132,20 +123,20 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let mut any = false;
     for file in &queries {
         let bytes = fs::read(file).or_environment(file.display())?;
-        let signals = hasher.signals_of(&bytes)?.signals;
-        let hits = signals.iter().flat_map(|signal| index.search(signal, Whose::Held));
-        let hits = by_kind(hits.collect());
-        let query = edited::query(&bytes);
-        let edits = query.iter().flat_map(|query| known.search(query, &index)).collect::<Vec<_>>();
-        let matches = hits.iter().filter_map(|hit| one(hit, &references));
-        let edits = edits.iter().filter_map(|edit| variant(edit, &hits, &references));
-        let moving = videos.search(file);
-        let moving = moving.iter().filter_map(|edit| video_variant(edit, &hits, &references));
-        let found = Found { file, matches: matches.chain(edits).chain(moving).collect() };
+        let hits = by_kind(hasher.search(&bytes, &known)?);
+        let matches = hits.iter().filter(|hit| !is_known_as_it_is(hit, &hits));
+        let found =
+            Found { file, matches: matches.filter_map(|hit| one(hit, &references)).collect() };
         any |= !found.matches.is_empty();
         tell(&found, output)?;
     }
     Ok(Answer::of(any))
+}
+
+/// Whether an edited video was found by its frames as they are too.
+fn is_known_as_it_is(hit: &Hit<usize>, hits: &[Hit<usize>]) -> bool {
+    let plain = |other: &Hit<usize>| other.owner == hit.owner && other.kind == Kind::Vpdq;
+    hit.kind == Kind::Features && hit.aligned.is_some() && hits.iter().any(plain)
 }
 
 /// For each reference and kind the hit that speaks loudest, each knowing of the others.
@@ -171,13 +162,14 @@ fn one<'a>(hit: &Hit<usize>, references: &'a [PathBuf]) -> Option<One<'a>> {
     let aligned = hit.aligned.as_ref();
     let percent = |kind| hit.distance.filter(|_| hit.kind == kind).map(|d| f64::from(d) / 100.0);
     let bits = matches!(hit.kind, Kind::Pdq | Kind::Vpdq);
-    let faint = hit.method == Method::Sound && !hit.is_agreed();
+    let fit = hit.edit.and_then(|edit| edit.fit);
+    let faint = !hit.is_sure() || (hit.method == Method::Sound && !hit.is_agreed());
     Some(One {
         reference: references.get(hit.owner)?,
         kind: hit.kind,
         method: word(&hit.method),
-        inliers: None,
-        transform: None,
+        inliers: fit.map(|fit| fit.inliers),
+        transform: fit.map(|fit| fit.transform),
         distance: hit.distance.filter(|_| bits),
         ber: percent(Kind::Audio),
         containment: percent(Kind::Text).map(|differ| (1.0 - differ).powi(GRAM_CHARS as i32)),
@@ -186,62 +178,6 @@ fn one<'a>(hit: &Hit<usize>, references: &'a [PathBuf]) -> Option<One<'a>> {
         speed: aligned.map(|aligned| aligned.speed),
         frames: aligned.map(|aligned| aligned.frames).filter(|frames| *frames > 0),
         decision: if faint { "review" } else { "match" },
-    })
-}
-
-/// A variant, unless the picture as it is was found already.
-fn variant<'a>(
-    edit: &edited::Found,
-    hits: &[Hit<usize>],
-    references: &'a [PathBuf],
-) -> Option<One<'a>> {
-    let plain = |hit: &Hit<usize>| hit.owner == edit.reference && hit.kind == Kind::Pdq;
-    if edit.distance.is_some() && hits.iter().any(plain) {
-        return None;
-    }
-    let kind = if edit.distance.is_some() { Kind::Pdq } else { Kind::Features };
-    Some(One {
-        reference: references.get(edit.reference)?,
-        kind,
-        method: edit.method.to_owned(),
-        distance: edit.distance,
-        inliers: edit.inliers,
-        transform: edit.transform,
-        ber: None,
-        containment: None,
-        query_span_ms: None,
-        ref_span_ms: None,
-        speed: None,
-        frames: None,
-        decision: if edit.review { "review" } else { "match" },
-    })
-}
-
-/// An edited video, unless its frames as they are were found already.
-fn video_variant<'a>(
-    edit: &EditedVideo,
-    hits: &[Hit<usize>],
-    references: &'a [PathBuf],
-) -> Option<One<'a>> {
-    let owner = edit.video as usize;
-    if hits.iter().any(|hit| hit.owner == owner && hit.kind == Kind::Vpdq) {
-        return None;
-    }
-    let span = |(start_ms, end_ms)| Some(Span { start_ms, end_ms });
-    Some(One {
-        reference: references.get(owner)?,
-        kind: Kind::Features,
-        method: "features".to_owned(),
-        distance: None,
-        inliers: Some(edit.best.inliers),
-        transform: Some(edited::rows(&edit.best.transform)),
-        ber: None,
-        containment: None,
-        query_span_ms: span(edit.aligned.query_span_ms),
-        ref_span_ms: span(edit.aligned.reference_span_ms),
-        speed: Some(edit.aligned.speed),
-        frames: Some(edit.aligned.frames),
-        decision: if edit.decision == VariantDecision::Review { "review" } else { "match" },
     })
 }
 

@@ -2,12 +2,10 @@
 //!
 //! Grey and small: whoever looks has to see why, not more.
 
-use std::{fs, ops::ControlFlow, path::Path};
+use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
 
 use serde::Serialize;
-use watchfire_index::{
-    Aligned, MatchRule, VariantDecision, VariantIndex, VariantLimits, VariantMatch, align,
-};
+use watchfire_index::{MatchRule, VariantDecision, VariantIndex, VariantLimits, VariantMatch};
 use watchfire_media::{
     canvas::{Canvas, Colour},
     features,
@@ -15,13 +13,12 @@ use watchfire_media::{
     picture,
     video::{Decoder, Input, looks},
 };
+use watchfire_node::near::{Hit, Near};
 use watchfire_signal::{
     features::{MAX_FEATURES, SeenPicture},
-    value::{Signal, Value, ValueOrBlob},
-    vpdq::Frame,
+    value::{Kind, Span},
 };
 
-use super::videos::Videos;
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     files::Hasher,
@@ -33,6 +30,9 @@ const GAP: u32 = 16;
 
 /// The most pairs of places that are joined by a line.
 const MOST_LINES: usize = 48;
+
+/// Frames of the first video that are hashed a second.
+const FRAMES_A_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 const BEHIND: Colour = [24, 24, 24];
 const REGION: Colour = [255, 196, 0];
@@ -119,33 +119,16 @@ fn still(path: &Path) -> Result<SeenPicture, Failure> {
 
 /// The moments in the middle of what lines up; the beginnings where nothing does.
 fn moments(file: &Path, reference: &Path) -> Result<Pair, Failure> {
-    let hasher = Hasher::for_references()?;
-    let (asked, known) = (hasher.signals(file)?.signals, hasher.signals(reference)?.signals);
-    let rule = MatchRule::default();
-    let aligned = match (frames(&asked), frames(&known)) {
-        (Some(asked), Some(known)) => align(known, asked, &rule),
-        _ => None,
-    };
-    let aligned = match aligned {
-        Some(aligned) => Some(aligned),
-        None => {
-            let videos = Videos::new([0; 32], 1, rule.min_matched_ms)?;
-            videos.insert(0, &known);
-            videos.search(file).into_iter().next().map(|found| found.aligned)
-        }
-    };
-    let middle = |(start, end): (u32, u32)| start.midpoint(end);
-    let at = |span: fn(&Aligned) -> (u32, u32)| aligned.as_ref().map_or(0, |one| middle(span(one)));
-    let (query, query_ms) = moment(file, at(|one| one.query_span_ms))?;
-    let (reference, ref_ms) = moment(reference, at(|one| one.reference_span_ms))?;
+    let known = Near::<()>::of_known([0; 32], MatchRule::default().min_matched_ms);
+    known.insert_all((), &Hasher::for_references()?.signals(reference)?.signals);
+    let bytes = fs::read(file).or_environment(file.display())?;
+    let hits = Hasher::for_queries(FRAMES_A_SECOND)?.search(&bytes, &known)?;
+    let seen = hits.into_iter().filter(|hit| hit.kind != Kind::Audio);
+    let aligned = seen.max_by_key(Hit::strength).and_then(|hit| hit.aligned);
+    let middle = |span: Span| span.start_ms.midpoint(span.end_ms);
+    let (query, query_ms) = moment(file, aligned.map_or(0, |one| middle(one.query)))?;
+    let (reference, ref_ms) = moment(reference, aligned.map_or(0, |one| middle(one.reference)))?;
     Ok(Pair { query, reference, at_ms: Some((query_ms, ref_ms)) })
-}
-
-fn frames(signals: &[Signal]) -> Option<&[Frame]> {
-    signals.iter().find_map(|signal| match &signal.value {
-        ValueOrBlob::Value(Value::Vpdq(vpdq)) => Some(vpdq.frames.as_slice()),
-        _ => None,
-    })
 }
 
 /// The first frame from a time on that has features, or the last that has.
