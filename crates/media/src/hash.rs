@@ -1,5 +1,7 @@
 //! The one way in: bytes of any supported file to all of its hashes.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use md5::Md5;
 use sha2::{Digest, Sha256};
 use watchfire_signal::digest::{Md5Digest, Sha256Digest};
@@ -143,8 +145,12 @@ pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
 
 /// The frames that edited copies are found by. A video that cannot be looked at once more, or not in time, is
 /// known by its hashes.
-fn moments(copy: &Copy, options: &Options) -> Result<Vec<Moment>, VideoError> {
-    match copy.moments(options.rate.part(), &options.video) {
+fn moments(
+    copy: &Copy,
+    options: &Options,
+    in_vain: &AtomicBool,
+) -> Result<Vec<Moment>, VideoError> {
+    match copy.moments(options.rate.part(), &options.video, in_vain) {
         Err(
             VideoError::Malformed(_)
             | VideoError::Truncated(_)
@@ -277,11 +283,19 @@ fn of_pixels(hasher: &mut Hasher, pixels: Pixels<'_>) -> Result<PictureHash, Has
 /// What is seen and heard in a video.
 fn moving(bytes: &[u8], options: &Options) -> Result<(Content, Vec<Sound>), HashError> {
     let copy = Copy::of(bytes, &options.video)?;
-    match copy.hash(options.rate, &options.video) {
-        Ok(mut video) => {
-            if options.edits {
-                video.moments = moments(&copy, options)?;
-            }
+    // Side by side: whoever raises an alert waits for both.
+    let in_vain = AtomicBool::new(false);
+    let (hashed, moments) = std::thread::scope(|scope| {
+        let choosing = options.edits.then(|| scope.spawn(|| moments(&copy, options, &in_vain)));
+        let hashed = copy.hash(options.rate, &options.video);
+        in_vain.store(hashed.is_err(), Ordering::Relaxed);
+        let gone = || Err(VideoError::Io(std::io::Error::other("a thread gave up")));
+        let chosen = choosing.map(|choosing| choosing.join().unwrap_or_else(|_| gone()));
+        (hashed, chosen.unwrap_or_else(|| Ok(Vec::new())))
+    });
+    match hashed {
+        Ok(video) => {
+            let video = VideoHash { moments: moments?, ..video };
             Ok((Content::Video(video), heard(&copy, options)?))
         }
         // A container of videos may hold sound alone.

@@ -7,6 +7,7 @@
 
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use watchfire_signal::features::{Grey, Moment};
@@ -37,7 +38,7 @@ const CANDIDATES_A_SECOND: NonZeroU32 = NonZeroU32::new(4).unwrap();
 
 impl Copy {
     /// The frames of a video, or of a part of it, that edited copies are found by, in order of time; none where
-    /// all of it is too plain. Blocks; decodes all up to the end of the part.
+    /// all of it is too plain. Ends early where it turns out to be `in_vain`. Blocks; decodes all up to the end of the part.
     ///
     /// # Errors
     /// As [`stream`](super::stream()).
@@ -46,13 +47,14 @@ impl Copy {
         &self,
         part: Option<Part>,
         decoder: &Decoder,
+        in_vain: &AtomicBool,
     ) -> Result<Vec<Moment>, VideoError> {
         let streaming = Streaming { pace: Pace::PerSecond(CANDIDATES_A_SECOND), stall: MAX_STALL };
         let mut chooser = Chooser::default();
         let until = Instant::now() + CHOOSING;
         self.stream(streaming, decoder, |seen| {
             let at_ms = seen.frame.at_ms;
-            let late = Instant::now() > until;
+            let late = in_vain.load(Ordering::Relaxed) || Instant::now() > until;
             if late || part.is_some_and(|part| at_ms > part.end_ms) {
                 return ControlFlow::Break(());
             }
