@@ -199,7 +199,8 @@ def columns_of(kind, found, others):
     if kind == "sounds":
         return {"match (review)": found["sound review"]}
     if kind == "texts":
-        return {**others, "match": found["near match"] | found["exact match"]}
+        sure = found["near match"] | found["exact match"]
+        return {**others, "match": sure, "match or review": sure | found["near review"]}
     sure = found["pdq match"] | found["features match"]
     return {**others, "pdq": found["pdq match"], "features": found["features match"], "match": sure, "match or review": sure | found["features review"]}
 

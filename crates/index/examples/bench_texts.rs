@@ -7,7 +7,7 @@
 
 use std::time::Instant;
 
-use watchfire_index::TextIndex;
+use watchfire_index::{TextIndex, TextMatch};
 use watchfire_signal::text_print::{Grams, TextPrint};
 
 #[path = "../tests/it/data.rs"]
@@ -99,15 +99,15 @@ fn main() {
         else {
             continue;
         };
-        let time = |into: &mut Vec<f64>, search: &dyn Fn() -> watchfire_index::Found| {
+        let time = |into: &mut Vec<f64>, search: &dyn Fn() -> Vec<TextMatch>| {
             let began = Instant::now();
-            let hits = search().hits;
+            let hits = search();
             into.push(began.elapsed().as_secs_f64() * 1e6);
             hits
         };
         wrong += usize::from(!time(&mut misses, &|| index.search_in(&other)).is_empty());
         let in_between = time(&mut hits, &|| index.search_in(&between));
-        found += usize::from(in_between.iter().any(|(id, _)| *id == which));
+        found += usize::from(in_between.iter().any(|hit| hit.text == which));
         time(&mut around, &|| index.search_around(&stored));
     }
     let ((miss, miss_p99), (hit, hit_p99), (around, around_p99)) =

@@ -23,7 +23,7 @@ pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
 pub use hash_index::{Found, HashIndex, Level, SnapshotError};
 pub use moments::{EditedVideo, KnownVideo, MomentIndex, MomentSearch};
 pub use sound_index::{SoundIndex, SoundMatch};
-pub use text_index::TextIndex;
+pub use text_index::{TextIndex, TextMatch};
 pub use variant::{
     Agreement, Full, Limits as VariantLimits, MIN_INLIERS, Transform, VariantDecision,
     VariantIndex, VariantMatch,

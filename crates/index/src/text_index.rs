@@ -21,10 +21,19 @@ use papaya::{HashMap, HashSet};
 use watchfire_signal::text_print::{Grams, MAX_TEXT_DISTANCE, MIN_NEAR_GRAMS, Places, needed};
 
 use self::{needs::Needs, postings::Postings};
-use crate::Found;
-
 /// K-grams that a proposed text has to share with an upload beside the commonest: one alone is chance.
 const LEAST_SHARED: usize = 2;
+
+/// A stored text that stands in another, or that another stands in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TextMatch {
+    /// Its id.
+    pub text: u64,
+    /// An estimated percentage of characters that differ.
+    pub distance: u32,
+    /// Whether it is sure; if not, the two may share no more than a phrase.
+    pub sure: bool,
+}
 
 /// A concurrent index of texts by their k-grams.
 #[derive(Default)]
@@ -112,7 +121,7 @@ impl TextIndex {
     /// The stored texts that stand in this one, with their distances, the nearest first: what is known,
     /// in an upload.
     #[must_use]
-    pub fn search_in(&self, upload: &Grams) -> Found {
+    pub fn search_in(&self, upload: &Grams) -> Vec<TextMatch> {
         // A text that matches shares at least `needed` k-grams with the upload; of the upload's lists
         // the longest, fewer than the least that any text needs, can be left out.
         let least = needed(MIN_NEAR_GRAMS, MAX_TEXT_DISTANCE);
@@ -120,18 +129,24 @@ impl TextIndex {
         let mut shared = self.share(&upload.distinct(), skipped, least - skipped);
         shared.retain(|(number, count)| count + skipped >= self.needs.of(*number));
         let places = Places::of(upload);
-        self.found(&shared, |text| places.distance(&text.grams, &text.distinct))
+        self.found(&shared, |text| {
+            let distance = places.distance(&text.grams, &text.distinct)?;
+            Some((distance, text.grams.is_sure_in(upload, distance)))
+        })
     }
 
     /// The stored texts that this one stands in, with its distances, the nearest first: what is held,
     /// around an alert's text.
     #[must_use]
-    pub fn search_around(&self, known: &Grams) -> Found {
+    pub fn search_around(&self, known: &Grams) -> Vec<TextMatch> {
         let distinct = known.distinct();
         let needed = needed(distinct.len(), MAX_TEXT_DISTANCE);
         let skipped = needed * 3 / 4;
         let shared = self.share(&distinct, skipped, needed - skipped);
-        self.found(&shared, |text| Places::of(&text.grams).distance(known, &distinct))
+        self.found(&shared, |text| {
+            let distance = Places::of(&text.grams).distance(known, &distinct)?;
+            Some((distance, known.is_sure_in(&text.grams, distance)))
+        })
     }
 
     /// The numbers of texts that stand in at least so many of the lists of these k-grams, and in how
@@ -155,16 +170,21 @@ impl TextIndex {
         shared.into_iter().map(|number| (number, usize::from(counts[number as usize]))).collect()
     }
 
-    fn found(&self, shared: &[(u32, usize)], distance: impl Fn(&Text) -> Option<u32>) -> Found {
+    fn found(
+        &self,
+        shared: &[(u32, usize)],
+        compare: impl Fn(&Text) -> Option<(u32, bool)>,
+    ) -> Vec<TextMatch> {
         let texts = self.texts.pin();
         let mut hits = Vec::new();
         for text in shared.iter().filter_map(|(number, _)| texts.get(number)) {
-            if let Some(distance) = distance(text) {
-                hits.extend(text.ids.pin().iter().map(|id| (*id, distance)));
+            if let Some((distance, sure)) = compare(text) {
+                let ids = text.ids.pin();
+                hits.extend(ids.iter().map(|id| TextMatch { text: *id, distance, sure }));
             }
         }
-        hits.sort_unstable_by_key(|(id, distance)| (*distance, *id));
-        Found { hits, truncated: false }
+        hits.sort_unstable_by_key(|hit| (hit.distance, hit.text));
+        hits
     }
 
     /// The number of distinct texts stored.

@@ -13,7 +13,8 @@ use std::{
 };
 
 use watchfire_index::{
-    ExactIndex, Found, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex, VideoMatch, align,
+    ExactIndex, Found, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex, TextMatch,
+    VideoMatch, align,
 };
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
@@ -304,10 +305,10 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 exact(self.short_texts.search(digest, usize::MAX))
             }
             (Value::Text(TextPrint::Long(text)), Whose::Held) => {
-                (self.texts.search_in(text), Method::Near)
+                return self.long_texts(self.texts.search_in(text), signal);
             }
             (Value::Text(TextPrint::Long(text)), Whose::Query) => {
-                (self.texts.search_around(text), Method::Near)
+                return self.long_texts(self.texts.search_around(text), signal);
             }
             (Value::Url(link), Whose::Held) => exact(all_of(&self.links, link.all())),
             (Value::Url(link), Whose::Query) => {
@@ -317,6 +318,15 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Vpdq(_) | Value::Features(_), _) => return Vec::new(),
         };
         self.hits(found.hits, signal, method)
+    }
+
+    /// Owners of texts that were found, of which not all are sure.
+    fn long_texts(&self, found: Vec<TextMatch>, signal: &Signal) -> Vec<Hit<K>> {
+        let hit = |found: TextMatch| {
+            let hits = self.hits(vec![(found.text, found.distance)], signal, Method::Near);
+            hits.into_iter().map(move |hit| Hit { sure: found.sure, ..hit })
+        };
+        found.into_iter().flat_map(hit).collect()
     }
 
     /// Owners of sounds that share a part with this one, each by its own rule.
@@ -344,6 +354,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 distance: Some(found.distance),
                 aligned: Some(aligned),
                 edit: None,
+                sure: true,
                 also: BTreeSet::new(),
             })
         };
@@ -379,6 +390,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 distance,
                 aligned: None,
                 edit: None,
+                sure: true,
                 also: BTreeSet::new(),
             })
         };
@@ -404,6 +416,7 @@ pub fn compare<K: Copy>(
         distance,
         aligned: None,
         edit: None,
+        sure: true,
         also: also(),
     };
     match (matchable(query)?, matchable(held)?) {
@@ -420,7 +433,9 @@ pub fn compare<K: Copy>(
         }
         (Value::Text(TextPrint::Long(of)), Value::Text(TextPrint::Long(held))) => {
             let distance = of.distance_in(held)?;
-            (distance <= farthest(kind, query.rule)).then(|| still(Method::Near, Some(distance)))
+            let sure = of.is_sure_in(held, distance);
+            let hit = || Hit { sure, ..still(Method::Near, Some(distance)) };
+            (distance <= farthest(kind, query.rule)).then(hit)
         }
         (Value::Url(of), Value::Url(held)) if of.covers(held) => Some(still(Method::Exact, None)),
         (Value::Vpdq(of), Value::Vpdq(held)) => {
@@ -446,6 +461,7 @@ fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
             frames: found.frames,
         }),
         edit: None,
+        sure: true,
         also: BTreeSet::new(),
     }
 }

@@ -219,12 +219,12 @@ impl Reasons {
 fn of_bank(found: BankMatch, negatives: &BTreeSet<BankName>, now_ms: u64) -> Reason {
     let subject = Commitment(found.place().subject());
     let facts = facts_of(&found.bank, negatives, now_ms);
-    let Hit { kind, method, distance, aligned, edit, also, .. } = found.hit.clone();
+    let Hit { kind, method, distance, aligned, edit, sure, also, .. } = found.hit.clone();
     Reason {
         case: subject,
         record: subject,
         facts: facts.matched(&found.hit),
-        hit: Hit { owner: subject, kind, method, distance, aligned, edit, also },
+        hit: Hit { owner: subject, kind, method, distance, aligned, edit, sure, also },
         bank: Some(found),
         decision: Decision::default(),
     }

@@ -9,6 +9,7 @@
 //! **Invariant:** a fingerprint depends on the normalised text alone ([`normalised`]).
 
 mod lookalike;
+mod markup;
 mod normalise;
 
 use std::sync::Arc;
@@ -45,6 +46,9 @@ pub const MAX_TEXT_BYTES: usize = 256 << 10;
 /// The greatest distance at which two texts count as the same: an estimated percentage of characters
 /// that differ ([`Grams::distance_in`]).
 pub const MAX_TEXT_DISTANCE: u32 = 16;
+/// The greatest distance at which that is sure: eight letters of a hundred are mistyped by people who
+/// hide a text. Beyond, a text of another that begins and ends alike is not far.
+pub const MAX_SURE_TEXT_DISTANCE: u32 = 8;
 
 /// What the digest of a short text begins with.
 const SHORT_DOMAIN: &[u8] = b"watchfire/text/v1\0";
@@ -183,6 +187,14 @@ impl Grams {
     #[must_use]
     pub fn distance_in(&self, other: &Self) -> Option<u32> {
         Places::of(other).distance(self, &self.distinct())
+    }
+
+    /// Whether it is sure that this text is part of another one, so far from which it is: most letters
+    /// are the same, or the other is nothing but a part of this one (a half of it, say).
+    #[must_use]
+    pub fn is_sure_in(&self, other: &Self, distance: u32) -> bool {
+        let sure = |distance| distance <= MAX_SURE_TEXT_DISTANCE;
+        sure(distance) || other.distance_in(self).is_some_and(sure)
     }
 
     fn read(bytes: &[u8]) -> Result<Self, TextError> {

@@ -298,6 +298,8 @@ pub struct BankMatch {
     /// Where the upload shows the known picture, if it is edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
+    /// Whether it is sure; if not, the two may share only what is written over both, or a phrase, and it goes no further than a review.
+    pub sure: bool,
     /// What was compared and agrees, in percent: bits of hashes or sound, letters of texts, blocks of edited pictures; only to be
     /// compared among matches of one method.
     #[serde(default)]

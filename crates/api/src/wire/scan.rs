@@ -173,6 +173,8 @@ pub struct Match {
     /// Where the upload shows the known picture, if it is edited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub edit: Option<Edit>,
+    /// Whether it is sure; if not, the two may share only what is written over both, or a phrase, and it goes no further than a review.
+    pub sure: bool,
     /// What was compared and agrees, in percent: bits of hashes or sound, letters of texts, blocks of edited pictures; only to be
     /// compared among matches of one method.
     #[serde(default)]
@@ -215,8 +217,6 @@ pub struct Edit {
     /// From places in the upload to places in the known picture: x′ and y′, each of x, y and 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transform: Option<[[f32; 3]; 2]>,
-    /// Whether it is sure; if not, the two may share only what is written over them.
-    pub sure: bool,
 }
 
 /// How far an upload is looked into, each with all before it.

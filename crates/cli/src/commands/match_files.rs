@@ -163,7 +163,7 @@ fn one<'a>(hit: &Hit<usize>, references: &'a [PathBuf]) -> Option<One<'a>> {
     let percent = |kind| hit.distance.filter(|_| hit.kind == kind).map(|d| f64::from(d) / 100.0);
     let bits = matches!(hit.kind, Kind::Pdq | Kind::Vpdq);
     let fit = hit.edit.and_then(|edit| edit.fit);
-    let faint = !hit.is_sure() || (hit.method == Method::Sound && !hit.is_agreed());
+    let faint = !hit.sure || (hit.method == Method::Sound && !hit.is_agreed());
     Some(One {
         reference: references.get(hit.owner)?,
         kind: hit.kind,

@@ -157,13 +157,12 @@ fn name(path: &std::path::Path) -> Result<ItemId, Failure> {
 }
 
 /// How much two differ, or how well they fit.
-fn how(edit: Option<&Edit>, distance: u32) -> String {
-    let fit = edit.and_then(|edit| Some((edit.inliers?, edit.sure)));
-    match fit {
-        Some((inliers, true)) => format!("{inliers} inliers"),
-        Some((inliers, false)) => format!("{inliers} inliers, not sure"),
+fn how(edit: Option<&Edit>, distance: u32, sure: bool) -> String {
+    let how = match edit.and_then(|edit| edit.inliers) {
+        Some(inliers) => format!("{inliers} inliers"),
         None => format!("distance {distance}"),
-    }
+    };
+    if sure { how } else { how + ", not sure" }
 }
 
 fn text_of(verdict: &Verdict) -> String {
@@ -181,7 +180,7 @@ fn text_of(verdict: &Verdict) -> String {
             members.join(", "),
             reason.signal,
             word(&reason.method),
-            how(reason.edit.as_ref(), reason.distance),
+            how(reason.edit.as_ref(), reason.distance, reason.sure),
             span.unwrap_or_default(),
             reason.record
         ));
@@ -194,7 +193,7 @@ fn text_of(verdict: &Verdict) -> String {
             found.bank,
             found.signal,
             word(&found.method),
-            how(found.edit.as_ref(), found.distance),
+            how(found.edit.as_ref(), found.distance, found.sure),
             found.content
         ));
     }

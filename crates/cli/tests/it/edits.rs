@@ -138,7 +138,7 @@ fn a_node_sends_an_edited_video_to_a_person_and_says_where() {
     let found = scan(&copy, "variant");
     assert_eq!(found["verdict"], "review", "{found}");
     let reason = &found["reasons"][0];
-    assert_eq!((&reason["method"], &reason["edit"]["sure"]), (&"features".into(), &true.into()));
+    assert_eq!((&reason["method"], &reason["sure"]), (&"features".into(), &true.into()));
     let start = reason["reference_span_ms"]["start_ms"].as_i64().unwrap();
     assert!((2_000..5_500).contains(&start), "three seconds in: {reason}");
     assert_eq!(scan(&other, "variant")["verdict"], "allow");

@@ -2,7 +2,7 @@
 
 use std::{fs, io, time::Instant};
 
-use watchfire_index::{ExactIndex, TextIndex};
+use watchfire_index::{ExactIndex, TextIndex, TextMatch};
 use watchfire_signal::{
     alert::ContentKind,
     digest::Sha256Digest,
@@ -69,11 +69,20 @@ impl Known {
     }
 
     fn search(&self, print: &TextPrint) -> Vec<(u64, String)> {
-        let (method, found) = match print {
-            TextPrint::Short(digest) => ("exact", self.short.search(digest, usize::MAX)),
-            TextPrint::Long(grams) => ("near", self.long.search_in(grams)),
-        };
-        let shown = |(id, distance)| (id / PIECES, format!("{method}\tmatch\t{distance}"));
-        found.hits.into_iter().map(shown).collect()
+        match print {
+            TextPrint::Short(digest) => {
+                let same = self.short.search(digest, usize::MAX).hits;
+                let shown = |(id, _)| (id / PIECES, "exact\tmatch\t0".to_owned());
+                same.into_iter().map(shown).collect()
+            }
+            TextPrint::Long(grams) => {
+                let decision = |sure| if sure { "match" } else { "review" };
+                let shown = |found: TextMatch| {
+                    let how = format!("near\t{}\t{}", decision(found.sure), found.distance);
+                    (found.text / PIECES, how)
+                };
+                self.long.search_in(grams).into_iter().map(shown).collect()
+            }
+        }
     }
 }

@@ -62,7 +62,7 @@ impl Banks {
         let bank = self.on(hit.owner)?;
         let most = u32::from(bank.settings.max_distance);
         let near = hit.distance.unwrap_or(0) <= most && (most > 0 || hit.edit.is_none());
-        let speaks = !(bank.settings.negative && hit.method.is_variant());
+        let speaks = !(bank.settings.negative && (hit.method.is_variant() || !hit.sure));
         (near && speaks).then_some(bank)
     }
 

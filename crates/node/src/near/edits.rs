@@ -149,8 +149,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
             let (owner, size) = *held.get(&found.id)?;
             let (seen, area) = (views.pictures.get(found.look)?, views.areas.get(found.look)?);
             let sure = found.decision == VariantDecision::Match;
-            let edit = edit(found, (seen.grey.width, seen.grey.height, area), size, sure);
-            Some(Hit { edit: Some(edit), ..plain(owner) })
+            let edit = edit(found, (seen.grey.width, seen.grey.height, area), size);
+            Some(Hit { edit: Some(edit), sure, ..plain(owner) })
         };
         found.iter().filter_map(hit).collect()
     }
@@ -193,8 +193,8 @@ impl<K: Copy> Watch<'_, K> {
                 speed: found.aligned.speed,
                 frames: found.aligned.frames,
             };
-            let edit = Some(edit(&found.best, seen, size, sure));
-            Some(Hit { aligned: Some(aligned), edit, ..plain(owner) })
+            let edit = Some(edit(&found.best, seen, size));
+            Some(Hit { aligned: Some(aligned), edit, sure, ..plain(owner) })
         };
         search.found().iter().filter_map(hit).collect()
     }
@@ -208,6 +208,7 @@ fn plain<K>(owner: K) -> Hit<K> {
         distance: None,
         aligned: None,
         edit: None,
+        sure: true,
         also: BTreeSet::new(),
     }
 }
@@ -217,7 +218,6 @@ fn edit(
     found: &VariantMatch,
     (across, down, area): (usize, usize, &Area),
     (width, height): (u16, u16),
-    sure: bool,
 ) -> Edit {
     let (across, down) = (across as f32, down as f32);
     let upload = |(x, y): (f32, f32)| area.outwards((x / across, y / down));
@@ -234,7 +234,6 @@ fn edit(
             inliers: u32::try_from(found.inliers).unwrap_or(u32::MAX),
             agreed_percent: 100 * agreement.agreed / agreement.compared.max(1),
             transform: rows(&found.transform, seen, reference),
-            sure,
         }),
     }
 }

@@ -24,6 +24,9 @@ pub struct Hit<K> {
     pub aligned: Option<Aligned>,
     /// Where an edited picture shows the known one.
     pub edit: Option<Edit>,
+    /// Whether it is a match as far as its way of matching can tell; if not, the two may share only what
+    /// is written over both, or a phrase, and a person has to look.
+    pub sure: bool,
     /// Other ways in which signals of the same two match.
     pub also: BTreeSet<Method>,
 }
@@ -89,8 +92,6 @@ pub struct Fit {
     pub agreed_percent: u32,
     /// From places in the upload to places in the known picture: x′ and y′, of x, y and 1 each.
     pub transform: [[f32; 3]; 2],
-    /// Whether it is sure: else the two may share only what is written over them, and a person has to look.
-    pub sure: bool,
 }
 
 /// How two videos or sounds line up.
@@ -107,22 +108,16 @@ pub struct Aligned {
 }
 
 impl<K> Hit<K> {
-    /// Orders hits: exact before near before aligned, then by distance.
+    /// Orders hits: sure before others, exact before near before aligned, then by distance.
     #[must_use]
-    pub fn strength(&self) -> (Method, std::cmp::Reverse<u32>) {
-        (self.method, std::cmp::Reverse(self.distance.unwrap_or(0)))
+    pub fn strength(&self) -> (bool, Method, std::cmp::Reverse<u32>) {
+        (self.sure, self.method, std::cmp::Reverse(self.distance.unwrap_or(0)))
     }
 
     /// Whether ways that look at different things agree.
     #[must_use]
     pub fn is_agreed(&self) -> bool {
-        self.is_sure() && self.also.iter().any(|other| other.is_independent_of(self.method))
-    }
-
-    /// Whether it is a match as far as its way of matching can tell.
-    #[must_use]
-    pub fn is_sure(&self) -> bool {
-        self.edit.and_then(|edit| edit.fit).is_none_or(|fit| fit.sure)
+        self.sure && self.also.iter().any(|other| other.is_independent_of(self.method))
     }
 
     /// What was compared and agrees, in percent; to be compared among matches of one method.
@@ -154,7 +149,7 @@ pub fn loudest<K: Copy + Ord>(hits: impl IntoIterator<Item = Hit<K>>) -> BTreeMa
                     std::mem::swap(known, &mut other);
                 }
                 // What is not sure agrees with nothing.
-                let sure = other.is_sure().then_some(other.method);
+                let sure = other.sure.then_some(other.method);
                 known.also.extend(other.also.into_iter().chain(sure));
             }
         }

@@ -240,7 +240,7 @@ impl Facts {
             Method::Sound | Method::Features | Method::Part => MatchKind::Variant,
         });
         self.agreed = hit.is_agreed();
-        self.unsure = !hit.is_sure();
+        self.unsure = !hit.sure;
         self.signal = Some(hit.kind);
         // Features are not near or far: they fit or do not.
         self.distance = (hit.method != Method::Features).then(|| hit.distance.unwrap_or(0));

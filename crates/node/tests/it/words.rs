@@ -16,7 +16,7 @@ use crate::{
 
 const THREAT: &str =
     "We will hunt down every last one of these people and burn their houses at night.";
-const TYPED: &str = "ok then: We wil hnut d0wn evry last oneof thesse people and burm thier houses \
+const TYPED: &str = "ok then: We wil hnut d0wn evry last oneof thesse people and burn thier houses \
                      at n1ght, spread the word to all";
 const OTHER: &str = "We will hang up the laundry and walk down to the houses at the lake at night, \
                      if the weather stays.";

@@ -93,6 +93,7 @@ pub(super) fn bank_match(found: &banks::BankMatch) -> BankMatch {
         reference_span_ms: hit.aligned.map(|aligned| aligned.reference),
         speed: hit.aligned.map(|aligned| aligned.speed),
         edit: hit.edit.as_ref().map(edit),
+        sure: hit.sure,
         score: hit.score(),
         rule: None,
     }
@@ -117,7 +118,6 @@ fn edit(edit: &near::Edit) -> Edit {
         reference_region: places(edit.reference_region),
         inliers: edit.fit.map(|fit| fit.inliers),
         transform: edit.fit.map(|fit| fit.transform),
-        sure: edit.fit.is_none_or(|fit| fit.sure),
     }
 }
 
@@ -140,6 +140,7 @@ fn hit(hit: &Hit<Commitment>, case: Commitment) -> Match {
         reference_span_ms: aligned.map(|aligned| aligned.reference),
         speed: aligned.map(|aligned| aligned.speed),
         edit: hit.edit.as_ref().map(edit),
+        sure: hit.sure,
         score: hit.score(),
         rule: None,
     }

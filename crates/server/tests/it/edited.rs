@@ -62,7 +62,7 @@ async fn edited_copies_of_a_reported_picture_lead_to_a_person_and_say_where_it_i
     let reason = &found.reasons[0];
     assert_eq!((reason.method, reason.signal), (Method::Features, Kind::Features));
     let edit = reason.edit.as_ref().unwrap();
-    assert!(edit.sure && edit.inliers.unwrap() >= 8 && reason.score >= 50, "{reason:?}");
+    assert!(reason.sure && edit.inliers.unwrap() >= 8 && reason.score >= 50, "{reason:?}");
     let near = |a: f32, b: f32| (a - b).abs() < 0.02;
     let [left, top] = edit.reference_region[0];
     assert!(near(left, 120.0 / 640.0) && near(top, 90.0 / 480.0), "{edit:?}");

@@ -15,8 +15,11 @@ use crate::house::{alert_of, alone};
 
 const THREAT: &str =
     "We will hunt down every last one of these people and burn their houses at night.";
-const TYPED: &str = "so it begins: We wil hnut d0wn evry last oneof thesse people and burm thier \
+const TYPED: &str = "so it begins: We wil hnut d0wn evry last oneof thesse people and burn thier \
                      houses at n1ght, who is with us? https://evil.example/call?utm_source=x";
+/// Half of the words are others.
+const LIKE_IT: &str =
+    "we will hunt down every last one of these bargains and burn your savings tonight";
 const OTHER: &str = "We will hang up the laundry and then walk down to the houses at the lake, if \
                      the weather stays as it is.";
 
@@ -68,6 +71,10 @@ async fn a_reported_text_is_refused_with_typos_and_inside_another() {
     for allowed in [OTHER, "lol", "", "🙂"] {
         assert_eq!(scan(&client, "2", allowed, &[]).await.verdict, VerdictKind::Allow, "{allowed}");
     }
+    // What shares no more than its beginning is for a person.
+    let verdict = scan(&client, "4", LIKE_IT, &[]).await;
+    assert_eq!(verdict.verdict, VerdictKind::Review, "{:?}", verdict.reasons);
+    assert!(!verdict.reasons[0].sure && verdict.reasons[0].distance > 8);
     // The whole body is the text as well.
     let query =
         ScanQuery { item: Some("3".parse().unwrap()), signals: true, ..ScanQuery::default() };

@@ -6,12 +6,13 @@
 
 use unicode_normalization::{UnicodeNormalization, char::canonical_combining_class};
 
-use super::lookalike::letter;
+use super::{lookalike::letter, markup};
 
-/// The normalised form: compatibility decomposition, lower case, no marks, look-alikes as the letters
+/// The normalised form: what markup shows, compatibility decomposition, lower case, no marks, look-alikes as the letters
 /// they stand for, letters and digits only, and of equal characters in a row only one.
 #[must_use]
 pub fn normalised(text: &str) -> String {
+    let text = markup::shown(text);
     let lower = text.nfkd().flat_map(char::to_lowercase).collect::<String>();
     let starters = lower.nfkd().filter(|character| canonical_combining_class(*character) == 0);
     let mut starters = starters.peekable();

@@ -3,8 +3,9 @@
 use proptest::prelude::*;
 use watchfire_signal::{
     text_print::{
-        BLOCK_GRAMS, Grams, MAX_BLOCKS, MAX_PIECES, MAX_TEXT_BYTES, MAX_TEXT_DISTANCE, MIN_CHARS,
-        MIN_NEAR_CHARS, TextError, TextPrint, distance, needed, normalised,
+        BLOCK_GRAMS, Grams, MAX_BLOCKS, MAX_PIECES, MAX_SURE_TEXT_DISTANCE, MAX_TEXT_BYTES,
+        MAX_TEXT_DISTANCE, MIN_CHARS, MIN_NEAR_CHARS, TextError, TextPrint, distance, needed,
+        normalised,
     },
     value::{Kind, Value},
 };
@@ -98,6 +99,10 @@ fn tricks_of_spelling_change_nothing() {
         "Ｗｅ ｗｉｌｌ ｈｕｎｔ ｄｏｗｎ ｅｖｅｒｙ ｌａｓｔ ｏｎｅ ｏｆ these people and burn their houses at night",
         "𝐖𝐞 𝐰𝐢𝐥𝐥 𝐡𝐮𝐧𝐭 𝐝𝐨𝐰𝐧 𝐞𝐯𝐞𝐫𝐲 𝐥𝐚𝐬𝐭 𝐨𝐧𝐞 𝐨𝐟 these people and burn their houses at night",
         "W̶e̷ w̸i̵l̴l̶ h̷u̸n̵t̴ d̶o̷w̸n̵ every last one of these people and burn their houses at night",
+        "<p>We will <b class=\"x\">hunt</b> down<br/> every last <!-- no --> one of th<i></i>ese people &amp; burn their houses &#97;t n&#x69;ght</p>"
+            .replace("&amp;", "and")
+            .as_str(),
+        "We&nbsp;will hunt &lt;down&gt; every last one of these p&eacute;ople and burn their houses at night",
         "🅆🄴 will hunt down every last one of these people and 🅑🅤🅡🅝 their houses at night",
     ] {
         assert_eq!(TextPrint::of(trick).unwrap(), print, "{trick}: {}", normalised(trick));
@@ -164,6 +169,34 @@ fn what_is_spread_over_a_long_text_is_not_found_in_it() {
     let spread: String =
         words.iter().zip(fillers).map(|(word, filler)| format!("{word} {filler} ")).collect();
     assert_eq!(known.distance_in(&grams(&spread)), None);
+}
+
+#[test]
+fn a_shared_phrase_is_not_sure_and_half_of_a_text_is() {
+    let (opening, closing) = (
+        "Nobody will tell you this, so read to the end and pass it on: ",
+        " Share this before it is deleted!",
+    );
+    let known =
+        grams(&format!("{opening}the council meets on Monday to speak of the budget.{closing}"));
+    let other =
+        grams(&format!("{opening}my grandmother's soup is made of leeks, no onions.{closing}"));
+    let distance = known.distance_in(&other).unwrap();
+    assert!(distance > MAX_SURE_TEXT_DISTANCE && !known.is_sure_in(&other, distance), "{distance}");
+
+    let whole = "The quick brown fox jumps over the lazy dog while seventeen wizards brew potions; \
+                 nobody at the harbour noticed how the lighthouse blinked twice before midnight came.";
+    let known = grams(whole);
+    let half = grams(&whole[..whole.len() * 53 / 100]);
+    let distance = known.distance_in(&half).unwrap();
+    assert!(distance > MAX_SURE_TEXT_DISTANCE && known.is_sure_in(&half, distance), "{distance}");
+}
+
+#[test]
+fn what_is_no_markup_stays() {
+    assert_eq!(normalised("1 < 2 > 0"), normalised("1 2 0"));
+    let long = format!("<{} end>", "word ".repeat(1_000));
+    assert!(normalised(&long).contains("wordword"));
 }
 
 #[test]
