@@ -1,8 +1,10 @@
 //! Speaks to a node's native API as a program with an API key does; the command line uses nothing else.
 
 mod access;
+mod answers;
 mod banks;
 mod events;
+mod incidents;
 mod policy;
 mod review;
 
@@ -28,10 +30,9 @@ pub use review::ReviewStep;
 use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::wire::{
-    ActionQuery, AlertPage, AlertPageQuery, AlertRequest, AlertView, Answered, ConfirmRequest,
-    DisputeRequest, EffectView, Effects, EventView, HashRequest, Hashed, Imported, LookupQuery,
-    Lookups, Members, Raised, ReadyView, RetractRequest, RuleRequest, ScanQuery, ScanRequest,
-    StopAnswer, StopRequest, Verdict,
+    ActionQuery, AlertPage, AlertPageQuery, AlertRequest, AlertView, EffectView, Effects,
+    EventView, HashRequest, Hashed, Imported, LookupQuery, Lookups, Members, Raised, ReadyView,
+    RuleRequest, ScanQuery, ScanRequest, StopAnswer, StopRequest, Verdict,
 };
 
 /// How long a call may take: hashing a long video is the slowest.
@@ -160,46 +161,6 @@ impl Client {
     /// A page of alerts.
     pub async fn alerts(&self, query: &AlertPageQuery) -> Result<AlertPage, ClientError> {
         call(self.request(Method::GET, "/v1/alerts")?.query(query)).await
-    }
-
-    /// Confirms an alert.
-    pub async fn confirm(
-        &self,
-        id: &Commitment,
-        confirm: &ConfirmRequest,
-        key: Option<&str>,
-    ) -> Result<Answered, ClientError> {
-        self.post(&format!("/v1/alerts/{id}/confirm"), confirm, key).await
-    }
-
-    /// Disputes an alert.
-    pub async fn dispute(
-        &self,
-        id: &Commitment,
-        dispute: &DisputeRequest,
-        key: Option<&str>,
-    ) -> Result<Answered, ClientError> {
-        self.post(&format!("/v1/alerts/{id}/dispute"), dispute, key).await
-    }
-
-    /// Takes this member's opinion of an alert back.
-    pub async fn retract(
-        &self,
-        id: &Commitment,
-        retract: &RetractRequest,
-        key: Option<&str>,
-    ) -> Result<Answered, ClientError> {
-        self.post(&format!("/v1/alerts/{id}/retract"), retract, key).await
-    }
-
-    /// Votes for a halt of an alert's case, or takes that vote back.
-    pub async fn halt(
-        &self,
-        id: &Commitment,
-        halt: &StopRequest,
-        key: Option<&str>,
-    ) -> Result<Answered, ClientError> {
-        self.post(&format!("/v1/alerts/{id}/halt"), halt, key).await
     }
 
     /// Votes for a halt of a member, or takes that vote back.

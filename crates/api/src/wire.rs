@@ -10,6 +10,7 @@ mod bank;
 mod event;
 mod evidence;
 mod hash;
+mod incident;
 mod lookup;
 mod member;
 mod policy;
@@ -25,9 +26,10 @@ pub use access::{
 };
 pub use action::{ActionQuery, EffectState, EffectView, Effects, RuleRequest};
 pub use alert::{
-    AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
-    DEFAULT_VALID_FOR_S, DisputeRequest, OpinionView, Protection, Raised, RetractRequest, Stance,
-    StopRequest,
+    AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest,
+    ConfirmRequest, CountsView, DEFAULT_VALID_FOR_S, DisputeRequest, EraseRequest, JoinRequest,
+    OpinionView, OutcomeView, Protection, Raised, RenewRequest, ResolveRequest, RetractRequest,
+    SightingView, Stance, StopRequest,
 };
 pub use bank::{
     BankAdded, BankChangeRequest, BankContentChangeRequest, BankContentPage, BankContentQuery,
@@ -36,6 +38,10 @@ pub use bank::{
 pub use event::EventView;
 pub use evidence::{Consistency, Evidence, ForkProof};
 pub use hash::{HashRequest, Hashed, MediaInfo};
+pub use incident::{
+    ConcludeRequest, CosignRequest, IncidentAnswer, IncidentCounts, IncidentList, IncidentRequest,
+    IncidentState, IncidentUpdateRequest, IncidentView,
+};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
     MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,

@@ -12,6 +12,7 @@ mod connectors;
 mod demo;
 mod doctor;
 mod hash;
+mod incident;
 mod init;
 mod key;
 mod log;
@@ -50,6 +51,7 @@ pub(crate) enum Command {
     Seen(seen::Seen),
     Alert(alert::Alert),
     Action(action::Action),
+    Incident(incident::IncidentCommand),
     Policy(policy::PolicyCommand),
     Review(review::Review),
     Bank(bank::Bank),
@@ -81,6 +83,7 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Seen(seen) => seen::run(&seen, output),
         Command::Alert(alert) => alert::run(&alert, output),
         Command::Action(action) => action::run(&action, output),
+        Command::Incident(incident) => incident::run(&incident, output),
         Command::Policy(policy) => policy::run(&policy, output),
         Command::Review(review) => review::run(&review, output),
         Command::Bank(bank) => bank::run(&bank, output),

@@ -4,6 +4,12 @@
 //! what speaks of a leaf that is not here yet waits for it.
 //! **Invariant:** time enters only through [`SignalSet::state`].
 
+mod erasures;
+mod events;
+mod set;
+mod settle;
+mod stops;
+
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
     sync::Arc,
@@ -11,121 +17,27 @@ use std::{
 
 use watchfire_signal::{
     alert::Alert,
-    charter::{Charter, Member, Role},
+    charter::{Charter, Role},
     commitment::Commitment,
     header::{Header, Target},
     name::{LogName, MemberName},
     record::{DecodeError, Leaf, open},
-    statement::{Basis, MemberStep, Statement},
+    statement::{Basis, Statement},
     verb::Verb,
 };
 use watchfire_store::Held;
 
 use crate::{
-    halts::{Halts, MemberStops, Stopped, StoppedBy, Vote},
-    policy::Facts,
-    standing::{Opinion, Renewal, Rules, Stance, Standing, State},
+    halts::{Halts, Stopped},
+    incidents::Incidents,
+    standing::{Renewal, Stance},
     waiting::Waiting,
 };
 
+use self::erasures::Erasures;
+
+pub use self::set::{Counts, SignalSet, Told};
 pub use crate::place::Place;
-
-/// One set of signals of a case with all opinions about it.
-#[derive(Debug, Clone)]
-pub struct SignalSet {
-    /// The commitment of the record that brought it.
-    pub name: Commitment,
-    /// The commitment of the founding assert.
-    pub subject: Commitment,
-    /// Where the record stands.
-    pub place: Place,
-    /// The record's header.
-    pub header: Header,
-    /// The record's body; `None` while it is a hole.
-    pub alert: Option<Alert>,
-    /// When this node had verified the record.
-    pub verified_ms: u64,
-    /// The latest opinion of each member.
-    pub opinions: BTreeMap<MemberName, Opinion>,
-    /// The latest renewal of each member.
-    pub renewals: BTreeMap<MemberName, Renewal>,
-    /// The members that want the case halted.
-    pub halted_by: StoppedBy,
-    /// A record of a version unknown here speaks of it.
-    pub unreadable: bool,
-    /// What the opinions add up to.
-    pub standing: Standing,
-}
-
-impl SignalSet {
-    /// The member that brought it.
-    #[must_use]
-    pub fn author(&self) -> &MemberName {
-        &self.place.log.member
-    }
-
-    /// The state at a moment.
-    #[must_use]
-    pub fn state(&self, now_ms: u64) -> State {
-        self.standing.state(now_ms)
-    }
-
-    /// Takes a member's opinion in. The latest word counts; since when a person stood by the set
-    /// does not move with it, so that saying it again lengthens nothing.
-    fn hold(&mut self, place: &Place, stance: Stance, verified_ms: u64) {
-        let stood_since_ms = (stance == Stance::Positive { human: true }).then_some(verified_ms);
-        let opinion = Opinion { index: place.index, verified_ms, stance, stood_since_ms };
-        let member = place.log.member.clone();
-        let latest = self.opinions.entry(member).or_insert_with(|| opinion.clone());
-        // What waited for its target is folded later than what came after it in its own log, and a
-        // record that was missing is folded again in its place.
-        let since = latest.stood_since_ms.into_iter().chain(stood_since_ms).min();
-        if latest.index <= place.index {
-            *latest = opinion;
-        }
-        latest.stood_since_ms = since;
-    }
-
-    /// Takes a renewal in; of one member the latest counts.
-    fn renew(&mut self, place: &Place, renewal: Renewal) {
-        let member = place.log.member.clone();
-        let latest = self.renewals.entry(member).or_insert_with(|| renewal.clone());
-        if latest.index < renewal.index {
-            *latest = renewal;
-        }
-    }
-
-    /// What policy looks at, apart from item and match.
-    #[must_use]
-    pub fn facts(&self, me: &MemberName, now_ms: u64) -> Facts {
-        let that = |fits: &dyn Fn(Stance) -> bool| {
-            let heard = |member| !self.standing.silenced.contains(member);
-            let opinions = self.opinions.iter();
-            let opinions = opinions.filter(|(member, of)| heard(*member) && fits(of.stance));
-            opinions.map(|(member, _)| member.clone()).collect::<BTreeSet<_>>()
-        };
-        let looked = that(&|stance| stance == Stance::Positive { human: true });
-        let alert = self.alert.as_ref();
-        Facts {
-            at_ms: now_ms,
-            source: Some(self.author().clone()),
-            state: Some(self.state(now_ms)),
-            was_confirmed: self.standing.needs_person(),
-            own: looked.contains(me),
-            members: that(&|stance| matches!(stance, Stance::Positive { .. })),
-            looked,
-            confirmations: self.standing.confirmations,
-            drill: self.header.test,
-            unreadable: self.unreadable,
-            labels: alert.map_or_else(Vec::new, |alert| alert.labels.clone()),
-            severity: self.header.severity.unwrap_or(0),
-            confidence: alert.map(|alert| alert.confidence),
-            provenance: Some(self.header.provenance),
-            exceptions: alert.map_or_else(Vec::new, |alert| alert.exceptions.clone()),
-            ..Facts::default()
-        }
-    }
-}
 
 /// What a leaf turned out to be, for those that speak of it later.
 #[derive(Debug, Clone)]
@@ -133,6 +45,9 @@ enum Meaning {
     Set(Commitment),
     OpinionOn(Commitment),
     Vote(Stopped),
+    Incident(Commitment),
+    /// Nothing that could be spoken of.
+    Plain,
 }
 
 /// All cases.
@@ -145,6 +60,10 @@ pub struct Cases {
     meanings: HashMap<Place, Meaning>,
     halts: Halts,
     stops_changed: bool,
+    erasures: Erasures,
+    incidents: Incidents,
+    /// Cases that somebody says are one, both ways, with who says so.
+    joins: HashMap<Commitment, BTreeMap<Commitment, BTreeSet<MemberName>>>,
     waiting: Waiting,
 }
 
@@ -188,6 +107,9 @@ impl Cases {
             meanings: HashMap::new(),
             halts: Halts::default(),
             stops_changed: false,
+            erasures: Erasures::default(),
+            incidents: Incidents::default(),
+            joins: HashMap::new(),
             waiting: Waiting::default(),
         }
     }
@@ -217,6 +139,8 @@ impl Cases {
             }
             todo.extend(self.waiting.take(&place));
         }
+        let affected = self.add_up_incidents(&touched);
+        touched.extend(affected);
         touched.sort_unstable();
         touched.dedup();
         for name in &touched {
@@ -235,20 +159,37 @@ impl Cases {
         };
         self.check_author(place, &leaf.header)?;
         // A record that is not the leaf's own was dropped when it came; what is here fits.
-        let record = held.entry.record.as_ref();
+        let mut record = held.entry.record.as_ref();
+        if record.is_some() && self.erasures.has(place) {
+            self.erasures.came_back(place);
+            record = None;
+        }
         let statement = record.and_then(|record| open(&leaf, record).ok());
         match leaf.header.verb {
-            Verb::Assert => Ok(vec![self.found(place, &leaf, statement, held.verified_ms)]),
+            Verb::Assert => Ok(self.found(place, &leaf, statement, held.verified_ms)),
             Verb::Amend
             | Verb::Variant
             | Verb::Confirm
             | Verb::Dispute
+            | Verb::Resolve
             | Verb::Retract
-            | Verb::Renew => self.speak(place, leaf, statement, held),
+            | Verb::Renew
+            | Verb::Join
+            | Verb::Sighting
+            | Verb::Outcome
+            | Verb::Appeal
+            | Verb::Erase => self.speak(place, leaf, statement, held),
             Verb::Halt if leaf.header.target.is_some() => self.speak(place, leaf, statement, held),
             Verb::Halt | Verb::Member => self.stop_member(place, &leaf, statement),
-            // These say nothing about the state of a case yet; they stay in the log.
-            _ => Ok(Vec::new()),
+            Verb::Incident if leaf.header.target.is_some() => {
+                self.speak(place, leaf, statement, held)
+            }
+            Verb::Incident => Ok(self.declare(place, &leaf, statement, held.verified_ms)),
+            // These say nothing about a case; they stay in the log.
+            _ => {
+                self.meanings.entry(place.clone()).or_insert(Meaning::Plain);
+                Ok(Vec::new())
+            }
         }
     }
 
@@ -262,90 +203,35 @@ impl Cases {
     ) -> Result<Vec<Commitment>, Ignored> {
         let target = leaf.header.target.clone().ok_or(Ignored::Malformed)?;
         let target = Place { log: target.log, index: target.index };
-        match (self.meanings.get(&target).cloned(), leaf.header.verb) {
-            (None, _) => self.wait(target, place, held).map(|()| Vec::new()),
-            (Some(Meaning::Vote(stopped)), Verb::Retract) if target.log == place.log => {
-                Ok(self.vote(place, stopped, false, 0))
+        let meaning = match self.meanings.get(&target) {
+            None => return self.wait(target, place, held).map(|()| Vec::new()),
+            Some(meaning) => meaning.clone(),
+        };
+        let touched = match (meaning, leaf.header.verb) {
+            (Meaning::Vote(stopped), Verb::Retract) if target.log == place.log => {
+                self.vote(place, stopped, false, 0)
             }
-            (Some(Meaning::Vote(_)), _) => Err(Ignored::Senseless),
-            (Some(Meaning::Set(name)), Verb::Halt) => self.halt_case(place, &leaf, &name),
-            (Some(meaning), _) => {
+            (Meaning::Incident(name), Verb::Incident) => {
+                self.speak_of_incident(place, &leaf, statement, (name, held.verified_ms))?
+            }
+            (Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain, _) => {
+                return Err(Ignored::Senseless);
+            }
+            (Meaning::Set(name), Verb::Halt) => self.halt_case(place, &leaf, &name)?,
+            (Meaning::Set(name) | Meaning::OpinionOn(name), Verb::Erase) => {
+                self.erase(place, &target, name)
+            }
+            (Meaning::Set(name), Verb::Join) => self.join(place, statement, name)?,
+            (Meaning::OpinionOn(name), Verb::Resolve) => {
+                self.resolve(place, statement, name, &target)?
+            }
+            (meaning, _) => {
                 let name = self.speak_of(place, &leaf, statement, meaning, held.verified_ms)?;
-                Ok(name.into_iter().collect())
-            }
-        }
-    }
-
-    /// Takes in that a member wants a case halted; its leaf alone says so.
-    fn halt_case(
-        &mut self,
-        place: &Place,
-        leaf: &Leaf,
-        name: &Commitment,
-    ) -> Result<Vec<Commitment>, Ignored> {
-        let set = self.sets.get(name).ok_or(Ignored::Senseless)?;
-        if set.subject != *name || leaf.header.test != set.header.test {
-            return Err(Ignored::Senseless);
-        }
-        Ok(self.vote(place, Stopped::Case(*name), true, 0))
-    }
-
-    /// Takes in that a member wants another halted or suspended.
-    fn stop_member(
-        &mut self,
-        place: &Place,
-        leaf: &Leaf,
-        statement: Option<Statement>,
-    ) -> Result<Vec<Commitment>, Ignored> {
-        let (stopped, size) = match statement {
-            Some(Statement::Halt { member: Some(member) }) => (Stopped::Halt(member), 0),
-            Some(Statement::Member { step: MemberStep::Suspend, member, last: Some(last) }) => {
-                (Stopped::Suspension(member), last.size)
-            }
-            // A hole is folded again when its body is here; proposals are the charter's.
-            _ => return Ok(Vec::new()),
-        };
-        if leaf.header.test {
-            return Err(Ignored::Senseless);
-        }
-        Ok(self.vote(place, stopped, true, size))
-    }
-
-    /// Takes a vote in; answers the sets that stand differently then.
-    fn vote(
-        &mut self,
-        place: &Place,
-        stopped: Stopped,
-        stands: bool,
-        size: u64,
-    ) -> Vec<Commitment> {
-        let vote = Vote { index: place.index, stands, size };
-        let by = place.log.member.clone();
-        let touched = match &stopped {
-            Stopped::Case(subject) => {
-                self.halts.vote(&stopped, by, vote);
-                let added = self.added.get(subject).into_iter().flatten();
-                [subject].into_iter().chain(added).copied().collect()
-            }
-            Stopped::Halt(member) | Stopped::Suspension(member) => {
-                self.stops_changed = true;
-                let before = self.halts.voice(member, &self.charter);
-                self.halts.vote(&stopped, by, vote);
-                let changed = before != self.halts.voice(member, &self.charter);
-                let sets = self.sets.values().filter(|set| set.opinions.contains_key(member));
-                sets.filter(|_| changed).map(|set| set.name).collect()
+                name.into_iter().collect()
             }
         };
-        self.meanings.insert(place.clone(), Meaning::Vote(stopped));
-        touched
-    }
-
-    /// Who has voted for a stop of each member, if that has changed since the last call.
-    pub fn changed_stops(&mut self) -> Option<BTreeMap<MemberName, MemberStops>> {
-        let stops = |member: &Member| self.halts.of_member(&member.name, &self.charter);
-        let members = self.charter.members.iter();
-        std::mem::take(&mut self.stops_changed)
-            .then(|| members.map(|member| (member.name.clone(), stops(member))).collect())
+        self.meanings.entry(place.clone()).or_insert(Meaning::Plain);
+        Ok(touched)
     }
 
     fn check_author(&self, place: &Place, header: &Header) -> Result<(), Ignored> {
@@ -360,18 +246,62 @@ impl Cases {
         if may_say(author.role, header.verb) { Ok(()) } else { Err(Ignored::NotAllowed) }
     }
 
+    /// Erases a record if its author says so, or enough organisations do.
+    fn erase(&mut self, place: &Place, target: &Place, name: Commitment) -> Vec<Commitment> {
+        if !self.erasures.vote(target, &place.log.member, &self.charter) {
+            return Vec::new();
+        }
+        if let Some(set) = self.sets.get_mut(&name) {
+            set.forget(target);
+        }
+        vec![name]
+    }
+
+    /// Takes in that two cases are of the same thing; the authors of the two have a say.
+    fn join(
+        &mut self,
+        place: &Place,
+        statement: Option<Statement>,
+        name: Commitment,
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let Some(Statement::Join { other }) = statement else { return Err(Ignored::Senseless) };
+        for (one, other) in [(name, other), (other, name)] {
+            let others = self.joins.entry(one).or_default();
+            others.entry(other).or_default().insert(place.log.member.clone());
+        }
+        Ok(vec![name, other])
+    }
+
+    /// Takes in how a member wants a dispute ended.
+    fn resolve(
+        &mut self,
+        place: &Place,
+        statement: Option<Statement>,
+        name: Commitment,
+        dispute: &Place,
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let Some(Statement::Resolve { outcome, .. }) = statement else {
+            return Err(Ignored::Senseless);
+        };
+        let set = self.sets.get_mut(&name).ok_or(Ignored::Senseless)?;
+        set.resolve((dispute.log.member.clone(), dispute.index), place, outcome);
+        Ok(vec![name])
+    }
+
     fn found(
         &mut self,
         place: &Place,
         leaf: &Leaf,
         statement: Option<Statement>,
         verified_ms: u64,
-    ) -> Commitment {
+    ) -> Vec<Commitment> {
         let alert = match statement {
             Some(Statement::Assert(alert)) => Some(alert),
             _ => None,
         };
-        self.insert_set(place, leaf, leaf.commitment, alert, verified_ms)
+        let name = self.insert_set(place, leaf, leaf.commitment, alert, verified_ms);
+        let joined = self.joins.get(&name).into_iter().flatten().map(|(other, _)| *other);
+        joined.chain([name]).collect()
     }
 
     fn insert_set(
@@ -383,40 +313,24 @@ impl Cases {
         verified_ms: u64,
     ) -> Commitment {
         let name = leaf.commitment;
-        let human = leaf.header.review.is_some_and(|review| review.is_human());
-        let stance = Stance::Positive { human };
-        let opinion = Opinion {
-            index: place.index,
-            verified_ms,
-            stance,
-            stood_since_ms: human.then_some(verified_ms),
-        };
-        let opinions = BTreeMap::from([(place.log.member.clone(), opinion)]);
-        let standing = self.standing(&subject, &opinions, &BTreeMap::new(), 0);
-        let set = SignalSet {
-            name,
-            subject,
-            place: place.clone(),
-            header: leaf.header.clone(),
-            alert,
-            verified_ms,
-            opinions,
-            renewals: BTreeMap::new(),
-            halted_by: StoppedBy::new(),
-            unreadable: false,
-            standing,
-        };
         match self.sets.entry(name) {
-            Entry::Vacant(free) => drop(free.insert(set)),
+            Entry::Vacant(free) => {
+                let mut set = SignalSet::new(leaf.commitment, place, &leaf.header, verified_ms);
+                (set.subject, set.alert) = (subject, alert);
+                let human = leaf.header.review.is_some_and(|review| review.is_human());
+                set.hold(place, Stance::Positive { human }, verified_ms);
+                free.insert(set);
+            }
             // Its record had been missing.
             Entry::Occupied(mut there) if there.get().place == *place => {
                 let there = there.get_mut();
-                there.alert = there.alert.take().or(set.alert);
+                there.alert = there.alert.take().or(alert);
             }
             // Two leaves with one commitment would need one salt twice: the first one stands.
             Entry::Occupied(_) => {}
         }
-        let new = self.meanings.insert(place.clone(), Meaning::Set(name)).is_none();
+        let new = !matches!(self.meanings.get(place), Some(Meaning::Set(_)));
+        self.meanings.insert(place.clone(), Meaning::Set(name));
         if new && name != subject {
             self.added.entry(subject).or_default().push(name);
         }
@@ -434,7 +348,9 @@ impl Cases {
         let (name, is_set) = match meaning {
             Meaning::Set(name) => (name, true),
             Meaning::OpinionOn(name) => (name, false),
-            Meaning::Vote(_) => return Err(Ignored::Senseless),
+            Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain => {
+                return Err(Ignored::Senseless);
+            }
         };
         let set = self.sets.get_mut(&name).ok_or(Ignored::Senseless)?;
         if leaf.header.test != set.header.test {
@@ -452,6 +368,10 @@ impl Cases {
                 };
                 let subject = set.subject;
                 Ok(Some(self.insert_set(place, leaf, subject, alert, verified_ms)))
+            }
+            (Verb::Sighting | Verb::Outcome | Verb::Appeal, Some(statement)) if is_set => {
+                set.count(place, &statement);
+                Ok(Some(name))
             }
             (Verb::Renew, Some(Statement::Renew { valid_until })) if is_set => {
                 set.renew(place, Renewal { index: place.index, verified_ms, valid_until });
@@ -502,36 +422,20 @@ impl Cases {
                 }
                 Ok(vec![*name])
             }
-            Some(Meaning::Vote(_)) => Ok(Vec::new()),
+            Some(Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain) => Ok(Vec::new()),
             None => self.wait(target, place, held).map(|()| Vec::new()),
         }
     }
 
-    fn add_up(&mut self, name: &Commitment) {
-        let Some(set) = self.sets.get(name) else { return };
-        let valid_until = set.alert.as_ref().map_or(u64::MAX, |alert| alert.valid_until);
-        let standing = self.standing(&set.subject, &set.opinions, &set.renewals, valid_until);
-        let halted_by = self.halts.halted_by(&set.subject);
-        if let Some(set) = self.sets.get_mut(name) {
-            (set.standing, set.halted_by) = (standing, halted_by);
-        }
+    /// The records that were erased and have to go from the store, once.
+    pub fn take_erased(&mut self) -> Vec<Place> {
+        self.erasures.take_due()
     }
 
-    fn standing(
-        &self,
-        subject: &Commitment,
-        opinions: &BTreeMap<MemberName, Opinion>,
-        renewals: &BTreeMap<MemberName, Renewal>,
-        valid_until: u64,
-    ) -> Standing {
-        let rules = Rules {
-            organisation: &|member| self.charter.organisation_of(member).cloned(),
-            confirm_quorum: self.charter.quorum_confirm(),
-            dispute_quorum: self.charter.quorum_dispute(),
-            voice: &|member| self.halts.voice(member, &self.charter),
-            halted: self.halts.is_halted(subject, &self.charter),
-        };
-        Standing::of(opinions, renewals, valid_until, &rules)
+    /// Whether a record was erased, and is not to be asked for.
+    #[must_use]
+    pub fn is_erased(&self, place: &Place) -> bool {
+        self.erasures.has(place)
     }
 }
 

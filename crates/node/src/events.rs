@@ -14,7 +14,7 @@ use watchfire_signal::{
     name::{LogName, MemberName},
 };
 
-use crate::{policy::Held, standing::State};
+use crate::{incidents::IncidentState, policy::Held, standing::State};
 
 /// Events kept for watchers that come back (`Last-Event-ID`).
 pub const MEMORY: usize = 4_096;
@@ -88,6 +88,17 @@ pub enum Event {
         log: LogName,
         /// Entries effective there.
         size: u64,
+    },
+    /// An incident is in another state.
+    Incident {
+        /// The commitment of its declaration.
+        incident: Commitment,
+        /// Its state.
+        state: IncidentState,
+        /// 1 awareness, 2 content, 3 critical; 0 while its declaration is missing.
+        level: u8,
+        /// A drill changes nothing.
+        drill: bool,
     },
     /// A log has shown two histories.
     Fork {

@@ -66,7 +66,8 @@ impl Holes {
         self.len() == 0
     }
 
-    fn close(&self, place: &Place) {
+    /// Notes that a record is not missing any more, or not wanted.
+    pub fn close(&self, place: &Place) {
         let mut open = self.open();
         if let Some(indices) = open.get_mut(&place.log) {
             indices.remove(&place.index);

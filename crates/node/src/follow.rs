@@ -26,6 +26,7 @@ use crate::{
     clock::Clock,
     events::{Event, Events},
     fetch::Holes,
+    incidents::IncidentState,
     judge::Judge,
     known::Known,
     looks::{Enforcer, Look},
@@ -66,6 +67,8 @@ pub struct Follower {
     pub cursors: HashMap<LogName, u64>,
     /// Ends of terms to come.
     pub deadlines: BTreeSet<(u64, Commitment)>,
+    /// The state of each incident that was told last.
+    pub incidents: BTreeMap<Commitment, IncidentState>,
 }
 
 /// What is still to be folded, because the store failed.
@@ -73,6 +76,14 @@ pub struct Follower {
 struct Unfolded {
     logs: BTreeMap<Origin, u64>,
     places: VecDeque<Place>,
+    /// Records that are erased and still have to go.
+    erased: Vec<Place>,
+}
+
+impl Unfolded {
+    fn is_empty(&self) -> bool {
+        self.logs.is_empty() && self.places.is_empty() && self.erased.is_empty()
+    }
 }
 
 /// A log at a start, with its entries to be folded next.
@@ -119,6 +130,9 @@ impl Follower {
         for (log, size) in &self.cursors {
             self.receipts.set_here(log, *size);
         }
+        for place in self.cases.take_erased() {
+            self.erase(&place).await?;
+        }
         Ok(())
     }
 
@@ -127,7 +141,7 @@ impl Follower {
         let mut growth = self.store.watch();
         let mut unfolded = Unfolded::default();
         loop {
-            let nothing_left = unfolded.logs.is_empty() && unfolded.places.is_empty();
+            let nothing_left = unfolded.is_empty();
             let pause = if nothing_left { self.until_next_deadline() } else { RETRY };
             tokio::select! {
                 biased;
@@ -139,6 +153,11 @@ impl Follower {
                 () = tokio::time::sleep(pause) => self.pass_deadlines(),
             }
             self.fold_all(&mut unfolded).await;
+            self.tell_of_incidents();
+            unfolded.erased.extend(self.cases.take_erased());
+            if let Err(error) = self.erase_all(&mut unfolded).await {
+                tracing::error!(%error, "an erased record could not be dropped; tried again");
+            }
         }
     }
 
@@ -187,6 +206,24 @@ impl Follower {
         }
     }
 
+    /// Drops what is erased; what the store does not do now stays to be dropped.
+    async fn erase_all(&self, unfolded: &mut Unfolded) -> Result<(), StoreError> {
+        while let Some(place) = unfolded.erased.last() {
+            self.erase(place).await?;
+            unfolded.erased.pop();
+        }
+        Ok(())
+    }
+
+    /// Drops a record from the store; nobody is asked for it any more.
+    async fn erase(&self, place: &Place) -> Result<(), StoreError> {
+        self.holes.close(place);
+        let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
+        self.store.erase(&origin, place.index).await?;
+        tracing::info!(log = %place.log, index = place.index, "a record was erased");
+        Ok(())
+    }
+
     /// Folds an entry once more, whose record is here now.
     async fn fold_again(&mut self, place: &Place) -> Result<(), StoreError> {
         let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
@@ -206,11 +243,15 @@ impl Follower {
                 let commitment = leaf.commitment;
                 self.events.send(Event::Received { commitment, log: log.clone(), index });
             }
-            if held.entry.record.is_none() && self.misses(&leaf) {
-                self.holes.add(&Place { log: log.clone(), index });
+            let place = Place { log: log.clone(), index };
+            if held.entry.record.is_none() && self.misses(&leaf) && !self.cases.is_erased(&place) {
+                self.holes.add(&place);
             }
         }
         let (names, ignored) = self.cases.fold(log, held);
+        if let Some(incidents) = self.cases.changed_incidents() {
+            self.known.publish_incidents(incidents);
+        }
         if let Some(stops) = self.cases.changed_stops() {
             self.known.publish_stops(stops);
         }
@@ -237,8 +278,8 @@ impl Follower {
         let now = self.clock.now_ms();
         self.known.publish(set.clone());
         let decision = self.judge.about(&set, now);
-        if set.standing.level.is_some() && set.standing.term.until_ms > now {
-            self.deadlines.insert((set.standing.term.until_ms, name));
+        if let Some(at) = set.standing.next_change_ms(now) {
+            self.deadlines.insert((at, name));
         }
         self.events.send(Event::Case {
             set: name,
@@ -253,8 +294,32 @@ impl Follower {
 
     fn until_next_deadline(&self) -> Duration {
         let longest = Duration::from_secs(60);
-        let Some((at, _)) = self.deadlines.first() else { return longest };
-        Duration::from_millis(at.saturating_sub(self.clock.now_ms())).min(longest)
+        let now = self.clock.now_ms();
+        let incidents = self.cases.incidents().iter();
+        let incidents = incidents.filter_map(|incident| incident.next_change_ms(now));
+        let next = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(incidents).min();
+        next.map_or(longest, |at| Duration::from_millis(at.saturating_sub(now)).min(longest))
+    }
+
+    /// Tells which incidents are in another state than before: no message comes for some of these.
+    fn tell_of_incidents(&mut self) {
+        let now = self.clock.now_ms();
+        let mut in_force = [0_u32; 3];
+        for incident in self.cases.incidents().iter() {
+            let (name, state) = (incident.name, incident.state(now));
+            let level = incident.course.level;
+            if state == IncidentState::InForce && !incident.test {
+                let count = usize::from(level).checked_sub(1).and_then(|at| in_force.get_mut(at));
+                count.into_iter().for_each(|count| *count += 1);
+            }
+            if self.incidents.insert(name, state) != Some(state) {
+                let drill = incident.test;
+                self.events.send(Event::Incident { incident: name, state, level, drill });
+            }
+        }
+        for (count, level) in in_force.into_iter().zip(["1", "2", "3"]) {
+            metrics::gauge!("watchfire_incidents_in_force", "level" => level).set(count);
+        }
     }
 
     /// Draws the consequences of terms that are over: no message comes for these.
@@ -266,7 +331,8 @@ impl Follower {
             }
             self.deadlines.pop_first();
             let Some(set) = self.cases.set(&name) else { continue };
-            if set.standing.term.until_ms == at {
+            // What was put off since has a later deadline of its own.
+            if set.standing.next_change_ms(at - 1) == Some(at) {
                 let place = set.place.clone();
                 self.refresh(name, &place.log, place.index);
             }

@@ -12,6 +12,7 @@ use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
 use crate::{
     cases::SignalSet,
     halts::MemberStops,
+    incidents::Incident,
     near::{Hit, Near, loudest},
     standing::Stance,
 };
@@ -21,6 +22,7 @@ pub struct Known {
     near: Near<Commitment>,
     sets: papaya::HashMap<Commitment, Arc<SignalSet>>,
     stops: ArcSwap<BTreeMap<MemberName, MemberStops>>,
+    incidents: ArcSwap<Vec<Incident>>,
 }
 
 /// A signal set near a query, with the hit that speaks loudest.
@@ -40,6 +42,7 @@ impl Known {
             near: Near::of_known(seed, least_matched_ms),
             sets: papaya::HashMap::new(),
             stops: ArcSwap::default(),
+            incidents: ArcSwap::default(),
         }
     }
 
@@ -70,6 +73,17 @@ impl Known {
     #[must_use]
     pub fn stops_of(&self, member: &MemberName) -> MemberStops {
         self.stops.load().get(member).cloned().unwrap_or_default()
+    }
+
+    /// Publishes the incidents.
+    pub fn publish_incidents(&self, incidents: Vec<Incident>) {
+        self.incidents.store(Arc::new(incidents));
+    }
+
+    /// The incidents, in order of name.
+    #[must_use]
+    pub fn incidents(&self) -> Arc<Vec<Incident>> {
+        self.incidents.load_full()
     }
 
     /// A set by its name.

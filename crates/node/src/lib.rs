@@ -26,6 +26,7 @@ pub mod follow;
 pub mod halts;
 pub mod hold;
 pub mod holds;
+pub mod incidents;
 pub mod judge;
 pub mod known;
 pub mod late;
@@ -56,4 +57,6 @@ mod waiting;
 
 pub use watchfire_store::{Effect, EffectState, StoreError};
 
-pub use node::{AlertView, Node, PromoteError, Readiness, Setup, StartError, StopMember, action};
+pub use node::{
+    AlertView, Node, OfIncident, PromoteError, Readiness, Setup, StartError, StopMember, action,
+};

@@ -2,6 +2,7 @@
 
 pub mod action;
 mod home;
+mod incidents;
 mod peers;
 mod policy;
 mod sign;
@@ -47,7 +48,7 @@ use crate::{
     policies::Policies,
     policy::{ItemFacts, Policy},
     publish::{AnswerKey, PublishError, Published, Publisher},
-    raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft},
+    raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft, widening_draft},
     reasons::{Edited, Reasons},
     receipts::{Point, Receipts},
     replicate::{LogCopy, TakeError},
@@ -58,6 +59,7 @@ use crate::{
     standing::State,
 };
 
+pub use incidents::OfIncident;
 pub use policy::PromoteError;
 pub use start::{Setup, StartError};
 pub use stops::StopMember;
@@ -351,12 +353,33 @@ impl Node {
             return Ok(before);
         }
         let mut set = self.known.set(set).ok_or(RaiseError::Unknown(*set))?;
-        if matches!(given, Answer::Halt { .. } | Answer::Unhalt { .. }) {
-            // A halt is of the whole case, whichever of its sets is named.
+        if given.is_of_case() {
+            // Of the whole case, whichever of its sets is named.
             let case = set.subject;
             set = self.known.set(&case).ok_or(RaiseError::Unknown(case))?;
         }
         let draft = answer_draft(&self.charter, &self.log, &set, given, answer)?;
+        let published = self.publisher.write(draft).await?;
+        self.wait_folded(published.index).await;
+        Ok(published)
+    }
+
+    /// Adds signals to a case: to our own, or of an edited copy of what a case is about.
+    ///
+    /// # Errors
+    /// [`RaiseError`]
+    pub async fn widen(
+        &self,
+        case: &Commitment,
+        new: (NewAlert, Option<String>),
+        answer: Option<AnswerKey>,
+    ) -> Result<Published, RaiseError> {
+        if let Some(before) = self.answered(answer.as_ref()).await? {
+            return Ok(before);
+        }
+        let set = self.known.set(case).ok_or(RaiseError::Unknown(*case))?;
+        let founding = self.known.set(&set.subject).ok_or(RaiseError::Unknown(*case))?;
+        let draft = widening_draft(&self.charter, &self.log, &founding, new, answer)?;
         let published = self.publisher.write(draft).await?;
         self.wait_folded(published.index).await;
         Ok(published)
@@ -399,6 +422,13 @@ impl Node {
         let sets = self.known.sets();
         let above = sets.into_iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
         above.map(|(_, set)| set).take(limit).collect()
+    }
+
+    /// All signal sets of some cases.
+    #[must_use]
+    pub fn alerts_of(&self, cases: &[Commitment]) -> Vec<Arc<SignalSet>> {
+        let sets = self.known.sets().into_values();
+        sets.filter(|set| cases.contains(&set.subject)).collect()
     }
 
     /// A member's current log, as we hold it.

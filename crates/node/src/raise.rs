@@ -2,14 +2,14 @@
 
 use thiserror::Error;
 use watchfire_signal::{
-    alert::Alert,
+    alert::{Alert, Family},
     charter::Charter,
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     label::Class,
     name::{GroupName, LogName, MemberName},
     reason::Reason,
-    statement::{Basis, Head, MemberStep, Statement},
+    statement::{AppealResult, AppealStage, Basis, Head, MemberStep, Resolution, Statement},
     verb::Verb,
 };
 
@@ -75,6 +75,40 @@ pub enum Answer {
         /// Until when, in milliseconds since 1970.
         valid_until: u64,
     },
+    /// A dispute of it is to end: at once if it is our own, by quorum otherwise.
+    Resolve {
+        /// Who disputes it.
+        member: MemberName,
+        /// How it ends.
+        outcome: Resolution,
+        /// More words.
+        note: Option<String>,
+    },
+    /// Another case is of the same thing.
+    Join {
+        /// The subject of the other case.
+        other: Commitment,
+    },
+    /// A user appealed against what was done.
+    Appeal {
+        /// How far it is.
+        stage: AppealStage,
+        /// How it was decided.
+        result: Option<AppealResult>,
+    },
+    /// Its record is to be erased everywhere: at once if it is our own, by quorum otherwise.
+    Erase {
+        /// Why.
+        reason: Option<Reason>,
+    },
+}
+
+impl Answer {
+    /// Whether it is of the whole case.
+    pub(crate) fn is_of_case(&self) -> bool {
+        let halts = matches!(self, Self::Halt { .. } | Self::Unhalt { .. });
+        halts || matches!(self, Self::Join { .. } | Self::Appeal { .. })
+    }
 }
 
 /// Why something could not be said.
@@ -101,6 +135,26 @@ pub enum RaiseError {
     /// The charter has no such sharing group, so nobody would get the record.
     #[error("the charter has no sharing group {0}")]
     NoGroup(GroupName),
+    /// The member does not dispute it.
+    #[error("{0} does not dispute it")]
+    NoDispute(MemberName),
+    /// A case is joined with another one.
+    #[error("a case is not joined with itself")]
+    Itself,
+    /// Signals are added to a case by its author; what others know is a variant.
+    #[error(
+        "only {0} adds signals to its alert; an edited copy is a variant, which names the edit"
+    )]
+    NotAuthor(MemberName),
+    /// This member's last incident lapsed: it waits before it declares another.
+    #[error(
+        "the last incident that this organisation declared lapsed: it declares the next one 24 hours \
+         after that, or agrees with one that somebody else declares"
+    )]
+    MustWait {
+        /// Until when, in milliseconds since 1970 by this node's clock.
+        until_ms: u64,
+    },
     /// One does not answer one's own alert so.
     #[error("this member raised {0} itself; retract it instead")]
     Own(Commitment),
@@ -140,7 +194,7 @@ pub fn alert_draft(
 /// The draft of an answer to a signal set.
 ///
 /// # Errors
-/// [`RaiseError::Own`], [`RaiseError::NoOpinion`]
+/// [`RaiseError`] where there is nothing that could be said so.
 pub fn answer_draft(
     charter: &Charter,
     log: &LogName,
@@ -148,41 +202,7 @@ pub fn answer_draft(
     given: Answer,
     answer: Option<AnswerKey>,
 ) -> Result<Draft, RaiseError> {
-    let ours = set.author() == &log.member;
-    let about = Target { log: set.place.log.clone(), index: set.place.index };
-    let (verb, reason, target, statement) = match given {
-        Answer::Confirm { .. } | Answer::Dispute { .. } if ours => {
-            return Err(RaiseError::Own(set.name));
-        }
-        Answer::Confirm { basis } => {
-            let statement = Statement::Confirm { commitment: set.name, basis };
-            (Verb::Confirm, None, about, statement)
-        }
-        Answer::Dispute { reason, note } => {
-            let statement = Statement::Dispute { commitment: set.name, note };
-            (Verb::Dispute, Some(reason), about, statement)
-        }
-        Answer::Retract { reason, restore, note } => {
-            let opinion = set.opinions.get(&log.member);
-            let opinion =
-                opinion.filter(|opinion| matches!(opinion.stance, Stance::Positive { .. }));
-            let index = opinion.ok_or(RaiseError::NoOpinion(set.name))?.index;
-            let statement = Statement::Retract { restore, note };
-            (Verb::Retract, Some(reason), Target { log: log.clone(), index }, statement)
-        }
-        Answer::Halt { reason } => {
-            (Verb::Halt, Some(reason), about, Statement::Halt { member: None })
-        }
-        Answer::Unhalt { reason } => {
-            let index = set.halted_by.get(&log.member);
-            let index = *index.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
-            let statement = Statement::Retract { restore: true, note: None };
-            (Verb::Retract, Some(reason), Target { log: log.clone(), index }, statement)
-        }
-        Answer::Renew { valid_until } => {
-            (Verb::Renew, None, about, Statement::Renew { valid_until })
-        }
-    };
+    let (verb, reason, target, statement) = said_of(charter, log, set, given)?;
     let header = Header {
         class: set.header.class,
         group: set.header.group.clone(),
@@ -192,6 +212,102 @@ pub fn answer_draft(
         ..plain_header(charter, log, verb)
     };
     Ok(Draft { header, statement, answer })
+}
+
+/// What an answer says, of which leaf and why.
+type Said = (Verb, Option<Reason>, Target, Statement);
+
+fn said_of(
+    charter: &Charter,
+    log: &LogName,
+    set: &SignalSet,
+    given: Answer,
+) -> Result<Said, RaiseError> {
+    let ours = set.author() == &log.member;
+    let about = Target { log: set.place.log.clone(), index: set.place.index };
+    Ok(match given {
+        Answer::Confirm { .. } | Answer::Dispute { .. } if ours => {
+            return Err(RaiseError::Own(set.name));
+        }
+        Answer::Confirm { basis } => {
+            (Verb::Confirm, None, about, Statement::Confirm { commitment: set.name, basis })
+        }
+        Answer::Dispute { reason, note } => {
+            let statement = Statement::Dispute { commitment: set.name, note };
+            (Verb::Dispute, Some(reason), about, statement)
+        }
+        Answer::Retract { .. } | Answer::Unhalt { .. } => return taken_back(log, set, given),
+        Answer::Halt { reason } => {
+            (Verb::Halt, Some(reason), about, Statement::Halt { member: None })
+        }
+        Answer::Renew { valid_until } => {
+            (Verb::Renew, None, about, Statement::Renew { valid_until })
+        }
+        Answer::Resolve { member, outcome, note } => {
+            let opinion = set.opinions.get(&member);
+            let opinion = opinion.filter(|opinion| opinion.stance == Stance::Disputes);
+            let (Some(opinion), Some(its)) = (opinion, charter.log_of(&member)) else {
+                return Err(RaiseError::NoDispute(member));
+            };
+            let dispute = Target { log: its, index: opinion.index };
+            (Verb::Resolve, None, dispute, Statement::Resolve { outcome, note })
+        }
+        Answer::Join { other } if other == set.subject => return Err(RaiseError::Itself),
+        Answer::Join { other } => (Verb::Join, None, about, Statement::Join { other }),
+        Answer::Appeal { stage, result } => {
+            (Verb::Appeal, None, about, Statement::Appeal { stage, result })
+        }
+        Answer::Erase { reason } => (Verb::Erase, reason, about, Statement::Erase),
+    })
+}
+
+/// What takes our own opinion or vote back.
+fn taken_back(log: &LogName, set: &SignalSet, given: Answer) -> Result<Said, RaiseError> {
+    let (reason, index, restore, note) = match given {
+        Answer::Retract { reason, restore, note } => {
+            let opinion = set.opinions.get(&log.member);
+            let opinion =
+                opinion.filter(|opinion| matches!(opinion.stance, Stance::Positive { .. }));
+            let index = opinion.ok_or(RaiseError::NoOpinion(set.name))?.index;
+            (reason, index, restore, note)
+        }
+        Answer::Unhalt { reason } => {
+            let index = set.halted_by.get(&log.member);
+            let index = *index.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
+            (reason, index, true, None)
+        }
+        _ => return Err(RaiseError::NoOpinion(set.name)),
+    };
+    let target = Target { log: log.clone(), index };
+    Ok((Verb::Retract, Some(reason), target, Statement::Retract { restore, note }))
+}
+
+/// The draft of more signals of a case: of our own by an amendment, of an edited copy by a variant.
+///
+/// # Errors
+/// [`RaiseError::NotAuthor`], [`RaiseError::NoGroup`]
+pub fn widening_draft(
+    charter: &Charter,
+    log: &LogName,
+    founding: &SignalSet,
+    (new, transform): (NewAlert, Option<String>),
+    answer: Option<AnswerKey>,
+) -> Result<Draft, RaiseError> {
+    let test = founding.header.test;
+    let mut draft = alert_draft(charter, log, NewAlert { test, ..new }, answer)?;
+    let Statement::Assert(mut alert) = draft.statement else { return Ok(draft) };
+    draft.statement = match transform {
+        Some(transform) => {
+            alert.family = Some(Family { root: founding.name, transform });
+            Statement::Variant(alert)
+        }
+        None if founding.author() == &log.member => Statement::Amend(alert),
+        None => return Err(RaiseError::NotAuthor(founding.author().clone())),
+    };
+    draft.header.verb = draft.statement.verb();
+    draft.header.target =
+        Some(Target { log: founding.place.log.clone(), index: founding.place.index });
+    Ok(draft)
 }
 
 /// What is said of a member.
@@ -255,7 +371,8 @@ pub fn about_draft(
     Draft { header, statement, answer }
 }
 
-fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Header {
+/// A header of ours that says nothing but the verb.
+pub(crate) fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Header {
     Header {
         v: RECORD_VERSION,
         coalition: charter.coalition.clone(),

@@ -18,6 +18,8 @@ use crate::halts::Voice;
 pub const PROPOSED_MAX_MS: u64 = 24 * 3_600_000;
 /// The longest that a PROVISIONAL case lives: 6 hours.
 pub const PROVISIONAL_MAX_MS: u64 = 6 * 3_600_000;
+/// The longest that a PROVISIONAL case lives while an incident of level 3 ties it: 72 hours.
+pub const PROVISIONAL_LIFTED_MS: u64 = 72 * 3_600_000;
 /// The longest that a CONFIRMED case lives without renewal: 90 days.
 pub const CONFIRMED_MAX_MS: u64 = 90 * 24 * 3_600_000;
 
@@ -84,7 +86,7 @@ pub enum State {
 }
 
 /// A time during which a state holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Term {
     /// When it began here.
     pub since_ms: u64,
@@ -93,7 +95,7 @@ pub struct Term {
 }
 
 /// What the opinions add up to, apart from the time.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Standing {
     /// The strongest level that the live opinions reach; `None`: nobody stands by it.
     pub level: Option<Level>,
@@ -111,11 +113,16 @@ pub struct Standing {
     /// Whether what the case took down comes back once it is RETRACTED: not when all that took
     /// their opinion back asked that it stay down (a duplicate of another alert, say).
     pub restores: bool,
-    /// Whether only suspended members are left to stand by it: what was removed stays removed until a
-    /// person decides, and nothing more happens by itself.
+    /// Whether only suspended members are left to stand by it, or its record was erased: what was removed
+    /// stays removed until a person decides, and nothing more happens by itself.
     pub suspended: bool,
     /// Members that a quorum has halted or suspended: what they say does not count.
     pub silenced: BTreeSet<MemberName>,
+    /// Times in which an incident of level 3 lifts it: what nobody has looked at counts as PROVISIONAL,
+    /// and that lasts 72 hours.
+    pub lifts: Vec<Term>,
+    /// The alert's own end, renewed or not.
+    pub asked_until_ms: u64,
 }
 
 /// A level of support.
@@ -141,6 +148,10 @@ pub struct Rules<'a> {
     pub voice: &'a dyn Fn(&MemberName) -> Voice,
     /// Whether enough organisations have halted the case itself.
     pub halted: bool,
+    /// Whether the record with its signals was erased.
+    pub erased: bool,
+    /// Times in which an incident of level 3 lifts the case.
+    pub lifts: Vec<Term>,
 }
 
 impl Standing {
@@ -168,7 +179,7 @@ impl Standing {
             earliest_by_organisation(opinions, rules, |opinion| opinion.stance == Stance::Disputes)
                 .len();
         let quorum = rules.confirm_quorum.max(1);
-        let (level, since_ms, longest) = if rules.halted {
+        let (level, since_ms, longest) = if rules.halted || rules.erased {
             (None, 0, 0)
         } else if humans.len() >= quorum {
             (Some(Level::Confirmed), humans[quorum - 1], CONFIRMED_MAX_MS)
@@ -187,6 +198,10 @@ impl Standing {
         let renewed = counted().map(|renewal| renewal.verified_ms).max().unwrap_or(0);
         let asked = counted().map(|renewal| renewal.valid_until).fold(valid_until, u64::max);
         let until_ms = asked.min(since_ms.max(renewed).saturating_add(longest));
+        // What an erased record had taken down is left to a person, unless those who stood by it took
+        // that back before.
+        let withdrew = |opinion: &Opinion| matches!(opinion.stance, Stance::Withdrawn { .. });
+        let left = rules.erased && (!any.is_empty() || !opinions.values().any(withdrew));
         let disputed = match level {
             Some(Level::Confirmed) => disputes >= rules.dispute_quorum.max(1),
             Some(_) => disputes > 0,
@@ -200,8 +215,10 @@ impl Standing {
             disputes,
             was_confirmed: stood >= quorum,
             restores: rules.halted || level.is_some() || asks_for_restore(opinions),
-            suspended: suspended && !rules.halted,
+            suspended: (suspended || left) && !rules.halted,
             silenced,
+            lifts: rules.lifts.clone(),
+            asked_until_ms: asked,
         }
     }
 
@@ -218,12 +235,40 @@ impl Standing {
         match self.level {
             None if self.suspended => State::Lapsed,
             None => State::Retracted,
-            Some(_) if now_ms >= self.term.until_ms => State::Lapsed,
+            Some(_) if now_ms >= self.until_ms(now_ms) => State::Lapsed,
             Some(_) if self.disputed => State::Disputed,
+            Some(Level::Proposed) if self.is_lifted(now_ms) => State::Provisional,
             Some(Level::Proposed) => State::Proposed,
             Some(Level::Provisional) => State::Provisional,
             Some(Level::Confirmed) => State::Confirmed,
         }
+    }
+
+    /// Whether an incident of level 3 lifts it at a moment.
+    #[must_use]
+    pub fn is_lifted(&self, now_ms: u64) -> bool {
+        self.lifts.iter().any(|term| (term.since_ms..term.until_ms).contains(&now_ms))
+    }
+
+    /// When its state changes next by itself.
+    #[must_use]
+    pub fn next_change_ms(&self, now_ms: u64) -> Option<u64> {
+        let level = self.level?;
+        let lifted = (level < Level::Confirmed && !self.lifts.is_empty()).then(|| {
+            self.asked_until_ms.min(self.term.since_ms.saturating_add(PROVISIONAL_LIFTED_MS))
+        });
+        let lifts = self.lifts.iter().flat_map(|term| [term.since_ms, term.until_ms]);
+        let ends = [self.term.until_ms].into_iter().chain(lifted).chain(lifts);
+        ends.filter(|at| *at > now_ms).min()
+    }
+
+    /// When its term ends, as of a moment.
+    fn until_ms(&self, now_ms: u64) -> u64 {
+        if self.level < Some(Level::Confirmed) && self.is_lifted(now_ms) {
+            let longest = self.term.since_ms.saturating_add(PROVISIONAL_LIFTED_MS);
+            return self.asked_until_ms.min(longest);
+        }
+        self.term.until_ms
     }
 }
 

@@ -54,9 +54,14 @@ impl From<RaiseError> for Failure {
             RaiseError::Unknown(_) | RaiseError::NoMember(_) => {
                 Failure::new(ProblemKind::NotFound, error.to_string())
             }
-            RaiseError::NoGroup(_) => Failure::new(ProblemKind::Invalid, error.to_string()),
+            RaiseError::NoGroup(_) | RaiseError::Itself => {
+                Failure::new(ProblemKind::Invalid, error.to_string())
+            }
             RaiseError::NoOpinion(_)
             | RaiseError::NoVote(_)
+            | RaiseError::NoDispute(_)
+            | RaiseError::MustWait { .. }
+            | RaiseError::NotAuthor(_)
             | RaiseError::NoLog(_)
             | RaiseError::Oneself
             | RaiseError::Own(_) => Failure::new(ProblemKind::Conflict, error.to_string()),

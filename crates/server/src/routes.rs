@@ -8,10 +8,12 @@ mod answers;
 mod audit;
 mod bank_contents;
 mod banks;
+mod cases;
 mod events;
 mod evidence;
 mod hash;
 mod health;
+mod incidents;
 mod keys;
 mod log;
 mod lookup;
@@ -101,6 +103,16 @@ fn content() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(answers::dispute))
         .routes(routes!(answers::retract))
         .routes(routes!(answers::halt))
+        .routes(routes!(cases::renew))
+        .routes(routes!(cases::resolve))
+        .routes(routes!(cases::join))
+        .routes(routes!(cases::appeal))
+        .routes(routes!(cases::erase))
+        .routes(routes!(incidents::list, incidents::declare))
+        .routes(routes!(incidents::show))
+        .routes(routes!(incidents::cosign))
+        .routes(routes!(incidents::update))
+        .routes(routes!(incidents::conclude))
         .routes(routes!(events::watch))
         .routes(routes!(members::members))
         .routes(routes!(members::halt))

@@ -10,7 +10,7 @@ use watchfire_signal::{
     link::LinkScope,
     name::{GroupName, ItemId, LogName, MemberName, OrganisationName},
     reason::Reason,
-    statement::Basis,
+    statement::{AppealResult, AppealStage, Basis, Done, Resolution},
     value::Span,
 };
 
@@ -96,6 +96,15 @@ pub struct AlertRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub incident: Option<Commitment>,
+    /// An alert of the case that these signals are added to: with `transform` as those of an edited copy, without it, by
+    /// the case's author alone, as more of the same. They begin with a state of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub of: Option<Commitment>,
+    /// What was done to the copy, such as `mirrored`, at most 256 bytes; only with `of`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "mirrored")]
+    pub transform: Option<String>,
 }
 
 /// An alert as the node raised it.
@@ -163,6 +172,104 @@ pub struct RetractRequest {
     pub note: Option<String>,
 }
 
+/// Has a case last longer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RenewRequest {
+    /// How long from now, in seconds; 90 days when absent, and at most.
+    #[serde(default = "default_valid_for_s")]
+    pub valid_for_s: u64,
+}
+
+/// Ends a dispute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveRequest {
+    /// The member that disputes it.
+    #[schema(value_type = String)]
+    pub member: MemberName,
+    /// How it ends: the alert `stands`, or is `withdrawn`.
+    #[schema(value_type = String, example = "stands")]
+    pub outcome: Resolution,
+    /// More words, for the members of the group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// Says that two cases are of the same thing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct JoinRequest {
+    /// The other case.
+    #[schema(value_type = String)]
+    pub other: Commitment,
+}
+
+/// Tells of an appeal of a user.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppealRequest {
+    /// How far it is: `opened` or `result`.
+    #[schema(value_type = String, example = "opened")]
+    pub stage: AppealStage,
+    /// How it was decided, exactly at the stage `result`: what was done is `upheld` or `overturned`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub result: Option<AppealResult>,
+}
+
+/// Has a record erased everywhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseRequest {
+    /// Why, one of the reasons of a dispute; stands in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "victim_withdrew")]
+    pub reason: Option<Reason>,
+}
+
+/// What members count of a case, in buckets: the number of binary digits of a count.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
+pub struct CountsView {
+    /// Copies that members have seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sightings: Vec<SightingView>,
+    /// What they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outcomes: Vec<OutcomeView>,
+    /// Appeals that were opened.
+    pub appeals_opened: u64,
+    /// Appeals after which what was done stood.
+    pub appeals_upheld: u64,
+    /// Appeals after which it was undone.
+    pub appeals_overturned: u64,
+}
+
+/// How many copies a member has seen.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SightingView {
+    /// The member.
+    #[schema(value_type = String)]
+    pub member: MemberName,
+    /// Binary digits of their number.
+    pub bucket: u8,
+    /// The time in which it saw them, in milliseconds.
+    pub window_ms: u64,
+}
+
+/// What a member did with copies.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OutcomeView {
+    /// The member.
+    #[schema(value_type = String)]
+    pub member: MemberName,
+    /// What: `removed`, `blocked`, `labelled`, `left` or `restored`.
+    #[schema(value_type = String)]
+    pub what: Done,
+    /// Binary digits of the number of copies.
+    pub bucket: u8,
+}
+
 /// Asks that nobody acts on a case, or on what a member stands by; enough organisations make it so.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -194,6 +301,15 @@ pub struct AlertView {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub halted_by: Vec<MemberName>,
+    /// Whether its record was erased.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
+    /// Cases of the same thing, by the word of either author.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub joined: Vec<Commitment>,
+    /// What members count.
+    pub counts: CountsView,
     /// Where it is effective.
     pub members: Vec<Protection>,
 }

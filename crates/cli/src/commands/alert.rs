@@ -4,8 +4,9 @@ use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use watchfire_api::wire::{
-    AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, ConfirmRequest,
-    DEFAULT_VALID_FOR_S, DisputeRequest, RetractRequest, SignalJson, StopRequest,
+    AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest, ConfirmRequest,
+    DEFAULT_VALID_FOR_S, DisputeRequest, EraseRequest, JoinRequest, RenewRequest, ResolveRequest,
+    RetractRequest, SignalJson, StopRequest,
 };
 use watchfire_signal::{
     alert::{ContentKind, Exception, Suggestion},
@@ -13,9 +14,9 @@ use watchfire_signal::{
     header::{Provenance, Review},
     label::Label,
     link::LinkScope,
-    name::{GroupName, ItemId},
+    name::{GroupName, ItemId, MemberName},
     reason::Reason,
-    statement::Basis,
+    statement::{AppealResult, AppealStage, Basis, Resolution},
     value::{Kind, Span},
 };
 
@@ -51,7 +52,7 @@ pub(crate) struct Alert {
 enum What {
     /// Say to the coalition that content is harmful: a file, a text or a link, of which only signals leave
     /// the node, or signals.
-    Raise(Raise),
+    Raise(Box<Raise>),
     /// Show an alert: its state, what each member says, where it is effective.
     Show {
         /// The alert's id.
@@ -82,6 +83,54 @@ enum What {
         /// Take this member's own vote back.
         #[arg(long)]
         withdraw: bool,
+    },
+    /// Have a CONFIRMED case last longer, or begin anew once it has lapsed.
+    Renew {
+        /// The alert's id.
+        id: Commitment,
+        /// How many days from now.
+        #[arg(long, default_value_t = 90)]
+        days: u64,
+    },
+    /// End a dispute: this member's own at once, another's when enough organisations say so.
+    Resolve {
+        /// The alert's id.
+        id: Commitment,
+        /// The member that disputes it.
+        #[arg(long)]
+        member: MemberName,
+        /// How it ends: stands or withdrawn.
+        #[arg(long)]
+        outcome: Resolution,
+        /// More words, for the members of the group.
+        #[arg(long)]
+        note: Option<String>,
+    },
+    /// Say that another case is of the same thing.
+    Join {
+        /// The alert's id.
+        id: Commitment,
+        /// The other case.
+        other: Commitment,
+    },
+    /// Tell that a user appealed, or how that was decided.
+    Appeal {
+        /// The alert's id.
+        id: Commitment,
+        /// The result, upheld or overturned; without it an appeal was opened.
+        #[arg(long)]
+        result: Option<AppealResult>,
+    },
+    /// Have the record erased at every member; retract it first if it was wrong.
+    ///
+    /// The leaf stays, so that the log stays whole. This member's own record goes at once, another's when
+    /// enough organisations say so. It cannot be taken back.
+    Erase {
+        /// The alert's id.
+        id: Commitment,
+        /// Why, a reason as of a dispute; everybody sees it.
+        #[arg(long)]
+        reason: Option<Reason>,
     },
 }
 
@@ -134,6 +183,16 @@ struct Raise {
     /// A drill: it travels, and nobody acts on it.
     #[arg(long)]
     test: bool,
+    /// The alert of the case that this is added to: an edited copy with --transform, or more signals of this
+    /// member's own case.
+    #[arg(long, value_name = "ALERT")]
+    of: Option<Commitment>,
+    /// What was done to the copy, such as mirrored.
+    #[arg(long, requires = "of")]
+    transform: Option<String>,
+    /// The incident that it belongs to.
+    #[arg(long)]
+    incident: Option<Commitment>,
     /// Repeating a call with the same key does nothing twice.
     #[arg(long)]
     idempotency_key: Option<String>,
@@ -199,12 +258,41 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
             let halt = StopRequest { reason: *reason, withdraw: *withdraw };
             said(&answered(client.halt(id, &halt, None).await)?, output)?;
         }
+        What::Renew { .. }
+        | What::Resolve { .. }
+        | What::Join { .. }
+        | What::Appeal { .. }
+        | What::Erase { .. } => said(&more(&alert.what, &client).await?, output)?,
         What::Retract(Answering { id, reason, note }) => {
             let retract = RetractRequest { reason: *reason, restore: true, note: note.clone() };
             said(&answered(client.retract(id, &retract, None).await)?, output)?;
         }
     }
     Ok(Answer::Yes)
+}
+
+/// What is said of a case beside opinions.
+async fn more(what: &What, client: &watchfire_api::client::Client) -> Result<Answered, Failure> {
+    answered(match what {
+        What::Renew { id, days } => {
+            let renew = RenewRequest { valid_for_s: days.saturating_mul(86_400) };
+            client.renew(id, &renew, None).await
+        }
+        What::Resolve { id, member, outcome, note } => {
+            let (member, note) = (member.clone(), note.clone());
+            let resolve = ResolveRequest { member, outcome: *outcome, note };
+            client.resolve(id, &resolve, None).await
+        }
+        What::Join { id, other } => client.join(id, &JoinRequest { other: *other }, None).await,
+        What::Appeal { id, result } => {
+            let stage = result.map_or(AppealStage::Opened, |_| AppealStage::Result);
+            client.appeal(id, &AppealRequest { stage, result: *result }, None).await
+        }
+        What::Erase { id, reason } => {
+            client.erase(id, &EraseRequest { reason: *reason }, None).await
+        }
+        _ => return Err(environment("this is said in another way")),
+    })
 }
 
 async fn raised(raise: &Raise, client: &watchfire_api::client::Client, output: &Output) -> Ended {
@@ -250,7 +338,9 @@ fn request(raise: &Raise) -> Result<AlertRequest, Failure> {
         test: raise.test,
         group: GroupName::all(),
         evidence_hold: false,
-        incident: None,
+        incident: raise.incident,
+        of: raise.of,
+        transform: raise.transform.clone(),
     })
 }
 
@@ -299,6 +389,18 @@ fn text(view: &AlertView) -> String {
         lines.push(format!("  {} {}{looked}", opinion.member, word(&opinion.stance)));
     }
     lines.extend(view.halted_by.iter().map(|member| format!("  {member} wants it halted")));
+    lines.extend(view.erased.then(|| "  its record is erased".to_owned()));
+    lines.extend(view.joined.iter().map(|other| format!("  the same as case {other}")));
+    let counts = &view.counts;
+    lines.extend(
+        counts.outcomes.iter().map(|told| {
+            format!("  {} {} {}", told.member, word(&told.what), in_words(told.bucket))
+        }),
+    );
+    lines.extend(counts.sightings.iter().map(|told| {
+        let minutes = told.window_ms / 60_000;
+        format!("  {} saw {} in {minutes} minutes", told.member, in_words(told.bucket))
+    }));
     for member in &view.members {
         let when = match (member.effective, member.after_ms) {
             (true, Some(after)) => format!("effective, told after {after} ms"),
@@ -308,4 +410,13 @@ fn text(view: &AlertView) -> String {
         lines.push(format!("  {} {when}", member.member));
     }
     lines.join("\n")
+}
+
+/// A bucket as the counts that it stands for.
+fn in_words(bucket: u8) -> String {
+    match bucket {
+        0 => "no copies".to_owned(),
+        1 => "one copy".to_owned(),
+        digits => format!("{} or more copies", 1_u128 << (digits - 1).min(63)),
+    }
 }

@@ -197,6 +197,7 @@ impl Node {
             clock: self.clock.clone(),
             cursors: HashMap::new(),
             deadlines: BTreeSet::new(),
+            incidents: BTreeMap::new(),
         }
     }
 

@@ -190,6 +190,9 @@ pub struct Facts {
     pub confirmations: u32,
     /// A drill never leads to anything.
     pub drill: bool,
+    /// An incident of level 3 that enough organisations stand by ties the case.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub critical: bool,
     /// A record of an unknown version speaks of the case.
     pub unreadable: bool,
     /// The labels of the alert or bank.

@@ -87,7 +87,7 @@ enum Words {
     Exception,
 }
 
-const CASE: [(&str, Type, Words); 11] = [
+const CASE: [(&str, Type, Words); 12] = [
     ("state", Type::Text, Words::State),
     ("severity", Type::Int, Words::Any),
     ("confidence", Type::Int, Words::Any),
@@ -99,6 +99,7 @@ const CASE: [(&str, Type, Words); 11] = [
     ("exceptions", Type::Texts, Words::Exception),
     ("own", Type::Bool, Words::Any),
     ("was_confirmed", Type::Bool, Words::Any),
+    ("critical", Type::Bool, Words::Any),
 ];
 const MATCH: [(&str, Type, Words); 5] = [
     ("kind", Type::Text, Words::Match),

@@ -102,6 +102,7 @@ fn case(facts: &Facts) -> HashMap<&'static str, Value> {
         ("confirmations", Value::Int(i64::from(facts.confirmations))),
         ("own", Value::Bool(facts.own)),
         ("was_confirmed", Value::Bool(facts.was_confirmed)),
+        ("critical", Value::Bool(facts.critical)),
         ("labels", texts(facts.labels.iter().map(|label| label.as_str()).collect())),
         ("members", texts(facts.members.iter().map(|member| member.as_str()).collect())),
         ("exceptions", texts(facts.exceptions.iter().map(|word| word.as_str()).collect())),

@@ -13,10 +13,12 @@ use watchfire_signal::{
     commitment::Commitment,
     header::{Review, Target},
     name::MemberName,
-    statement::{Basis, Statement},
+    record::Leaf,
+    statement::{Basis, Resolution, Statement},
     verb::Verb,
 };
 use watchfire_store::Held;
+use watchfire_tlog::Entry;
 
 use crate::coalition::{START_MS, charter_with, name};
 use crate::logs::{Logs, MEMBERS, SEEN, SOON};
@@ -108,6 +110,97 @@ fn disputes_suspend_a_provisional_case_and_a_confirmed_one_only_by_quorum() {
     assert_eq!(logs.state(&case.0, SOON), State::Confirmed, "the same owner twice is one");
     logs.dispute("reddit", &case);
     assert_eq!(logs.state(&case.0, SOON), State::Disputed);
+}
+
+#[test]
+fn a_dispute_ends_by_its_own_author_or_by_enough_others() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let dispute = logs.dispute("facebook", &case);
+    assert_eq!(logs.state(&case.0, SOON), State::Disputed);
+    logs.resolve("tiktok", &dispute, Resolution::Stands);
+    assert_eq!(logs.state(&case.0, SOON), State::Disputed, "one organisation is not enough");
+    logs.resolve("google", &dispute, Resolution::Stands);
+    assert_eq!(logs.state(&case.0, SOON), State::Provisional);
+
+    let dispute = logs.dispute("instagram", &case);
+    assert_eq!(logs.state(&case.0, SOON), State::Disputed, "another dispute is another one");
+    logs.resolve("instagram", &dispute, Resolution::Stands);
+    assert_eq!(logs.state(&case.0, SOON), State::Provisional);
+
+    let dispute = logs.dispute("reddit", &case);
+    logs.resolve("reddit", &dispute, Resolution::Withdrawn);
+    for member in ["facebook", "google"] {
+        assert_eq!(logs.state(&case.0, SOON), State::Disputed);
+        logs.resolve(member, &dispute, Resolution::Withdrawn);
+    }
+    assert_eq!(logs.state(&case.0, SOON), State::Retracted);
+}
+
+#[test]
+fn what_is_erased_says_nothing_and_what_it_took_down_waits_for_a_person() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let google = logs.confirm("google", &case, SEEN);
+    logs.erase("google", &google);
+    assert_eq!(logs.state(&case.0, SOON), State::Provisional, "google said nothing");
+    logs.erase("reddit", &case.1);
+    assert_eq!(logs.state(&case.0, SOON), State::Provisional, "one other is not enough");
+    logs.erase("facebook", &case.1);
+    logs.erase("instagram", &case.1);
+    assert_eq!(logs.state(&case.0, SOON), State::Provisional, "two are not, nor one owner twice");
+    logs.erase("google", &case.1);
+    let mut cases = logs.fold(&[]);
+    let set = cases.set(&case.0).unwrap();
+    assert!(set.alert.is_none() && set.erased && set.standing.needs_person());
+    assert_eq!(set.state(SOON), State::Lapsed);
+    let gone: Vec<_> = cases.take_erased().into_iter().map(|place| place.index).collect();
+    assert_eq!((gone.len(), cases.take_erased().len()), (2, 0));
+
+    // What was taken back before is undone, as without the erasure.
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    logs.retract("tiktok", &case.1);
+    logs.erase("tiktok", &case.1);
+    let cases = logs.fold(&[]);
+    let set = cases.set(&case.0).unwrap();
+    assert_eq!((set.state(SOON), set.standing.restores), (State::Retracted, true));
+}
+
+#[test]
+fn a_new_member_knows_of_what_was_erased_what_an_old_one_knows() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let google = logs.confirm("google", &case, SEEN);
+    logs.retract_and("tiktok", &case.1, false);
+    for (member, place) in [("google", &google), ("tiktok", &case.1)] {
+        logs.erase(member, place);
+    }
+    let old = logs.fold(&[]);
+    for held in logs.logs.values_mut().flatten() {
+        let erased = Leaf::decode(&held.entry.leaf).unwrap().header.verb;
+        if matches!(erased, Verb::Assert | Verb::Confirm) {
+            held.entry = Entry::new(held.entry.leaf.clone(), None);
+        }
+    }
+    let new = logs.fold(&[]);
+    let (old, new) = (old.set(&case.0).unwrap(), new.set(&case.0).unwrap());
+    assert_eq!((&old.opinions, &old.standing), (&new.opinions, &new.standing));
+}
+
+#[test]
+fn cases_are_joined_by_the_author_of_either_and_by_nobody_else() {
+    let mut logs = Logs::new();
+    let one = logs.assert("tiktok", Review::OneHuman);
+    let other = logs.assert("reddit", Review::OneHuman);
+    logs.join("google", &one.1, other.0);
+    assert!(logs.fold(&[]).set(&one.0).unwrap().joined.is_empty());
+    logs.join("reddit", &one.1, other.0);
+    let cases = logs.fold(&[]);
+    for (set, its) in [(one.0, other.0), (other.0, one.0)] {
+        assert!(cases.set(&set).unwrap().joined.iter().eq([&its]));
+        assert_eq!(cases.set(&set).unwrap().state(SOON), State::Provisional, "each by itself");
+    }
 }
 
 #[test]
@@ -313,6 +406,10 @@ enum Move {
     HaltMember { other: usize },
     Suspend { other: usize, size: u64 },
     RetractVote,
+    Resolve { about: prop::sample::Index, stands: bool },
+    Join { other: prop::sample::Index },
+    Count { bucket: u8 },
+    Erase { what: prop::sample::Index },
     Wait { hours: u64 },
 }
 
@@ -330,6 +427,11 @@ fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, Move)>> {
         (0..MEMBERS.len()).prop_map(|other| Move::HaltMember { other }),
         (0..MEMBERS.len(), 0_u64..6).prop_map(|(other, size)| Move::Suspend { other, size }),
         Just(Move::RetractVote),
+        (any::<prop::sample::Index>(), any::<bool>())
+            .prop_map(|(about, stands)| Move::Resolve { about, stands }),
+        any::<prop::sample::Index>().prop_map(|other| Move::Join { other }),
+        (0_u8..9).prop_map(|bucket| Move::Count { bucket }),
+        any::<prop::sample::Index>().prop_map(|what| Move::Erase { what }),
         (0_u64..2_000).prop_map(|hours| Move::Wait { hours }),
     ];
     proptest::collection::vec((0_usize..MEMBERS.len(), any::<prop::sample::Index>(), what), 0..24)
@@ -343,6 +445,7 @@ fn play(
     let mut sets = vec![logs.assert("tiktok", Review::OneHuman)];
     let mut last = BTreeMap::from([(0, sets[0].1.clone())]);
     let mut votes = BTreeMap::new();
+    let mut disputes = Vec::new();
     for (by, about, what) in moves {
         let (member, about) = (MEMBERS[by].0, about.get(&sets).clone());
         match what {
@@ -350,7 +453,19 @@ fn play(
                 let basis = if automatic { Basis::AutomaticMatch } else { SEEN };
                 last.insert(by, logs.confirm(member, &about, basis));
             }
-            Move::Dispute => logs.dispute(member, &about),
+            Move::Dispute => disputes.push(logs.dispute(member, &about)),
+            Move::Resolve { about, stands } if !disputes.is_empty() => {
+                let outcome = if stands { Resolution::Stands } else { Resolution::Withdrawn };
+                logs.resolve(member, about.get(&disputes), outcome);
+            }
+            Move::Resolve { .. } => {}
+            Move::Join { other } => logs.join(member, &about.1, other.get(&sets).0),
+            Move::Count { bucket } => logs.count(member, &about.1, bucket),
+            Move::Erase { what } => {
+                let said = last.values().chain(&disputes).cloned();
+                let said: Vec<_> = said.chain(sets.iter().map(|set| set.1.clone())).collect();
+                logs.erase(member, what.get(&said));
+            }
             Move::RetractLast { restore } => {
                 if let Some(place) = last.remove(&by) {
                     logs.retract_and(member, &place, restore);
@@ -394,6 +509,9 @@ proptest! {
             prop_assert_eq!(&one.opinions, &other.opinions);
             prop_assert_eq!(&one.renewals, &other.renewals);
             prop_assert_eq!(&one.halted_by, &other.halted_by);
+            prop_assert_eq!(&one.joined, &other.joined);
+            prop_assert_eq!(&one.counts, &other.counts);
+            prop_assert_eq!((one.erased, &one.alert), (other.erased, &other.alert));
             prop_assert_eq!(&one.standing, &other.standing);
             prop_assert_eq!(one.unreadable, other.unreadable);
             prop_assert_eq!(one.subject, other.subject);
@@ -425,6 +543,8 @@ proptest! {
             dispute_quorum: 2,
             voice: &|_| Voice::Counts,
             halted: false,
+            erased: false,
+            lifts: Vec::new(),
         };
         let alone = Standing::of(&opinions, &set.renewals, u64::MAX, &rules);
         let first = opinions.values().filter_map(|opinion| opinion.stood_since_ms).min();

@@ -8,12 +8,13 @@ use watchfire_signal::{
     charter::SignedCharter,
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
+    incident::{Incident, IncidentStep},
     label::Class,
     name::{GroupName, LogName},
     pdq::Pdq,
     reason::Reason,
     record::{Leaf, seal},
-    statement::{Basis, Head, MemberStep, Statement},
+    statement::{Basis, Done, Head, MemberStep, Resolution, Statement},
     value::Signal,
 };
 use watchfire_store::Held;
@@ -106,12 +107,45 @@ impl Logs {
         self.say(member, &statement, |header| header.target = Some(about.1.clone())).1
     }
 
-    pub(crate) fn dispute(&mut self, member: &str, about: &(Commitment, Target)) {
+    pub(crate) fn dispute(&mut self, member: &str, about: &(Commitment, Target)) -> Target {
         let statement = Statement::Dispute { commitment: about.0, note: None };
         self.say(member, &statement, |header| {
             header.target = Some(about.1.clone());
             header.reason = Some(Reason::BenignContext);
-        });
+        })
+        .1
+    }
+
+    pub(crate) fn resolve(&mut self, member: &str, dispute: &Target, outcome: Resolution) {
+        let statement = Statement::Resolve { outcome, note: None };
+        self.say(member, &statement, |header| header.target = Some(dispute.clone()));
+    }
+
+    pub(crate) fn join(&mut self, member: &str, about: &Target, other: Commitment) {
+        let statement = Statement::Join { other };
+        self.say(member, &statement, |header| header.target = Some(about.clone()));
+    }
+
+    pub(crate) fn count(&mut self, member: &str, about: &Target, bucket: u8) {
+        let statement = Statement::Outcome { what: Done::Removed, bucket };
+        self.say(member, &statement, |header| header.target = Some(about.clone()));
+    }
+
+    /// Says something of an incident; without a target it is declared.
+    pub(crate) fn incident(
+        &mut self,
+        member: &str,
+        about: Option<&Target>,
+        body: Incident,
+    ) -> (Commitment, Target) {
+        self.say(member, &Statement::Incident(body), |header| {
+            header.class = Class::None;
+            header.target = about.cloned();
+        })
+    }
+
+    pub(crate) fn erase(&mut self, member: &str, about: &Target) {
+        self.say(member, &Statement::Erase, |header| header.target = Some(about.clone()));
     }
 
     pub(crate) fn retract(&mut self, member: &str, own: &Target) {
@@ -223,3 +257,16 @@ impl Logs {
 
 pub(crate) const SEEN: Basis = Basis::OwnCopySeenByHuman;
 pub(crate) const SOON: u64 = START_MS + 600_000;
+
+/// The body of a record about an incident.
+pub(crate) fn incident(step: IncidentStep, level: u8, cases: &[Commitment]) -> Incident {
+    Incident {
+        step,
+        level,
+        title: "Attack on a market".to_owned(),
+        criteria: "Footage of it by whoever did it".to_owned(),
+        regions: vec!["NZ".to_owned()],
+        cases: cases.to_vec(),
+        note: None,
+    }
+}

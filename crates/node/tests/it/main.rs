@@ -9,6 +9,7 @@ mod desk;
 mod faulty;
 mod fold;
 mod halts;
+mod incidents;
 mod logs;
 mod outbox;
 mod policies;

@@ -22,7 +22,7 @@ const STATES: [State; 6] = [
 ];
 
 pub(crate) fn facts(state: State) -> impl Strategy<Value = Facts> {
-    let flags = any::<[bool; 6]>();
+    let flags = any::<[bool; 7]>();
     let numbers = (0_u8..=4, 0_u32..5, proptest::option::of(0_u32..40), 0_u32..50);
     let kind = proptest::option::of(proptest::sample::select(
         &[MatchKind::Exact, MatchKind::Near, MatchKind::Variant][..],
@@ -36,6 +36,7 @@ pub(crate) fn facts(state: State) -> impl Strategy<Value = Facts> {
             own: flags[1],
             looked: flags[2].then(|| "bee".parse().unwrap()).into_iter().collect(),
             agreed: flags[5],
+            critical: flags[6],
             drill: flags[3],
             unreadable: flags[4],
             labels: vec![Label::received("violence.graphic_death").unwrap()],
@@ -105,7 +106,8 @@ proptest! {
         let trusted = facts.looked.iter().any(|member| policy.trust.contains(member));
         let full = match facts.state.unwrap() {
             State::Confirmed => true,
-            State::Proposed | State::Provisional => facts.own || trusted,
+            State::Provisional => facts.own || trusted || facts.critical,
+            State::Proposed => facts.own || trusted,
             State::Disputed => facts.own,
             State::Lapsed | State::Retracted => false,
         };

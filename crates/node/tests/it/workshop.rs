@@ -340,19 +340,10 @@ impl Workshop {
         let header = alert_draft(&self.charter.charter, &log, new, None).unwrap().header;
         let commitment = Commitment([u8::try_from(number).unwrap() + 1; 32]);
         let subject = case.map_or(commitment, |case| self.sets[&case].subject);
-        let set = SignalSet {
-            name: commitment,
-            subject,
-            place: Place { log, index: number as u64 },
-            header,
-            alert: Some(body),
-            verified_ms: START_MS,
-            opinions: BTreeMap::new(),
-            renewals: BTreeMap::new(),
-            halted_by: BTreeMap::new(),
-            unreadable: false,
-            standing: Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES),
-        };
+        let place = Place { log, index: number as u64 };
+        let mut set = SignalSet::new(commitment, &place, &header, START_MS);
+        (set.subject, set.alert) = (subject, Some(body));
+        set.standing = Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES);
         self.sets.insert(number, set);
     }
 
@@ -475,6 +466,8 @@ const RULES: Rules<'static> = Rules {
     dispute_quorum: 2,
     voice: &|_| Voice::Counts,
     halted: false,
+    erased: false,
+    lifts: Vec::new(),
 };
 
 fn organisation(member: &MemberName) -> Option<OrganisationName> {

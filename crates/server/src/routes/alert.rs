@@ -6,12 +6,14 @@ use axum::Json;
 use axum::extract::State;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{
-    AlertPage, AlertPageQuery, AlertSummary, AlertView, OpinionView, Protection, Stance,
+    AlertPage, AlertPageQuery, AlertSummary, AlertView, CountsView, OpinionView, OutcomeView,
+    Protection, SightingView, Stance,
 };
-use watchfire_node::cases::SignalSet;
+use watchfire_node::cases::{Counts, SignalSet};
 use watchfire_node::{self as node, standing};
 use watchfire_signal::commitment::Commitment;
 use watchfire_signal::name::MemberName;
+use watchfire_signal::statement::{AppealResult, AppealStage};
 
 use super::matches::state;
 use crate::answer::Failure;
@@ -101,8 +103,33 @@ fn view_json(server: &Server, view: node::AlertView) -> Result<AlertView, Failur
         alert: set.alert.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
         opinions: opinions.collect(),
         halted_by: set.halted_by.keys().cloned().collect(),
+        erased: set.erased,
+        joined: set.joined.iter().copied().collect(),
+        counts: counts(&set.counts),
         members: protections.collect(),
     })
+}
+
+fn counts(counts: &Counts) -> CountsView {
+    let sightings = counts.sightings.iter().map(|(member, told)| {
+        let (bucket, window_ms) = told.what;
+        SightingView { member: member.clone(), bucket, window_ms }
+    });
+    let outcomes = counts.outcomes.iter().map(|((member, what), told)| OutcomeView {
+        member: member.clone(),
+        what: *what,
+        bucket: told.what,
+    });
+    let appeals = |stage, result| {
+        counts.appeals.values().filter(|appeal| **appeal == (stage, result)).count() as u64
+    };
+    CountsView {
+        sightings: sightings.collect(),
+        outcomes: outcomes.collect(),
+        appeals_opened: appeals(AppealStage::Opened, None),
+        appeals_upheld: appeals(AppealStage::Result, Some(AppealResult::Upheld)),
+        appeals_overturned: appeals(AppealStage::Result, Some(AppealResult::Overturned)),
+    }
 }
 
 fn protection(

@@ -74,8 +74,16 @@ pub(crate) async fn raise(
         return Err(Failure::new(ProblemKind::UnsupportedMediaType, detail));
     };
     let signals_summary = signals.iter().map(SignalSummary::from).collect();
+    let (of, transform) = (alert.of, alert.transform.clone());
     let new = new_alert(alert, kind, signals, server.node.clock().now_ms());
-    let published = server.node.raise(new, key).await?;
+    let published = match (of, transform) {
+        (Some(case), transform) => server.node.widen(&case, (new, transform), key).await?,
+        (None, None) => server.node.raise(new, key).await?,
+        (None, Some(_)) => {
+            let detail = "a transform is of the case that `of` names";
+            return Err(Failure::new(ProblemKind::Invalid, detail));
+        }
+    };
     let id = published.commitment;
     let (log, index) = (server.node.log().clone(), published.index);
     let state = state_of(&server, &id)?;

@@ -121,7 +121,8 @@ pub(crate) async fn halt(
     answer(&server, &id, given, key).await
 }
 
-async fn answer(
+/// Says it, and answers with the state that it led to.
+pub(super) async fn answer(
     server: &Server,
     id: &Commitment,
     given: Answer,

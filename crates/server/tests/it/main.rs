@@ -10,6 +10,7 @@ mod decoders;
 mod document;
 mod edited;
 mod house;
+mod incidents;
 mod limits;
 mod logs;
 mod media;

@@ -3,11 +3,14 @@
 use watchfire_api::client::ClientError;
 use watchfire_api::problem::ProblemKind;
 use watchfire_api::wire::{
-    ActionQuery, ConfirmRequest, RetractRequest, Stance, State, StopRequest, VerdictKind,
+    ActionQuery, AlertRequest, AppealRequest, ConfirmRequest, DisputeRequest, EraseRequest,
+    JoinRequest, RenewRequest, ResolveRequest, RetractRequest, Stance, State, StopRequest,
+    VerdictKind,
 };
 use watchfire_node::access::Scope;
 use watchfire_signal::reason::Reason;
-use watchfire_signal::statement::Basis;
+use watchfire_signal::statement::{AppealResult, AppealStage, Basis, Resolution};
+use watchfire_tlog::{Origin, audit};
 
 use crate::house::{alert_of, coalition, pdq, scan, wait_for};
 
@@ -204,4 +207,87 @@ async fn an_alert_to_a_group_that_the_charter_lacks_is_refused() {
         other => panic!("{other:?}"),
     }
     assert_eq!(houses[0].node.alerts(None, 10).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_erased_record_is_gone_everywhere_and_the_log_stays_whole() {
+    let houses = coalition(&[("a", true), ("b", true)]).await;
+    let (a, b) = (houses[0].client(&[Scope::Admin]).await, houses[1].client(&[Scope::Admin]).await);
+    let mut at_b = b.events(None).await.unwrap();
+    let raised = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    wait_for(&mut at_b, |event| event.event == "case" && event.more["blocks"] == true).await;
+    assert_eq!(scan(&b, "b:1", pdq(1)).await.verdict, VerdictKind::Block);
+
+    // Another member's word alone erases nothing where two organisations have to agree.
+    let erase = EraseRequest { reason: Some(Reason::VictimWithdrew) };
+    let answer = a.erase(&raised.id, &erase, None).await.unwrap();
+    assert_eq!(answer.state, State::Lapsed);
+    wait_for(&mut at_b, |event| event.event == "case" && event.more["state"] == "LAPSED").await;
+    assert_eq!(scan(&b, "b:2", pdq(1)).await.verdict, VerdictKind::Allow);
+    let log = houses[0].node.log().clone();
+    for house in &houses {
+        while house.node.statement(&log, raised.index).await.unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+        let copy = house.node.source(&log.member).unwrap();
+        assert_eq!(copy.records(&[raised.index]).await.unwrap(), [None]);
+        let key = house.node.key_of(&log.member).unwrap();
+        let origin = Origin::new(log.to_string()).unwrap();
+        let report = audit(&*copy, &origin, &key, &mut |_, _| {}).await;
+        assert!(report.is_sound() && report.size == 2, "{report:?}");
+    }
+    let view = b.alert_view(&raised.id).await.unwrap();
+    assert!(view.erased && view.alert.is_none());
+    assert!(view.summary.labels.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_else_is_said_of_cases_is_shown() {
+    let houses = coalition(&[("a", true), ("b", true), ("c", true)]).await;
+    let (a, b) = (houses[0].client(&[Scope::Admin]).await, houses[1].client(&[Scope::Admin]).await);
+    let mut at_b = b.events(None).await.unwrap();
+    let first = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let second = a.alert(&alert_of(vec![pdq(2)]), None).await.unwrap();
+    for id in [first.id, second.id] {
+        let set = id.to_string();
+        wait_for(&mut at_b, |event| event.event == "case" && event.more["set"] == set).await;
+    }
+    let copy = AlertRequest {
+        of: Some(first.id),
+        transform: Some("mirrored".to_owned()),
+        ..alert_of(vec![pdq(3)])
+    };
+    let variant = b.alert(&copy, None).await.unwrap();
+    assert_eq!(b.alert_view(&variant.id).await.unwrap().summary.case, first.id);
+    let more = AlertRequest { transform: None, ..copy.clone() };
+    let refused = b.alert(&more, None).await.unwrap_err();
+    assert!(refused.to_string().contains("only a adds signals"), "{refused}");
+    assert!(a.alert(&more, None).await.is_ok());
+    let lost = AlertRequest { of: None, ..copy };
+    assert!(b.alert(&lost, None).await.unwrap_err().to_string().contains("`of` names"));
+
+    let dispute = DisputeRequest { reason: Reason::BenignContext, note: None };
+    assert_eq!(b.dispute(&first.id, &dispute, None).await.unwrap().state, State::Disputed);
+    let resolve =
+        ResolveRequest { member: houses[1].name.clone(), outcome: Resolution::Stands, note: None };
+    assert_eq!(b.resolve(&first.id, &resolve, None).await.unwrap().state, State::Provisional);
+    let again = b.resolve(&first.id, &resolve, None).await;
+    assert_eq!(again.unwrap().state, State::Provisional, "it may be said twice");
+    let nobody = ResolveRequest { member: houses[2].name.clone(), ..resolve };
+    let refused = b.resolve(&first.id, &nobody, None).await.unwrap_err();
+    assert!(refused.to_string().contains("does not dispute"), "{refused}");
+
+    a.join(&first.id, &JoinRequest { other: second.id }, None).await.unwrap();
+    let opened = AppealRequest { stage: AppealStage::Opened, result: None };
+    a.appeal(&first.id, &opened, None).await.unwrap();
+    let result = Some(AppealResult::Overturned);
+    let decided = AppealRequest { stage: AppealStage::Result, result };
+    a.appeal(&first.id, &decided, None).await.unwrap();
+    let half = AppealRequest { stage: AppealStage::Result, result: None };
+    assert!(a.appeal(&first.id, &half, None).await.is_err());
+    a.renew(&first.id, &RenewRequest { valid_for_s: 86_400 }, None).await.unwrap();
+    let view = a.alert_view(&first.id).await.unwrap();
+    assert_eq!(view.joined, [second.id]);
+    let counts = &view.counts;
+    assert_eq!((counts.appeals_opened, counts.appeals_overturned), (1, 1));
 }

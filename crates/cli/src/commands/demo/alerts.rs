@@ -54,6 +54,8 @@ pub(super) fn report(
         group: GroupName::all(),
         evidence_hold: false,
         incident: None,
+        of: None,
+        transform: None,
     })
 }
 

@@ -1,0 +1,92 @@
+//! Incidents, as what is said of them comes.
+
+use watchfire_signal::{
+    commitment::Commitment,
+    incident::{Incident as Body, IncidentStep},
+    record::Leaf,
+    statement::Statement,
+};
+
+use super::{Cases, Ignored, Meaning, Place};
+use crate::{
+    halts::Voice,
+    incidents::{Course, Court, Incident, Incidents},
+};
+
+impl Cases {
+    /// All incidents.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.incidents
+    }
+
+    /// The incidents, if one has changed since the last call.
+    pub fn changed_incidents(&mut self) -> Option<Vec<Incident>> {
+        self.incidents.take_changed().then(|| self.incidents.iter().cloned().collect())
+    }
+
+    /// Takes a declaration in.
+    pub(super) fn declare(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        statement: Option<Statement>,
+        verified_ms: u64,
+    ) -> Vec<Commitment> {
+        let declared = match statement {
+            Some(Statement::Incident(body)) if body.step == IncidentStep::Declare => Some(body),
+            _ => None,
+        };
+        let name = leaf.commitment;
+        self.incidents.declare(Incident {
+            name,
+            place: place.clone(),
+            test: leaf.header.test,
+            declared_ms: verified_ms,
+            declared,
+            cosigned: Default::default(),
+            updates: Default::default(),
+            concluded: Default::default(),
+            course: Course::default(),
+        });
+        self.meanings.insert(place.clone(), Meaning::Incident(name));
+        Vec::new()
+    }
+
+    /// Takes in what a member says of an incident.
+    pub(super) fn speak_of_incident(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        statement: Option<Statement>,
+        (name, verified_ms): (Commitment, u64),
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let body: Option<Body> = match statement {
+            Some(Statement::Incident(body)) => Some(body),
+            _ => None,
+        };
+        let known = self.incidents.get(&name).is_some_and(|one| one.test == leaf.header.test);
+        let body = body.filter(|_| known).ok_or(Ignored::Senseless)?;
+        let heard = self.incidents.speak(&name, place, body, verified_ms);
+        heard.then(Vec::new).ok_or(Ignored::Senseless)
+    }
+
+    /// Adds incidents up after sets were touched; answers the sets that may stand differently.
+    pub(super) fn add_up_incidents(&mut self, touched: &[Commitment]) -> Vec<Commitment> {
+        let subjects = touched.iter().filter_map(|name| self.sets.get(name)).map(|set| set.subject);
+        let voice = |member| self.halts.voice(member, &self.charter);
+        let silenced = self.charter.members.iter().map(|member| &member.name);
+        let silenced = silenced.filter(|member| voice(member) != Voice::Counts).cloned().collect();
+        let court = Court { charter: &self.charter, silenced };
+        let sets_of = |subject: &Commitment| {
+            let added = self.added.get(subject).into_iter().flatten();
+            [*subject].into_iter().chain(added.copied()).collect::<Vec<_>>()
+        };
+        let latest = |subject: &Commitment| {
+            let sets = sets_of(subject);
+            sets.iter().filter_map(|name| self.sets.get(name)).map(|set| set.verified_ms).max()
+        };
+        let affected = self.incidents.add_up(subjects, &court, latest);
+        affected.iter().flat_map(sets_of).filter(|name| self.sets.contains_key(name)).collect()
+    }
+}

@@ -1,0 +1,89 @@
+//! Votes for halts and suspensions, as they come.
+
+use std::collections::BTreeMap;
+
+use watchfire_signal::{
+    charter::Member,
+    commitment::Commitment,
+    name::MemberName,
+    record::Leaf,
+    statement::{MemberStep, Statement},
+};
+
+use super::{Cases, Ignored, Meaning, Place};
+use crate::halts::{MemberStops, Stopped, Vote};
+
+impl Cases {
+    /// Takes in that a member wants a case halted; its leaf alone says so.
+    pub(super) fn halt_case(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        name: &Commitment,
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let set = self.sets.get(name).ok_or(Ignored::Senseless)?;
+        if set.subject != *name || leaf.header.test != set.header.test {
+            return Err(Ignored::Senseless);
+        }
+        Ok(self.vote(place, Stopped::Case(*name), true, 0))
+    }
+
+    /// Takes in that a member wants another halted or suspended.
+    pub(super) fn stop_member(
+        &mut self,
+        place: &Place,
+        leaf: &Leaf,
+        statement: Option<Statement>,
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let (stopped, size) = match statement {
+            Some(Statement::Halt { member: Some(member) }) => (Stopped::Halt(member), 0),
+            Some(Statement::Member { step: MemberStep::Suspend, member, last: Some(last) }) => {
+                (Stopped::Suspension(member), last.size)
+            }
+            // A hole is folded again when its body is here; proposals are the charter's.
+            _ => return Ok(Vec::new()),
+        };
+        if leaf.header.test {
+            return Err(Ignored::Senseless);
+        }
+        Ok(self.vote(place, stopped, true, size))
+    }
+
+    /// Takes a vote in; answers the sets that stand differently then.
+    pub(super) fn vote(
+        &mut self,
+        place: &Place,
+        stopped: Stopped,
+        stands: bool,
+        size: u64,
+    ) -> Vec<Commitment> {
+        let vote = Vote { index: place.index, stands, size };
+        let by = place.log.member.clone();
+        let touched = match &stopped {
+            Stopped::Case(subject) => {
+                self.halts.vote(&stopped, by, vote);
+                let added = self.added.get(subject).into_iter().flatten();
+                [subject].into_iter().chain(added).copied().collect()
+            }
+            Stopped::Halt(member) | Stopped::Suspension(member) => {
+                self.stops_changed = true;
+                self.incidents.recount();
+                let before = self.halts.voice(member, &self.charter);
+                self.halts.vote(&stopped, by, vote);
+                let changed = before != self.halts.voice(member, &self.charter);
+                let sets = self.sets.values().filter(|set| set.hears(member));
+                sets.filter(|_| changed).map(|set| set.name).collect()
+            }
+        };
+        self.meanings.insert(place.clone(), Meaning::Vote(stopped));
+        touched
+    }
+
+    /// Who has voted for a stop of each member, if that has changed since the last call.
+    pub fn changed_stops(&mut self) -> Option<BTreeMap<MemberName, MemberStops>> {
+        let stops = |member: &Member| self.halts.of_member(&member.name, &self.charter);
+        let members = self.charter.members.iter();
+        std::mem::take(&mut self.stops_changed)
+            .then(|| members.map(|member| (member.name.clone(), stops(member))).collect())
+    }
+}

@@ -1,0 +1,114 @@
+//! Declares incidents, agrees with them, changes and ends them.
+
+use std::sync::Arc;
+
+use watchfire_signal::{
+    commitment::Commitment,
+    header::Target,
+    incident::{Incident as Body, IncidentStep},
+    name::GroupName,
+    statement::Statement,
+};
+
+use super::Node;
+use crate::{
+    incidents::{COSIGN_MS, Incident, IncidentState, REDECLARE_MS},
+    publish::{AnswerKey, Draft, Published},
+    raise::{RaiseError, plain_header},
+};
+
+/// What is said of an incident that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OfIncident {
+    /// This member agrees.
+    Cosign,
+    /// Its words or cases change.
+    Update(Body),
+    /// It is over.
+    Conclude {
+        /// More words: the debrief, or why.
+        note: Option<String>,
+    },
+}
+
+impl Node {
+    /// All incidents, in order of name.
+    #[must_use]
+    pub fn incidents(&self) -> Arc<Vec<Incident>> {
+        self.known.incidents()
+    }
+
+    /// Declares an incident.
+    ///
+    /// # Errors
+    /// [`RaiseError::MustWait`] for this member's last one lapsed shortly before; else [`RaiseError`].
+    pub async fn declare(
+        &self,
+        body: Body,
+        test: bool,
+        answer: Option<AnswerKey>,
+    ) -> Result<Published, RaiseError> {
+        if let Some(before) = self.answered(answer.as_ref()).await? {
+            return Ok(before);
+        }
+        if let Some(until_ms) = self.must_wait_until() {
+            return Err(RaiseError::MustWait { until_ms });
+        }
+        self.say_of_incident(Body { step: IncidentStep::Declare, ..body }, None, (test, answer))
+            .await
+    }
+
+    /// Agrees with an incident, changes or ends it.
+    ///
+    /// # Errors
+    /// [`RaiseError`]
+    pub async fn of_incident(
+        &self,
+        name: &Commitment,
+        said: OfIncident,
+        answer: Option<AnswerKey>,
+    ) -> Result<Published, RaiseError> {
+        if let Some(before) = self.answered(answer.as_ref()).await? {
+            return Ok(before);
+        }
+        let incidents = self.known.incidents();
+        let incident = incidents.iter().find(|incident| incident.name == *name);
+        let incident = incident.ok_or(RaiseError::Unknown(*name))?;
+        let words = incident.words().cloned().ok_or(RaiseError::Unknown(*name))?;
+        // The words of the incident, so that each record can be read by itself.
+        let bare = Body { cases: Vec::new(), note: None, ..words };
+        let body = match said {
+            OfIncident::Cosign => Body { step: IncidentStep::Cosign, ..bare },
+            OfIncident::Update(body) => Body { step: IncidentStep::Update, ..body },
+            OfIncident::Conclude { note } => Body { step: IncidentStep::Conclude, note, ..bare },
+        };
+        let target = Target { log: incident.place.log.clone(), index: incident.place.index };
+        self.say_of_incident(body, Some(target), (incident.test, answer)).await
+    }
+
+    async fn say_of_incident(
+        &self,
+        body: Body,
+        target: Option<Target>,
+        (test, answer): (bool, Option<AnswerKey>),
+    ) -> Result<Published, RaiseError> {
+        let statement = Statement::Incident(body);
+        let plain = plain_header(&self.charter, &self.log, statement.verb());
+        let header =
+            watchfire_signal::header::Header { target, test, group: GroupName::all(), ..plain };
+        let published = self.publisher.write(Draft { header, statement, answer }).await?;
+        self.wait_folded(published.index).await;
+        Ok(published)
+    }
+
+    /// Until when this member's organisation declares nothing, because its last one lapsed.
+    fn must_wait_until(&self) -> Option<u64> {
+        let now = self.clock.now_ms();
+        let owner = |member| self.charter.organisation_of(member);
+        let incidents = self.known.incidents();
+        let own = incidents.iter().filter(|one| owner(&one.place.log.member) == owner(&self.me));
+        let lapsed = own.filter(|one| one.state(now) == IncidentState::Lapsed);
+        let until = lapsed.map(|one| one.declared_ms.saturating_add(COSIGN_MS + REDECLARE_MS));
+        until.filter(|at| *at > now).max()
+    }
+}

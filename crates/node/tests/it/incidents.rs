@@ -1,0 +1,175 @@
+//! Incidents: one member declares, and nothing changes until others agree.
+
+use proptest::prelude::*;
+use watchfire_node::{
+    cases::Cases,
+    incidents::{COSIGN_MS, IncidentState, QUIET_MS, REDECLARE_MS},
+    standing::{PROVISIONAL_LIFTED_MS, PROVISIONAL_MAX_MS, State},
+};
+use watchfire_signal::{
+    commitment::Commitment,
+    header::{Review, Target},
+    incident::IncidentStep::{Conclude, Cosign, Declare, Update},
+};
+
+use crate::coalition::START_MS;
+use crate::logs::{Logs, MEMBERS, SOON, incident};
+
+/// The state of an incident at a moment, and of a case.
+fn states(
+    cases: &Cases,
+    which: &Commitment,
+    case: &Commitment,
+    now_ms: u64,
+) -> (IncidentState, State) {
+    let incident = cases.incidents().get(which).unwrap();
+    (incident.state(now_ms), cases.set(case).unwrap().state(now_ms))
+}
+
+/// An unreviewed case that google has raised, and a level 3 that tiktok has declared over it.
+fn declared() -> (Logs, (Commitment, Target), (Commitment, Target)) {
+    let mut logs = Logs::new();
+    let case = logs.assert("google", Review::Unreviewed);
+    let declared = logs.incident("tiktok", None, incident(Declare, 3, &[case.0]));
+    (logs, case, declared)
+}
+
+#[test]
+fn two_other_organisations_put_a_level_3_in_force_and_lift_its_cases() {
+    let (mut logs, case, declared) = declared();
+    let now = |logs: &Logs| states(&logs.fold(&[]), &declared.0, &case.0, SOON);
+    assert_eq!(now(&logs), (IncidentState::Declared, State::Proposed));
+    logs.incident("facebook", Some(&declared.1), incident(Cosign, 3, &[]));
+    logs.incident("instagram", Some(&declared.1), incident(Cosign, 3, &[]));
+    assert_eq!(now(&logs), (IncidentState::Declared, State::Proposed), "one owner twice is one");
+    logs.incident("reddit", Some(&declared.1), incident(Cosign, 3, &[]));
+    assert_eq!(now(&logs), (IncidentState::InForce, State::Provisional));
+
+    // It was lifted for as long as the incident lasts, and no longer than 72 hours.
+    let cases = logs.fold(&[]);
+    let ends = START_MS + 5_000 + QUIET_MS;
+    assert_eq!(states(&cases, &declared.0, &case.0, ends - 1).1, State::Provisional);
+    let after = states(&cases, &declared.0, &case.0, ends);
+    assert_eq!(after, (IncidentState::Concluded, State::Proposed));
+}
+
+#[test]
+fn a_provisional_case_lasts_longer_while_news_come() {
+    let (mut logs, _, declared) = declared();
+    let case = logs.assert("google", Review::OneHuman);
+    for member in ["facebook", "reddit"] {
+        logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
+    }
+    logs.incident("reddit", Some(&declared.1), incident(Update, 3, &[case.0]));
+    let long = START_MS + 3_000 + PROVISIONAL_MAX_MS;
+    let state = |logs: &Logs, at| logs.fold(&[]).set(&case.0).unwrap().state(at);
+    assert_eq!(state(&logs, long), State::Provisional);
+    // A variant every ten hours keeps the incident alive; the case ends with its 72 hours.
+    for _ in 0..8 {
+        logs.later(10 * 3_600_000);
+        logs.widen("google", &case, false, false);
+    }
+    let end = START_MS + 3_000 + PROVISIONAL_LIFTED_MS;
+    assert_eq!(state(&logs, end - 1), State::Provisional);
+    assert_eq!(state(&logs, end), State::Lapsed);
+    assert_eq!(states(&logs.fold(&[]), &declared.0, &case.0, end).0, IncidentState::InForce);
+}
+
+#[test]
+fn s12_a_lonely_incident_changes_no_cap_lapses_and_is_not_declared_again_at_once() {
+    let (mut logs, case, declared) = declared();
+    let at = START_MS + 2_000;
+    let cases = logs.fold(&[]);
+    let lonely = |now| states(&cases, &declared.0, &case.0, now);
+    assert_eq!(lonely(at + COSIGN_MS - 1), (IncidentState::Declared, State::Proposed));
+    assert_eq!(lonely(at + COSIGN_MS), (IncidentState::Lapsed, State::Proposed));
+
+    // Agreeing afterwards comes too late, and the next declaration waits for another organisation.
+    logs.later(COSIGN_MS);
+    logs.incident("facebook", Some(&declared.1), incident(Cosign, 3, &[]));
+    logs.incident("reddit", Some(&declared.1), incident(Cosign, 3, &[]));
+    let again = logs.incident("tiktok", None, incident(Declare, 1, &[case.0]));
+    let soon = START_MS + COSIGN_MS + 60_000;
+    let cases = logs.fold(&[]);
+    assert_eq!(states(&cases, &declared.0, &case.0, soon).0, IncidentState::Lapsed);
+    assert_eq!(states(&cases, &again.0, &case.0, soon).0, IncidentState::Refused);
+    logs.incident("google", Some(&again.1), incident(Cosign, 1, &[]));
+    let cases = logs.fold(&[]);
+    assert_eq!(states(&cases, &again.0, &case.0, soon).0, IncidentState::InForce);
+
+    logs.later(REDECLARE_MS);
+    let later = logs.incident("tiktok", None, incident(Declare, 1, &[]));
+    let state = logs.fold(&[]).incidents().get(&later.0).unwrap().state(soon + REDECLARE_MS);
+    assert_eq!(state, IncidentState::InForce, "awareness needs nobody else");
+}
+
+#[test]
+fn an_incident_ends_by_quorum_and_one_that_waits_by_its_declarer() {
+    let (mut logs, case, declared) = declared();
+    for member in ["facebook", "reddit"] {
+        logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
+    }
+    for (member, state) in [
+        ("tiktok", IncidentState::InForce),
+        ("facebook", IncidentState::InForce),
+        ("google", IncidentState::Concluded),
+    ] {
+        logs.incident(member, Some(&declared.1), incident(Conclude, 3, &[]));
+        let cases = logs.fold(&[]);
+        assert_eq!(states(&cases, &declared.0, &case.0, SOON).0, state, "{member}");
+    }
+    let (mut logs, case, declared) = self::declared();
+    logs.incident("tiktok", Some(&declared.1), incident(Conclude, 3, &[]));
+    let cases = logs.fold(&[]);
+    assert_eq!(states(&cases, &declared.0, &case.0, SOON).0, IncidentState::Concluded);
+}
+
+#[test]
+fn only_those_who_stand_by_it_tie_cases_and_a_halted_declarer_has_no_incident() {
+    let (mut logs, _, declared) = declared();
+    let other = logs.assert("google", Review::Unreviewed);
+    for member in ["facebook", "reddit"] {
+        logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
+    }
+    logs.incident("google", Some(&declared.1), incident(Update, 3, &[other.0]));
+    let state = |logs: &Logs| states(&logs.fold(&[]), &declared.0, &other.0, SOON);
+    assert_eq!(state(&logs), (IncidentState::InForce, State::Proposed));
+    logs.incident("reddit", Some(&declared.1), incident(Update, 3, &[other.0]));
+    assert_eq!(state(&logs), (IncidentState::InForce, State::Provisional));
+    for member in ["facebook", "reddit", "google"] {
+        logs.halt_member(member, "tiktok");
+    }
+    assert_eq!(state(&logs), (IncidentState::Declared, State::Proposed));
+}
+
+proptest! {
+    #[test]
+    fn any_interleaving_of_the_logs_gives_the_same_incidents(
+        moves in proptest::collection::vec((0_usize..MEMBERS.len(), 0_u8..5, 1_u8..4, 0_u64..20), 0..20),
+        choices in proptest::collection::vec(any::<u8>(), 0..60),
+    ) {
+        let (mut logs, case, first) = declared();
+        let mut all = vec![first];
+        let mut sets = vec![case];
+        for (by, what, level, minutes) in moves {
+            let member = MEMBERS[by].0;
+            logs.later(minutes * 60_000);
+            let about = all[usize::from(level) % all.len()].1.clone();
+            let tied = [sets[by % sets.len()].0];
+            match what {
+                0 => all.push(logs.incident(member, None, incident(Declare, level, &tied))),
+                1 => drop(logs.incident(member, Some(&about), incident(Cosign, level, &[]))),
+                2 => drop(logs.incident(member, Some(&about), incident(Update, level, &tied))),
+                3 => drop(logs.incident(member, Some(&about), incident(Conclude, level, &[]))),
+                _ => sets.push(logs.widen(member, &sets[0].clone(), false, false)),
+            }
+        }
+        let (one, other) = (logs.fold(&[]), logs.fold(&choices));
+        for (name, _) in &all {
+            prop_assert_eq!(one.incidents().get(name), other.incidents().get(name));
+        }
+        for (name, _) in &sets {
+            prop_assert_eq!(&one.set(name).unwrap().standing, &other.set(name).unwrap().standing);
+        }
+    }
+}

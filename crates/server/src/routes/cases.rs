@@ -1,0 +1,149 @@
+//! What else is said of cases: that they last, are one, were appealed against, that a dispute is over, and
+//! that a record is to go.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use watchfire_api::problem::Problem;
+use watchfire_api::wire::{
+    Answered, AppealRequest, EraseRequest, JoinRequest, RenewRequest, ResolveRequest,
+};
+use watchfire_node::raise::Answer;
+use watchfire_signal::commitment::Commitment;
+
+use super::answers::answer;
+use crate::answer::Failure;
+use crate::caller::{Allowed, Answering, Ruling, answer_key};
+use crate::input::{Named, read_json};
+use crate::server::Server;
+
+/// Has a CONFIRMED case last longer, and one that has lapsed begin anew; of those that stand by it.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/renew", tag = "alerts", security(("key" = ["curate"]), ("key" = ["review"])),
+    params(
+        ("id" = String, Path, description = "The alert's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = RenewRequest,
+    responses(
+        (status = 200, body = Answered),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn renew(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Answering>,
+    Named(id): Named<Commitment>,
+    request: Request,
+) -> Result<Json<Answered>, Failure> {
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let RenewRequest { valid_for_s } = read_json(&parts, body).await?;
+    let now_ms = server.node.clock().now_ms();
+    let valid_until = now_ms.saturating_add(valid_for_s.saturating_mul(1000));
+    answer(&server, &id, Answer::Renew { valid_until }, key).await
+}
+
+/// Ends a dispute of an alert: this member's own at once, another's when enough organisations say so.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/resolve", tag = "alerts", security(("key" = ["curate"]), ("key" = ["review"])),
+    params(
+        ("id" = String, Path, description = "The alert's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = ResolveRequest,
+    responses(
+        (status = 200, body = Answered),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn resolve(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Answering>,
+    Named(id): Named<Commitment>,
+    request: Request,
+) -> Result<Json<Answered>, Failure> {
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let ResolveRequest { member, outcome, note } = read_json(&parts, body).await?;
+    answer(&server, &id, Answer::Resolve { member, outcome, note }, key).await
+}
+
+/// Says that another case is of the same thing. Its author or this one's has to say so; both keep states of
+/// their own.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/join", tag = "alerts", security(("key" = ["curate"]), ("key" = ["review"])),
+    params(
+        ("id" = String, Path, description = "The alert's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = JoinRequest,
+    responses(
+        (status = 200, body = Answered),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn join(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Answering>,
+    Named(id): Named<Commitment>,
+    request: Request,
+) -> Result<Json<Answered>, Failure> {
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let JoinRequest { other } = read_json(&parts, body).await?;
+    answer(&server, &id, Answer::Join { other }, key).await
+}
+
+/// Tells the coalition that a user appealed against what was done, or how that was decided.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/appeal", tag = "alerts", security(("key" = ["curate"]), ("key" = ["review"])),
+    params(
+        ("id" = String, Path, description = "The alert's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = AppealRequest,
+    responses(
+        (status = 200, body = Answered),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn appeal(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Answering>,
+    Named(id): Named<Commitment>,
+    request: Request,
+) -> Result<Json<Answered>, Failure> {
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let AppealRequest { stage, result } = read_json(&parts, body).await?;
+    answer(&server, &id, Answer::Appeal { stage, result }, key).await
+}
+
+/// Has the record of an alert erased at every member: this member's own at once, another's when enough
+/// organisations say so. The leaf stays, so that the log stays whole; what was taken down for it waits for a
+/// person, unless it was retracted before.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/erase", tag = "alerts", security(("key" = ["admin"])),
+    params(
+        ("id" = String, Path, description = "The alert's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = EraseRequest,
+    responses(
+        (status = 200, body = Answered),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn erase(
+    State(server): State<Arc<Server>>,
+    allowed: Allowed<Ruling>,
+    Named(id): Named<Commitment>,
+    request: Request,
+) -> Result<Json<Answered>, Failure> {
+    let (parts, body) = request.into_parts();
+    let key = answer_key(&allowed.caller, &parts)?;
+    let EraseRequest { reason } = read_json(&parts, body).await?;
+    answer(&server, &id, Answer::Erase { reason }, key).await
+}
