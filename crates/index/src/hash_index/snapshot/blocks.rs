@@ -64,6 +64,7 @@ impl HashIndex {
             let members = u32::from_le_bytes(input.array()?);
             near.blocks.publish(Block::new(rule.clone()));
             writer.free_places.push(Vec::new());
+            writer.by_hash.reserve(members.min(count) as usize);
             for _ in 0..members {
                 let slot = u32::from_le_bytes(input.array()?);
                 let words = self.slots.words(slot).filter(|_| slot < count);
