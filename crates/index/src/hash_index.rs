@@ -5,13 +5,16 @@
 
 mod answer;
 mod arena;
+mod blocks;
 mod buckets;
+mod crowd;
 mod ids;
 mod kernel;
 mod lookup;
 mod pages;
 mod permutation;
 mod reclaim;
+mod rule;
 mod segments;
 mod slots;
 mod snapshot;
@@ -20,7 +23,7 @@ use std::{
     collections::HashMap,
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering, fence},
     },
 };
 
@@ -29,6 +32,7 @@ use watchfire_signal::pdq::Pdq;
 use self::{
     answer::Answer,
     arena::ArenaWriter,
+    blocks::Blocks,
     buckets::{BucketWriter, Buckets},
     ids::{IdWriter, Taken},
     lookup::{Lookup, Walk},
@@ -53,10 +57,24 @@ pub struct HashIndex {
     permutation: Permutation,
     level: Level,
     slots: Slots,
-    buckets: OnceLock<Buckets>,
+    near: OnceLock<Near>,
     pairs: AtomicUsize,
     scans: AtomicU64,
+    memory: AtomicUsize,
     writer: Mutex<Writer>,
+}
+
+/// What hashes are found by once there are many. A search reads the buckets first and the blocks then.
+struct Near {
+    buckets: Buckets,
+    blocks: Blocks,
+}
+
+/// Where a hash lies that is in no bucket: its slot, and its place in its block if it is in one.
+#[derive(Clone, Copy)]
+struct Stored {
+    slot: u32,
+    place: u32,
 }
 
 /// What only the one writer needs.
@@ -65,8 +83,12 @@ struct Writer {
     free_slots: Vec<u32>,
     reclaim: Reclaim,
     arena: ArenaWriter,
-    /// Slots by hash, as long as there are no buckets to find them by.
-    by_hash: HashMap<Words, u32>,
+    /// Hashes that cannot be found by buckets: those in blocks, and all of them before there are buckets.
+    by_hash: HashMap<Words, Stored>,
+    /// For each block the places whose hash is gone.
+    free_places: Vec<Vec<u32>>,
+    /// Buckets that may hold enough hashes that lie close together for a block.
+    crowded: Vec<u32>,
 }
 
 impl HashIndex {
@@ -86,14 +108,17 @@ impl HashIndex {
             reclaim: Reclaim::default(),
             arena: ArenaWriter::new(),
             by_hash: HashMap::new(),
+            free_places: Vec::new(),
+            crowded: Vec::new(),
         };
         Self {
             permutation: Permutation::new(seed),
             level: level.min(Level::best()),
             slots: Slots::new(),
-            buckets: OnceLock::new(),
+            near: OnceLock::new(),
             pairs: AtomicUsize::new(0),
             scans: AtomicU64::new(0),
+            memory: AtomicUsize::new(size_of::<Self>() + size_of::<[[Words; 16]; 64]>()),
             writer: Mutex::new(writer),
         }
     }
@@ -110,6 +135,8 @@ impl HashIndex {
         if self.slots.ids.add(&mut writer.ids, slot, id) {
             self.pairs.fetch_add(1, Ordering::Relaxed);
         }
+        self.relieve(&mut writer);
+        self.count_memory(&writer);
     }
 
     /// Takes a hash from an id; the next search does not find it. False if the pair was not there.
@@ -125,13 +152,11 @@ impl HashIndex {
             writer.reclaim.retire(Freed::Element(element));
         }
         if last {
-            match self.buckets.get() {
-                Some(buckets) => buckets.unpost(&words, slot),
-                None => drop(writer.by_hash.remove(&words)),
-            }
+            self.discard(&mut writer, &words, slot);
             writer.reclaim.retire(Freed::Slot(slot));
         }
         self.pairs.fetch_sub(1, Ordering::Relaxed);
+        self.count_memory(&writer);
         true
     }
 
@@ -141,12 +166,9 @@ impl HashIndex {
         let _reading = crossbeam_epoch::pin();
         let query = self.permutation.apply(hash);
         let mut answer = Answer::new(&self.slots, query, max_distance, limit);
-        let walk = match self.buckets.get() {
-            Some(buckets) if max_distance <= lookup::MAX_DISTANCE => {
-                let used = self.slots.used();
-                let (budget, long) = (used as usize, used >= LONG_BUCKETS);
-                Lookup { buckets, slots: &self.slots, query, max_distance, budget, long }
-                    .walk(self.level, &mut answer)
+        let walk = match self.near.get() {
+            Some(near) if max_distance <= lookup::MAX_DISTANCE => {
+                self.walk(near, &query, max_distance, &mut answer)
             }
             _ => Walk::GivenUp,
         };
@@ -177,30 +199,56 @@ impl HashIndex {
         self.len() == 0
     }
 
-    /// Bytes of memory the index uses.
+    /// Bytes of memory the index uses, as of the last change. Waits for nobody.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let writer = self.lock();
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// Notes how much memory is used; only the writer calls this.
+    fn count_memory(&self, writer: &Writer) {
         let slots = self.slots.used();
-        size_of::<Self>()
+        let bytes = size_of::<Self>()
             + size_of::<[[Words; 16]; 64]>()
             + slots as usize * size_of::<Words>()
             + self.slots.ids.memory_bytes(&writer.ids, slots)
-            + writer.by_hash.capacity() * (size_of::<(Words, u32)>() + 1)
-            + self.buckets.get().map_or(0, Buckets::bytes)
-            + writer.arena.bytes()
+            + writer.by_hash.capacity() * (size_of::<(Words, Stored)>() + 1)
+            + self.near.get().map_or(0, |near| near.buckets.bytes() + near.blocks.bytes())
+            + writer.arena.bytes();
+        self.memory.store(bytes, Ordering::Relaxed);
     }
 
     fn lock(&self) -> MutexGuard<'_, Writer> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Walks the buckets and compares the blocks.
+    fn walk(&self, near: &Near, query: &Words, max: u32, answer: &mut Answer<'_>) -> Walk {
+        let (buckets, slots, used) = (&near.buckets, &self.slots, self.slots.used());
+        let (budget, long) = (used as usize, used >= LONG_BUCKETS);
+        let lookup = Lookup { buckets, slots, query: *query, max_distance: max, budget, long };
+        if lookup.walk(self.level, answer) == Walk::GivenUp {
+            return Walk::GivenUp;
+        }
+        if answer.is_full() {
+            return Walk::Done;
+        }
+        // A hash that moves is in its block before it leaves its buckets: with the writer's fence after
+        // that, who no longer found it above finds it below.
+        fence(Ordering::Acquire);
+        near.blocks.search((&buckets.arena, slots), self.level, (query, max), answer)
+    }
+
     /// The slot that holds a hash.
     fn find(&self, writer: &Writer, words: &Words) -> Option<u32> {
-        let Some(buckets) = self.buckets.get() else { return writer.by_hash.get(words).copied() };
-        buckets.fetch(words);
+        let by_hash = || writer.by_hash.get(words).map(|stored| stored.slot);
+        let Some(near) = self.near.get() else { return by_hash() };
+        near.buckets.fetch(words);
+        if near.blocks.home(words).is_some() {
+            return by_hash();
+        }
         let equal = |slot: u32| self.slots.words(slot).is_some_and(|stored| stored == *words);
-        match buckets.candidates(words) {
+        match near.buckets.candidates(words) {
             Some(slots) => slots.into_iter().find(|&slot| equal(slot)),
             None => {
                 (0..self.slots.used()).find(|&slot| self.slots.ids.is_live(slot) && equal(slot))
@@ -212,29 +260,45 @@ impl HashIndex {
     fn store(&self, writer: &mut Writer, words: Words) -> u32 {
         let free = writer.free_slots.pop();
         let slot = self.slots.put(free, words);
-        if let Some(buckets) = self.buckets.get() {
-            let mut bucket_writer =
-                BucketWriter { arena: &mut writer.arena, reclaim: &mut writer.reclaim };
-            buckets.post(&mut bucket_writer, &words, slot);
+        let Some(near) = self.near.get() else {
+            writer.by_hash.insert(words, Stored { slot, place: buckets::HOLE });
+            if self.slots.used() > COMPARED_ONE_BY_ONE {
+                self.build(writer);
+            }
             return slot;
-        }
-        writer.by_hash.insert(words, slot);
-        if self.slots.used() > COMPARED_ONE_BY_ONE {
-            self.build(writer);
+        };
+        match near.blocks.home(&words) {
+            Some(number) => self.put_into_block(writer, number, &words, slot),
+            None => near.buckets.post(&mut self.bucket_writer(writer), &words, slot),
         }
         slot
+    }
+
+    /// Makes a hash that nobody has any more impossible to find.
+    fn discard(&self, writer: &mut Writer, words: &Words, slot: u32) {
+        let stored = writer.by_hash.remove(words);
+        let Some(near) = self.near.get() else { return };
+        let Some(Stored { place, .. }) = stored else { return near.buckets.unpost(words, slot) };
+        let Some(number) = near.blocks.home(words) else { return };
+        let block = near.blocks.get(number);
+        if block.is_some_and(|block| block.take(&near.buckets.arena, place)) {
+            writer.free_places[number].push(place);
+        }
     }
 
     /// Puts every hash into buckets, and publishes those.
     fn build(&self, writer: &mut Writer) {
         let buckets = Buckets::new();
-        let mut bucket_writer =
-            BucketWriter { arena: &mut writer.arena, reclaim: &mut writer.reclaim };
-        for (words, slot) in std::mem::take(&mut writer.by_hash) {
-            buckets.post(&mut bucket_writer, &words, slot);
+        for (words, Stored { slot, .. }) in std::mem::take(&mut writer.by_hash) {
+            buckets.post(&mut self.bucket_writer(writer), &words, slot);
         }
         // Only the writer sets this, under its lock.
-        let _ = self.buckets.set(buckets);
+        let _ = self.near.set(Near { buckets, blocks: Blocks::new() });
+    }
+
+    fn bucket_writer<'a>(&self, writer: &'a mut Writer) -> BucketWriter<'a> {
+        let Writer { arena, reclaim, crowded, .. } = writer;
+        BucketWriter { arena, reclaim, crowded, crowd: crowd::least(self.slots.used()) }
     }
 
     /// Brings what no reader looks at any more back into use.

@@ -33,7 +33,7 @@ impl<'a> Answer<'a> {
         Self { slots, query, max_distance, limit, found: Vec::new() }
     }
 
-    /// Takes a slot that looked near; each slot may be offered once.
+    /// Takes a slot that looked near. A slot that moves to a block meanwhile may be offered twice.
     ///
     /// The words are read again after the id: only then are they those the id was stored with,
     /// should the slot have been free when it was first looked at.
@@ -47,12 +47,16 @@ impl<'a> Answer<'a> {
         if bits <= self.max_distance {
             self.found.push((bits, slot));
         }
-        // One more than the limit is enough to know that there are more.
+        if self.is_full() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// Whether nothing more is wanted: one more than the limit is enough to know that there are more.
+    pub(crate) fn is_full(&mut self) -> bool {
         if self.found.len() > self.limit {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
+            self.found.sort_unstable();
+            self.found.dedup();
         }
+        self.found.len() > self.limit
     }
 
     /// Forgets what was found, for a search that starts again another way.
@@ -63,6 +67,7 @@ impl<'a> Answer<'a> {
     /// The ids of what was found, nearest first.
     pub(crate) fn finish(mut self) -> Found {
         self.found.sort_unstable();
+        self.found.dedup();
         let mut answer = Found::default();
         for &(bits, slot) in &self.found {
             self.slots.ids.for_each(slot, |id| {

@@ -41,7 +41,8 @@ pub(crate) struct ArenaWriter {
 }
 
 struct Segment {
-    pages: Pages,
+    /// Held for as long as the arena is used.
+    _pages: Pages,
     /// One bit a unit, set where it is free.
     free: Box<[u64; SEGMENT_UNITS as usize / 64]>,
 }
@@ -84,7 +85,8 @@ impl ArenaWriter {
             }
             let pages = Pages::new(HUGE_PAGE);
             arena.starts[self.segments.len()].store(pages.as_ptr(), Ordering::Release);
-            self.segments.push(Segment { pages, free: Box::new([0; SEGMENT_UNITS as usize / 64]) });
+            self.segments
+                .push(Segment { _pages: pages, free: Box::new([0; SEGMENT_UNITS as usize / 64]) });
             self.fresh = 0;
         }
         let offset = (self.segments.len() as u32 - 1) * SEGMENT_UNITS + self.fresh;
@@ -104,7 +106,7 @@ impl ArenaWriter {
 
     /// Bytes the arena has taken from the system.
     pub(crate) fn bytes(&self) -> usize {
-        self.segments.iter().map(|segment| segment.pages.bytes()).sum()
+        self.segments.len() * HUGE_PAGE
     }
 
     /// A free region of at least so many units, cut to size.

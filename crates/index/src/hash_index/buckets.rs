@@ -52,7 +52,7 @@ pub(crate) struct Header(u64);
 /// The buckets of all chunks.
 pub(crate) struct Buckets {
     lines: Pages,
-    arena: Arena,
+    pub(crate) arena: Arena,
 }
 
 /// The part of a bucket outside its line: first the next chunks past the inline ones, then all slots.
@@ -239,6 +239,10 @@ impl Buckets {
         self.next_of(line, region, len).store(at.2, Ordering::Relaxed);
         self.slot_of(line, region, len).store(slot, Ordering::Release);
         line.publish(header.with(len + 1, header.holes()));
+        // Not at every posting, so that what cannot be made a block is looked at seldom.
+        if len + 1 >= writer.crowd && (len + 1).is_power_of_two() {
+            writer.crowded.push(Self::place(at.0, at.1));
+        }
     }
 
     /// Moves a full bucket to a larger region; `None` if there is none and the bucket is given up.
@@ -290,6 +294,57 @@ impl Buckets {
         }
     }
 
+    /// Takes hashes that are in a block now out of some buckets; `gone` are their slots in order.
+    pub(crate) fn evict(&self, writer: &mut BucketWriter<'_>, place: u32, gone: &[u32]) {
+        let line = self.line(place);
+        let header = line.header();
+        if header.is_saturated() {
+            return;
+        }
+        let old = self.region(header);
+        let stays = |place| {
+            let slot = self.slot_of(line, old, place).load(Ordering::Relaxed);
+            if gone.binary_search(&slot).is_ok() { HOLE } else { slot }
+        };
+        // Those who still read the old region read the line's next chunks with it, so the postings in the
+        // line keep their places.
+        let inline = header.len().min(INLINE);
+        let kept: Vec<usize> =
+            (inline..header.len()).filter(|&place| stays(place) != HOLE).collect();
+        let len = inline + kept.len();
+        let Some((class, offset)) = self.allocate(writer, len) else {
+            self.give_up(place);
+            return;
+        };
+        let evicted = Header((class as u64) << 25 | u64::from(offset) << 32);
+        let (new, mut holes) = (self.region(evicted), 0);
+        for (to, from) in (0..inline).chain(kept).enumerate() {
+            if to >= INLINE {
+                let next = self.next_of(line, old, from).load(Ordering::Relaxed);
+                self.next_of(line, new, to).store(next, Ordering::Relaxed);
+            }
+            let slot = stays(from);
+            holes += u64::from(slot == HOLE);
+            self.slot_of(line, new, to).store(slot, Ordering::Relaxed);
+        }
+        line.publish(evicted.with(len, holes));
+        if header.class() > 0 {
+            writer.reclaim.retire(Freed::Region(header.offset(), UNITS[header.class() as usize]));
+        }
+    }
+
+    /// The smallest region for so many postings: its class and where it starts.
+    fn allocate(&self, writer: &mut BucketWriter<'_>, postings: usize) -> Option<(usize, u32)> {
+        let class = UNITS.partition_point(|&units| capacity(units) < postings.max(1));
+        let units = UNITS.get(class).copied().filter(|&units| units <= SEGMENT_UNITS)?;
+        Some((class, writer.arena.allocate(&self.arena, units)?))
+    }
+
+    /// Postings in a bucket, holes among them.
+    pub(crate) fn postings_at(&self, place: u32) -> usize {
+        self.line(place).header().len()
+    }
+
     /// Adds the next chunk and slot of each posting at a place; false if the bucket was given up.
     pub(crate) fn postings(&self, place: u32, postings: &mut Vec<(u16, u32)>) -> bool {
         let line = self.line(place);
@@ -320,9 +375,7 @@ impl Buckets {
         if slots.is_empty() {
             return;
         }
-        let class = UNITS.partition_point(|&units| capacity(units) < slots.len());
-        let units = UNITS.get(class).copied().filter(|&units| units <= SEGMENT_UNITS);
-        let Some(offset) = units.and_then(|units| writer.arena.allocate(&self.arena, units)) else {
+        let Some((class, offset)) = self.allocate(writer, slots.len()) else {
             self.give_up(place);
             return;
         };
@@ -363,6 +416,9 @@ impl Buckets {
 pub(crate) struct BucketWriter<'a> {
     pub(crate) arena: &'a mut ArenaWriter,
     pub(crate) reclaim: &'a mut Reclaim,
+    /// Buckets that reached `crowd` postings or another doubling past it.
+    pub(crate) crowded: &'a mut Vec<u32>,
+    pub(crate) crowd: usize,
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@ use std::{
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use super::segments::{Segments, Zeroed};
+use super::{
+    kernel::prefetch,
+    segments::{Segments, Zeroed},
+};
 
 /// Above this many ids a list gets a map beside it, so that one hash with a million ids stays cheap.
 const SHORT_LIST: u32 = 32;
@@ -62,6 +65,14 @@ impl IdLists {
     #[inline]
     pub(crate) fn is_live(&self, slot: u32) -> bool {
         self.heads.at(slot).is_some_and(|head| head.load(Ordering::Acquire) != 0)
+    }
+
+    /// Asks for the memory that says which ids a slot has.
+    #[inline]
+    pub(crate) fn fetch(&self, slot: u32) {
+        prefetch(
+            self.heads.at(slot).map_or(std::ptr::null(), |head| std::ptr::from_ref(head).cast()),
+        );
     }
 
     /// Calls `each` with the ids of a slot until it returns false.

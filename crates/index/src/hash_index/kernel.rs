@@ -77,14 +77,56 @@ pub(super) trait Kernel {
     }
 }
 
+/// Adds the place of every half that is within `max` bits of the query's to `places`, in any order.
+pub(super) fn near_halves(
+    level: Level,
+    halves: &[Half],
+    query: [u64; 2],
+    max: u32,
+    places: &mut Vec<u32>,
+) {
+    match level {
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: an index only gets a level that this machine has.
+        Level::Avx512 => unsafe { near_avx512(halves, query, max, places) },
+        #[cfg(target_arch = "x86_64")]
+        // SAFETY: as above, and AVX2 comes with POPCNT.
+        Level::Avx2 => unsafe { near_popcnt(halves, query, max, places) },
+        // SAFETY: the scalar kernel needs nothing.
+        _ => unsafe { scalar::Scalar::halves(halves, query, max, |at| places.push(at as u32)) },
+    }
+}
+
+/// # Safety
+/// The machine has AVX-512 F, BW, VPOPCNTDQ and BITALG.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq,avx512bitalg,popcnt,bmi1")]
+unsafe fn near_avx512(halves: &[Half], query: [u64; 2], max: u32, places: &mut Vec<u32>) {
+    // SAFETY: passed on from the caller.
+    unsafe { avx512::Avx512::halves(halves, query, max, |at| places.push(at as u32)) };
+}
+
+/// # Safety
+/// The machine has POPCNT, which counts a half's bits faster than AVX2 can.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "popcnt")]
+unsafe fn near_popcnt(halves: &[Half], query: [u64; 2], max: u32, places: &mut Vec<u32>) {
+    // SAFETY: the scalar kernel needs nothing.
+    unsafe { scalar::Scalar::halves(halves, query, max, |at| places.push(at as u32)) };
+}
+
 /// Asks for a cache line ahead of time; any address will do.
+///
+/// Into the second-level cache: the first level has room for some two dozen lines under way, and what is
+/// asked for beyond those is waited for one by one when it is read. Half of a search at a million hashes was
+/// that.
 #[inline(always)]
 pub(super) fn prefetch(address: *const u8) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch reads nothing and never faults; SSE is part of x86-64.
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(address.cast());
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T1>(address.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = address;

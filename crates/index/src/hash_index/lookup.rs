@@ -34,8 +34,9 @@ const SURELY: usize = 4;
 /// Hashes that are looked at together, so that their memory arrives at the same time.
 const TOGETHER: usize = 128;
 
-/// How many buckets ahead memory is asked for: a little more than a core can wait for at a time.
-const AHEAD: usize = 24;
+/// How many buckets ahead lines are asked for, and half as many for what a bucket has outside its line: as many
+/// lines as can be under way to the second-level cache at a time.
+const AHEAD: usize = 48;
 
 /// Cache lines of a long bucket that are asked for ahead; the processor itself fetches the following.
 const LINES_AHEAD: usize = 6;

@@ -7,7 +7,7 @@ use std::{
     ptr,
     sync::{
         Mutex, PoisonError,
-        atomic::{AtomicPtr, AtomicU64, Ordering},
+        atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering},
     },
 };
 
@@ -28,6 +28,9 @@ pub(crate) unsafe trait Zeroed: Sync {}
 
 // SAFETY: zero is a valid integer, and an atomic may be shared.
 unsafe impl Zeroed for AtomicU64 {}
+
+// SAFETY: as above.
+unsafe impl Zeroed for AtomicU32 {}
 
 /// An array of up to 2³² elements, all zero until they are written.
 pub(crate) struct Segments<T> {

@@ -10,13 +10,16 @@ use std::{
 
 use super::{
     ids::IdLists,
-    kernel::{Kernel, Level, scalar::Scalar},
+    kernel::{Level, near_halves, prefetch},
     permutation::Words,
     segments::{Segments, Zeroed},
 };
 
 /// Halves that a scan compares before it asks whether it may stop.
 const BLOCK: u32 = 4096;
+
+/// Bits of half a hash.
+pub(crate) const HALF_BITS: usize = 128;
 
 /// Half of a distinct hash. The halves lie in two arrays: most hashes that are looked at in vain, and
 /// nearly all in a scan, are ruled out by their first half, so that the second is not read.
@@ -73,6 +76,16 @@ impl Slots {
         self.first.at(slot).map_or(std::ptr::null(), |half| std::ptr::from_ref(half).cast())
     }
 
+    /// Asks for all that an answer needs of a slot.
+    #[inline]
+    pub(crate) fn fetch(&self, slot: u32) {
+        prefetch(self.address(slot));
+        prefetch(
+            self.second.at(slot).map_or(std::ptr::null(), |half| std::ptr::from_ref(half).cast()),
+        );
+        self.ids.fetch(slot);
+    }
+
     /// Writes a hash into a free slot, or into a new one when `slot` is `None`.
     pub(crate) fn put(&self, slot: Option<u32>, words: Words) -> u32 {
         let used = self.used();
@@ -92,73 +105,23 @@ impl Slots {
         level: Level,
         query: &Words,
         max_distance: u32,
-        found: impl FnMut(u32) -> ControlFlow<()>,
-    ) {
-        match level {
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: an index only gets a level that this machine has.
-            Level::Avx512 => unsafe { self.scan_avx512(query, max_distance, found) },
-            #[cfg(target_arch = "x86_64")]
-            // SAFETY: as above, and AVX2 comes with POPCNT.
-            Level::Avx2 => unsafe { self.scan_popcnt(query, max_distance, found) },
-            _ => self.scan_with::<Scalar>(query, max_distance, found),
-        }
-    }
-
-    /// # Safety
-    /// The machine has AVX-512 F, BW, VPOPCNTDQ and BITALG.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "avx512f,avx512bw,avx512vpopcntdq,avx512bitalg,popcnt,bmi1")]
-    unsafe fn scan_avx512(
-        &self,
-        query: &Words,
-        max_distance: u32,
-        found: impl FnMut(u32) -> ControlFlow<()>,
-    ) {
-        self.scan_with::<super::kernel::avx512::Avx512>(query, max_distance, found);
-    }
-
-    /// # Safety
-    /// The machine has POPCNT, which counts a half's bits faster than AVX2 can.
-    #[cfg(target_arch = "x86_64")]
-    #[target_feature(enable = "popcnt")]
-    unsafe fn scan_popcnt(
-        &self,
-        query: &Words,
-        max_distance: u32,
-        found: impl FnMut(u32) -> ControlFlow<()>,
-    ) {
-        self.scan_with::<Scalar>(query, max_distance, found);
-    }
-
-    #[inline(always)]
-    fn scan_with<K: Kernel>(
-        &self,
-        query: &Words,
-        max_distance: u32,
         mut found: impl FnMut(u32) -> ControlFlow<()>,
     ) {
         let (first, second) = ([query[0], query[1]], [query[2], query[3]]);
-        let end = self.used();
-        let mut slot = 0;
+        let (end, mut slot, mut near) = (self.used(), 0, Vec::new());
         while slot < end {
             let run = self.first.run(slot, end.min(slot.saturating_add(BLOCK)));
             if run.is_empty() {
                 return;
             }
-            let mut flow = ControlFlow::Continue(());
-            let near = |place: usize| {
-                let slot = slot + place as u32;
-                let half = |halves: &Segments<Half>, of| halves.at(slot).map(|half| half.bits(of));
+            near.clear();
+            near_halves(level, run, first, max_distance, &mut near);
+            for place in near.iter().map(|place| slot + place) {
+                let half = |halves: &Segments<Half>, of| halves.at(place).map(|half| half.bits(of));
                 let bits = half(&self.first, first).zip(half(&self.second, second));
-                if flow.is_continue() && bits.is_some_and(|(a, b)| a + b <= max_distance) {
-                    flow = found(slot);
+                if bits.is_some_and(|(a, b)| a + b <= max_distance) && found(place).is_break() {
+                    return;
                 }
-            };
-            // SAFETY: the callers run on a machine that has the kernel's instructions.
-            unsafe { K::halves(run, first, max_distance, near) };
-            if flow.is_break() {
-                return;
             }
             slot += run.len() as u32;
         }
@@ -176,7 +139,7 @@ impl Half {
         [self.0[0].load(Ordering::Relaxed), self.0[1].load(Ordering::Relaxed)]
     }
 
-    fn store(&self, words: [u64; 2]) {
+    pub(super) fn store(&self, words: [u64; 2]) {
         self.0[0].store(words[0], Ordering::Relaxed);
         self.0[1].store(words[1], Ordering::Relaxed);
     }

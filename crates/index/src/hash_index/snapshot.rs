@@ -15,17 +15,19 @@ use std::{
 use sha2::{Digest, Sha256};
 
 use super::{
-    COMPARED_ONE_BY_ONE, HashIndex,
-    buckets::{BucketWriter, Buckets, CHUNKS, VALUES},
+    COMPARED_ONE_BY_ONE, HashIndex, Near, Stored,
+    blocks::Blocks,
+    buckets::{BucketWriter, Buckets, CHUNKS, HOLE, VALUES},
     permutation::Words,
 };
 
+mod blocks;
 mod stream;
 
 use self::stream::{Input, Output};
 
 /// The first bytes of every snapshot; the last two are the version.
-const MAGIC: [u8; 8] = *b"WFINDX01";
+const MAGIC: [u8; 8] = *b"WFINDX02";
 
 /// A bucket's length where the bucket was given up.
 const GIVEN_UP: u32 = u32::MAX;
@@ -124,9 +126,11 @@ impl HashIndex {
             }
         }
         if live.len() as u32 > COMPARED_ONE_BY_ONE
-            && let Some(buckets) = self.buckets.get()
+            && let Some(near) = self.near.get()
         {
-            write_buckets(buckets, output, &numbers(&live, self.slots.used()))?;
+            let numbers = numbers(&live, self.slots.used());
+            write_buckets(&near.buckets, output, &numbers)?;
+            blocks::write(near, output, &numbers)?;
         }
         Ok(())
     }
@@ -159,18 +163,17 @@ impl HashIndex {
                 pairs += usize::from(self.slots.ids.add(&mut writer.ids, slot, before));
             }
             if count <= COMPARED_ONE_BY_ONE {
-                writer.by_hash.insert(words, slot);
+                writer.by_hash.insert(words, Stored { slot, place: HOLE });
             }
         }
         if count > COMPARED_ONE_BY_ONE {
-            let writer = &mut *writer;
             let buckets = Buckets::new();
-            let mut bucket_writer =
-                BucketWriter { arena: &mut writer.arena, reclaim: &mut writer.reclaim };
-            read_buckets(&buckets, &mut bucket_writer, input, count)?;
+            read_buckets(&buckets, &mut self.bucket_writer(&mut writer), input, count)?;
             // Nobody else has this index yet.
-            let _ = self.buckets.set(buckets);
+            let _ = self.near.set(Near { buckets, blocks: Blocks::new() });
+            self.read_blocks(&mut writer, input, count)?;
         }
+        self.count_memory(&writer);
         self.pairs.store(pairs, std::sync::atomic::Ordering::Relaxed);
         Ok(position)
     }

@@ -11,9 +11,18 @@ use crate::data::{Random, Shape, hashes};
 
 #[test]
 fn what_was_inserted_before_a_search_began_is_found_by_it_from_any_thread() {
+    found_while_inserting(Shape::Clustered);
+}
+
+#[test]
+fn hashes_are_found_while_they_move_from_buckets_to_a_block() {
+    found_while_inserting(Shape::Pages);
+}
+
+fn found_while_inserting(shape: Shape) {
     let index = HashIndex::new([3; 32]);
     let mut random = Random(77);
-    let all = hashes(Shape::Clustered, 80_000, &mut random);
+    let all = hashes(shape, 80_000, &mut random);
     let published = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {

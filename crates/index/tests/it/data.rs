@@ -44,6 +44,8 @@ pub(crate) enum Shape {
     Clustered,
     /// Few bits ever differ, as with screenshots and pages of text.
     LowEntropy,
+    /// Three pages in each of which 128 bits ever differ, a ball around one hash, and as many random hashes.
+    Pages,
 }
 
 /// `count` hashes of a shape.
@@ -51,7 +53,18 @@ pub(crate) fn hashes(shape: Shape, count: usize, random: &mut Random) -> Vec<Pdq
     let centres: Vec<Pdq> = (0..count.div_ceil(50)).map(|_| random.hash()).collect();
     let page = random.hash();
     (0..count)
-        .map(|_| match shape {
+        .map(|number| match shape {
+            Shape::Pages if number % 2 == 0 => {
+                // The same centres in every set, so that what is added later joins what is there.
+                let mut hash = Random(number as u64 / 2 % 4).hash();
+                for _ in 0..20 + random.below(40) {
+                    let ball = number % 8 == 6;
+                    let bit = if ball { random.below(256) } else { random.below(128) * 2 } as usize;
+                    hash.0[bit / 8] ^= 1 << (bit % 8);
+                }
+                hash
+            }
+            Shape::Pages => random.hash(),
             Shape::Uniform => random.hash(),
             Shape::Clustered => {
                 let centre = centres[random.below(centres.len() as u64) as usize];

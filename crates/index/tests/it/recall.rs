@@ -8,7 +8,7 @@ use watchfire_signal::pdq::Pdq;
 
 use crate::data::{Random, Shape, hashes};
 
-const SHAPES: [Shape; 3] = [Shape::Uniform, Shape::Clustered, Shape::LowEntropy];
+const SHAPES: [Shape; 4] = [Shape::Uniform, Shape::Clustered, Shape::LowEntropy, Shape::Pages];
 
 fn assert_equal(index: &HashIndex, stored: &BTreeSet<(u64, Pdq)>, query: &Pdq, max_distance: u32) {
     let found = index.search(query, max_distance, usize::MAX);
@@ -138,6 +138,32 @@ fn one_hash_with_a_hundred_thousand_ids_is_stored_once_and_truncated() {
     assert!((0..100_000).all(|id| index.remove(id, &flat)));
     assert!(index.search(&near, 31, 10).hits.is_empty());
     assert_eq!(index.len(), 1);
+}
+
+#[test]
+fn a_search_in_a_dense_page_says_truncated_and_gives_as_many_as_asked_for() {
+    let mut random = Random(41);
+    let index = HashIndex::new([6; 32]);
+    let all = hashes(Shape::Pages, 60_000, &mut random);
+    all.iter().enumerate().for_each(|(id, hash)| index.insert(id as u64, hash));
+    let mut many = 0;
+    for page in 0..4 {
+        let query = random.near(&Random(page).hash(), 3);
+        let near = |hash: &Pdq| hash.distance(&query) <= 31;
+        let all: BTreeSet<u64> =
+            (0..).zip(&all).filter(|(_, hash)| near(hash)).map(|(id, _)| id).collect();
+        for limit in [0, 1, 100, all.len() - 1, all.len(), all.len() + 1] {
+            let found = index.search(&query, 31, limit);
+            assert_eq!(found.truncated, limit < all.len(), "{limit} of {}", all.len());
+            assert_eq!(found.hits.len(), limit.min(all.len()));
+            let ids: BTreeSet<u64> = found.hits.iter().map(|(id, _)| *id).collect();
+            assert!(ids.len() == found.hits.len() && ids.is_subset(&all));
+            assert!(found.hits.is_sorted_by_key(|&(_, bits)| bits));
+        }
+        many += all.len();
+    }
+    assert!(many > 4_000, "{many} hits in all");
+    assert_eq!(index.scans(), 0, "no search compares every hash");
 }
 
 #[test]
