@@ -142,6 +142,12 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         }
     }
 
+    /// Bytes of memory that hashes of pictures and frames take.
+    #[must_use]
+    pub fn hashes_bytes(&self) -> usize {
+        self.pictures.memory_bytes() + self.videos.memory_bytes()
+    }
+
     /// Bytes of memory that local features take.
     #[must_use]
     pub fn features_bytes(&self) -> usize {

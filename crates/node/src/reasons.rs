@@ -130,6 +130,13 @@ impl Reasons {
         banks || self.known.near().has_moments()
     }
 
+    /// Bytes of memory that hashes of known pictures and frames take.
+    #[must_use]
+    pub fn hashes_bytes(&self) -> usize {
+        let banks = self.banks.as_ref().map_or(0, |banks| banks.near().hashes_bytes());
+        self.known.near().hashes_bytes() + banks
+    }
+
     /// Bytes of memory that local features take.
     #[must_use]
     pub fn features_bytes(&self) -> usize {

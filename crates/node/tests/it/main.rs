@@ -6,6 +6,7 @@ mod breaker;
 mod coalition;
 mod copies;
 mod desk;
+mod disputes;
 mod faulty;
 mod fold;
 mod halts;

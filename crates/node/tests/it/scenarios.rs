@@ -30,7 +30,7 @@ use crate::{
     words,
 };
 
-type Stages = BTreeMap<&'static str, Stage>;
+pub(crate) type Stages = BTreeMap<&'static str, Stage>;
 
 const TEN: [(&str, &str); 10] = [
     ("tiktok", "bytedance"),
@@ -44,11 +44,11 @@ const TEN: [(&str, &str); 10] = [
     ("pinterest", "pinterest"),
     ("reddit", "advance"),
 ];
-const FOUR: [(&str, &str); 4] =
+pub(crate) const FOUR: [(&str, &str); 4] =
     [("tiktok", "bytedance"), ("google", "alphabet"), ("twitch", "amazon"), ("reddit", "advance")];
 
 /// Members in one process, linked without a network; two organisations confirm.
-async fn found(
+pub(crate) async fn found(
     members: &[(&'static str, &str)],
     trust: &'static [&'static str],
     mut store_of: impl FnMut(&str) -> Arc<dyn Store>,
@@ -77,20 +77,20 @@ async fn found(
     stages
 }
 
-fn in_memory(_: &str) -> Arc<dyn Store> {
+pub(crate) fn in_memory(_: &str) -> Arc<dyn Store> {
     Arc::new(MemoryStore::new())
 }
 
-fn item(text: &str) -> ItemId {
+pub(crate) fn item(text: &str) -> ItemId {
     text.parse().unwrap()
 }
 
-fn picture(hash: [u8; 32]) -> Signal {
+pub(crate) fn picture(hash: [u8; 32]) -> Signal {
     Signal { quality: Some(100), ..Signal::new(Pdq(hash)) }
 }
 
 /// A picture that nobody has seen, always the same of a number.
-fn scene(number: u64) -> [u8; 32] {
+pub(crate) fn scene(number: u64) -> [u8; 32] {
     let mut hash = [0; 32];
     TestRandom::new(number).fill(&mut hash);
     hash
@@ -105,17 +105,17 @@ fn edited(scene: [u8; 32], edit: u64) -> Signal {
     picture(hash)
 }
 
-async fn judged(stage: &Stage, signals: &[Signal], verdict: Verdict) {
+pub(crate) async fn judged(stage: &Stage, signals: &[Signal], verdict: Verdict) {
     while stage.node.judge(signals).verdict != verdict {
         tokio::task::yield_now().await;
     }
 }
 
-async fn scan(stage: &Stage, id: &str, signal: Signal) -> Verdict {
+pub(crate) async fn scan(stage: &Stage, id: &str, signal: Signal) -> Verdict {
     stage.node.scan(item(id), vec![signal]).await.verdict
 }
 
-async fn confirm(stage: &Stage, case: &Commitment) {
+pub(crate) async fn confirm(stage: &Stage, case: &Commitment) {
     while stage.node.alert(case).is_none() {
         tokio::task::yield_now().await;
     }
@@ -123,13 +123,13 @@ async fn confirm(stage: &Stage, case: &Commitment) {
     stage.node.answer(case, seen, None).await.unwrap();
 }
 
-async fn retract(stage: &Stage, case: &Commitment) {
+pub(crate) async fn retract(stage: &Stage, case: &Commitment) {
     let given = Answer::Retract { reason: Reason::BenignContext, restore: true, note: None };
     stage.node.answer(case, given, None).await.unwrap();
 }
 
 /// Waits until every one of these items is out of sight, or back in it, and looked at there.
-async fn until_hidden(stage: &Stage, items: &[String], hidden: bool) {
+pub(crate) async fn until_hidden(stage: &Stage, items: &[String], hidden: bool) {
     for item in items {
         while stage.platform.is_hidden(item) != hidden {
             tokio::task::yield_now().await;

@@ -76,6 +76,7 @@ pub(crate) async fn metrics(
         handle.ok_or_else(|| Failure::new(ProblemKind::NotFound, "metrics are not recorded"))?;
     let (signals, items) = server.node.sizes();
     metrics::gauge!("watchfire_known_signals").set(signals as f64);
+    metrics::gauge!("watchfire_index_bytes").set(server.node.reasons().hashes_bytes() as f64);
     metrics::gauge!("watchfire_features_bytes").set(server.node.features_bytes() as f64);
     metrics::gauge!("watchfire_seen_items").set(items as f64);
     let horizon = server.node.seen_horizon();
