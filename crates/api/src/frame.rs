@@ -14,7 +14,7 @@ use std::convert::Infallible;
 use bytes::Bytes;
 use minicbor::{Decoder as Reader, Encoder, encode};
 use thiserror::Error;
-use watchfire_tlog::{Entry, Extension, Hash, MAX_LEAF_BYTES, SignedCheckpoint};
+use watchfire_tlog::{Entry, Extension, Hash, MAX_LEAF_BYTES, SignedCheckpoint, Urgent};
 
 pub use gather::{Gather, MAX_GATHERED_BYTES, MAX_GATHERED_ENTRIES};
 pub use records::{MAX_RECORD_INDICES, decode_records, encode_records};
@@ -50,23 +50,8 @@ pub enum Frame {
     /// Type 1: entries, and a signed checkpoint that covers them all. Its size may lie beyond the last entry when
     /// what the receiver lacks does not fit in one frame; the frames that follow then carry the same checkpoint.
     Entries(Extension),
-    /// Type 2: a retraction or halt ahead of the dense stream.
-    Priority(Priority),
-}
-
-/// One entry ahead of its turn, with the proofs that it stands in the log.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Priority {
-    /// The signed checkpoint that covers it.
-    pub checkpoint: SignedCheckpoint,
-    /// Proof that the checkpoint extends what the receiver holds.
-    pub consistency: Vec<Hash>,
-    /// Index of the leaf.
-    pub index: u64,
-    /// The leaf, with its record or a hole.
-    pub entry: Entry,
-    /// Proof that the leaf stands in the log at this index.
-    pub inclusion: Vec<Hash>,
+    /// Type 2: a retraction, halt or erasure ahead of the dense stream.
+    Priority(Urgent),
 }
 
 /// Why bytes are not a frame. The stream that they came on is of no more use.
@@ -274,7 +259,7 @@ fn read_frame(reader: &mut Reader<'_>, bytes: &Bytes) -> Result<Frame, FrameErro
             let inclusion = hashes(reader)?;
             let record = if fields == 7 { Some(part(reader, bytes)?) } else { None };
             let entry = Entry { leaf, record };
-            Ok(Frame::Priority(Priority { checkpoint, consistency, index, entry, inclusion }))
+            Ok(Frame::Priority(Urgent { checkpoint, consistency, index, entry, inclusion }))
         }
         _ => Err(FrameError::Malformed),
     }
@@ -347,7 +332,7 @@ mod tests {
         let priority = (".{0,200}", hashes(), any::<u64>(), entry(), hashes()).prop_map(
             |(checkpoint, consistency, index, entry, inclusion)| {
                 let checkpoint = SignedCheckpoint::new(checkpoint);
-                Frame::Priority(Priority { checkpoint, consistency, index, entry, inclusion })
+                Frame::Priority(Urgent { checkpoint, consistency, index, entry, inclusion })
             },
         );
         prop_oneof![Just(Frame::Ping), entries, priority]

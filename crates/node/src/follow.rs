@@ -32,6 +32,7 @@ use crate::{
     looks::{Enforcer, Look},
     place::Place,
     receipts::Receipts,
+    urgent::{self, Places, is_urgent},
 };
 
 /// Entries folded between two looks at the other logs.
@@ -67,6 +68,10 @@ pub struct Follower {
     pub cursors: HashMap<LogName, u64>,
     /// Ends of terms to come.
     pub deadlines: BTreeSet<(u64, Commitment)>,
+    /// Where urgent entries stand.
+    pub urgent: Places,
+    /// Entries that were folded ahead of their turn.
+    pub early: BTreeSet<Place>,
     /// The state of each incident that was told last.
     pub incidents: BTreeMap<Commitment, IncidentState>,
 }
@@ -110,6 +115,13 @@ impl Follower {
             }
         }
         let mut touched = BTreeMap::new();
+        // What counted ahead of its turn before the last stop counts before anything that waits.
+        for (log, held) in urgent::kept(&*self.store).await? {
+            let place = Place { log: log.clone(), index: held.index };
+            let (names, _) = self.cases.fold(&log, held);
+            touched.extend(names.into_iter().map(|name| (name, (log.clone(), place.index))));
+            self.early.insert(place);
+        }
         loop {
             for backlog in &mut backlogs {
                 backlog.fill(&*self.store).await?;
@@ -130,6 +142,7 @@ impl Follower {
         for (log, size) in &self.cursors {
             self.receipts.set_here(log, *size);
         }
+        self.forget_early().await?;
         for place in self.cases.take_erased() {
             self.erase(&place).await?;
         }
@@ -137,7 +150,11 @@ impl Follower {
     }
 
     /// Folds as logs grow, records are filled in, and deadlines pass, for as long as the node runs.
-    pub async fn run(mut self, mut filled: mpsc::Receiver<Place>) {
+    pub async fn run(
+        mut self,
+        mut filled: mpsc::Receiver<Place>,
+        mut early: mpsc::Receiver<(LogName, Held)>,
+    ) {
         let mut growth = self.store.watch();
         let mut unfolded = Unfolded::default();
         loop {
@@ -145,6 +162,7 @@ impl Follower {
             let pause = if nothing_left { self.until_next_deadline() } else { RETRY };
             tokio::select! {
                 biased;
+                Some((log, held)) = early.recv() => self.fold_early(&log, held),
                 grown = growth.next() => match grown {
                     Some((log, size)) => unfolded.logs.extend([(log, size)]),
                     None => return,
@@ -154,6 +172,9 @@ impl Follower {
             }
             self.fold_all(&mut unfolded).await;
             self.tell_of_incidents();
+            if let Err(error) = self.forget_early().await {
+                tracing::error!(%error, "what was kept ahead of its turn is kept longer");
+            }
             unfolded.erased.extend(self.cases.take_erased());
             if let Err(error) = self.erase_all(&mut unfolded).await {
                 tracing::error!(%error, "an erased record could not be dropped; tried again");
@@ -224,6 +245,30 @@ impl Follower {
         Ok(())
     }
 
+    /// Folds an entry ahead of its turn. What it speaks of may not be here yet: then it waits for that,
+    /// and counts the moment it comes.
+    fn fold_early(&mut self, log: &LogName, held: Held) {
+        let index = held.index;
+        metrics::counter!("watchfire_early_total", "member" => log.member.to_string()).increment(1);
+        self.early.insert(Place { log: log.clone(), index });
+        let (names, _) = self.cases.fold(log, held);
+        for name in names {
+            self.refresh(name, log, index);
+        }
+    }
+
+    /// Forgets what was kept for entries whose turn has come.
+    async fn forget_early(&mut self) -> Result<(), StoreError> {
+        let passed =
+            |place: &Place| self.cursors.get(&place.log).is_some_and(|at| *at > place.index);
+        let done: Vec<Place> = self.early.iter().filter(|place| passed(place)).cloned().collect();
+        if done.is_empty() {
+            return Ok(());
+        }
+        self.early.retain(|place| !done.contains(place));
+        urgent::forget(&*self.store, done).await
+    }
+
     /// Folds an entry once more, whose record is here now.
     async fn fold_again(&mut self, place: &Place) -> Result<(), StoreError> {
         let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
@@ -239,6 +284,9 @@ impl Follower {
     fn fold(&mut self, log: &LogName, held: Held, announce: bool) -> Vec<Commitment> {
         let index = held.index;
         if let Ok(leaf) = Leaf::decode(&held.entry.leaf) {
+            if is_urgent(&leaf) {
+                self.urgent.note(log, index);
+            }
             if announce {
                 let commitment = leaf.commitment;
                 self.events.send(Event::Received { commitment, log: log.clone(), index });

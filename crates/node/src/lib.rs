@@ -53,6 +53,7 @@ pub mod seen;
 pub mod sequence;
 pub mod standing;
 pub mod upload;
+pub mod urgent;
 mod waiting;
 
 pub use watchfire_store::{Effect, EffectState, StoreError};

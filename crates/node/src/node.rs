@@ -27,7 +27,7 @@ use watchfire_signal::{
     value::Signal,
 };
 use watchfire_store::{Store, StoreError};
-use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, Source};
+use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, ProofError, Source, Urgent};
 
 use crate::{
     access::Access,
@@ -57,6 +57,7 @@ use crate::{
     seen::{Horizon, Item, Seen},
     sequence,
     standing::State,
+    urgent::Places,
 };
 
 pub use incidents::OfIncident;
@@ -105,6 +106,7 @@ pub struct Node {
     holds: Holds,
     events: Events,
     receipts: Receipts,
+    urgent: Places,
     readiness: watch::Sender<Readiness>,
     enforcer: Enforcer,
     consequences: Consequences,
@@ -437,6 +439,27 @@ impl Node {
         let log = self.charter.log_of(member)?;
         let origin = self.copies.get(&log)?.origin().clone();
         Some(self.store.read(&origin))
+    }
+
+    /// The first urgent entries of a member's log from an index on, for somebody who holds `held` leaves
+    /// of it.
+    ///
+    /// # Errors
+    /// Where our copy cannot be read.
+    pub async fn urgent(
+        &self,
+        member: &MemberName,
+        (held, from): (u64, u64),
+    ) -> Result<Vec<Urgent>, ProofError> {
+        let copy = self.charter.log_of(member).and_then(|log| self.copies.get(&log));
+        let Some(copy) = copy else { return Ok(Vec::new()) };
+        let source = self.store.read(copy.origin());
+        let Some(head) = source.checkpoint().await? else { return Ok(Vec::new()) };
+        let size = copy.covered_by(&head).unwrap_or(0);
+        if held > size {
+            return Ok(Vec::new());
+        }
+        self.urgent.answer(&copy.log, &*source, (&head, size), (held, from)).await
     }
 
     /// The key of a member, to check its requests.

@@ -8,17 +8,20 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
-use tokio::{sync::Mutex, time::Instant};
+use tokio::{
+    sync::{Mutex, mpsc},
+    time::Instant,
+};
 use watchfire_signal::{
     name::{LogName, MemberName},
     record::{Leaf, open},
 };
 use watchfire_store::{
-    Append, Batch, CommitError, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
+    Append, Batch, CommitError, Held, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
 };
 use watchfire_tlog::{
     Entry, Evidence, ExtendError, Extension, Frontier, Origin, PeerKey, SignedCheckpoint, Source,
-    SourceError, Verified,
+    SourceError, Urgent, Verified,
     evidence::{CompareError, compare},
 };
 
@@ -26,6 +29,7 @@ use crate::{
     clock::{Clock, Random},
     events::{Event, Events},
     evidence,
+    urgent::{self, is_urgent},
 };
 
 /// The first wait before a broken stream is opened again.
@@ -34,6 +38,8 @@ const BACKOFF_START: Duration = Duration::from_millis(100);
 const BACKOFF_END: Duration = Duration::from_secs(30);
 /// How long a stream has to stand for its end to be no sign of trouble.
 const STOOD: Duration = Duration::from_secs(5);
+/// How often a member that catches up asks what is urgent.
+const HURRY_EVERY: Duration = Duration::from_secs(1);
 /// Extensions put together into one transaction when a source runs ahead of the disk; what one
 /// extension may hold is bounded by its frame.
 const MAX_GROUP: usize = 64;
@@ -84,6 +90,7 @@ pub struct LogCopy {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     events: Events,
+    early: Option<mpsc::Sender<(LogName, Held)>>,
     state: Mutex<CopyState>,
 }
 
@@ -105,7 +112,13 @@ impl LogCopy {
     ) -> Result<Self, watchfire_tlog::origin::OriginError> {
         let origin = Origin::new(log.to_string())?;
         let state = Mutex::default();
-        Ok(Self { log, origin, key, store, clock, events, state })
+        Ok(Self { log, origin, key, store, clock, events, early: None, state })
+    }
+
+    /// Has what comes ahead of its turn told, once it is durable.
+    #[must_use]
+    pub fn telling(self, early: mpsc::Sender<(LogName, Held)>) -> Self {
+        Self { early: Some(early), ..self }
     }
 
     /// The member whose log it is.
@@ -171,6 +184,47 @@ impl LogCopy {
                 Err(StoreError::Failed(error.to_string()).into())
             }
         }
+    }
+
+    /// Asks a source for what must not wait, checks it, and has it count; how many there were.
+    async fn hurry(&self, source: &dyn Source) -> Result<usize, TakeError> {
+        let Some(early) = &self.early else { return Ok(0) };
+        let (mut next, mut count) = (0, 0);
+        loop {
+            let held = self.size().await?;
+            let found = source.urgent(held, next.max(held)).await.map_err(TakeError::Source)?;
+            let Some(last) = found.last() else { return Ok(count) };
+            // A source that answers with the same again gets no further question.
+            let Some(after) = last.index.checked_add(1).filter(|after| *after > next) else {
+                return Ok(count);
+            };
+            next = after;
+            for urgent in found {
+                if let Some(held) = self.take_urgent(urgent).await? {
+                    count += 1;
+                    // The fold has gone: the node stops, and folds it at its next start.
+                    let _stopping = early.send((self.log.clone(), held)).await;
+                }
+            }
+        }
+    }
+
+    /// Checks an entry ahead of its turn and keeps it until that comes.
+    async fn take_urgent(&self, urgent: Urgent) -> Result<Option<Held>, TakeError> {
+        let mut state = self.state.lock().await;
+        self.check_thawed(&mut state).await?;
+        let verified = self.verified(&mut state).await?;
+        if urgent.index < verified.size() {
+            return Ok(None);
+        }
+        verified.check_urgent(&urgent)?;
+        if !Leaf::decode(&urgent.entry.leaf).is_ok_and(|leaf| is_urgent(&leaf)) {
+            return Ok(None);
+        }
+        let entry = self.without_foreign_record(urgent.entry);
+        let held = Held { index: urgent.index, entry, verified_ms: self.clock.now_ms() };
+        urgent::keep(&*self.store, &self.log, &held).await?;
+        Ok(Some(held))
     }
 
     async fn check(
@@ -374,6 +428,8 @@ impl LogCopy {
         self.check_thawed(&mut *self.state.lock().await).await?;
         let mut stream = source.follow(self.size().await?).await?;
         opened();
+        self.hurry_if_it_can(source).await?;
+        let mut hurried = Instant::now();
         let mut carried = None;
         loop {
             let first = match carried.take() {
@@ -399,7 +455,27 @@ impl LogCopy {
                 (room, places) = (room - bytes, places - count);
                 group.push(next);
             }
+            let lags = carried.is_some() || group.len() == MAX_GROUP;
             self.take(source, group).await?;
+            if lags && hurried.elapsed() >= HURRY_EVERY {
+                self.hurry_if_it_can(source).await?;
+                hurried = Instant::now();
+            }
+        }
+    }
+
+    /// What a source does not answer about what is urgent comes in its turn.
+    async fn hurry_if_it_can(&self, source: &dyn Source) -> Result<(), TakeError> {
+        match self.hurry(source).await {
+            Err(TakeError::Source(error)) => {
+                tracing::debug!(log = %self.log, %error, "a source does not say what is urgent");
+                Ok(())
+            }
+            Err(TakeError::Unproven(error)) => {
+                tracing::warn!(log = %self.log, %error, "what was shown as urgent is not proven");
+                Ok(())
+            }
+            other => other.map(drop),
         }
     }
 }

@@ -168,6 +168,7 @@ fn members_and_health() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(log::checkpoint))
         .routes(routes!(log::tile))
         .routes(routes!(log::entries))
+        .routes(routes!(log::urgent))
         .routes(routes!(log::records))
         .routes(routes!(evidence::evidence))
         .routes(routes!(stream::follow))

@@ -12,8 +12,8 @@ use crate::hash::{Hash, TileHash};
 use crate::key::PeerKey;
 use crate::note::NoteError;
 use crate::origin::Origin;
-use crate::proof::{self, ProofError, verify_consistency};
-use crate::source::Source;
+use crate::proof::{self, ProofError, verify_consistency, verify_inclusion};
+use crate::source::{Source, Urgent};
 
 pub use crate::source::Extension;
 
@@ -247,6 +247,23 @@ impl Verified {
             }
         }
         result
+    }
+
+    /// Checks that an entry ahead of its turn stands in the log, under a signed checkpoint that begins
+    /// with what we hold. What we know stays as it is: the entry comes again in its turn.
+    ///
+    /// # Errors
+    /// What is wrong with the checkpoint or the proofs. They are made for what is held now: an answer to
+    /// an older question fails too, so that this is no evidence.
+    pub fn check_urgent(&self, urgent: &Urgent) -> Result<(), ExtendError> {
+        let theirs = urgent.checkpoint.verify(&self.origin, &self.key)?;
+        if urgent.entry.leaf.len() > MAX_LEAF_BYTES {
+            return Err(ExtendError::TooLarge);
+        }
+        let (size, root) = (theirs.size, &theirs.root);
+        verify_consistency(self.size(), &self.frontier.root(), size, root, &urgent.consistency)?;
+        let leaf = urgent.entry.leaf_hash();
+        Ok(verify_inclusion(&leaf, urgent.index, size, root, &urgent.inclusion)?)
     }
 
     /// Checks what two checkpoints alone can tell.

@@ -38,5 +38,5 @@ pub use key::{OwnKey, PeerKey, Signature};
 pub use origin::Origin;
 pub use proof::ProofError;
 pub use reader::HashReader;
-pub use source::{Extension, Source, SourceError};
+pub use source::{Extension, Source, SourceError, Urgent};
 pub use tile::{Tile, TileKind};

@@ -7,6 +7,7 @@ use futures_util::stream::BoxStream;
 use crate::checkpoint::SignedCheckpoint;
 use crate::entry::Entry;
 use crate::hash::Hash;
+use crate::proof::{self, ProofError};
 
 /// One log, read from somewhere. Nothing it says is verified: what comes from it goes through
 /// [`extend`](crate::extend), [`audit`](mod@crate::audit) or [`proof`](crate::proof) before anyone
@@ -40,6 +41,53 @@ pub trait Source: Send + Sync {
     /// The records of these leaf indices, in this order; `None` where the source has none. May
     /// answer for a prefix of `indices` only.
     async fn records(&self, indices: &[u64]) -> Result<Vec<Option<Bytes>>, SourceError>;
+
+    /// Entries that must not wait for those before them, of a log of which the caller holds `held`
+    /// leaves: the first few from `from` on, by index. A source that knows of none answers none.
+    async fn urgent(&self, held: u64, from: u64) -> Result<Vec<Urgent>, SourceError> {
+        let _ = (held, from);
+        Ok(Vec::new())
+    }
+}
+
+/// One entry ahead of its turn, with the proofs that it stands in the log. Nothing in it is verified
+/// before [`Verified::check_urgent`](crate::extend::Verified::check_urgent).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Urgent {
+    /// The signed checkpoint that covers it.
+    pub checkpoint: SignedCheckpoint,
+    /// Proof that the checkpoint extends what the receiver holds.
+    pub consistency: Vec<Hash>,
+    /// Index of the leaf.
+    pub index: u64,
+    /// The leaf, with its record or a hole.
+    pub entry: Entry,
+    /// Proof that the leaf stands in the log at this index.
+    pub inclusion: Vec<Hash>,
+}
+
+impl Urgent {
+    /// One entry of a log, for somebody who holds `held` leaves of it; `checkpoint`, of `size` leaves, is
+    /// the source's.
+    ///
+    /// # Errors
+    /// [`ProofError`] where the source has no such entry or hashes.
+    pub async fn of<S: Source + ?Sized>(
+        source: &S,
+        (checkpoint, size): (&SignedCheckpoint, u64),
+        held: u64,
+        index: u64,
+    ) -> Result<Self, ProofError> {
+        let entry = source.entries(index, index + 1).await?.into_iter().next();
+        let missing = || SourceError::Broken(format!("no entry {index}"));
+        Ok(Self {
+            checkpoint: checkpoint.clone(),
+            consistency: proof::consistency(source, held, size).await?,
+            index,
+            entry: entry.ok_or_else(missing)?,
+            inclusion: proof::inclusion(source, index, size).await?,
+        })
+    }
 }
 
 /// More of a log, as a source hands it out: entries and the checkpoint that covers them. Nothing in

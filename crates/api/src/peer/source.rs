@@ -8,7 +8,9 @@ use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Method, header};
 use watchfire_signal::name::MemberName;
 use watchfire_tlog::tile::{Tile, TileKind, decode_hashes};
-use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint, Source, SourceError, TILE_WIDTH};
+use watchfire_tlog::{
+    Entry, Extension, Hash, SignedCheckpoint, Source, SourceError, TILE_WIDTH, Urgent,
+};
 
 use super::{PeerClient, broken, send};
 use crate::frame::{
@@ -191,6 +193,26 @@ impl Source for PeerSource {
             std::future::ready(extension)
         });
         Ok(extensions.boxed())
+    }
+
+    async fn urgent(&self, held: u64, from: u64) -> Result<Vec<Urgent>, SourceError> {
+        let request = self.request(&format!("/urgent?held={held}&from={from}"))?;
+        // A peer of an older version knows no such question.
+        let bytes = self.peer.answer_if_found(request, MAX_FRAME_BYTES).await?;
+        let mut frames = FrameStream::default();
+        frames.push(&bytes.unwrap_or_default());
+        let mut urgent = Vec::new();
+        while let Some(frame) = frames.next_frame().map_err(|error| broken(&error))? {
+            match frame {
+                Frame::Priority(one) => urgent.push(one),
+                Frame::Ping => {}
+                Frame::Entries(_) => {
+                    return Err(SourceError::Broken("a frame that was not asked for".to_owned()));
+                }
+            }
+        }
+        frames.finish().map_err(|error| broken(&error))?;
+        Ok(urgent)
     }
 
     async fn records(&self, indices: &[u64]) -> Result<Vec<Option<Bytes>>, SourceError> {

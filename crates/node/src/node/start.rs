@@ -12,7 +12,7 @@ use watchfire_signal::{
     charter::{Charter, SignedCharter},
     name::{LogName, MemberName},
 };
-use watchfire_store::{Store, StoreError};
+use watchfire_store::{Held, Store, StoreError};
 use watchfire_tlog::{OwnKey, PeerKey};
 
 use super::{
@@ -42,6 +42,7 @@ use crate::{
     replicate::LogCopy,
     routes::Routes,
     seen::SeenSetup,
+    urgent::{MAX_URGENT, Places},
 };
 
 /// All that a node is made of. Only the binary puts this together.
@@ -115,7 +116,8 @@ impl Node {
         let log =
             charter.log_of(&setup.me).ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
         let events = Events::new(setup.clock.clone());
-        let copies = copies(&charter, &setup, &events)?;
+        let (early, earlier) = mpsc::channel(MAX_URGENT);
+        let copies = copies(&charter, &setup, &events, &early)?;
         let least = charter.least_min_matched_ms;
         let (seen, unwritten) = home::seen(&setup, least).await?;
         let home = Home::open(&setup, &log, &events).await?;
@@ -147,6 +149,7 @@ impl Node {
             banks,
             events,
             receipts: Receipts::default(),
+            urgent: Places::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
             enforcer: home.enforcer.clone(),
             consequences,
@@ -159,7 +162,7 @@ impl Node {
         let mut follower = node.follower(home.enforcer.clone(), holes.clone());
         follower.catch_up().await?;
         node.banks.go_on().await?;
-        node.spawn(follower.run(filled));
+        node.spawn(follower.run(filled, earlier));
         node.spawn(node.fetcher(&setup, holes, fills).run());
         node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
@@ -197,6 +200,8 @@ impl Node {
             clock: self.clock.clone(),
             cursors: HashMap::new(),
             deadlines: BTreeSet::new(),
+            urgent: self.urgent.clone(),
+            early: BTreeSet::new(),
             incidents: BTreeMap::new(),
         }
     }
@@ -292,6 +297,7 @@ fn copies(
     charter: &Charter,
     setup: &Setup,
     events: &Events,
+    early: &mpsc::Sender<(LogName, Held)>,
 ) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
     let mut copies = BTreeMap::new();
     for member in &charter.members {
@@ -301,7 +307,7 @@ fn copies(
         let (store, clock) = (setup.store.clone(), setup.clock.clone());
         let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
             .map_err(|error| StartError::Name(error.to_string()))?;
-        copies.insert(log, Arc::new(copy));
+        copies.insert(log, Arc::new(copy.telling(early.clone())));
     }
     Ok(copies)
 }

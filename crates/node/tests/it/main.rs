@@ -24,5 +24,6 @@ mod scenarios;
 mod seen;
 mod story;
 mod unreachable;
+mod urgent;
 mod words;
 mod workshop;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{StatusCode, header};
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -135,6 +135,44 @@ pub(crate) async fn entries(
     let frames = frames.map_err(|error| Failure::internal(&error))?;
     let first = frames.into_iter().next().unwrap_or_default();
     Ok(([(header::CONTENT_TYPE, frame::MEDIA_TYPE)], first).into_response())
+}
+
+/// Where a member stands that catches up.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct UrgentQuery {
+    /// How many leaves the caller holds.
+    held: u64,
+    /// The first index that it asks for.
+    from: u64,
+}
+
+/// Retractions, halts and erasures ahead of their turn: at most 64 frames of type 2, the earliest first.
+///
+/// A member that catches up asks for them first, and again while it does.
+#[utoipa::path(
+    get, path = "/log/{member}/urgent", tag = "log", params(("member" = String, Path), UrgentQuery),
+    responses(
+        (status = 200, body = Vec<u8>, content_type = "application/cbor-seq"),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn urgent(
+    State(server): State<Arc<Server>>,
+    asker: Asker,
+    Named(member): Named<MemberName>,
+    Query(UrgentQuery { held, from }): Query<UrgentQuery>,
+) -> Result<Response, Failure> {
+    let _place = server.places.request(asker.name())?;
+    let found = server.node.urgent(&member, (held, from)).await;
+    let mut bytes = BytesMut::new();
+    for mut urgent in found.map_err(|error| Failure::internal(&error))? {
+        urgent.entry = visible(&server, &asker, urgent.entry);
+        let frame = Frame::Priority(urgent).encode().map_err(|error| Failure::internal(&error))?;
+        bytes.extend_from_slice(&frame);
+    }
+    Ok(([(header::CONTENT_TYPE, frame::MEDIA_TYPE)], bytes.freeze()).into_response())
 }
 
 /// Records that the caller misses, for members of their group; a prefix where not all fit.

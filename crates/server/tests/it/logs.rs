@@ -4,9 +4,11 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use watchfire_api::frame::Frame;
 use watchfire_api::signature::{Identity, Outgoing, sign};
+use watchfire_api::wire::RetractRequest;
 use watchfire_node::access::Scope;
+use watchfire_signal::reason::Reason;
 use watchfire_tlog::tile::{decode_bundle, decode_hashes};
-use watchfire_tlog::{Entry, Extension, Source, SourceError, leaf_hash};
+use watchfire_tlog::{Entry, Extension, Origin, Source, SourceError, Urgent, Verified, leaf_hash};
 
 use crate::house::{House, Still, alert_of, alone, coalition, name, own_key, pdq, peer_client};
 
@@ -166,4 +168,30 @@ async fn nobody_brings_the_log_of_another() {
         .header("signature", signed.signature)
         .header("content-digest", signed.content_digest.unwrap());
     assert_eq!(request.send().await.unwrap().status(), 403);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_urgent_in_a_log_is_handed_out_with_its_proofs() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    for seed in 1..=3 {
+        let raised = client.alert(&alert_of(vec![pdq(seed)]), None).await.unwrap();
+        if seed != 2 {
+            let retract = RetractRequest { reason: Reason::WrongMatch, restore: true, note: None };
+            client.retract(&raised.id, &retract, None).await.unwrap();
+        }
+    }
+    let log = peer_client("a", 9, house.address).source(&house.name);
+    let indices = |urgent: Vec<Urgent>| urgent.into_iter().map(|one| one.index).collect::<Vec<_>>();
+    assert_eq!(indices(log.urgent(0, 0).await.unwrap()), [1, 4]);
+    assert_eq!(indices(log.urgent(2, 0).await.unwrap()), [4]);
+    assert_eq!(indices(log.urgent(0, 2).await.unwrap()), [4]);
+    assert!(log.urgent(5, 0).await.unwrap().is_empty());
+    assert!(log.urgent(6, 0).await.unwrap().is_empty(), "more than there is");
+    let origin = Origin::new(house.node.log().to_string()).unwrap();
+    let nothing = Verified::new(origin, house.node.key_of(&house.name).unwrap());
+    for urgent in log.urgent(0, 0).await.unwrap() {
+        assert_eq!(nothing.check_urgent(&urgent), Ok(()));
+        assert!(urgent.entry.record.is_some());
+    }
 }

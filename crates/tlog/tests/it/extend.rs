@@ -6,7 +6,7 @@ use watchfire_tlog::evidence::compare;
 use watchfire_tlog::extend::MAX_EXTENSION_ENTRIES;
 use watchfire_tlog::{
     CheckpointError, Entry, Evidence, EvidenceKind, ExtendError, Extension, MAX_LEAF_BYTES, Origin,
-    OwnKey, SignedCheckpoint, Verified, leaf_hash, proof,
+    OwnKey, SignedCheckpoint, Urgent, Verified, leaf_hash, proof,
 };
 
 use crate::book::{Book, entry, now, origin, own_key, peer_key};
@@ -308,4 +308,26 @@ proptest! {
         let leaf = book.entries[size as usize - 1].leaf_hash();
         prop_assert!(proof::verify_inclusion(&leaf, size - 1, size, &head.root, &proof).is_err());
     }
+}
+
+#[test]
+fn what_comes_ahead_of_its_turn_is_proven_or_refused() {
+    let book = Book::of(700);
+    let head = (&book.signed(700), 700);
+    for held in [0, 1, 255, 256, 699, 700] {
+        let reader = reader(&book, held);
+        for index in [0, 300, 698, 699] {
+            let urgent = now(Urgent::of(&book, head, held, index)).unwrap();
+            assert_eq!(reader.check_urgent(&urgent), Ok(()), "{index} for {held}");
+            let other = Urgent { index: index ^ 1, ..urgent.clone() };
+            assert!(reader.check_urgent(&other).is_err(), "another place");
+            let other = Urgent { entry: entry(index, "two"), ..urgent.clone() };
+            assert!(reader.check_urgent(&other).is_err(), "another leaf");
+            let forked = Book::with_story(700, 699, "two");
+            let other = Urgent { checkpoint: forked.signed(700), ..urgent };
+            assert!(reader.check_urgent(&other).is_err(), "another head");
+        }
+    }
+    let late = now(Urgent::of(&book, head, 300, 650)).unwrap();
+    assert!(reader(&book, 400).check_urgent(&late).is_err(), "made for somebody who held less");
 }
