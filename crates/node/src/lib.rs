@@ -5,6 +5,7 @@
 //! **Invariant:** a verb does not call another verb; `follow` and `scan` are the compositions.
 
 pub mod access;
+pub mod anchor;
 pub mod audit;
 pub mod backtest;
 pub mod banks;

@@ -30,6 +30,7 @@ use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, Source};
 
 use crate::{
     access::Access,
+    anchor::{Anchor, Anchored},
     banks::Banks,
     cases::SignalSet,
     charter,
@@ -103,6 +104,7 @@ pub struct Node {
     holds: Holds,
     events: Events,
     receipts: Receipts,
+    anchored: Anchored,
     readiness: watch::Sender<Readiness>,
     enforcer: Enforcer,
     consequences: Consequences,
@@ -190,6 +192,12 @@ impl Node {
     #[must_use]
     pub fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// The last anchor of the desk log in our own log.
+    #[must_use]
+    pub fn anchored(&self) -> Option<Anchor> {
+        self.anchored.last()
     }
 
     /// Who may call this node.

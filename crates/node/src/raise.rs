@@ -255,7 +255,8 @@ pub fn about_draft(
     Draft { header, statement, answer }
 }
 
-fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Header {
+/// What every header of ours says.
+pub(crate) fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Header {
     Header {
         v: RECORD_VERSION,
         coalition: charter.coalition.clone(),

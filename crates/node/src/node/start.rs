@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     access::KeyError,
+    anchor::Anchored,
     budget::Budget,
     cases::Cases,
     charter::{TrustError, check_founding},
@@ -147,6 +148,7 @@ impl Node {
             banks,
             events,
             receipts: Receipts::default(),
+            anchored: Anchored::default(),
             readiness: watch::Sender::new(Readiness::Recovering),
             enforcer: home.enforcer.clone(),
             consequences,
