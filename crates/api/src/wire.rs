@@ -13,6 +13,7 @@ mod hash;
 mod lookup;
 mod member;
 mod policy;
+mod proof;
 mod review;
 mod scan;
 mod seen;
@@ -38,13 +39,14 @@ pub use evidence::{Consistency, Evidence, ForkProof};
 pub use hash::{HashRequest, Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
-    MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,
-    StopAnswer,
+    MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest,
+    SizeAnswer, StopAnswer,
 };
 pub use policy::{
     BacktestRequest, BacktestStep, ExplainQuery, ExplainView, HoldView, HoldsView, PolicyApplied,
     PolicyText, PolicyView, PromoteRequest,
 };
+pub use proof::ProofQuery;
 pub use review::{
     DecideRequest, ReviewDecided, ReviewDecision, ReviewNext, ReviewNextRequest, ReviewPage,
     ReviewPageQuery, ReviewQueue, ReviewQueues, ReviewScope, ReviewTicket,

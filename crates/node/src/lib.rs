@@ -39,6 +39,7 @@ pub mod people;
 pub mod place;
 pub mod policies;
 pub mod policy;
+pub mod proof;
 pub mod publish;
 pub mod raise;
 pub mod rate;

@@ -4,6 +4,7 @@ pub mod action;
 mod home;
 mod peers;
 mod policy;
+mod prove;
 mod sign;
 mod start;
 mod stops;

@@ -18,6 +18,7 @@ mod lookup;
 mod matches;
 mod members;
 mod policy;
+mod proof;
 mod review;
 mod scan;
 mod seen;
@@ -138,6 +139,7 @@ fn people() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(sessions::accept))
         .routes(routes!(audit::list))
         .routes(routes!(audit::walk))
+        .routes(routes!(proof::proof))
         .routes(routes!(banks::list, banks::create))
         .routes(routes!(banks::show, banks::change, banks::delete))
         .routes(routes!(bank_contents::list, bank_contents::add))

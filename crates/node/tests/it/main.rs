@@ -14,6 +14,7 @@ mod outbox;
 mod policies;
 mod policy;
 mod policy_file;
+mod proof;
 mod recovery;
 mod replicate;
 mod review;
