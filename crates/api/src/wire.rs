@@ -39,7 +39,7 @@ pub use evidence::{Consistency, Evidence, ForkProof};
 pub use hash::{HashRequest, Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
-    MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest,
+    HeadsExchange, MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest,
     SizeAnswer, StopAnswer,
 };
 pub use policy::{

@@ -24,6 +24,7 @@ pub mod evidence;
 pub mod facts;
 pub mod fetch;
 pub mod follow;
+pub mod gossip;
 pub mod halts;
 pub mod hold;
 pub mod holds;

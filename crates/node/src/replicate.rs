@@ -245,6 +245,51 @@ impl LogCopy {
         self.check_older(head).await.map(|()| None)
     }
 
+    /// Holds a signed head, as another member shows it, against what we hold; true if it is of
+    /// another history, which was not known before. What is larger than ours is not compared: who
+    /// shows it compares it with what we show. `reload`: somebody else writes the log here.
+    ///
+    /// # Errors
+    /// [`TakeError::Unproven`] when the log's key has not signed it.
+    pub async fn compare_head(
+        &self,
+        head: &SignedCheckpoint,
+        reload: bool,
+    ) -> Result<bool, TakeError> {
+        {
+            let mut state = self.state.lock().await;
+            if self.frozen(&mut state).await? {
+                return Ok(false);
+            }
+            state.verified = state.verified.take().filter(|_| !reload);
+            let ours = self.verified(&mut state).await?;
+            if ours.signed() == Some(head) || self.covered_by(head)? > ours.size() {
+                return Ok(false);
+            }
+        }
+        match self.check_older(head).await {
+            Ok(()) => Ok(false),
+            Err(TakeError::Frozen(_)) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a proof that this log has shown two histories, whoever brings it; true if it is one and
+    /// none was known before. The log is frozen then, and the proof durable.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn convict(&self, proof: &Evidence) -> Result<bool, TakeError> {
+        let mut state = self.state.lock().await;
+        if self.frozen(&mut state).await? || !proof.check(&self.origin, &self.key) {
+            return Ok(false);
+        }
+        match self.freeze(&mut state, proof).await {
+            TakeError::Frozen(_) => Ok(true),
+            error => Err(error),
+        }
+    }
+
     /// Checks that a signed head no larger than ours is the beginning of what we hold.
     async fn check_older(&self, theirs: &SignedCheckpoint) -> Result<(), TakeError> {
         let mut state = self.state.lock().await;

@@ -11,6 +11,7 @@ mod banks;
 mod events;
 mod evidence;
 mod hash;
+mod heads;
 mod health;
 mod keys;
 mod log;
@@ -163,6 +164,7 @@ fn members_and_health() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(stream::follow))
         .routes(routes!(log::frames))
         .routes(routes!(log::receipts, log::effective))
+        .routes(routes!(heads::heads))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -129,12 +129,16 @@ impl Which {
             let named = format!("{} has no checkpoint that names a log", self.url);
             return Ok((Origin::new(name).or_environment(named)?, key));
         }
+        self.by_charter(source.member())
+    }
+
+    /// The name and key that the charter gives a member's log.
+    fn by_charter(&self, name: &str) -> Result<(Origin, PeerKey), Failure> {
         let path =
             self.charter.as_ref().ok_or_else(|| environment("--key or --charter is needed"))?;
         let signed = read_charter(path)?;
         watchfire_node::charter::check_founding(&signed)?;
         let charter = &signed.charter;
-        let name = source.member();
         let missing = || environment(format!("the charter knows no member {name}"));
         let member =
             name.parse().ok().and_then(|name| charter.member(&name)).ok_or_else(missing)?;

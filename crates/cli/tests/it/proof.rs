@@ -3,6 +3,8 @@
 use std::fs;
 
 use serde_json::Value;
+use watchfire_api::wire::{Evidence, ForkProof};
+use watchfire_tlog::{Checkpoint, Hash, Origin, OwnKey, SignedCheckpoint};
 
 use crate::{
     program::{code, run, words},
@@ -61,4 +63,27 @@ fn a_proof_is_written_by_a_node_and_checked_with_the_charter_alone() {
     );
     let output = run(["proof", "check", full, "--charter", charter.to_str().unwrap()]);
     assert!(words(&output).contains("NOT PROVEN"), "{}", words(&output));
+}
+
+#[test]
+fn evidence_of_a_fork_in_a_file_is_checked_without_a_node() {
+    let log = "watchfire/zoo/ant/1";
+    let head = |root: u8| {
+        let checkpoint =
+            Checkpoint { origin: Origin::new(log).unwrap(), size: 7, root: Hash([root; 32]) };
+        SignedCheckpoint::sign(&checkpoint, &OwnKey::from_seed(&[5; 32])).text
+    };
+    let proof = ForkProof { ours: head(1), theirs: head(2), consistency: None };
+    let evidence = Evidence { log: log.parse().unwrap(), proofs: vec![proof] };
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("fork.json");
+    fs::write(&file, serde_json::to_vec(&evidence).unwrap()).unwrap();
+    let check = |seed: u8| {
+        let key = OwnKey::from_seed(&[seed; 32]).public().to_string();
+        let output = run(["--json", "log", "evidence", file.to_str().unwrap(), "--key", &key]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (code(&output), found["forked"].clone(), found["refused"].clone())
+    };
+    assert_eq!(check(5), (1, true.into(), 0.into()));
+    assert_eq!(check(6), (0, false.into(), 1.into()), "another key did not sign it");
 }

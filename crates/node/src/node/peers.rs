@@ -1,11 +1,16 @@
 //! What is done with each peer: its log copied, receipts told, and where it cannot come to us, visits.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use watchfire_signal::name::MemberName;
+use watchfire_store::StoreError;
 
 use super::Node;
 use crate::{
+    gossip::Gossip,
     peer::Peer,
     replicate::LogCopy,
     upload::{OwnLog, Reader, upload},
@@ -28,6 +33,7 @@ impl Node {
                 self.spawn(async move { copy.run(source, random).await });
             }
             self.spawn(self.receipts.clone().run(peer.clone()));
+            self.spawn(self.gossip().run(peer.clone(), self.random.clone()));
             if unreachable {
                 self.spawn_visits(member, peer);
             }
@@ -68,6 +74,26 @@ impl Node {
             let (copy, random) = (copy.clone(), self.random.clone());
             self.spawn(async move { copy.relay(sources, random).await });
         }
+    }
+
+    /// What compares the heads of all logs with other members.
+    #[must_use]
+    pub fn gossip(&self) -> Gossip {
+        Gossip::new(self.me.clone(), self.copies.clone(), self.store.clone())
+    }
+
+    /// Members whose logs have shown two histories, to this run of the node or to one before.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forked(&self) -> Result<BTreeSet<MemberName>, StoreError> {
+        let mut forked = BTreeSet::new();
+        for copy in self.copies.values() {
+            if copy.is_frozen().await? {
+                forked.insert(copy.member().clone());
+            }
+        }
+        Ok(forked)
     }
 
     fn own_log(&self) -> Option<OwnLog> {

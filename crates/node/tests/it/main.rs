@@ -6,6 +6,7 @@ mod breaker;
 mod coalition;
 mod copies;
 mod desk;
+mod equivocation;
 mod faulty;
 mod fold;
 mod halts;

@@ -232,7 +232,12 @@ async fn an_enforcement_is_proven_with_nothing_but_the_charter() {
     let story = story().await;
     let bundle = story.google.node.prove(&story.case, false).await.unwrap();
     let bytes = bundle.encode().unwrap();
-    println!("a proof of 4 records and 4 orders has {} bytes", bytes.len());
+    let line = serde_json::to_vec(&bundle.desk.lines[0]).unwrap();
+    println!(
+        "a proof of 4 records and 4 orders has {} bytes, an order {}",
+        bytes.len(),
+        line.len()
+    );
     let proven = check(&Bundle::decode(&bytes).unwrap(), &story.charter).unwrap();
     let mut said = verbs(&proven);
     said.retain(|(member, _)| *member != "google");

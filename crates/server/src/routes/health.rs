@@ -57,6 +57,8 @@ fn short(server: &Server) -> Option<String> {
 async fn log_gauges(server: &Server, now_ms: u64) -> Result<(), Failure> {
     let lines = server.node.desk().size().await.map_err(|error| Failure::internal(&error))?;
     metrics::gauge!("watchfire_desk_size").set(lines as f64);
+    let forked = server.node.forked().await.map_err(|error| Failure::internal(&error))?;
+    metrics::gauge!("watchfire_logs_forked").set(forked.len() as f64);
     let anchor = server.node.anchored();
     let size = anchor.map_or(0, |anchor| anchor.head.size);
     metrics::gauge!("watchfire_desk_anchored_size").set(size as f64);

@@ -11,7 +11,7 @@ use watchfire_node::desk::DeskKind;
 use crate::house::{House, alone, to_loopback};
 
 /// What needs no key: health, logs (which members sign for, and anyone may read in part), and logging in.
-const OPEN: [&str; 13] = [
+const OPEN: [&str; 14] = [
     "get /healthz",
     "get /readyz",
     "get /log/{member}/checkpoint",
@@ -21,6 +21,7 @@ const OPEN: [&str; 13] = [
     "get /log/{member}/records",
     "get /log/{member}/follow",
     "post /log/{member}/frames",
+    "post /log/{member}/heads",
     "get /log/{member}/receipts",
     "post /log/{member}/receipts",
     "post /v1/session",

@@ -15,6 +15,7 @@ mod logs;
 mod media;
 mod people;
 mod policy;
+mod proofs;
 mod seen;
 mod story;
 mod tls;
