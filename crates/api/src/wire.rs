@@ -35,7 +35,7 @@ pub use bank::{
     BankContentRequest, BankContentView, BankList, BankMatch, BankRequest, BankView,
 };
 pub use event::EventView;
-pub use evidence::{Consistency, Evidence, ForkProof};
+pub use evidence::{Consistency, Cosigned, Evidence, ForkProof};
 pub use hash::{HashRequest, Hashed, MediaInfo};
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{

@@ -16,13 +16,14 @@ use crate::{
     clock::Random,
     evidence,
     peer::{Peer, PeerError},
-    replicate::{LogCopy, TakeError, jittered},
+    replicate::{Compared, LogCopy, TakeError, jittered},
+    witness::Witnesses,
 };
 
 /// How often two members compare: a fork is known everywhere within a few minutes, and a member asks
 /// each other once.
 pub const GOSSIP_EVERY: Duration = Duration::from_mins(1);
-/// The first wait after a member did not answer.
+/// The wait before the first exchange, and the first one after a member did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 /// The most proofs of forks in one message, one a log: more forks at a time than a coalition survives.
 pub const MAX_PROOFS: usize = 64;
@@ -42,6 +43,7 @@ pub struct Gossip {
     me: MemberName,
     copies: Arc<BTreeMap<LogName, Arc<LogCopy>>>,
     store: Arc<dyn Store>,
+    witnesses: Witnesses,
 }
 
 /// Why an exchange did not come to its end; the next one makes up for it.
@@ -62,8 +64,9 @@ impl Gossip {
         me: MemberName,
         copies: BTreeMap<LogName, Arc<LogCopy>>,
         store: Arc<dyn Store>,
+        witnesses: Witnesses,
     ) -> Self {
-        Self { me, copies: Arc::new(copies), store }
+        Self { me, copies: Arc::new(copies), store, witnesses }
     }
 
     /// What we hold, for another member.
@@ -75,11 +78,16 @@ impl Gossip {
         for head in self.store.logs().await? {
             let Ok(log) = head.log.as_str().parse::<LogName>() else { continue };
             let Some(copy) = self.copies.get(&log) else { continue };
-            if ours.proofs.len() < MAX_PROOFS && copy.is_frozen().await? {
-                let proofs = evidence::against(&*self.store, &log).await?;
-                ours.proofs.extend(proofs.into_iter().take(1).map(|proof| (log.clone(), proof)));
+            if copy.is_frozen().await? {
+                if ours.proofs.len() < MAX_PROOFS {
+                    let proofs = evidence::against(&*self.store, &log).await?.into_iter();
+                    ours.proofs.extend(proofs.take(1).map(|proof| (log.clone(), proof)));
+                }
+                ours.heads.insert(log, head.checkpoint);
+                continue;
             }
-            ours.heads.insert(log, head.checkpoint);
+            let head = self.witnesses.offered(&log, head.checkpoint);
+            ours.heads.insert(log, head);
         }
         Ok(ours)
     }
@@ -93,13 +101,17 @@ impl Gossip {
         let mut found = 0;
         for (log, proof) in theirs.proofs.iter().take(MAX_PROOFS) {
             if let Some(copy) = self.copies.get(log) {
-                found += usize::from(told(copy.convict(proof).await)?);
+                found += usize::from(told(copy.convict(proof).await, false)?);
             }
         }
         for (log, head) in &theirs.heads {
             if let Some(copy) = self.copies.get(log) {
                 let own = log.member == self.me;
-                found += usize::from(told(copy.compare_head(head, own).await)?);
+                match told(copy.compare_head(head, own).await, Compared::Unsaid)? {
+                    Compared::Forked => found += 1,
+                    Compared::Held { size } => self.witnesses.keep(copy, size, head),
+                    Compared::Unsaid => {}
+                }
             }
         }
         Ok(found)
@@ -119,11 +131,12 @@ impl Gossip {
         Ok(())
     }
 
-    /// Compares with one member, at once and then every [`GOSSIP_EVERY`], for as long as the node
-    /// runs.
+    /// Compares with one member, as soon as its logs have had a moment to come and then every
+    /// [`GOSSIP_EVERY`], for as long as the node runs.
     pub async fn run(self, peer: Arc<dyn Peer>, random: Arc<dyn Random>) {
         let mut wait = RETRY;
         loop {
+            tokio::time::sleep(jittered(wait, &*random)).await;
             wait = match self.exchange(&*peer).await {
                 Ok(()) => GOSSIP_EVERY,
                 Err(error) => {
@@ -131,19 +144,18 @@ impl Gossip {
                     (wait * 2).min(GOSSIP_EVERY)
                 }
             };
-            tokio::time::sleep(jittered(wait, &*random)).await;
         }
     }
 }
 
-/// Whether a comparison found something; what is not signed by the log's key says nothing.
-fn told(compared: Result<bool, TakeError>) -> Result<bool, StoreError> {
+/// What a comparison came to; what is not signed by the log's key says nothing.
+fn told<T>(compared: Result<T, TakeError>, nothing: T) -> Result<T, StoreError> {
     match compared {
         Ok(found) => Ok(found),
         Err(TakeError::Store(error)) => Err(error),
         Err(error) => {
             tracing::debug!(%error, "a head that proves nothing");
-            Ok(false)
+            Ok(nothing)
         }
     }
 }

@@ -56,6 +56,7 @@ pub mod sequence;
 pub mod standing;
 pub mod upload;
 mod waiting;
+pub mod witness;
 
 pub use watchfire_store::{Effect, EffectState, StoreError};
 

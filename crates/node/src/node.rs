@@ -58,6 +58,7 @@ use crate::{
     seen::{Horizon, Item, Seen},
     sequence,
     standing::State,
+    witness::Witnesses,
 };
 
 pub use policy::PromoteError;
@@ -106,6 +107,7 @@ pub struct Node {
     events: Events,
     receipts: Receipts,
     anchored: Anchored,
+    witnesses: Witnesses,
     readiness: watch::Sender<Readiness>,
     enforcer: Enforcer,
     consequences: Consequences,

@@ -87,6 +87,20 @@ pub struct LogCopy {
     state: Mutex<CopyState>,
 }
 
+/// What a signed head is beside what we hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// The beginning of what we hold, or all of it.
+    Held {
+        /// The entries that it covers.
+        size: u64,
+    },
+    /// It covers more than we hold, or its log is frozen already.
+    Unsaid,
+    /// It is of another history; the evidence is durable, and the log frozen.
+    Forked,
+}
+
 /// `None`: read from the store when it is needed.
 #[derive(Default)]
 struct CopyState {
@@ -245,9 +259,8 @@ impl LogCopy {
         self.check_older(head).await.map(|()| None)
     }
 
-    /// Holds a signed head, as another member shows it, against what we hold; true if it is of
-    /// another history, which was not known before. What is larger than ours is not compared: who
-    /// shows it compares it with what we show. `reload`: somebody else writes the log here.
+    /// Holds a signed head, as another member shows it, against what we hold; says what it is.
+    /// What is larger than ours is not compared: who shows it compares it with what we show. `reload`: somebody else writes the log here.
     ///
     /// # Errors
     /// [`TakeError::Unproven`] when the log's key has not signed it.
@@ -255,21 +268,26 @@ impl LogCopy {
         &self,
         head: &SignedCheckpoint,
         reload: bool,
-    ) -> Result<bool, TakeError> {
-        {
+    ) -> Result<Compared, TakeError> {
+        let size = {
             let mut state = self.state.lock().await;
             if self.frozen(&mut state).await? {
-                return Ok(false);
+                return Ok(Compared::Unsaid);
             }
             state.verified = state.verified.take().filter(|_| !reload);
             let ours = self.verified(&mut state).await?;
-            if ours.signed() == Some(head) || self.covered_by(head)? > ours.size() {
-                return Ok(false);
+            if ours.signed() == Some(head) {
+                return Ok(Compared::Held { size: ours.size() });
             }
-        }
+            let size = self.covered_by(head)?;
+            if size > ours.size() {
+                return Ok(Compared::Unsaid);
+            }
+            size
+        };
         match self.check_older(head).await {
-            Ok(()) => Ok(false),
-            Err(TakeError::Frozen(_)) => Ok(true),
+            Ok(()) => Ok(Compared::Held { size }),
+            Err(TakeError::Frozen(_)) => Ok(Compared::Forked),
             Err(error) => Err(error),
         }
     }

@@ -161,6 +161,7 @@ fn members_and_health() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(log::entries))
         .routes(routes!(log::records))
         .routes(routes!(evidence::evidence))
+        .routes(routes!(evidence::cosigned))
         .routes(routes!(stream::follow))
         .routes(routes!(log::frames))
         .routes(routes!(log::receipts, log::effective))

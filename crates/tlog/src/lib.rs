@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod checkpoint;
+pub mod cosign;
 pub mod entry;
 pub mod evidence;
 pub mod extend;

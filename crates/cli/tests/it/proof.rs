@@ -87,3 +87,19 @@ fn evidence_of_a_fork_in_a_file_is_checked_without_a_node() {
     assert_eq!(check(5), (1, true.into(), 0.into()));
     assert_eq!(check(6), (0, false.into(), 1.into()), "another key did not sign it");
 }
+
+#[test]
+fn a_witness_cosigns_and_the_audit_of_a_log_says_up_to_where() {
+    let mut trio = Trio::found_with(None, Some("cat"));
+    trio.start(&["ant", "bee"]);
+    let id = trio.raise("ant", &"4d".repeat(32));
+    trio.knows("bee", &id);
+    assert_eq!(trio.verify("bee", "ant")["witnesses"], serde_json::json!([]));
+    trio.start(&["cat"]);
+    let witnesses = trio.until("bee has it cosigned", || {
+        let audit = trio.verify("bee", "ant");
+        audit["witnesses"].as_array().filter(|witnesses| !witnesses.is_empty()).cloned()
+    });
+    assert_eq!(witnesses[0]["witness"], "watchfire/zoo/cat/1");
+    assert_eq!(witnesses[0]["size"], 1);
+}

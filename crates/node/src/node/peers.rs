@@ -7,6 +7,7 @@ use std::{
 
 use watchfire_signal::name::MemberName;
 use watchfire_store::StoreError;
+use watchfire_tlog::SignedCheckpoint;
 
 use super::Node;
 use crate::{
@@ -79,7 +80,15 @@ impl Node {
     /// What compares the heads of all logs with other members.
     #[must_use]
     pub fn gossip(&self) -> Gossip {
-        Gossip::new(self.me.clone(), self.copies.clone(), self.store.clone())
+        let (copies, store) = (self.copies.clone(), self.store.clone());
+        Gossip::new(self.me.clone(), copies, store, self.witnesses.clone())
+    }
+
+    /// The newest head of a member's log that each witness has cosigned.
+    #[must_use]
+    pub fn cosigned(&self, member: &MemberName) -> Vec<SignedCheckpoint> {
+        let log = self.charter.log_of(member);
+        log.map(|log| self.witnesses.cosigned(&log)).unwrap_or_default()
     }
 
     /// Members whose logs have shown two histories, to this run of the node or to one before.

@@ -43,6 +43,7 @@ use crate::{
     replicate::LogCopy,
     routes::Routes,
     seen::SeenSetup,
+    witness::Witnesses,
 };
 
 /// All that a node is made of. Only the binary puts this together.
@@ -131,7 +132,7 @@ impl Node {
             charter: charter.clone(),
             store: setup.store.clone(),
             clock: setup.clock.clone(),
-            wall_clock,
+            wall_clock: wall_clock.clone(),
             random: setup.random.clone(),
             copies,
             known,
@@ -149,6 +150,7 @@ impl Node {
             events,
             receipts: Receipts::default(),
             anchored: Anchored::default(),
+            witnesses: Witnesses::new(&charter, &setup.me, &setup.key, wall_clock.clone()),
             readiness: watch::Sender::new(Readiness::Recovering),
             enforcer: home.enforcer.clone(),
             consequences,

@@ -13,12 +13,19 @@ use watchfire_node::{
     events::Event,
     gossip::{Gossip, Heads},
     peer::{Peer, PeerError},
+    witness::witnesses,
 };
-use watchfire_signal::{commitment::Commitment, name::LogName, pdq::Pdq, value::Signal};
+use watchfire_signal::{
+    charter::Role, commitment::Commitment, name::LogName, pdq::Pdq, value::Signal,
+};
 use watchfire_store::{MemoryStore, Store};
-use watchfire_tlog::{Evidence, EvidenceKind, Extension, Origin, PeerKey, Source};
+use watchfire_tlog::{
+    Evidence, EvidenceKind, Extension, Origin, PeerKey, Source, cosign::cosigned_at,
+};
 
-use crate::coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, name, start};
+use crate::coalition::{
+    Cast, START_MS, Stage, TestClock, TestPeer, alert, charter, charter_with, name, start,
+};
 
 const FOUR: [(&str, &str); 4] =
     [("ant", "ants"), ("bee", "bees"), ("cat", "cats"), ("dog", "dogs")];
@@ -233,4 +240,48 @@ async fn a_member_learns_from_the_others_that_its_own_key_signs_elsewhere() {
     one_exchange(&zoo.cats[0], &zoo.bee).await;
     let forked = zoo.cats[0].node.forked().await.unwrap();
     assert_eq!(forked, BTreeSet::from([name("cat")]), "who holds more has proven it");
+}
+
+#[tokio::test]
+async fn a_witness_cosigns_the_logs_that_it_holds_and_others_keep_what_it_cosigned() {
+    let charter = charter_with(&FOUR, 2, |charter| {
+        for member in charter.members.iter_mut().filter(|member| member.name == name("bee")) {
+            member.role = Role::Witness;
+        }
+    });
+    let stores = [(); 3].map(|()| store());
+    let mut stages = Vec::new();
+    for (place, me) in ["ant", "bee", "cat"].into_iter().enumerate() {
+        let peers =
+            ["ant", "bee", "cat"].into_iter().zip(&stores).filter(|(other, _)| *other != me);
+        let peers = peers.map(|(other, store)| (name(other), plain(store))).collect();
+        let (store, clock, seed) = (stores[place].clone(), TestClock::new(), 40 + place as u64);
+        let cast = Cast { me, charter: &charter, store, trust: &[], peers, clock, seed };
+        stages.push(start(cast).await);
+    }
+    let [ant, bee, cat] = <[Stage; 3]>::try_from(stages).ok().unwrap();
+    let case = raise(&cat, [1, 2]).await;
+    knows(&ant, &case).await;
+    knows(&bee, &case).await;
+    one_exchange(&ant, &bee).await;
+    let cosigned = ant.node.cosigned(&name("cat"));
+    assert_eq!(cosigned.len(), 1);
+    let (witness, key) = witnesses(&charter.charter).pop_first().unwrap();
+    assert_eq!(witness, "watchfire/test/bee/1");
+    assert_eq!(cosigned_at(&cosigned[0], &witness, &key), Some(START_MS / 1_000));
+    let origin = Origin::new(cat.node.log().to_string()).unwrap();
+    assert_eq!(
+        cosigned[0].verify(&origin, &crate::coalition::key("cat").public()).unwrap().size,
+        2
+    );
+    assert!(ant.node.cosigned(&name("bee")).is_empty(), "nobody witnesses itself");
+    // A member that is no witness cosigns nothing, and a later head takes the place of this one.
+    one_exchange(&bee, &ant).await;
+    assert!(bee.node.cosigned(&name("ant")).is_empty());
+    let more = raise(&cat, [3]).await;
+    knows(&ant, &more).await;
+    knows(&bee, &more).await;
+    one_exchange(&ant, &bee).await;
+    let cosigned = ant.node.cosigned(&name("cat"));
+    assert_eq!((cosigned.len(), cosigned[0].text.lines().nth(1)), (1, Some("3")));
 }

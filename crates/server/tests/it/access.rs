@@ -11,13 +11,14 @@ use watchfire_node::desk::DeskKind;
 use crate::house::{House, alone, to_loopback};
 
 /// What needs no key: health, logs (which members sign for, and anyone may read in part), and logging in.
-const OPEN: [&str; 14] = [
+const OPEN: [&str; 15] = [
     "get /healthz",
     "get /readyz",
     "get /log/{member}/checkpoint",
     "get /log/{member}/tile/{*path}",
     "get /log/{member}/entries",
     "get /log/{member}/evidence",
+    "get /log/{member}/cosigned",
     "get /log/{member}/records",
     "get /log/{member}/follow",
     "post /log/{member}/frames",
