@@ -10,7 +10,6 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use thiserror::Error;
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_store::{Store, StoreError};
-use watchfire_tlog::{Evidence, SignedCheckpoint};
 
 use crate::{
     clock::Random,
@@ -20,6 +19,8 @@ use crate::{
     witness::Witnesses,
 };
 
+pub use crate::heads::Heads;
+
 /// How often two members compare: a fork is known everywhere within a few minutes, and a member asks
 /// each other once.
 pub const GOSSIP_EVERY: Duration = Duration::from_mins(1);
@@ -27,15 +28,6 @@ pub const GOSSIP_EVERY: Duration = Duration::from_mins(1);
 const RETRY: Duration = Duration::from_secs(1);
 /// The most proofs of forks in one message, one a log: more forks at a time than a coalition survives.
 pub const MAX_PROOFS: usize = 64;
-
-/// What a member holds of all logs, and what it can prove of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Heads {
-    /// The newest signed checkpoint of each log.
-    pub heads: BTreeMap<LogName, SignedCheckpoint>,
-    /// Proofs that logs have shown two histories, one a log.
-    pub proofs: Vec<(LogName, Evidence)>,
-}
 
 /// Compares. Cheap to clone.
 #[derive(Clone)]

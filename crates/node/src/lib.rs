@@ -26,6 +26,7 @@ pub mod fetch;
 pub mod follow;
 pub mod gossip;
 pub mod halts;
+pub mod heads;
 pub mod hold;
 pub mod holds;
 pub mod judge;

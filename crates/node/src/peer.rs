@@ -7,7 +7,7 @@ use thiserror::Error;
 use watchfire_signal::name::LogName;
 use watchfire_tlog::{Extension, Source};
 
-use crate::gossip::Heads;
+use crate::heads::Heads;
 
 /// Another member's node.
 #[async_trait]

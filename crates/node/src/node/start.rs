@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
-    charter::{Charter, SignedCharter},
+    charter::{Charter, Member, SignedCharter},
     name::{LogName, MemberName},
 };
 use watchfire_store::{Store, StoreError};
@@ -112,10 +112,7 @@ impl Node {
         let wall_clock = std::mem::replace(&mut setup.clock, Arc::new(terms));
         check_founding(&setup.charter)?;
         let charter = Arc::new(setup.charter.charter.clone());
-        let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
-        let own = own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))?.clone();
-        let log =
-            charter.log_of(&setup.me).ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
+        let (own, log) = own(&charter, &setup)?;
         let events = Events::new(setup.clock.clone());
         let copies = copies(&charter, &setup, &events)?;
         let least = charter.least_min_matched_ms;
@@ -267,6 +264,13 @@ impl Node {
             }
         });
     }
+}
+
+/// Who we are by the charter, and our log.
+fn own(charter: &Charter, setup: &Setup) -> Result<(Member, LogName), StartError> {
+    let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
+    let own = own.cloned().zip(charter.log_of(&setup.me));
+    own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))
 }
 
 /// What finds orders that their connectors cannot carry out in time.
