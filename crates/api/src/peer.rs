@@ -18,7 +18,7 @@ use crate::frame::{self, split};
 use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::signature::{Identity, Outgoing, sign};
-use crate::wire::{ReceiptAnswer, ReceiptRequest, SizeAnswer};
+use crate::wire::{HeadsExchange, ReceiptAnswer, ReceiptRequest, SizeAnswer};
 
 pub use source::{PeerSource, STREAM_SILENCE};
 
@@ -30,6 +30,9 @@ const MAX_SMALL_ANSWER_BYTES: usize = 64 * 1024;
 
 /// The longest list of receipts: a size for each log of the largest coalition.
 const MAX_RECEIPTS_BYTES: usize = 256 * 1024;
+
+/// The longest list of heads: a signed checkpoint for each log of the largest coalition, and proofs.
+pub const MAX_HEADS_BYTES: usize = 2 << 20;
 
 /// Another member's node at its address, spoken to as one of us. Cheap to clone.
 #[derive(Clone)]
@@ -98,6 +101,19 @@ impl PeerClient {
         let answer = self.answer(request, MAX_RECEIPTS_BYTES).await?;
         let answer: ReceiptAnswer = serde_json::from_slice(&answer).map_err(|e| broken(&e))?;
         Ok(answer.effective)
+    }
+
+    /// Tells the peer what we hold of all logs; answers what it holds.
+    ///
+    /// # Errors
+    /// [`SourceError`]; the caller compares again later.
+    pub async fn heads(&self, ours: &HeadsExchange) -> Result<HeadsExchange, SourceError> {
+        let path = format!("/log/{}/heads", self.identity.member);
+        let body = Bytes::from(serde_json::to_vec(ours).map_err(|error| broken(&error))?);
+        let request = self.request(Method::POST, &path, Some(&body))?;
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        let answer = self.answer(request, MAX_HEADS_BYTES).await?;
+        serde_json::from_slice(&answer).map_err(|error| broken(&error))
     }
 
     async fn small_answer(&self, request: RequestBuilder) -> Result<Bytes, SourceError> {

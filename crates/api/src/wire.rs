@@ -14,6 +14,7 @@ mod incident;
 mod lookup;
 mod member;
 mod policy;
+mod proof;
 mod review;
 mod scan;
 mod seen;
@@ -36,7 +37,7 @@ pub use bank::{
     BankContentRequest, BankContentView, BankList, BankMatch, BankRequest, BankView,
 };
 pub use event::EventView;
-pub use evidence::{Consistency, Evidence, ForkProof};
+pub use evidence::{Consistency, Cosigned, Evidence, ForkProof};
 pub use hash::{HashRequest, Hashed, MediaInfo};
 pub use incident::{
     ConcludeRequest, CosignRequest, IncidentAnswer, IncidentCounts, IncidentList, IncidentRequest,
@@ -44,13 +45,14 @@ pub use incident::{
 };
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
-    MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest, SizeAnswer,
-    StopAnswer,
+    HeadsExchange, MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest,
+    SizeAnswer, StopAnswer,
 };
 pub use policy::{
     BacktestRequest, BacktestStep, ExplainQuery, ExplainView, HoldView, HoldsView, PolicyApplied,
     PolicyText, PolicyView, PromoteRequest,
 };
+pub use proof::ProofQuery;
 pub use review::{
     DecideRequest, ReviewDecided, ReviewDecision, ReviewNext, ReviewNextRequest, ReviewPage,
     ReviewPageQuery, ReviewQueue, ReviewQueues, ReviewScope, ReviewTicket,

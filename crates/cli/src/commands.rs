@@ -6,6 +6,7 @@ mod alert;
 mod audit;
 mod bank;
 mod bench;
+mod case;
 mod coalition;
 mod completions;
 mod connectors;
@@ -19,6 +20,7 @@ mod log;
 mod man;
 mod match_files;
 mod policy;
+mod proof;
 mod receiver;
 mod reference;
 mod review;
@@ -50,6 +52,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Seen(seen::Seen),
     Alert(alert::Alert),
+    Case(case::Case),
     Action(action::Action),
     Incident(incident::IncidentCommand),
     Policy(policy::PolicyCommand),
@@ -57,6 +60,8 @@ pub(crate) enum Command {
     Bank(bank::Bank),
     #[command(subcommand)]
     Log(log::Log),
+    #[command(subcommand)]
+    Proof(proof::Proof),
     Doctor(doctor::Doctor),
     #[command(subcommand)]
     Bench(bench::Bench),
@@ -82,12 +87,14 @@ pub(crate) fn run(command: Command, line: clap::Command, output: &Output) -> End
         Command::Scan(scan) => scan::run(&scan, output),
         Command::Seen(seen) => seen::run(&seen, output),
         Command::Alert(alert) => alert::run(&alert, output),
+        Command::Case(case) => case::run(&case, output),
         Command::Action(action) => action::run(&action, output),
         Command::Incident(incident) => incident::run(&incident, output),
         Command::Policy(policy) => policy::run(&policy, output),
         Command::Review(review) => review::run(&review, output),
         Command::Bank(bank) => bank::run(&bank, output),
         Command::Log(log) => log::run(&log, output),
+        Command::Proof(proof) => proof::run(&proof, output),
         Command::Doctor(doctor) => doctor::run(&doctor, output),
         Command::Bench(bench) => bench::run(&bench, output),
         Command::Serve(args) => serve::run(&args, output),

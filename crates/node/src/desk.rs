@@ -14,7 +14,7 @@ use watchfire_signal::{
     name::LogName,
 };
 use watchfire_store::{Effect, Row, Settlement, Store, StoreError};
-use watchfire_tlog::{Origin, PeerKey, Source};
+use watchfire_tlog::{Checkpoint, Origin, PeerKey, Source};
 
 use crate::{
     clock::{Clock, Random},
@@ -223,12 +223,18 @@ impl Desk {
     /// # Errors
     /// The store's.
     pub async fn size(&self) -> Result<u64, StoreError> {
+        Ok(self.head().await?.map_or(0, |head| head.size))
+    }
+
+    /// What its signed head says; nothing while no line is written.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn head(&self) -> Result<Option<Checkpoint>, StoreError> {
         let signed = self.store.read(&self.origin).checkpoint().await;
         let signed = signed.map_err(|error| StoreError::Failed(error.to_string()))?;
-        let Some(signed) = signed else { return Ok(0) };
-        let checkpoint = signed.verify(&self.origin, &self.key);
         let corrupt = |error| StoreError::Corrupt(format!("the head of the desk log: {error}"));
-        Ok(checkpoint.map_err(corrupt)?.size)
+        signed.map(|signed| signed.verify(&self.origin, &self.key).map_err(corrupt)).transpose()
     }
 
     /// Up to `limit` lines from index `from` on.

@@ -5,6 +5,7 @@
 //! **Invariant:** a verb does not call another verb; `follow` and `scan` are the compositions.
 
 pub mod access;
+pub mod anchor;
 pub mod audit;
 pub mod backtest;
 pub mod banks;
@@ -23,7 +24,9 @@ pub mod evidence;
 pub mod facts;
 pub mod fetch;
 pub mod follow;
+pub mod gossip;
 pub mod halts;
+pub mod heads;
 pub mod hold;
 pub mod holds;
 pub mod incidents;
@@ -39,6 +42,7 @@ pub mod people;
 pub mod place;
 pub mod policies;
 pub mod policy;
+pub mod proof;
 pub mod publish;
 pub mod raise;
 pub mod rate;
@@ -55,6 +59,7 @@ pub mod standing;
 pub mod upload;
 pub mod urgent;
 mod waiting;
+pub mod witness;
 
 pub use watchfire_store::{Effect, EffectState, StoreError};
 

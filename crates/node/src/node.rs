@@ -5,6 +5,7 @@ mod home;
 mod incidents;
 mod peers;
 mod policy;
+mod prove;
 mod sign;
 mod start;
 mod stops;
@@ -31,6 +32,7 @@ use watchfire_tlog::{Evidence, Extension, Origin, PeerKey, ProofError, Source, U
 
 use crate::{
     access::Access,
+    anchor::{Anchor, Anchored},
     banks::Banks,
     cases::SignalSet,
     charter,
@@ -58,6 +60,7 @@ use crate::{
     sequence,
     standing::State,
     urgent::Places,
+    witness::Witnesses,
 };
 
 pub use incidents::OfIncident;
@@ -107,6 +110,8 @@ pub struct Node {
     events: Events,
     receipts: Receipts,
     urgent: Places,
+    anchored: Anchored,
+    witnesses: Witnesses,
     readiness: watch::Sender<Readiness>,
     enforcer: Enforcer,
     consequences: Consequences,
@@ -194,6 +199,12 @@ impl Node {
     #[must_use]
     pub fn desk(&self) -> &Desk {
         &self.desk
+    }
+
+    /// The last anchor of the desk log in our own log.
+    #[must_use]
+    pub fn anchored(&self) -> Option<Anchor> {
+        self.anchored.last()
     }
 
     /// Who may call this node.

@@ -7,6 +7,8 @@ use thiserror::Error;
 use watchfire_signal::name::LogName;
 use watchfire_tlog::{Extension, Source};
 
+use crate::heads::Heads;
+
 /// Another member's node.
 #[async_trait]
 pub trait Peer: Send + Sync + 'static {
@@ -22,6 +24,9 @@ pub trait Peer: Send + Sync + 'static {
 
     /// Asks the peer up to which size each log is effective there, when it cannot come and tell us.
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError>;
+
+    /// Tells the peer what we hold of all logs; answers what it holds, once it has compared.
+    async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError>;
 }
 
 /// Why a peer could not be told something; it is told again later.

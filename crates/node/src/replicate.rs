@@ -3,6 +3,8 @@
 //! **Invariant:** nothing is stored that a checkpoint signed by the log's own key does not cover.
 //! **Invariant:** a fork stops the copying of that log only, and its evidence is kept.
 
+mod hurry;
+
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -21,7 +23,7 @@ use watchfire_store::{
 };
 use watchfire_tlog::{
     Entry, Evidence, ExtendError, Extension, Frontier, Origin, PeerKey, SignedCheckpoint, Source,
-    SourceError, Urgent, Verified,
+    SourceError, Verified,
     evidence::{CompareError, compare},
 };
 
@@ -29,7 +31,6 @@ use crate::{
     clock::{Clock, Random},
     events::{Event, Events},
     evidence,
-    urgent::{self, is_urgent},
 };
 
 /// The first wait before a broken stream is opened again.
@@ -92,6 +93,20 @@ pub struct LogCopy {
     events: Events,
     early: Option<mpsc::Sender<(LogName, Held)>>,
     state: Mutex<CopyState>,
+}
+
+/// What a signed head is beside what we hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compared {
+    /// The beginning of what we hold, or all of it.
+    Held {
+        /// The entries that it covers.
+        size: u64,
+    },
+    /// It covers more than we hold, or its log is frozen already.
+    Unsaid,
+    /// It is of another history; the evidence is durable, and the log frozen.
+    Forked,
 }
 
 /// `None`: read from the store when it is needed.
@@ -186,47 +201,6 @@ impl LogCopy {
         }
     }
 
-    /// Asks a source for what must not wait, checks it, and has it count; how many there were.
-    async fn hurry(&self, source: &dyn Source) -> Result<usize, TakeError> {
-        let Some(early) = &self.early else { return Ok(0) };
-        let (mut next, mut count) = (0, 0);
-        loop {
-            let held = self.size().await?;
-            let found = source.urgent(held, next.max(held)).await.map_err(TakeError::Source)?;
-            let Some(last) = found.last() else { return Ok(count) };
-            // A source that answers with the same again gets no further question.
-            let Some(after) = last.index.checked_add(1).filter(|after| *after > next) else {
-                return Ok(count);
-            };
-            next = after;
-            for urgent in found {
-                if let Some(held) = self.take_urgent(urgent).await? {
-                    count += 1;
-                    // The fold has gone: the node stops, and folds it at its next start.
-                    let _stopping = early.send((self.log.clone(), held)).await;
-                }
-            }
-        }
-    }
-
-    /// Checks an entry ahead of its turn and keeps it until that comes.
-    async fn take_urgent(&self, urgent: Urgent) -> Result<Option<Held>, TakeError> {
-        let mut state = self.state.lock().await;
-        self.check_thawed(&mut state).await?;
-        let verified = self.verified(&mut state).await?;
-        if urgent.index < verified.size() {
-            return Ok(None);
-        }
-        verified.check_urgent(&urgent)?;
-        if !Leaf::decode(&urgent.entry.leaf).is_ok_and(|leaf| is_urgent(&leaf)) {
-            return Ok(None);
-        }
-        let entry = self.without_foreign_record(urgent.entry);
-        let held = Held { index: urgent.index, entry, verified_ms: self.clock.now_ms() };
-        urgent::keep(&*self.store, &self.log, &held).await?;
-        Ok(Some(held))
-    }
-
     async fn check(
         &self,
         source: &dyn Source,
@@ -297,6 +271,55 @@ impl LogCopy {
             return Ok(Some(theirs));
         }
         self.check_older(head).await.map(|()| None)
+    }
+
+    /// Holds a signed head, as another member shows it, against what we hold; says what it is.
+    /// What is larger than ours is not compared: who shows it compares it with what we show. `reload`: somebody else writes the log here.
+    ///
+    /// # Errors
+    /// [`TakeError::Unproven`] when the log's key has not signed it.
+    pub async fn compare_head(
+        &self,
+        head: &SignedCheckpoint,
+        reload: bool,
+    ) -> Result<Compared, TakeError> {
+        let size = {
+            let mut state = self.state.lock().await;
+            if self.frozen(&mut state).await? {
+                return Ok(Compared::Unsaid);
+            }
+            state.verified = state.verified.take().filter(|_| !reload);
+            let ours = self.verified(&mut state).await?;
+            if ours.signed() == Some(head) {
+                return Ok(Compared::Held { size: ours.size() });
+            }
+            let size = self.covered_by(head)?;
+            if size > ours.size() {
+                return Ok(Compared::Unsaid);
+            }
+            size
+        };
+        match self.check_older(head).await {
+            Ok(()) => Ok(Compared::Held { size }),
+            Err(TakeError::Frozen(_)) => Ok(Compared::Forked),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes a proof that this log has shown two histories, whoever brings it; true if it is one and
+    /// none was known before. The log is frozen then, and the proof durable.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn convict(&self, proof: &Evidence) -> Result<bool, TakeError> {
+        let mut state = self.state.lock().await;
+        if self.frozen(&mut state).await? || !proof.check(&self.origin, &self.key) {
+            return Ok(false);
+        }
+        match self.freeze(&mut state, proof).await {
+            TakeError::Frozen(_) => Ok(true),
+            error => Err(error),
+        }
     }
 
     /// Checks that a signed head no larger than ours is the beginning of what we hold.
@@ -461,21 +484,6 @@ impl LogCopy {
                 self.hurry_if_it_can(source).await?;
                 hurried = Instant::now();
             }
-        }
-    }
-
-    /// What a source does not answer about what is urgent comes in its turn.
-    async fn hurry_if_it_can(&self, source: &dyn Source) -> Result<(), TakeError> {
-        match self.hurry(source).await {
-            Err(TakeError::Source(error)) => {
-                tracing::debug!(log = %self.log, %error, "a source does not say what is urgent");
-                Ok(())
-            }
-            Err(TakeError::Unproven(error)) => {
-                tracing::warn!(log = %self.log, %error, "what was shown as urgent is not proven");
-                Ok(())
-            }
-            other => other.map(drop),
         }
     }
 }

@@ -27,6 +27,10 @@ pub const LINE_BYTES: Limit = Limit { name: "line_bytes", value: 512 << 10 };
 /// Receipts: a size for each log of the largest coalition.
 pub const RECEIPT_BYTES: Limit = Limit { name: "receipt_bytes", value: 256 << 10 };
 
+/// Heads of all logs of the largest coalition, with proofs of forks.
+pub const HEADS_BYTES: Limit =
+    Limit { name: "heads_bytes", value: watchfire_api::peer::MAX_HEADS_BYTES };
+
 /// Frames that a member brings in one request.
 pub const FRAME_BYTES: Limit =
     Limit { name: "frame_bytes", value: watchfire_api::frame::MAX_FRAME_BYTES };

@@ -12,6 +12,7 @@ mod cases;
 mod events;
 mod evidence;
 mod hash;
+mod heads;
 mod health;
 mod incidents;
 mod keys;
@@ -20,6 +21,7 @@ mod lookup;
 mod matches;
 mod members;
 mod policy;
+mod proof;
 mod review;
 mod scan;
 mod seen;
@@ -150,6 +152,7 @@ fn people() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(sessions::accept))
         .routes(routes!(audit::list))
         .routes(routes!(audit::walk))
+        .routes(routes!(proof::proof))
         .routes(routes!(banks::list, banks::create))
         .routes(routes!(banks::show, banks::change, banks::delete))
         .routes(routes!(bank_contents::list, bank_contents::add))
@@ -171,9 +174,11 @@ fn members_and_health() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(log::urgent))
         .routes(routes!(log::records))
         .routes(routes!(evidence::evidence))
+        .routes(routes!(evidence::cosigned))
         .routes(routes!(stream::follow))
         .routes(routes!(log::frames))
         .routes(routes!(log::receipts, log::effective))
+        .routes(routes!(heads::heads))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

@@ -6,6 +6,9 @@ use watchfire_node::access::account::{Account, Role};
 use watchfire_node::access::keys::KeyView;
 use watchfire_node::audit::Report;
 use watchfire_node::desk::Written;
+use watchfire_node::gossip::{Heads, MAX_PROOFS};
+use watchfire_signal::name::LogName;
+use watchfire_tlog::SignedCheckpoint;
 
 /// A key, as of a time.
 #[must_use]
@@ -61,6 +64,31 @@ pub fn report(report: Report) -> wire::DeskReport {
         root: report.root,
         erased: report.erased,
         problem: report.problem,
+    }
+}
+
+/// What is held of all logs.
+#[must_use]
+pub fn heads(heads: &Heads) -> wire::HeadsExchange {
+    let text = |(log, head): (&LogName, &SignedCheckpoint)| (log.clone(), head.text.clone());
+    let proofs = heads.proofs.iter().map(|(log, proof)| wire::Evidence {
+        log: log.clone(),
+        proofs: vec![wire::ForkProof::from(proof)],
+    });
+    wire::HeadsExchange { heads: heads.heads.iter().map(text).collect(), proofs: proofs.collect() }
+}
+
+/// What another member holds of all logs; what is no proof is left out.
+#[must_use]
+pub fn heads_of(heads: wire::HeadsExchange) -> Heads {
+    let head = |(log, text)| (log, SignedCheckpoint::new(text));
+    let proofs = heads.proofs.iter().flat_map(|against| {
+        let proofs = against.proofs.iter().filter_map(wire::ForkProof::proof);
+        proofs.map(|proof| (against.log.clone(), proof))
+    });
+    Heads {
+        proofs: proofs.take(MAX_PROOFS).collect(),
+        heads: heads.heads.into_iter().map(head).collect(),
     }
 }
 

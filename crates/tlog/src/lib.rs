@@ -13,6 +13,7 @@
 
 pub mod audit;
 pub mod checkpoint;
+pub mod cosign;
 pub mod entry;
 pub mod evidence;
 pub mod extend;
@@ -26,6 +27,7 @@ pub mod proof;
 pub mod reader;
 pub mod source;
 pub mod tile;
+mod urgent;
 
 pub use audit::{AuditProblem, AuditReport, audit};
 pub use checkpoint::{Checkpoint, CheckpointError, MAX_SIZE, SignedCheckpoint};

@@ -78,9 +78,14 @@ pub enum NoteError {
 
 /// The short id of an Ed25519 key: SHA-256(name ‖ 0x0A ‖ 0x01 ‖ public key), its first four bytes.
 pub fn key_id(name: &str, key: &PeerKey) -> u32 {
+    id_of(name, ED25519, key)
+}
+
+/// The short id of a key that signs in the way that `kind` stands for.
+pub(crate) fn id_of(name: &str, kind: u8, key: &PeerKey) -> u32 {
     let digest = Sha256::new()
         .chain_update(name.as_bytes())
-        .chain_update([b'\n', ED25519])
+        .chain_update([b'\n', kind])
         .chain_update(key.to_bytes())
         .finalize();
     u32::from_be_bytes([digest[0], digest[1], digest[2], digest[3]])
@@ -141,6 +146,11 @@ impl Note {
         }
         self.signatures.push(signature);
         Ok(())
+    }
+
+    /// Puts other signatures in place of those that are there.
+    pub(crate) fn replace(&mut self, signatures: Vec<NoteSignature>) {
+        self.signatures = signatures;
     }
 
     /// Checks that `key`, under `name`, signed the text. Every signature that claims to be this

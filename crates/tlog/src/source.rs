@@ -7,7 +7,6 @@ use futures_util::stream::BoxStream;
 use crate::checkpoint::SignedCheckpoint;
 use crate::entry::Entry;
 use crate::hash::Hash;
-use crate::proof::{self, ProofError};
 
 /// One log, read from somewhere. Nothing it says is verified: what comes from it goes through
 /// [`extend`](crate::extend), [`audit`](mod@crate::audit) or [`proof`](crate::proof) before anyone
@@ -64,30 +63,6 @@ pub struct Urgent {
     pub entry: Entry,
     /// Proof that the leaf stands in the log at this index.
     pub inclusion: Vec<Hash>,
-}
-
-impl Urgent {
-    /// One entry of a log, for somebody who holds `held` leaves of it; `checkpoint`, of `size` leaves, is
-    /// the source's.
-    ///
-    /// # Errors
-    /// [`ProofError`] where the source has no such entry or hashes.
-    pub async fn of<S: Source + ?Sized>(
-        source: &S,
-        (checkpoint, size): (&SignedCheckpoint, u64),
-        held: u64,
-        index: u64,
-    ) -> Result<Self, ProofError> {
-        let entry = source.entries(index, index + 1).await?.into_iter().next();
-        let missing = || SourceError::Broken(format!("no entry {index}"));
-        Ok(Self {
-            checkpoint: checkpoint.clone(),
-            consistency: proof::consistency(source, held, size).await?,
-            index,
-            entry: entry.ok_or_else(missing)?,
-            inclusion: proof::inclusion(source, index, size).await?,
-        })
-    }
 }
 
 /// More of a log, as a source hands it out: entries and the checkpoint that covers them. Nothing in

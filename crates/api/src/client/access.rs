@@ -1,11 +1,14 @@
 //! Calls about keys, accounts and the desk log.
 
+use bytes::Bytes;
 use http::Method;
+use watchfire_signal::commitment::Commitment;
 
-use super::{Client, ClientError, call, send};
+use super::{Client, ClientError, MAX_ANSWER_BYTES, call, send};
+use crate::outbound::read_body;
 use crate::wire::{
     AccountRequest, AccountView, Accounts, AuditPage, AuditQuery, DeskReport, Invited, KeyMade,
-    KeyRequest, Keys, RoleRequest, RotateRequest,
+    KeyRequest, Keys, ProofQuery, RoleRequest, RotateRequest,
 };
 
 use super::CALL_TIMEOUT;
@@ -81,6 +84,14 @@ impl Client {
     /// Lets the node walk its whole desk log.
     pub async fn verify_desk(&self) -> Result<DeskReport, ClientError> {
         call(self.request(Method::GET, "/v1/audit/verify")?).await
+    }
+
+    /// The proof of a case, as the file that it is.
+    pub async fn proof(&self, id: &Commitment, query: &ProofQuery) -> Result<Bytes, ClientError> {
+        let request = self.request(Method::GET, &format!("/v1/cases/{id}/proof"))?.query(query);
+        let response = send(request.timeout(CALL_TIMEOUT)).await?;
+        let body = read_body(response, MAX_ANSWER_BYTES).await;
+        body.map_err(|error| ClientError::Unreachable(error.to_string()))
     }
 
     pub(super) async fn delete(&self, path: &str) -> Result<(), ClientError> {

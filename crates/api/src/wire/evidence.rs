@@ -15,6 +15,16 @@ pub struct Evidence {
     pub proofs: Vec<ForkProof>,
 }
 
+/// What witnesses have cosigned of one log.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Cosigned {
+    /// The log.
+    #[schema(value_type = String)]
+    pub log: LogName,
+    /// The newest checkpoint that each witness has cosigned, as signed notes.
+    pub heads: Vec<String>,
+}
+
 /// Two checkpoints of one log that cannot both be true.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ForkProof {

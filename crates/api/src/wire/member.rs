@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use watchfire_signal::name::{CoalitionName, LogName, MemberName, OrganisationName};
 
+use super::evidence::Evidence;
+
 /// This node and the other members.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Members {
@@ -54,6 +56,9 @@ pub struct MemberView {
     /// Why the stream ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+    /// Whether its log has shown two histories: nothing more of it is taken here, and
+    /// `/log/MEMBER/evidence` proves it.
+    pub forked: bool,
     /// Members that want it halted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
@@ -98,6 +103,18 @@ pub struct ReceiptAnswer {
     /// Sizes by the names of logs.
     #[schema(value_type = Object)]
     pub effective: BTreeMap<LogName, u64>,
+}
+
+/// What a member holds of all logs, and what it can prove of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeadsExchange {
+    /// The newest signed checkpoint of each log, by the log's name.
+    #[schema(value_type = Object)]
+    pub heads: BTreeMap<LogName, String>,
+    /// Proofs that logs have shown two histories.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proofs: Vec<Evidence>,
 }
 
 /// How much of a log the receiver of frames now holds.

@@ -3,6 +3,7 @@
 
 mod evidence;
 mod public;
+mod witnesses;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use futures_util::stream::BoxStream;
 use serde::Serialize;
-use watchfire_signal::{header::Provenance, name::LogName, record::Leaf};
+use watchfire_signal::{charter::Charter, header::Provenance, name::LogName, record::Leaf};
 use watchfire_tlog::{
     Entry, Extension, Hash, Origin, PeerKey, SignedCheckpoint, Source, SourceError, audit,
 };
@@ -39,7 +40,7 @@ pub(crate) enum Log {
 /// Leaves say who spoke, with which verb and reason, and whether a government asked; what exactly was
 /// said is committed to and not shown. The key comes from the coalition's charter, or as --key; the
 /// address is that of any member, which may also show its copy of another member's log. Exit code 1 on
-/// the first thing that is wrong.
+/// the first thing that is wrong. With --charter it also says up to where witnesses have cosigned the log.
 ///
 /// Example:
 ///   watchfire log verify https://watchfire.example/log/tiktok --charter charter.cbor
@@ -80,6 +81,8 @@ struct Found {
     reasons: BTreeMap<String, u64>,
     government_requests: u64,
     unreadable: u64,
+    /// What witnesses of the charter have cosigned of this log.
+    witnesses: Vec<witnesses::Witnessed>,
 }
 
 /// Runs the command.
@@ -101,7 +104,12 @@ async fn check(which: &Which, output: &Output) -> Ended {
     let report = audit(&log, &origin, &key, &mut progress).await;
     bar.finish_and_clear();
     let counts = log.counts.into_inner().unwrap_or_default();
+    let witnesses = match which.charter()? {
+        Some(charter) => witnesses::of(&log.source, &origin, &key, &report, &charter).await?,
+        None => Vec::new(),
+    };
     let found = Found {
+        witnesses,
         log: origin.to_string(),
         sound: report.is_sound(),
         size: report.size,
@@ -129,12 +137,21 @@ impl Which {
             let named = format!("{} has no checkpoint that names a log", self.url);
             return Ok((Origin::new(name).or_environment(named)?, key));
         }
-        let path =
-            self.charter.as_ref().ok_or_else(|| environment("--key or --charter is needed"))?;
+        self.by_charter(source.member())
+    }
+
+    /// The charter, if one is given; its approvals are checked.
+    fn charter(&self) -> Result<Option<Charter>, Failure> {
+        let Some(path) = &self.charter else { return Ok(None) };
         let signed = read_charter(path)?;
         watchfire_node::charter::check_founding(&signed)?;
-        let charter = &signed.charter;
-        let name = source.member();
+        Ok(Some(signed.charter))
+    }
+
+    /// The name and key that the charter gives a member's log.
+    fn by_charter(&self, name: &str) -> Result<(Origin, PeerKey), Failure> {
+        let charter = self.charter()?;
+        let charter = charter.ok_or_else(|| environment("--key or --charter is needed"))?;
         let missing = || environment(format!("the charter knows no member {name}"));
         let member =
             name.parse().ok().and_then(|name| charter.member(&name)).ok_or_else(missing)?;
@@ -208,6 +225,9 @@ fn text(found: &Found) -> String {
         lines.push(format!("  because of {reason} {count}"));
     }
     lines.push(format!("government requests {}", found.government_requests));
+    for witness in &found.witnesses {
+        lines.push(format!("cosigned up to {} by {}", witness.size, witness.witness));
+    }
     if found.unreadable > 0 {
         lines.push(format!("leaves of a format unknown here {}", found.unreadable));
     }

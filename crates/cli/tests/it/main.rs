@@ -15,6 +15,7 @@ mod live;
 mod nodes;
 mod policy;
 mod program;
+mod proof;
 mod reference;
 mod services;
 mod sound;

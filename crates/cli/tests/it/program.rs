@@ -36,6 +36,16 @@ pub(crate) fn code(output: &Output) -> i32 {
 
 /// Makes a member's data directory under a folder.
 pub(crate) fn init(place: &Path, member: &str, listen: &str, address: Option<&str>) -> Value {
+    init_as(place, member, "platform", (listen, address))
+}
+
+/// The same of a member with a role.
+pub(crate) fn init_as(
+    place: &Path,
+    member: &str,
+    role: &str,
+    (listen, address): (&str, Option<&str>),
+) -> Value {
     let dir = place.join(member);
     let dir = dir.to_str().unwrap();
     let mut arguments = vec![
@@ -44,6 +54,8 @@ pub(crate) fn init(place: &Path, member: &str, listen: &str, address: Option<&st
         member,
         "--organisation",
         member,
+        "--role",
+        role,
         "--listen",
         listen,
         "--dir",

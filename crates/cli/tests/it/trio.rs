@@ -12,7 +12,7 @@ use std::{
 use serde_json::Value;
 use tokio::net::TcpSocket;
 
-use crate::program::{PROGRAM, init, json, run};
+use crate::program::{PROGRAM, init_as, json, run};
 
 /// The three.
 pub(crate) const MEMBERS: [&str; 3] = ["ant", "bee", "cat"];
@@ -36,6 +36,14 @@ pub(crate) struct Trio {
 impl Trio {
     /// Founds the coalition; nothing runs yet. Members behind NAT have no address.
     pub(crate) fn found(nat: impl IntoIterator<Item = &'static str>) -> Self {
+        Self::found_with(nat, None)
+    }
+
+    /// The same; one of them may be a witness.
+    pub(crate) fn found_with(
+        nat: impl IntoIterator<Item = &'static str>,
+        witness: Option<&str>,
+    ) -> Self {
         let nat = nat.into_iter().collect::<Vec<_>>();
         let place = tempfile::tempdir().unwrap();
         let sockets = MEMBERS.map(|_| claimed_port());
@@ -50,7 +58,9 @@ impl Trio {
             let listen = socket.local_addr().unwrap();
             let address = format!("http://{listen}");
             let address = (!nat.contains(&member)).then_some(address.as_str());
-            let made = init(trio.place.path(), member, &listen.to_string(), address);
+            let role = if witness == Some(member) { "witness" } else { "platform" };
+            let listens = listen.to_string();
+            let made = init_as(trio.place.path(), member, role, (&listens, address));
             trio.listen.insert(member, listen);
             trio.keys.insert(member, made["api_key"].as_str().unwrap().to_owned());
         }

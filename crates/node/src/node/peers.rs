@@ -1,11 +1,17 @@
 //! What is done with each peer: its log copied, receipts told, and where it cannot come to us, visits.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use watchfire_signal::name::MemberName;
+use watchfire_store::StoreError;
+use watchfire_tlog::SignedCheckpoint;
 
 use super::Node;
 use crate::{
+    gossip::Gossip,
     peer::Peer,
     replicate::LogCopy,
     upload::{OwnLog, Reader, upload},
@@ -28,6 +34,7 @@ impl Node {
                 self.spawn(async move { copy.run(source, random).await });
             }
             self.spawn(self.receipts.clone().run(peer.clone()));
+            self.spawn(self.gossip().run(peer.clone(), self.random.clone()));
             if unreachable {
                 self.spawn_visits(member, peer);
             }
@@ -68,6 +75,34 @@ impl Node {
             let (copy, random) = (copy.clone(), self.random.clone());
             self.spawn(async move { copy.relay(sources, random).await });
         }
+    }
+
+    /// What compares the heads of all logs with other members.
+    #[must_use]
+    pub fn gossip(&self) -> Gossip {
+        let (copies, store) = (self.copies.clone(), self.store.clone());
+        Gossip::new(self.me.clone(), copies, store, self.witnesses.clone())
+    }
+
+    /// The newest head of a member's log that each witness has cosigned.
+    #[must_use]
+    pub fn cosigned(&self, member: &MemberName) -> Vec<SignedCheckpoint> {
+        let log = self.charter.log_of(member);
+        log.map(|log| self.witnesses.cosigned(&log)).unwrap_or_default()
+    }
+
+    /// Members whose logs have shown two histories, to this run of the node or to one before.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn forked(&self) -> Result<BTreeSet<MemberName>, StoreError> {
+        let mut forked = BTreeSet::new();
+        for copy in self.copies.values() {
+            if copy.is_frozen().await? {
+                forked.insert(copy.member().clone());
+            }
+        }
+        Ok(forked)
     }
 
     fn own_log(&self) -> Option<OwnLog> {

@@ -5,12 +5,13 @@
 
 use std::sync::Arc;
 
-use watchfire_signal::header::CharterRef;
+use watchfire_signal::{charter::Role, header::CharterRef};
 use watchfire_store::StoreError;
 use watchfire_tlog::{Origin, OwnKey};
 
 use super::{Node, Readiness, start::Setup};
 use crate::{
+    anchor::Anchorer,
     desk::{Line, Stamp},
     publish::{Letterhead, Statements},
     recover::{RecoverError, contradiction, recover},
@@ -46,10 +47,30 @@ impl Node {
         };
         let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await?;
         self.readiness.send_replace(Readiness::Ready);
+        self.spawn_anchorer();
         tokio::select! {
             () = sequencer.run(drafts) => Ok(()),
             error = contradiction(&self.log, own, &setup.peers, &*self.random) => Err(error),
         }
+    }
+
+    /// Anchors the desk log from now on. A member whose role has no say about cases decides nothing
+    /// that it would have to prove.
+    fn spawn_anchorer(&self) {
+        let role = self.charter.member(&self.me).map(|own| own.role);
+        if matches!(role, None | Some(Role::Auditor | Role::Witness)) {
+            return;
+        }
+        let anchorer = Anchorer {
+            desk: self.desk.clone(),
+            store: self.store.clone(),
+            log: self.log.clone(),
+            charter: self.charter.clone(),
+            publisher: self.publisher.clone(),
+            clock: self.clock.clone(),
+            anchored: self.anchored.clone(),
+        };
+        self.spawn(anchorer.run());
     }
 
     /// The writer of a log that goes on from what the store holds of it.

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
-    charter::{Charter, SignedCharter},
+    charter::{Charter, Member, SignedCharter},
     name::{LogName, MemberName},
 };
 use watchfire_store::{Held, Store, StoreError};
@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     access::KeyError,
+    anchor::Anchored,
     budget::Budget,
     cases::Cases,
     charter::{TrustError, check_founding},
@@ -43,6 +44,7 @@ use crate::{
     routes::Routes,
     seen::SeenSetup,
     urgent::{MAX_URGENT, Places},
+    witness::Witnesses,
 };
 
 /// All that a node is made of. Only the binary puts this together.
@@ -111,10 +113,7 @@ impl Node {
         let wall_clock = std::mem::replace(&mut setup.clock, Arc::new(terms));
         check_founding(&setup.charter)?;
         let charter = Arc::new(setup.charter.charter.clone());
-        let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
-        let own = own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))?.clone();
-        let log =
-            charter.log_of(&setup.me).ok_or_else(|| StartError::NotAMember(setup.me.clone()))?;
+        let (own, log) = own(&charter, &setup)?;
         let events = Events::new(setup.clock.clone());
         let (early, earlier) = mpsc::channel(MAX_URGENT);
         let copies = copies(&charter, &setup, &events, &early)?;
@@ -132,7 +131,7 @@ impl Node {
             charter: charter.clone(),
             store: setup.store.clone(),
             clock: setup.clock.clone(),
-            wall_clock,
+            wall_clock: wall_clock.clone(),
             random: setup.random.clone(),
             copies,
             known,
@@ -150,6 +149,8 @@ impl Node {
             events,
             receipts: Receipts::default(),
             urgent: Places::default(),
+            anchored: Anchored::default(),
+            witnesses: Witnesses::new(&charter, &setup.me, &setup.key, wall_clock.clone()),
             readiness: watch::Sender::new(Readiness::Recovering),
             enforcer: home.enforcer.clone(),
             consequences,
@@ -173,8 +174,7 @@ impl Node {
         node.spawn_facts(home.undecided);
         node.spawn_outbox(&setup);
         node.spawn_peers(&setup.peers, own.address.is_none());
-        let sequencer = node.clone().sign_when_safe(setup, drafts);
-        node.spawn(sequencer);
+        node.spawn(node.clone().sign_when_safe(setup, drafts));
         Ok(node)
     }
 
@@ -269,6 +269,13 @@ impl Node {
             }
         });
     }
+}
+
+/// Who we are by the charter, and our log.
+fn own(charter: &Charter, setup: &Setup) -> Result<(Member, LogName), StartError> {
+    let own = charter.member(&setup.me).filter(|own| own.key == setup.key.public().to_bytes());
+    let own = own.cloned().zip(charter.log_of(&setup.me));
+    own.ok_or_else(|| StartError::NotAMember(setup.me.clone()))
 }
 
 /// What finds orders that their connectors cannot carry out in time.

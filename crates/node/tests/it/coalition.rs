@@ -16,6 +16,7 @@ use watchfire_node::{
     charter::approve,
     clock::{Clock, Random},
     connector::{Answer, Connector, ConnectorError, Order, Visibility},
+    gossip::Heads,
     peer::{Peer, PeerError},
     policy::Policy,
     raise::NewAlert,
@@ -245,6 +246,10 @@ impl Peer for TestPeer {
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
         Err(PeerError("nobody is behind NAT here".to_owned()))
+    }
+
+    async fn exchange(&self, _ours: &Heads) -> Result<Heads, PeerError> {
+        Err(PeerError("says nothing of heads".to_owned()))
     }
 }
 

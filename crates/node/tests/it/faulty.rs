@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
-use watchfire_node::peer::{Peer, PeerError};
+use watchfire_node::{
+    gossip::Heads,
+    peer::{Peer, PeerError},
+};
 use watchfire_signal::name::LogName;
 use watchfire_store::{Around, Batch, CommitError, Store, StoreError};
 use watchfire_tlog::{Entry, Extension, Hash, Origin, SignedCheckpoint, Source, SourceError};
@@ -58,6 +61,10 @@ impl Peer for FaultyPeer {
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
         Err(PeerError("says nothing".to_owned()))
+    }
+
+    async fn exchange(&self, _ours: &Heads) -> Result<Heads, PeerError> {
+        Err(PeerError("says nothing of heads".to_owned()))
     }
 }
 

@@ -8,6 +8,7 @@ use std::{
 use async_trait::async_trait;
 use watchfire_node::{
     Node,
+    gossip::Heads,
     peer::{Peer, PeerError},
 };
 use watchfire_signal::{
@@ -50,6 +51,12 @@ impl Peer for Visited {
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
         Ok(self.node.receipts().here())
+    }
+
+    async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
+        let failed = |error: watchfire_store::StoreError| PeerError(error.to_string());
+        self.node.gossip().take(ours).await.map_err(failed)?;
+        self.node.gossip().ours().await.map_err(failed)
     }
 }
 

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream, stream::BoxStream};
 use tokio::sync::watch;
 use watchfire_node::{
+    heads::Heads,
     peer::{Peer, PeerError},
     policy::Verdict,
     raise::Answer,
@@ -122,6 +123,10 @@ impl Peer for SlowPeer {
 
     async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
         Ok(())
+    }
+
+    async fn exchange(&self, _ours: &Heads) -> Result<Heads, PeerError> {
+        Err(PeerError("says nothing of heads".to_owned()))
     }
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {

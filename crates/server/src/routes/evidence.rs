@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{Evidence, ForkProof};
+use watchfire_api::wire::{Cosigned, Evidence, ForkProof};
 use watchfire_signal::name::MemberName;
 
 use crate::answer::Failure;
@@ -35,4 +35,25 @@ pub(crate) async fn evidence(
     let proofs = server.node.evidence(&member).await;
     let proofs = proofs.map_err(|error| Failure::internal(&error))?;
     Ok(Json(Evidence { log, proofs: proofs.iter().map(ForkProof::from).collect() }))
+}
+
+/// The newest checkpoint of a member's log that each witness of the charter has cosigned (C2SP tlog-cosignature); the
+/// newest of all is at `checkpoint`.
+#[utoipa::path(
+    get, path = "/log/{member}/cosigned", tag = "log", params(("member" = String, Path)),
+    responses(
+        (status = 200, body = Cosigned),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn cosigned(
+    State(server): State<Arc<Server>>,
+    asker: Asker,
+    Named(member): Named<MemberName>,
+) -> Result<Json<Cosigned>, Failure> {
+    let _place = server.places.request(asker.name())?;
+    let unknown = || Failure::new(ProblemKind::NotFound, format!("no member {member}"));
+    let log = server.node.charter().log_of(&member).ok_or_else(unknown)?;
+    let heads = server.node.cosigned(&member).into_iter().map(|head| head.text).collect();
+    Ok(Json(Cosigned { log, heads }))
 }

@@ -52,6 +52,23 @@ fn short(server: &Server) -> Option<String> {
     })
 }
 
+/// How much of the desk log is anchored in this member's own log, and since when; and how many logs have shown two
+/// histories.
+async fn log_gauges(server: &Server, now_ms: u64) -> Result<(), Failure> {
+    let lines = server.node.desk().size().await.map_err(|error| Failure::internal(&error))?;
+    metrics::gauge!("watchfire_desk_size").set(lines as f64);
+    let forked = server.node.forked().await.map_err(|error| Failure::internal(&error))?;
+    metrics::gauge!("watchfire_logs_forked").set(forked.len() as f64);
+    let anchor = server.node.anchored();
+    let size = anchor.map_or(0, |anchor| anchor.head.size);
+    metrics::gauge!("watchfire_desk_anchored_size").set(size as f64);
+    if let Some(anchor) = anchor {
+        let age_ms = now_ms.saturating_sub(anchor.at_ms);
+        metrics::gauge!("watchfire_desk_anchor_age_seconds").set(age_ms as f64 / 1_000.0);
+    }
+    Ok(())
+}
+
 /// Numbers for Prometheus: to loopback, or with a key of the scope `audit`.
 #[utoipa::path(
     get, path = "/metrics", tag = "health", security((), ("key" = ["audit"])),
@@ -94,6 +111,7 @@ pub(crate) async fn metrics(
     {
         metrics::gauge!("watchfire_outbox_late", "connector" => connector).set(late as f64);
     }
+    log_gauges(&server, now_ms).await?;
     handle.run_upkeep();
     let head = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((head, handle.render()).into_response())

@@ -11,16 +11,19 @@ use watchfire_node::desk::DeskKind;
 use crate::house::{House, alone, to_loopback};
 
 /// What needs no key: health, logs (which members sign for, and anyone may read in part), and logging in.
-const OPEN: [&str; 13] = [
+const OPEN: [&str; 16] = [
     "get /healthz",
     "get /readyz",
     "get /log/{member}/checkpoint",
     "get /log/{member}/tile/{*path}",
     "get /log/{member}/entries",
     "get /log/{member}/evidence",
+    "get /log/{member}/cosigned",
     "get /log/{member}/records",
+    "get /log/{member}/urgent",
     "get /log/{member}/follow",
     "post /log/{member}/frames",
+    "post /log/{member}/heads",
     "get /log/{member}/receipts",
     "post /log/{member}/receipts",
     "post /v1/session",

@@ -18,6 +18,7 @@ use watchfire_node::charter::approve;
 use watchfire_node::clock::{Clock, Random};
 use watchfire_node::connector::Connector;
 use watchfire_node::desk::Actor;
+use watchfire_node::gossip::Heads;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_node::policy::Policy;
 use watchfire_node::routes::Routes;
@@ -25,6 +26,7 @@ use watchfire_node::seen::SeenSetup;
 use watchfire_node::{Node, Readiness, Setup};
 use watchfire_server::hashing::HashingSetup;
 use watchfire_server::limits::Patience;
+use watchfire_server::views;
 use watchfire_server::{Running, Server, Tls, serve_on};
 use watchfire_signal::charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter};
 use watchfire_signal::label::TAXONOMY_VERSION;
@@ -104,6 +106,10 @@ impl Peer for HttpPeer {
     }
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
         self.0.receipts().await.map_err(|error| PeerError(error.to_string()))
+    }
+    async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
+        let theirs = self.0.heads(&views::heads(ours)).await;
+        Ok(views::heads_of(theirs.map_err(|error| PeerError(error.to_string()))?))
     }
 }
 

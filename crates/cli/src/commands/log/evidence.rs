@@ -1,12 +1,15 @@
 //! `watchfire log evidence`: the proofs that a member's log has shown two histories, each checked.
 
+use std::{fs::File, io::Read, path::Path};
+
 use clap::Args;
 use serde::Serialize;
 use watchfire_api::wire::{self, ForkProof};
+use watchfire_tlog::{Origin, PeerKey};
 
 use super::Which;
 use crate::{
-    exit::{Answer, Ended, OrEnvironment, environment},
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
     output::Output,
 };
 
@@ -19,9 +22,12 @@ const MAX_EVIDENCE_BYTES: usize = 1 << 20;
 /// --json it can be stored and carried anywhere, and anyone with the member's key can check it. Each proof
 /// is checked here, whoever shows it. Exit code 1 when a proof convicts, 0 when there is none.
 ///
+/// Instead of the address a file that was stored so can be named: then no node is asked.
+///
 /// Example:
 ///   watchfire log evidence http://127.0.0.1:7001/log/tiktok --charter charter.cbor
-///   watchfire log evidence https://watchfire.example/log/tiktok --key 3d40… --json
+///   watchfire log evidence https://watchfire.example/log/tiktok --key 3d40… --json > fork.json
+///   watchfire log evidence fork.json --charter charter.cbor
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Evidence {
@@ -42,12 +48,10 @@ struct Found {
 
 /// Runs the command.
 pub(super) async fn run(evidence: &Evidence, output: &Output) -> Ended {
-    let log = evidence.which.open()?;
-    let (origin, key) = evidence.which.expected(&log).await?;
-    let answer = log.file("evidence", MAX_EVIDENCE_BYTES).await?;
-    let answer = answer.ok_or_else(|| environment("this node knows no such log"))?;
-    let shown: wire::Evidence =
-        serde_json::from_slice(&answer).or_environment("the answer of the node")?;
+    let (shown, (origin, key)) = match file(&evidence.which.url) {
+        None => asked(&evidence.which).await?,
+        Some(path) => stored(&evidence.which, path)?,
+    };
     let convicts =
         |shown: &ForkProof| shown.proof().is_some_and(|proof| proof.check(&origin, &key));
     let (proofs, refused): (Vec<_>, Vec<_>) = shown.proofs.into_iter().partition(convicts);
@@ -60,6 +64,34 @@ pub(super) async fn run(evidence: &Evidence, output: &Output) -> Ended {
     };
     output.answer(&found, || text(&found))?;
     Ok(Answer::of(!found.forked))
+}
+
+/// What is named, if it is no address.
+fn file(named: &str) -> Option<&Path> {
+    let address = ["http://", "https://"].iter().any(|scheme| named.starts_with(scheme));
+    (!address).then(|| Path::new(named))
+}
+
+/// What a node shows, and whose log it must be.
+async fn asked(which: &Which) -> Result<(wire::Evidence, (Origin, PeerKey)), Failure> {
+    let log = which.open()?;
+    let expected = which.expected(&log).await?;
+    let answer = log.file("evidence", MAX_EVIDENCE_BYTES).await?;
+    let answer = answer.ok_or_else(|| environment("this node knows no such log"))?;
+    Ok((serde_json::from_slice(&answer).or_environment("the answer of the node")?, expected))
+}
+
+/// What a file shows, and whose log it must be.
+fn stored(which: &Which, path: &Path) -> Result<(wire::Evidence, (Origin, PeerKey)), Failure> {
+    let mut bytes = Vec::new();
+    let file = File::open(path).or_environment(path.display())?;
+    file.take(MAX_EVIDENCE_BYTES as u64).read_to_end(&mut bytes).or_environment(path.display())?;
+    let shown: wire::Evidence = serde_json::from_slice(&bytes).or_environment(path.display())?;
+    let expected = match which.key {
+        Some(key) => (Origin::new(shown.log.to_string()).or_environment("the log's name")?, key),
+        None => which.by_charter(shown.log.member.as_str())?,
+    };
+    Ok((shown, expected))
 }
 
 fn text(found: &Found) -> String {

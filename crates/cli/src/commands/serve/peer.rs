@@ -6,8 +6,10 @@ use async_trait::async_trait;
 use watchfire_api::{peer::PeerClient, signature::Fresh};
 use watchfire_node::{
     clock::{Clock, Random},
+    gossip::Heads,
     peer::{Peer, PeerError},
 };
+use watchfire_server::views;
 use watchfire_signal::name::LogName;
 use watchfire_tlog::{Extension, Source, SourceError};
 
@@ -39,6 +41,11 @@ impl Peer for HttpPeer {
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
         self.client.receipts().await.map_err(told)
+    }
+
+    async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
+        let theirs = self.client.heads(&views::heads(ours)).await.map_err(told)?;
+        Ok(views::heads_of(theirs))
     }
 }
 

@@ -1,0 +1,138 @@
+//! `watchfire proof`: checks a proof of a case, offline.
+
+use std::{
+    fs::File,
+    io::Read,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, Subcommand};
+use serde::Serialize;
+use watchfire_node::proof::{
+    bundle::{Bundle, MAX_BUNDLE_BYTES},
+    check::{Proven, ProvenEntry, ProvenLine, check},
+};
+
+use crate::{
+    directory::read_charter,
+    exit::{Answer, Ended, Failure, OrEnvironment},
+    output::Output,
+};
+
+/// Check proofs of cases.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Proof {
+    Check(Check),
+}
+
+/// Check a proof with nothing but the coalition's charter, and say what it proves.
+///
+/// No node is asked and no network is used. Checked are the approvals of the charter, the signatures of
+/// all checkpoints, that every entry is in its author's log, that records are those of their entries, that
+/// the member's desk log was not rewritten since it was anchored, and that every decision stands in it.
+/// Exit code 1 on the first thing that is wrong. Get the charter from somebody you trust: the keys in it
+/// are all that the check rests on.
+///
+/// Example:
+///   watchfire proof check proof.json --charter charter.cbor
+///   watchfire proof check proof.json --charter charter.cbor --json
+#[derive(Debug, Args)]
+#[command(verbatim_doc_comment)]
+pub(crate) struct Check {
+    /// The file that `watchfire case proof` wrote.
+    file: PathBuf,
+    /// The coalition's charter.
+    #[arg(long)]
+    charter: PathBuf,
+}
+
+/// What the check found.
+#[derive(Debug, Serialize)]
+struct Found {
+    sound: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrong: Option<String>,
+    #[serde(flatten)]
+    proven: Option<Proven>,
+}
+
+/// Runs the command.
+pub(crate) fn run(proof: &Proof, output: &Output) -> Ended {
+    let Proof::Check(Check { file, charter }) = proof;
+    let charter = read_charter(charter)?;
+    let checked = Bundle::decode(&read(file)?).map_err(|error| error.to_string());
+    let checked =
+        checked.and_then(|bundle| check(&bundle, &charter).map_err(|error| error.to_string()));
+    let found = match checked {
+        Ok(proven) => Found { sound: true, wrong: None, proven: Some(proven) },
+        Err(wrong) => Found { sound: false, wrong: Some(wrong), proven: None },
+    };
+    output.answer(&found, || text(&found))?;
+    Ok(Answer::of(found.sound))
+}
+
+/// Reads a file, but for what is longer than any proof.
+fn read(path: &Path) -> Result<Vec<u8>, Failure> {
+    let file = File::open(path).or_environment(path.display())?;
+    let mut bytes = Vec::new();
+    file.take(MAX_BUNDLE_BYTES as u64 + 1)
+        .read_to_end(&mut bytes)
+        .or_environment(path.display())?;
+    Ok(bytes)
+}
+
+fn text(found: &Found) -> String {
+    let Some(proven) = &found.proven else {
+        return format!("NOT PROVEN: {}", found.wrong.as_deref().unwrap_or_default());
+    };
+    let Proven { coalition, charter_seq, member, case, .. } = proven;
+    let mut lines = vec![
+        format!("case {case} in coalition {coalition}, by its charter {charter_seq}"),
+        "said, each signed in its author's log:".to_owned(),
+    ];
+    lines.extend(proven.entries.iter().map(entry));
+    lines.push(format!("decided by {member}, by its desk log:"));
+    lines.extend(proven.lines.iter().map(line));
+    if proven.lines.is_empty() {
+        lines.push("  nothing that names the case".to_owned());
+    }
+    if proven.left_out > 0 {
+        lines.push(format!("  {} older lines are not in the proof", proven.left_out));
+    }
+    lines.push(match proven.not_anchored {
+        0 => "all of this is proven".to_owned(),
+        some => format!("all of this is proven but for {some} lines that are not anchored yet"),
+    });
+    lines.join("\n")
+}
+
+fn entry(entry: &ProvenEntry) -> String {
+    let ProvenEntry { log, index, organisation, header, statement } = entry;
+    let mut words = format!("  {log} entry {index} ({organisation}): {}", header.verb);
+    if let Some(reason) = header.reason {
+        words.push_str(&format!(" because of {reason}"));
+    }
+    if header.test {
+        words.push_str(", a drill");
+    }
+    match statement {
+        None => words.push_str(", its record not shown"),
+        Some(statement) => {
+            if let Some(alert) = statement.alert() {
+                let labels: Vec<_> = alert.labels.iter().map(ToString::to_string).collect();
+                let severity = header.severity.unwrap_or(0);
+                words.push_str(&format!(" {} severity {severity}", labels.join(" ")));
+            }
+        }
+    }
+    words
+}
+
+fn line(line: &ProvenLine) -> String {
+    let ProvenLine { index, at_ms, kind, actor, body, anchor } = line;
+    let fixed = match anchor {
+        Some(anchor) => format!("fixed by entry {} of its log", anchor.index),
+        None => "NOT ANCHORED YET, only said".to_owned(),
+    };
+    format!("  line {index} at {at_ms} {kind} by {actor}: {body}; {fixed}")
+}

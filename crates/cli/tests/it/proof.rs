@@ -1,0 +1,105 @@
+//! A proof of a case, made at a real node and checked without any.
+
+use std::fs;
+
+use serde_json::Value;
+use watchfire_api::wire::{Evidence, ForkProof};
+use watchfire_tlog::{Checkpoint, Hash, Origin, OwnKey, SignedCheckpoint};
+
+use crate::{
+    program::{code, run, words},
+    trio::{MEMBERS, Trio},
+};
+
+#[test]
+fn a_proof_is_written_by_a_node_and_checked_with_the_charter_alone() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let id = trio.raise("ant", &"4d".repeat(32));
+    trio.knows("bee", &id);
+    trio.until("bee confirms", || trio.ask("bee", &["alert", "confirm", &id]));
+    trio.until("cat sees it confirmed", || {
+        (trio.knows("cat", &id)["state"] == "CONFIRMED").then_some(())
+    });
+    let place = tempfile::tempdir().unwrap();
+    let [full, redacted] = ["full.json", "redacted.json"].map(|file| place.path().join(file));
+    let [full, redacted] = [&full, &redacted].map(|path| path.to_str().unwrap());
+    let written = trio.ask("cat", &["case", "proof", &id, "--out", full]).unwrap();
+    assert_eq!(written["bytes"].as_u64().unwrap(), fs::metadata(full).unwrap().len());
+    trio.ask("cat", &["case", "proof", &id, "--redact", "--out", redacted]).unwrap();
+    for member in MEMBERS {
+        trio.stop(member);
+    }
+
+    // Nobody runs any more.
+    let charter = trio.charter();
+    let check = |file: &str| {
+        let charter = charter.to_str().unwrap();
+        let output = run(["--json", "proof", "check", file, "--charter", charter]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (code(&output), found)
+    };
+    let (ended, found) = check(full);
+    assert_eq!((ended, &found["sound"]), (0, &true.into()), "{found}");
+    let verbs: Vec<_> =
+        found["entries"].as_array().unwrap().iter().map(|e| &e["header"]["verb"]).collect();
+    assert_eq!(verbs, ["assert", "confirm"]);
+    assert!(!found["entries"][0]["statement"].is_null());
+    let (ended, found) = check(redacted);
+    assert_eq!((ended, &found["entries"][0]["statement"]), (0, &Value::Null), "{found}");
+    assert!(!fs::read_to_string(redacted).unwrap().contains(&"4d".repeat(32)));
+
+    // One digit of a leaf.
+    let text = fs::read_to_string(full).unwrap();
+    let at = text.find("\"leaf\":\"").unwrap() + 100;
+    let mut changed = text.into_bytes();
+    changed[at] = if changed[at] == b'0' { b'1' } else { b'0' };
+    fs::write(full, changed).unwrap();
+    let (ended, found) = check(full);
+    assert_eq!((ended, &found["sound"]), (1, &false.into()));
+    assert!(
+        found["wrong"].as_str().unwrap().contains("is not under its signed checkpoint"),
+        "{found}"
+    );
+    let output = run(["proof", "check", full, "--charter", charter.to_str().unwrap()]);
+    assert!(words(&output).contains("NOT PROVEN"), "{}", words(&output));
+}
+
+#[test]
+fn evidence_of_a_fork_in_a_file_is_checked_without_a_node() {
+    let log = "watchfire/zoo/ant/1";
+    let head = |root: u8| {
+        let checkpoint =
+            Checkpoint { origin: Origin::new(log).unwrap(), size: 7, root: Hash([root; 32]) };
+        SignedCheckpoint::sign(&checkpoint, &OwnKey::from_seed(&[5; 32])).text
+    };
+    let proof = ForkProof { ours: head(1), theirs: head(2), consistency: None };
+    let evidence = Evidence { log: log.parse().unwrap(), proofs: vec![proof] };
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("fork.json");
+    fs::write(&file, serde_json::to_vec(&evidence).unwrap()).unwrap();
+    let check = |seed: u8| {
+        let key = OwnKey::from_seed(&[seed; 32]).public().to_string();
+        let output = run(["--json", "log", "evidence", file.to_str().unwrap(), "--key", &key]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        (code(&output), found["forked"].clone(), found["refused"].clone())
+    };
+    assert_eq!(check(5), (1, true.into(), 0.into()));
+    assert_eq!(check(6), (0, false.into(), 1.into()), "another key did not sign it");
+}
+
+#[test]
+fn a_witness_cosigns_and_the_audit_of_a_log_says_up_to_where() {
+    let mut trio = Trio::found_with(None, Some("cat"));
+    trio.start(&["ant", "bee"]);
+    let id = trio.raise("ant", &"4d".repeat(32));
+    trio.knows("bee", &id);
+    assert_eq!(trio.verify("bee", "ant")["witnesses"], serde_json::json!([]));
+    trio.start(&["cat"]);
+    let witnesses = trio.until("bee has it cosigned", || {
+        let audit = trio.verify("bee", "ant");
+        audit["witnesses"].as_array().filter(|witnesses| !witnesses.is_empty()).cloned()
+    });
+    assert_eq!(witnesses[0]["witness"], "watchfire/zoo/cat/1");
+    assert_eq!(witnesses[0]["size"], 1);
+}

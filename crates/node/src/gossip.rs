@@ -1,0 +1,153 @@
+//! Compares with other members what all of us hold of all logs, so that a member who shows two of us
+//! different logs is found out.
+//!
+//! **Invariant:** of two members that hold different histories of one log, both have the evidence
+//! after one exchange: who holds the larger one, or both where they are of one size, can prove it.
+//! **Invariant:** nothing that another member says is believed that the log's own key has not signed.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use thiserror::Error;
+use watchfire_signal::name::{LogName, MemberName};
+use watchfire_store::{Store, StoreError};
+
+use crate::{
+    clock::Random,
+    evidence,
+    peer::{Peer, PeerError},
+    replicate::{Compared, LogCopy, TakeError, jittered},
+    witness::Witnesses,
+};
+
+pub use crate::heads::Heads;
+
+/// How often two members compare: a fork is known everywhere within a few minutes, and a member asks
+/// each other once.
+pub const GOSSIP_EVERY: Duration = Duration::from_mins(1);
+/// The wait before the first exchange, and the first one after a member did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// The most proofs of forks in one message, one a log: more forks at a time than a coalition survives.
+pub const MAX_PROOFS: usize = 64;
+
+/// Compares. Cheap to clone.
+#[derive(Clone)]
+pub struct Gossip {
+    me: MemberName,
+    copies: Arc<BTreeMap<LogName, Arc<LogCopy>>>,
+    store: Arc<dyn Store>,
+    witnesses: Witnesses,
+}
+
+/// Why an exchange did not come to its end; the next one makes up for it.
+#[derive(Debug, Error)]
+pub enum GossipError {
+    /// The other member could not be told, or did not answer.
+    #[error(transparent)]
+    Peer(#[from] PeerError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Gossip {
+    /// Of these copies.
+    #[must_use]
+    pub fn new(
+        me: MemberName,
+        copies: BTreeMap<LogName, Arc<LogCopy>>,
+        store: Arc<dyn Store>,
+        witnesses: Witnesses,
+    ) -> Self {
+        Self { me, copies: Arc::new(copies), store, witnesses }
+    }
+
+    /// What we hold, for another member.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn ours(&self) -> Result<Heads, StoreError> {
+        let mut ours = Heads::default();
+        for head in self.store.logs().await? {
+            let Ok(log) = head.log.as_str().parse::<LogName>() else { continue };
+            let Some(copy) = self.copies.get(&log) else { continue };
+            if copy.is_frozen().await? {
+                if ours.proofs.len() < MAX_PROOFS {
+                    let proofs = evidence::against(&*self.store, &log).await?.into_iter();
+                    ours.proofs.extend(proofs.take(1).map(|proof| (log.clone(), proof)));
+                }
+                ours.heads.insert(log, head.checkpoint);
+                continue;
+            }
+            let head = self.witnesses.offered(&log, head.checkpoint);
+            ours.heads.insert(log, head);
+        }
+        Ok(ours)
+    }
+
+    /// Compares what another member holds with what we hold; answers how many logs were found to
+    /// have two histories that we did not know of. The evidence is durable then.
+    ///
+    /// # Errors
+    /// The store's; what was found before stays.
+    pub async fn take(&self, theirs: &Heads) -> Result<usize, StoreError> {
+        let mut found = 0;
+        for (log, proof) in theirs.proofs.iter().take(MAX_PROOFS) {
+            if let Some(copy) = self.copies.get(log) {
+                found += usize::from(told(copy.convict(proof).await, false)?);
+            }
+        }
+        for (log, head) in &theirs.heads {
+            if let Some(copy) = self.copies.get(log) {
+                let own = log.member == self.me;
+                match told(copy.compare_head(head, own).await, Compared::Unsaid)? {
+                    Compared::Forked => found += 1,
+                    Compared::Held { size } => self.witnesses.keep(copy, size, head),
+                    Compared::Unsaid => {}
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// One exchange: tells a member what we hold, compares what it holds, and tells it at once what
+    /// that proves.
+    ///
+    /// # Errors
+    /// [`GossipError`]
+    pub async fn exchange(&self, peer: &dyn Peer) -> Result<(), GossipError> {
+        let theirs = peer.exchange(&self.ours().await?).await?;
+        if self.take(&theirs).await? > 0 {
+            let theirs = peer.exchange(&self.ours().await?).await?;
+            self.take(&theirs).await?;
+        }
+        Ok(())
+    }
+
+    /// Compares with one member, as soon as its logs have had a moment to come and then every
+    /// [`GOSSIP_EVERY`], for as long as the node runs.
+    pub async fn run(self, peer: Arc<dyn Peer>, random: Arc<dyn Random>) {
+        let mut wait = RETRY;
+        loop {
+            tokio::time::sleep(jittered(wait, &*random)).await;
+            wait = match self.exchange(&*peer).await {
+                Ok(()) => GOSSIP_EVERY,
+                Err(error) => {
+                    tracing::debug!(%error, "heads were not compared");
+                    (wait * 2).min(GOSSIP_EVERY)
+                }
+            };
+        }
+    }
+}
+
+/// What a comparison came to; what is not signed by the log's key says nothing.
+fn told<T>(compared: Result<T, TakeError>, nothing: T) -> Result<T, StoreError> {
+    match compared {
+        Ok(found) => Ok(found),
+        Err(TakeError::Store(error)) => Err(error),
+        Err(error) => {
+            tracing::debug!(%error, "a head that proves nothing");
+            Ok(nothing)
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Puts together what a stranger needs to see that a case was raised as this member says, and what
+//! this member decided about it: a file that proves itself.
+//!
+//! **Invariant:** a proof says of each decision whether it is anchored, and by what it is proven.
+//! **Invariant:** a record is in it only if this member wrote it or everybody in the coalition may
+//! have it, and no record about the case is in a redacted one.
+
+pub mod bundle;
+pub mod check;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use thiserror::Error;
+use watchfire_signal::{
+    charter::Charter,
+    commitment::Commitment,
+    desk::{DeskKind, DeskLeaf},
+    name::{LogName, MemberName},
+    record::Leaf,
+    statement::Head,
+    verb::Verb,
+};
+use watchfire_store::{Held, Store, StoreError};
+use watchfire_tlog::{Origin, ProofError as PathError, Source, SourceError, proof};
+
+use self::bundle::{
+    AnchorPart, Bundle, CharterName, DeskPart, EntryPart, LinePart, Link, LogPart, MAX_ENTRIES,
+    MAX_LINES, Octets, VERSION, links,
+};
+use crate::{
+    anchor::{anchor_in, fits},
+    desk::Desk,
+    place::Place,
+};
+
+/// Entries read at once.
+const PAGE: usize = 512;
+
+/// What a proof is made from.
+pub struct Prover {
+    /// Who proves.
+    pub me: MemberName,
+    /// The charter in force.
+    pub charter: Arc<Charter>,
+    /// Where the logs are.
+    pub store: Arc<dyn Store>,
+    /// What this member decided.
+    pub desk: Desk,
+}
+
+/// A case as the node knows it.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// The commitment of its founding assert.
+    pub case: Commitment,
+    /// Where its signal sets stand.
+    pub sets: BTreeSet<Place>,
+    /// When this node verified the first of them: nothing was decided before.
+    pub since_ms: u64,
+}
+
+/// Why there is no proof.
+#[derive(Debug, Error)]
+pub enum ProofError {
+    /// The node knows no such case.
+    #[error("no case {0} is known here")]
+    Unknown(Commitment),
+    /// More was said about the case than a proof holds.
+    #[error("more than {MAX_ENTRIES} entries speak of this case; a proof holds no more")]
+    TooMuch,
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A log could not be read.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// What is stored of a log is not whole.
+    #[error("a log of this store is not whole: {0}")]
+    Path(#[from] PathError),
+}
+
+/// What the logs say about a case, and the anchors of our own desk log.
+#[derive(Default)]
+struct Said {
+    about: BTreeMap<Place, Held>,
+    anchors: Vec<(u64, Head, Held)>,
+    /// What may speak of an entry that comes later in the walk.
+    unsure: Vec<(Place, Place, Held)>,
+}
+
+impl Prover {
+    /// The proof of a case; `redact` leaves the records about it out.
+    ///
+    /// # Errors
+    /// [`ProofError`]
+    pub async fn prove(&self, known: &Known, redact: bool) -> Result<Bundle, ProofError> {
+        let own = self.charter.log_of(&self.me).ok_or(ProofError::Unknown(known.case))?;
+        let said = self.walk(known, &own).await?;
+        let (desk, used) = self.desk_part(known, &said.anchors).await?;
+        let mut by_log = BTreeMap::<LogName, BTreeMap<u64, (Held, bool)>>::new();
+        for (place, held) in said.about {
+            by_log.entry(place.log).or_default().insert(place.index, (held, redact));
+        }
+        for (index, _, held) in said.anchors.into_iter().filter(|(index, ..)| used.contains(index))
+        {
+            by_log.entry(own.clone()).or_default().insert(index, (held, false));
+        }
+        let mut logs = Vec::new();
+        for (log, entries) in by_log {
+            logs.push(self.log_part(log, entries).await?);
+        }
+        let hash = Link(self.charter.hash().into());
+        Ok(Bundle {
+            watchfire_proof: VERSION,
+            coalition: self.charter.coalition.clone(),
+            charter: CharterName { seq: self.charter.seq, hash },
+            member: self.me.clone(),
+            case: known.case,
+            logs,
+            desk,
+        })
+    }
+
+    /// Reads all logs once for what speaks of the case.
+    async fn walk(&self, known: &Known, own: &LogName) -> Result<Said, ProofError> {
+        let mut said = Said::default();
+        for head in self.store.logs().await? {
+            let Ok(log) = head.log.as_str().parse::<LogName>() else { continue };
+            if self.charter.member_of_log(&log).is_none() {
+                continue;
+            }
+            let mut next = 0;
+            while next < head.size {
+                let page = self.store.held(&head.log, next, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                next = last.index + 1;
+                for held in page.into_iter().filter(|held| held.index < head.size) {
+                    said.take(held, &log, known, log == *own);
+                }
+                if said.about.len() > MAX_ENTRIES {
+                    return Err(ProofError::TooMuch);
+                }
+            }
+        }
+        said.settle();
+        Ok(said)
+    }
+
+    /// The entries of one log under its newest checkpoint. A flag says which records stay out.
+    async fn log_part(
+        &self,
+        log: LogName,
+        entries: BTreeMap<u64, (Held, bool)>,
+    ) -> Result<LogPart, ProofError> {
+        let origin = origin(&log)?;
+        let source = self.store.read(&origin);
+        let head = self.store.logs().await?.into_iter().find(|head| head.log == origin);
+        let missing = || StoreError::Corrupt(format!("log {log} has no head"));
+        let head = head.ok_or_else(missing)?;
+        let mut parts = Vec::new();
+        for (index, (held, redact)) in entries {
+            let inclusion = links(proof::inclusion(&*source, index, head.size).await?);
+            let record = held.entry.record.filter(|_| !redact && self.may_show(&held.entry.leaf));
+            let record = record.map(|record| Octets(record.to_vec()));
+            parts.push(EntryPart {
+                index,
+                leaf: Octets(held.entry.leaf.to_vec()),
+                record,
+                inclusion,
+            });
+        }
+        Ok(LogPart { log, checkpoint: head.checkpoint.text, entries: parts })
+    }
+
+    /// Whether a record may be shown outside: it is ours, or for everybody in the coalition.
+    fn may_show(&self, leaf: &[u8]) -> bool {
+        Leaf::decode(leaf).is_ok_and(|leaf| {
+            leaf.header.group.is_all() || leaf.header.author_log.member == self.me
+        })
+    }
+
+    /// The lines of the desk log about the case, each under the first anchor that covers it; and the
+    /// places of the anchors that are used.
+    async fn desk_part(
+        &self,
+        known: &Known,
+        anchors: &[(u64, Head, Held)],
+    ) -> Result<(DeskPart, BTreeSet<u64>), ProofError> {
+        let (lines, left_out) = self.lines(known).await?;
+        let source = self.desk.source();
+        let mut fitting = Fitting { desk: &self.desk, rest: anchors.iter(), current: None };
+        let mut used = BTreeMap::new();
+        let mut parts = Vec::new();
+        for (index, leaf, record) in lines {
+            let anchor = fitting.covering(index).await?;
+            let inclusion = match anchor {
+                Some((place, head)) => {
+                    used.insert(place, head);
+                    links(proof::inclusion(&*source, index, head.size).await?)
+                }
+                None => Vec::new(),
+            };
+            let anchor = anchor.map(|(place, _)| place);
+            let anchored = anchor.is_some();
+            parts.push(LinePart { index, leaf, record, anchored, anchor, inclusion });
+        }
+        // The newest one too: what was fixed then still stands now.
+        for (place, head, _) in anchors.iter().rev().filter(|_| !used.is_empty()) {
+            if fits(&self.desk, head).await? {
+                used.insert(*place, *head);
+                break;
+            }
+        }
+        let anchors = consistent(&*source, &used).await?;
+        let places = used.into_keys().collect();
+        Ok((DeskPart { anchors, lines: parts, left_out }, places))
+    }
+
+    /// The newest lines about the case, oldest first, and how many more there are.
+    async fn lines(&self, known: &Known) -> Result<(Vec<(u64, Octets, Octets)>, u64), ProofError> {
+        let (mut found, mut left_out) = (Vec::new(), 0);
+        let mut end = self.desk.size().await?;
+        'all: while end > 0 {
+            let from = end.saturating_sub(PAGE as u64);
+            let (mut next, mut page) = (from, Vec::new());
+            while next < end {
+                let limit = usize::try_from(end - next).unwrap_or(PAGE);
+                let more = self.store.held(self.desk.origin(), next, limit).await?;
+                let Some(last) = more.last() else { break };
+                next = last.index + 1;
+                page.extend(more);
+            }
+            for held in page.into_iter().rev() {
+                let Ok(leaf) = DeskLeaf::decode(&held.entry.leaf) else { continue };
+                if leaf.at_ms < known.since_ms {
+                    break 'all;
+                }
+                let Some(record) = decision(&leaf, &held, &known.case) else { continue };
+                if found.len() == MAX_LINES {
+                    left_out += 1;
+                } else {
+                    found.push((held.index, Octets(held.entry.leaf.to_vec()), record));
+                }
+            }
+            end = from;
+        }
+        found.reverse();
+        Ok((found, left_out))
+    }
+}
+
+/// The anchors that the desk log still begins with, in order; those that it does not were written
+/// before lines were lost.
+struct Fitting<'a> {
+    desk: &'a Desk,
+    rest: std::slice::Iter<'a, (u64, Head, Held)>,
+    current: Option<(u64, Head)>,
+}
+
+impl Fitting<'_> {
+    /// The first one that covers a line. Lines are asked for in ascending order.
+    async fn covering(&mut self, line: u64) -> Result<Option<(u64, Head)>, SourceError> {
+        loop {
+            if let Some(anchor) = self.current.filter(|(_, head)| head.size > line) {
+                return Ok(Some(anchor));
+            }
+            let Some((place, head, _)) = self.rest.next() else { return Ok(None) };
+            if head.size > line && fits(self.desk, head).await? {
+                self.current = Some((*place, *head));
+            }
+        }
+    }
+}
+
+/// The anchors that are used, each with the proof that the desk log then goes on from the one before.
+async fn consistent(
+    desk: &dyn Source,
+    used: &BTreeMap<u64, Head>,
+) -> Result<Vec<AnchorPart>, ProofError> {
+    let (mut anchors, mut before) = (Vec::new(), None);
+    for (&index, head) in used {
+        let consistency = match before {
+            Some(size) if size < head.size => proof::consistency(desk, size, head.size).await?,
+            _ => Vec::new(),
+        };
+        before = Some(head.size);
+        anchors.push(AnchorPart { index, consistency: links(consistency) });
+    }
+    Ok(anchors)
+}
+
+impl Said {
+    /// Takes an entry in if it speaks of the case, or anchors our desk log.
+    fn take(&mut self, held: Held, log: &LogName, known: &Known, own: bool) {
+        if own && let Some(head) = anchor_in(&held.entry) {
+            // An older one covers nothing about the case.
+            if held.verified_ms < known.since_ms {
+                return;
+            }
+            self.anchors.push((held.index, head, held));
+            return;
+        }
+        let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { return };
+        let place = Place { log: log.clone(), index: held.index };
+        let target = leaf.header.target.map(|to| Place { log: to.log, index: to.index });
+        if known.sets.contains(&place) || target.as_ref().is_some_and(|to| self.is_about(to, known))
+        {
+            self.about.insert(place, held);
+        } else if let Some(target) = target
+            && matches!(leaf.header.verb, Verb::Resolve | Verb::Erase)
+            && self.unsure.len() < MAX_ENTRIES
+        {
+            self.unsure.push((place, target, held));
+        }
+    }
+
+    fn is_about(&self, place: &Place, known: &Known) -> bool {
+        known.sets.contains(place) || self.about.contains_key(place)
+    }
+
+    /// Takes in what spoke of an entry that came later in the walk.
+    fn settle(&mut self) {
+        loop {
+            let unsure = std::mem::take(&mut self.unsure);
+            let before = unsure.len();
+            for (place, target, held) in unsure {
+                if self.about.contains_key(&target) {
+                    self.about.insert(place, held);
+                } else {
+                    self.unsure.push((place, target, held));
+                }
+            }
+            if self.unsure.len() == before {
+                return;
+            }
+        }
+    }
+}
+
+/// The record of a line that is a decision about the case.
+fn decision(leaf: &DeskLeaf, held: &Held, case: &Commitment) -> Option<Octets> {
+    if !matches!(leaf.kind, DeskKind::Outcome | DeskKind::Decision) {
+        return None;
+    }
+    let record = held.entry.record.as_ref()?;
+    let opened = leaf.open(record).ok()?;
+    about(&opened.body, case).then(|| Octets(record.to_vec()))
+}
+
+/// Whether the body of a line names a case: as `case`, or as `released` where a person released it.
+fn about(body: &[u8], case: &Commitment) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Names {
+        case: Option<String>,
+        released: Option<String>,
+    }
+    let Ok(names) = serde_json::from_slice::<Names>(body) else { return false };
+    let case = case.to_string();
+    names.case.as_ref() == Some(&case) || names.released.as_ref() == Some(&case)
+}
+
+fn origin(log: &LogName) -> Result<Origin, StoreError> {
+    Origin::new(log.to_string()).map_err(|error| StoreError::Failed(error.to_string()))
+}

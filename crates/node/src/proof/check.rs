@@ -1,0 +1,328 @@
+//! Checks a proof with nothing but the coalition's charter.
+//!
+//! **Invariant:** no clock, no disk, no network: the same file under the same charter has the same
+//! answer, wherever it is checked.
+//! **Invariant:** what [`Proven`] says follows from signatures by keys of the charter, but for lines
+//! that are not anchored, which it says of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use thiserror::Error;
+use watchfire_signal::{
+    charter::SignedCharter,
+    commitment::Commitment,
+    desk::{DeskError, DeskKind, DeskLeaf},
+    header::Header,
+    name::{CoalitionName, LogName, MemberName, OrganisationName},
+    record::{DecodeError, Leaf, OpenError, open},
+    statement::{Head, Statement},
+    verb::Verb,
+};
+use watchfire_tlog::{
+    Checkpoint, CheckpointError, Hash, Origin, PeerKey, SignedCheckpoint, leaf_hash,
+    proof::{verify_consistency, verify_inclusion},
+};
+
+use super::{
+    about,
+    bundle::{Bundle, EntryPart, LinePart, LogPart, hashes},
+};
+use crate::charter::{TrustError, check_founding};
+
+/// What a proof proves.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Proven {
+    /// The coalition.
+    pub coalition: CoalitionName,
+    /// The number of the charter.
+    pub charter_seq: u64,
+    /// The member whose decisions these are.
+    pub member: MemberName,
+    /// The case.
+    pub case: Commitment,
+    /// What stands in the logs about it, each in its author's, as signed.
+    pub entries: Vec<ProvenEntry>,
+    /// What the member decided, oldest first.
+    pub lines: Vec<ProvenLine>,
+    /// Lines that no anchor covers yet: the member says them and could still take them back.
+    pub not_anchored: usize,
+    /// Older lines that are not in the proof.
+    pub left_out: u64,
+}
+
+/// An entry that is in its author's log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProvenEntry {
+    /// The log.
+    pub log: LogName,
+    /// Its place.
+    pub index: u64,
+    /// Who controls its author.
+    pub organisation: OrganisationName,
+    /// What the leaf says in clear.
+    pub header: Header,
+    /// What the record says; nothing where it is not in the proof.
+    pub statement: Option<Statement>,
+}
+
+/// A line of the member's desk log.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ProvenLine {
+    /// Its place.
+    pub index: u64,
+    /// When it was written, by the member's clock, in milliseconds since 1970.
+    pub at_ms: u64,
+    /// What kind of thing was done.
+    pub kind: &'static str,
+    /// Who: `key:NAME`, `person:PSEUDONYM` or `node`.
+    pub actor: String,
+    /// What.
+    pub body: serde_json::Value,
+    /// The anchor that fixes it; nothing while it is only said.
+    pub anchor: Option<ProvenAnchor>,
+}
+
+/// Where a line was fixed: it was written before that entry of the member's log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ProvenAnchor {
+    /// The place of the entry in the member's log.
+    pub index: u64,
+    /// Lines of the desk log that it covers.
+    pub size: u64,
+}
+
+/// The first thing that is wrong.
+#[derive(Debug, Error)]
+pub enum Wrong {
+    /// The charter is not in force.
+    #[error("charter: {0}")]
+    Charter(#[from] TrustError),
+    /// The proof is of another coalition, or under another charter.
+    #[error("the proof is of coalition {0} under charter {1}, not under the charter given")]
+    OtherCharter(CoalitionName, u64),
+    /// The charter names no such log, or the proof has it twice.
+    #[error("log {0} is not a log of the charter, or not in order")]
+    Log(LogName),
+    /// The checkpoint is not by the key of the charter.
+    #[error("the checkpoint of log {0}: {1}")]
+    Checkpoint(LogName, CheckpointError),
+    /// The leaf is not in the log.
+    #[error("entry {1} of log {0} is not under its signed checkpoint")]
+    Entry(LogName, u64),
+    /// The leaf cannot be read.
+    #[error("the leaf of entry {1} of log {0}: {2}")]
+    Leaf(LogName, u64, DecodeError),
+    /// The leaf names another log than it stands in.
+    #[error("entry {1} of log {0} was written for another log")]
+    Foreign(LogName, u64),
+    /// The record does not open under its leaf.
+    #[error("the record of entry {1} of log {0}: {2}")]
+    Record(LogName, u64, OpenError),
+    /// An entry does not speak of the case.
+    #[error("entry {1} of log {0} does not speak of this case")]
+    Unrelated(LogName, u64),
+    /// The founding alert is missing.
+    #[error("the alert that founded the case is not in the proof")]
+    NoAlert,
+    /// What is said to be an anchor is none, or they are not in order.
+    #[error(
+        "entry {0} of the member's log is no anchor of its desk log that can be read, or not in order"
+    )]
+    Anchor(u64),
+    /// The desk log at one anchor does not continue that at the anchor before.
+    #[error(
+        "the desk log was rewritten: at entry {1} of the member's log it does not begin as at entry {0}"
+    )]
+    Rewritten(u64, u64),
+    /// The line is not what was anchored.
+    #[error("line {0} of the desk log is not what was anchored")]
+    Line(u64),
+    /// The line's record does not open under its leaf, or cannot be read.
+    #[error("line {0} of the desk log: {1}")]
+    LineRecord(u64, DeskError),
+    /// The line does not speak of the case, stands twice, or is of a kind that decides nothing.
+    #[error("line {0} of the desk log is no decision about this case, or not in order")]
+    LineUnrelated(u64),
+    /// The line says to be anchored and names no anchor, or the other way round.
+    #[error("line {0} of the desk log does not say by which anchor it is proven")]
+    Unanchored(u64),
+}
+
+/// Checks everything that a proof says.
+///
+/// # Errors
+/// The first thing that is wrong.
+pub fn check(bundle: &Bundle, signed: &SignedCharter) -> Result<Proven, Wrong> {
+    check_founding(signed)?;
+    let charter = &signed.charter;
+    let same = bundle.coalition == charter.coalition
+        && bundle.charter.seq == charter.seq
+        && bundle.charter.hash.0.0 == signed.hash();
+    let own = charter.log_of(&bundle.member).filter(|_| same);
+    let other = || Wrong::OtherCharter(bundle.coalition.clone(), bundle.charter.seq);
+    let own = own.ok_or_else(other)?;
+    if !bundle.logs.is_sorted_by(|a, b| a.log < b.log) {
+        let log = bundle.logs.first().map_or(own, |part| part.log.clone());
+        return Err(Wrong::Log(log));
+    }
+    let mut entries = Vec::new();
+    for part in &bundle.logs {
+        entries.extend(check_log(part, signed)?);
+    }
+    let anchors = check_anchors(bundle, &own, &entries)?;
+    check_related(bundle, &own, &mut entries)?;
+    let lines = bundle.desk.lines.iter().map(|line| check_line(line, bundle, &anchors));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    if let Some(pair) = lines.windows(2).find(|pair| pair[0].index >= pair[1].index) {
+        return Err(Wrong::LineUnrelated(pair[1].index));
+    }
+    Ok(Proven {
+        coalition: bundle.coalition.clone(),
+        charter_seq: charter.seq,
+        member: bundle.member.clone(),
+        case: bundle.case,
+        entries: entries.into_iter().map(|entry| entry.proven).collect(),
+        not_anchored: lines.iter().filter(|line| line.anchor.is_none()).count(),
+        lines,
+        left_out: bundle.desk.left_out,
+    })
+}
+
+/// An entry with the name of its record.
+struct Checked {
+    proven: ProvenEntry,
+    commitment: Commitment,
+}
+
+/// Checks that all entries of one log are under its signed checkpoint.
+fn check_log(part: &LogPart, signed: &SignedCharter) -> Result<Vec<Checked>, Wrong> {
+    let log = &part.log;
+    let unknown = || Wrong::Log(log.clone());
+    let member = signed.charter.member_of_log(log).ok_or_else(unknown)?;
+    let key = PeerKey::from_bytes(&member.key).map_err(|_| TrustError::Key(member.name.clone()))?;
+    let origin = Origin::new(log.to_string()).map_err(|_| unknown())?;
+    let head = SignedCheckpoint::new(part.checkpoint.as_str()).verify(&origin, &key);
+    let head = head.map_err(|error| Wrong::Checkpoint(log.clone(), error))?;
+    if !part.entries.is_sorted_by(|a, b| a.index < b.index) {
+        return Err(unknown());
+    }
+    let organisation = &member.organisation;
+    part.entries.iter().map(|entry| check_entry(entry, log, &head, organisation)).collect()
+}
+
+fn check_entry(
+    entry: &EntryPart,
+    log: &LogName,
+    head: &Checkpoint,
+    organisation: &OrganisationName,
+) -> Result<Checked, Wrong> {
+    let (hash, index) = (leaf_hash(&entry.leaf.0), entry.index);
+    verify_inclusion(&hash, index, head.size, &head.root, &hashes(&entry.inclusion))
+        .map_err(|_| Wrong::Entry(log.clone(), index))?;
+    let leaf = Leaf::decode(&entry.leaf.0);
+    let leaf = leaf.map_err(|error| Wrong::Leaf(log.clone(), index, error))?;
+    if leaf.header.author_log != *log {
+        return Err(Wrong::Foreign(log.clone(), index));
+    }
+    let statement = entry.record.as_ref().map(|record| open(&leaf, &record.0)).transpose();
+    let statement = statement.map_err(|error| Wrong::Record(log.clone(), index, error))?;
+    let commitment = leaf.commitment;
+    let (log, organisation, header) = (log.clone(), organisation.clone(), leaf.header);
+    Ok(Checked { proven: ProvenEntry { log, index, organisation, header, statement }, commitment })
+}
+
+/// Checks that each anchor is one of the member's, and that each continues the one before.
+fn check_anchors(
+    bundle: &Bundle,
+    own: &LogName,
+    entries: &[Checked],
+) -> Result<BTreeMap<u64, Head>, Wrong> {
+    let mut anchors = BTreeMap::new();
+    let mut before: Option<(u64, Head)> = None;
+    for anchor in &bundle.desk.anchors {
+        let index = anchor.index;
+        let mut entry = entries.iter().map(|entry| &entry.proven);
+        let entry = entry.find(|entry| entry.log == *own && entry.index == index);
+        let Some(Statement::Desk(head)) = entry.and_then(|entry| entry.statement.clone()) else {
+            return Err(Wrong::Anchor(index));
+        };
+        if let Some((last, from)) = before {
+            if last >= index || from.size > head.size {
+                return Err(Wrong::Anchor(index));
+            }
+            let path = hashes(&anchor.consistency);
+            let (old, new) = (Hash(from.root), Hash(head.root));
+            verify_consistency(from.size, &old, head.size, &new, &path)
+                .map_err(|_| Wrong::Rewritten(last, index))?;
+        } else if !anchor.consistency.is_empty() {
+            return Err(Wrong::Anchor(index));
+        }
+        before = Some((index, head));
+        anchors.insert(index, head);
+    }
+    Ok(anchors)
+}
+
+/// Checks that every entry is the founding alert, speaks of it or of what speaks of it, or is an
+/// anchor that is used; drops the anchors.
+fn check_related(bundle: &Bundle, own: &LogName, entries: &mut Vec<Checked>) -> Result<(), Wrong> {
+    let anchors = bundle.desk.anchors.iter().map(|anchor| anchor.index).collect::<BTreeSet<_>>();
+    entries.retain(|Checked { proven, .. }| {
+        let anchor = proven.log == *own && proven.header.verb == Verb::Desk;
+        !(anchor && anchors.contains(&proven.index))
+    });
+    let place = |entry: &Checked| (entry.proven.log.clone(), entry.proven.index);
+    let founding = entries
+        .iter()
+        .find(|entry| entry.proven.header.verb == Verb::Assert && entry.commitment == bundle.case);
+    let mut related = BTreeSet::from([place(founding.ok_or(Wrong::NoAlert)?)]);
+    loop {
+        let speaks = |entry: &&Checked| {
+            let target = entry.proven.header.target.as_ref();
+            target.is_some_and(|target| related.contains(&(target.log.clone(), target.index)))
+        };
+        let more = entries.iter().filter(speaks).map(place).collect::<Vec<_>>();
+        let before = related.len();
+        related.extend(more);
+        if related.len() == before {
+            break;
+        }
+    }
+    let mut places = entries.iter().map(place);
+    match places.find(|place| !related.contains(place)) {
+        Some((log, index)) => Err(Wrong::Unrelated(log, index)),
+        None => Ok(()),
+    }
+}
+
+fn check_line(
+    line: &LinePart,
+    bundle: &Bundle,
+    anchors: &BTreeMap<u64, Head>,
+) -> Result<ProvenLine, Wrong> {
+    let index = line.index;
+    if line.anchored != line.anchor.is_some() {
+        return Err(Wrong::Unanchored(index));
+    }
+    let anchor = match line.anchor {
+        None => None,
+        Some(at) => {
+            let head = anchors.get(&at).ok_or(Wrong::Unanchored(index))?;
+            let (hash, path) = (leaf_hash(&line.leaf.0), hashes(&line.inclusion));
+            verify_inclusion(&hash, index, head.size, &Hash(head.root), &path)
+                .map_err(|_| Wrong::Line(index))?;
+            Some(ProvenAnchor { index: at, size: head.size })
+        }
+    };
+    let unreadable = |error| Wrong::LineRecord(index, error);
+    let leaf = DeskLeaf::decode(&line.leaf.0).map_err(unreadable)?;
+    let record = leaf.open(&line.record.0).map_err(unreadable)?;
+    let decides = matches!(leaf.kind, DeskKind::Outcome | DeskKind::Decision);
+    if !decides || !about(&record.body, &bundle.case) {
+        return Err(Wrong::LineUnrelated(index));
+    }
+    let body = serde_json::from_slice(&record.body).unwrap_or_default();
+    let (at_ms, kind, actor) = (leaf.at_ms, leaf.kind.name(), record.actor);
+    Ok(ProvenLine { index, at_ms, kind, actor, body, anchor })
+}

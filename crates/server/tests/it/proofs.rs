@@ -1,0 +1,81 @@
+//! Proofs of cases, and the heads that members compare, over HTTP.
+
+use watchfire_api::client::ClientError;
+use watchfire_api::wire::{Evidence, ForkProof, HeadsExchange, ProofQuery};
+use watchfire_node::access::Scope;
+use watchfire_node::proof::bundle::Bundle;
+use watchfire_tlog::{Checkpoint, Hash, Origin, SignedCheckpoint, SourceError};
+
+use crate::house::{alert_of, alone, coalition, name, own_key, pdq, peer_client};
+use crate::logs::Stranger;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_audit_gets_the_proof_of_a_case_and_redacted_if_asked() {
+    let house = alone().await;
+    let raised = house.client(&[Scope::Curate]).await;
+    let id = raised.alert(&alert_of(vec![pdq(1)]), None).await.unwrap().id;
+    let refused = raised.proof(&id, &ProofQuery::default()).await.unwrap_err();
+    assert!(matches!(refused, ClientError::Problem(problem) if problem.status == 403));
+
+    let auditor = house.client(&[Scope::Audit]).await;
+    let whole = auditor.proof(&id, &ProofQuery::default()).await.unwrap();
+    let whole = Bundle::decode(&whole).unwrap();
+    assert_eq!((whole.case, whole.logs.len()), (id, 1));
+    assert!(whole.logs[0].entries[0].record.is_some());
+    let query = ProofQuery { redact: Some(true) };
+    let redacted = Bundle::decode(&auditor.proof(&id, &query).await.unwrap()).unwrap();
+    assert!(redacted.logs[0].entries[0].record.is_none());
+    let unknown = "11".repeat(32).parse().unwrap();
+    let unknown = auditor.proof(&unknown, &ProofQuery::default()).await.unwrap_err();
+    assert!(matches!(unknown, ClientError::Problem(problem) if problem.status == 404));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_compare_heads_and_nobody_else_does() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Curate]).await;
+    client.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let member = peer_client("a", 9, house.address);
+    let answer = member.heads(&HeadsExchange::default()).await.unwrap();
+    let (log, head) = answer.heads.first_key_value().unwrap();
+    assert_eq!((log.to_string().as_str(), answer.heads.len()), ("watchfire/test/a/1", 1));
+    assert!(head.starts_with("watchfire/test/a/1\n1\n") && answer.proofs.is_empty());
+    // The head of the desk log stays at home, although there is one by now.
+    assert!(house.node.desk().size().await.unwrap() > 0);
+
+    let long = "x".repeat(watchfire_api::peer::MAX_HEADS_BYTES);
+    let mut much = HeadsExchange::default();
+    much.heads.insert(log.clone(), long);
+    let refused = member.heads(&much).await;
+    assert!(matches!(refused, Err(SourceError::Refused(why)) if why.contains("heads_bytes")));
+    let stranger = Stranger::of(&house);
+    assert_eq!(stranger.get("/log/a/heads").await.status(), 405);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_brings_the_proof_of_a_fork_has_that_log_frozen_and_no_other() {
+    let houses = coalition(&[("a", true), ("b", true), ("c", true)]).await;
+    let node = &houses[0].node;
+    let log = node.charter().log_of(&name("c")).unwrap();
+    let head = |key: &str, root: u8| {
+        let origin = Origin::new(log.to_string()).unwrap();
+        let checkpoint = Checkpoint { origin, size: 7, root: Hash([root; 32]) };
+        SignedCheckpoint::sign(&checkpoint, &own_key(key)).text
+    };
+    let told = |key: &str| {
+        let proof = ForkProof { ours: head(key, 1), theirs: head(key, 2), consistency: None };
+        let proofs = vec![Evidence { log: log.clone(), proofs: vec![proof] }];
+        HeadsExchange { proofs, ..HeadsExchange::default() }
+    };
+    let member = peer_client("b", 9, houses[0].address);
+    let answer = member.heads(&told("b")).await.unwrap();
+    assert!(answer.proofs.is_empty(), "signed by somebody else");
+    member.heads(&told("c")).await.unwrap();
+    let client = houses[0].client(&[Scope::Audit]).await;
+    let members = client.members().await.unwrap().members;
+    let forked: Vec<_> = members.iter().filter(|member| member.forked).collect();
+    assert_eq!((forked.len(), &forked[0].name), (1, &name("c")));
+    let shown = Stranger::of(&houses[0]).get("/log/c/evidence").await;
+    let shown: Evidence = serde_json::from_slice(&shown.bytes().await.unwrap()).unwrap();
+    assert_eq!(shown.proofs.len(), 1);
+}
