@@ -121,7 +121,8 @@ async fn scan(seen: &Arc<Seen>, clock: &Arc<dyn Clock>, from: u64, seconds: u64)
         holds: holds.unwrap_or_else(|_| unreachable!()),
         clock: clock.clone(),
     };
-    let scanner = Scanner { reasons, seen: seen.clone(), review: None, facts };
+    let sightings = watchfire_node::sightings::Sightings::default();
+    let scanner = Scanner { reasons, seen: seen.clone(), review: None, facts, sightings };
     let begun = Instant::now();
     let tasks = (0..2u64).map(|task| {
         let scanner = scanner.clone();

@@ -55,6 +55,7 @@ pub mod routes;
 pub mod scan;
 pub mod seen;
 pub mod sequence;
+pub mod sightings;
 pub mod standing;
 pub mod upload;
 pub mod urgent;

@@ -58,6 +58,7 @@ use crate::{
     scan::{Scanned, Scanner},
     seen::{Horizon, Item, Seen},
     sequence,
+    sightings::Lookout,
     standing::State,
     urgent::Places,
     witness::Witnesses,
@@ -270,6 +271,25 @@ impl Node {
         facts: ItemFacts,
     ) -> Scanned {
         self.scanner.scan(item, signals, edited, facts).await
+    }
+
+    /// Tells the coalition how many uploads matched which case since it was told last, instead of at the
+    /// end of the hour; how many records that took.
+    ///
+    /// # Errors
+    /// [`PublishError`]
+    pub async fn tell_sightings(&self) -> Result<usize, PublishError> {
+        self.lookout().tell().await
+    }
+
+    fn lookout(&self) -> Lookout {
+        Lookout {
+            sightings: self.scanner.sightings.clone(),
+            known: self.known.clone(),
+            log: self.log.clone(),
+            charter: self.charter.clone(),
+            publisher: self.publisher.clone(),
+        }
     }
 
     /// How far it is worth to look for edited copies in a file with these signals.

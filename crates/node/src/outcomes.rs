@@ -125,7 +125,7 @@ impl Teller {
 }
 
 /// The number of binary digits of a count.
-fn bucket(count: u64) -> u8 {
+pub(crate) fn bucket(count: u64) -> u8 {
     u8::try_from(u64::BITS - count.leading_zeros()).unwrap_or(u8::MAX)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! **Invariant:** a scan waits for no peer and no disk.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use watchfire_signal::{features::Depth, name::ItemId, value::Signal};
 
@@ -12,6 +12,7 @@ use crate::{
     reasons::{Edited, Query, Reason, Reasons},
     review::{Proposal, Review},
     seen::{Item, Seen},
+    sightings::Sightings,
 };
 
 /// What scanning needs.
@@ -25,6 +26,8 @@ pub struct Scanner {
     pub review: Option<Review>,
     /// Where decisions are kept.
     pub facts: KeptFacts,
+    /// Where uploads that match are counted.
+    pub sightings: Sightings,
 }
 
 /// The answer to a scan.
@@ -61,12 +64,16 @@ impl Scanner {
             let (facts, case) = (reason.facts.clone(), Some(reason.case));
             self.facts.keep(Decided::new(facts, case, &reason.decision, policy.version));
         }
+        let cases = reasons.iter().filter(|reason| reason.bank.is_none()).map(|reason| reason.case);
+        let cases: BTreeSet<_> = cases.collect();
         let scanned = answer(reasons, policy.version);
+        let refused = scanned.verdict == Verdict::Block;
+        cases.into_iter().for_each(|case| self.sightings.note(case, refused));
         if scanned.verdict == Verdict::Review {
             self.have_reviewed(&item, &scanned).await;
         }
         // A new upload that is refused never comes to be held; an item scanned again is.
-        if scanned.verdict == Verdict::Block && !held {
+        if refused && !held {
             self.seen.withdraw(item).await;
         } else {
             self.seen.keep(&item.id).await;

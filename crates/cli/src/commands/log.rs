@@ -12,7 +12,9 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use futures_util::stream::BoxStream;
 use serde::Serialize;
-use watchfire_signal::{charter::Charter, header::Provenance, name::LogName, record::Leaf};
+use watchfire_signal::{
+    charter::Charter, header::Provenance, name::LogName, record::Leaf, verb::Verb,
+};
 use watchfire_tlog::{
     Entry, Extension, Hash, Origin, PeerKey, SignedCheckpoint, Source, SourceError, audit,
 };
@@ -79,6 +81,7 @@ struct Found {
     problem: Option<String>,
     verbs: BTreeMap<String, u64>,
     reasons: BTreeMap<String, u64>,
+    retractions: BTreeMap<String, u64>,
     government_requests: u64,
     unreadable: u64,
     /// What witnesses of the charter have cosigned of this log.
@@ -178,6 +181,9 @@ impl Found {
         *self.verbs.entry(header.verb.to_string()).or_default() += 1;
         if let Some(reason) = header.reason {
             *self.reasons.entry(reason.to_string()).or_default() += 1;
+            if header.verb == Verb::Retract {
+                *self.retractions.entry(reason.to_string()).or_default() += 1;
+            }
         }
         self.government_requests += u64::from(header.provenance == Provenance::GovernmentRequest);
     }

@@ -281,3 +281,68 @@ fn what_a_platform_held_before_comes_in_from_a_file_and_goes_on_where_it_was_bro
     assert_eq!(code(&seen(&["forget", "post-1", "post-4499"])), 0);
     assert_eq!(code(&seen(&["forget", "post-1"])), 1);
 }
+
+#[test]
+fn an_outsider_counts_what_governments_asked_and_what_was_taken_back_also_where_it_was_erased() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let signal = format!("pdq:{}", picture(6));
+    let asked = [
+        &["alert", "raise", "--signal", &signal, "--label", "violence.graphic_death"][..],
+        &["--severity", "2", "--provenance", "government_request", "--authority", "A ministry"],
+    ]
+    .concat();
+    let raised = trio.until("ant raises", || trio.ask("ant", &asked));
+    let asked = raised["id"].as_str().unwrap().to_owned();
+    let own = trio.raise("ant", &picture(7));
+    trio.knows("cat", &own);
+    for (id, reason) in [(&asked, "undisclosed_government_pressure"), (&own, "wrong_match")] {
+        let retract = ["alert", "retract", id, "--reason", reason];
+        trio.until("it is retracted", || trio.ask("ant", &retract));
+    }
+    trio.until("ant erases", || trio.ask("ant", &["alert", "erase", &asked]));
+    let erased = |trio: &Trio, member: &str| {
+        trio.until(&format!("{member} has erased it"), || {
+            (trio.knows(member, &asked)["erased"] == true).then_some(())
+        });
+    };
+    // Who dies and comes back has not forgotten that it is gone.
+    erased(&trio, "cat");
+    trio.kill("cat");
+    trio.start(&["cat"]);
+    erased(&trio, "cat");
+    assert!(trio.knows("cat", &asked).get("alert").is_none());
+
+    let audit = trio.verify("cat", "ant");
+    assert_eq!(
+        (&audit["sound"], &audit["government_requests"]),
+        (&true.into(), &1.into()),
+        "{audit}"
+    );
+    let taken_back = serde_json::json!({"undisclosed_government_pressure": 1, "wrong_match": 1});
+    assert_eq!(audit["retractions"], taken_back);
+    assert_eq!(audit["verbs"]["erase"], 1);
+}
+
+#[test]
+fn an_incident_is_declared_cosigned_and_shown_by_all() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let case = trio.raise("ant", &picture(8));
+    trio.knows("bee", &case);
+    let declare = [
+        &["incident", "declare", "--level", "3", "--title", "Attack on a market"][..],
+        &["--criteria", "Footage by whoever did it", "--case", &case],
+    ]
+    .concat();
+    let declared = trio.until("ant declares", || trio.ask("ant", &declare));
+    assert_eq!(declared["state"], "declared");
+    let id = declared["id"].as_str().unwrap().to_owned();
+    trio.until("bee cosigns", || trio.ask("bee", &["incident", "cosign", &id]));
+    for member in MEMBERS {
+        trio.until(&format!("{member} has it in force"), || {
+            let shown = trio.ask(member, &["incident", "show", &id])?;
+            (shown["state"] == "in_force" && shown["cases"][0] == case.as_str()).then_some(())
+        });
+    }
+}

@@ -25,6 +25,7 @@ use crate::{
     review::{Proposals, Review, Surroundings},
     scan::Scanner,
     seen::{Seen, SeenParts, Unwritten},
+    sightings::Sightings,
 };
 
 /// What this member does at home: its rules, its people, its desk log.
@@ -148,6 +149,7 @@ impl Home {
             seen: seen.clone(),
             review: Some(self.review.clone()),
             facts: self.facts.clone(),
+            sightings: Sightings::default(),
         }
     }
 }

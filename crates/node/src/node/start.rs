@@ -183,6 +183,7 @@ impl Node {
         let outcomes = Outcomes::default();
         self.spawn(self.deliverer(setup, outcomes.clone()).run());
         self.spawn(self.teller(outcomes).run());
+        self.spawn(self.lookout().run());
     }
 
     fn follower(&self, enforcer: Enforcer, holes: Holes) -> Follower {

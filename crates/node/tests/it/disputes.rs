@@ -12,7 +12,11 @@ use watchfire_node::{
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
-    header::Provenance, reason::Reason, record::Leaf, statement::Basis, verb::Verb,
+    header::Provenance,
+    reason::Reason,
+    record::Leaf,
+    statement::{Basis, Done},
+    verb::Verb,
 };
 use watchfire_store::{MemoryStore, Store};
 
@@ -195,4 +199,35 @@ async fn s15_one_owner_with_two_keys_confirms_nothing_alone() {
     stages["google"].node.answer(&case, seen, None).await.unwrap();
     judged(reddit, from_ref(&clip), Verdict::Block).await;
     assert_eq!(reddit.node.alert(&case).unwrap().state, State::Confirmed);
+}
+
+#[tokio::test]
+async fn uploads_that_match_are_told_in_buckets_once_a_window() {
+    let stages = found(&FOUR, &[], in_memory).await;
+    let (google, reddit) = (&stages["google"], &stages["reddit"]);
+    let clip = picture(scene(1));
+    let case =
+        stages["tiktok"].node.raise(alert(vec![clip.clone()]), None).await.unwrap().commitment;
+    for number in 0..3 {
+        judged(google, from_ref(&clip), Verdict::Review).await;
+        scan(google, &format!("up:{number}"), clip.clone()).await;
+    }
+    confirm(reddit, &case).await;
+    judged(google, from_ref(&clip), Verdict::Block).await;
+    for number in 3..8 {
+        scan(google, &format!("up:{number}"), clip.clone()).await;
+    }
+    scan(google, "other", picture(scene(2))).await;
+    assert_eq!(google.node.tell_sightings().await.unwrap(), 2, "seen and refused, of one case");
+    assert_eq!(google.node.tell_sightings().await.unwrap(), 0, "nothing since");
+    // Eight and five in binary digits.
+    let told = |stage: &Stage| stage.node.alert(&case).map(|view| view.set.counts.clone());
+    let by_google = loop {
+        match told(reddit) {
+            Some(counts) if counts.outcomes.len() == 1 => break counts,
+            _ => tokio::task::yield_now().await,
+        }
+    };
+    assert_eq!(by_google.sightings[&name("google")].what, (4, 3_600_000));
+    assert_eq!(by_google.outcomes[&(name("google"), Done::Blocked)].what, 3);
 }
