@@ -116,7 +116,7 @@ impl Consequences {
                 source: Some(set.author()),
                 content: None,
                 first_ms: set.verified_ms,
-                confirmed: state == State::Confirmed,
+                confirmed: state == State::Confirmed || set.standing.is_lifted(now),
             };
             self.admit(asks, &copies).await?;
         }

@@ -178,6 +178,12 @@ impl Incidents {
         self.changed = true;
     }
 
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     /// Takes a declaration in, or its body that had been missing.
     pub(crate) fn declare(&mut self, new: Incident) {
         self.changed = true;
@@ -227,9 +233,7 @@ impl Incidents {
         latest: impl Fn(&Commitment) -> Option<u64>,
     ) -> BTreeSet<Commitment> {
         let mut touched = touched;
-        if self.all.is_empty()
-            || !(self.changed || touched.any(|subject| self.ties.contains_key(&subject)))
-        {
+        if !(self.changed || touched.any(|subject| self.ties.contains_key(&subject))) {
             return BTreeSet::new();
         }
         self.changed = false;

@@ -73,6 +73,9 @@ impl Cases {
 
     /// Adds incidents up after sets were touched; answers the sets that may stand differently.
     pub(super) fn add_up_incidents(&mut self, touched: &[Commitment]) -> Vec<Commitment> {
+        if self.incidents.is_empty() {
+            return Vec::new();
+        }
         let subjects = touched.iter().filter_map(|name| self.sets.get(name)).map(|set| set.subject);
         let voice = |member| self.halts.voice(member, &self.charter);
         let silenced = self.charter.members.iter().map(|member| &member.name);

@@ -69,7 +69,8 @@ pub struct Limits {
     pub cases_enforced_per_minute: u32,
     /// Cases of one member within an hour.
     pub cases_enforced_per_source_per_hour: u32,
-    /// Copies of a case that is not CONFIRMED that are older than it is known here.
+    /// Copies of a case that is neither CONFIRMED nor in an incident of level 3 that is in force, that are
+    /// older than it is known here.
     pub older_matches_per_signal: u32,
     /// Tickets of the review that one person sees in a day.
     pub tickets_per_person_per_day: u32,

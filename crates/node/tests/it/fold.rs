@@ -502,6 +502,12 @@ proptest! {
         let mut logs = Logs::new();
         let names = play(&mut logs, moves);
         let (one, other) = (logs.fold(&[]), logs.fold(&choices));
+        let again = logs.fold_with_repeats(&choices);
+        for (name, _) in &names {
+            let (one, again) = (one.set(name), again.set(name));
+            prop_assert_eq!(one.map(|set| &set.standing), again.map(|set| &set.standing));
+            prop_assert_eq!(one.map(|set| &set.counts), again.map(|set| &set.counts));
+        }
         for (name, _) in names {
             let (one, other) = (one.set(&name), other.set(&name));
             prop_assert_eq!(one.is_some(), other.is_some());

@@ -165,8 +165,10 @@ proptest! {
             }
         }
         let (one, other) = (logs.fold(&[]), logs.fold(&choices));
+        let again = logs.fold_with_repeats(&choices);
         for (name, _) in &all {
             prop_assert_eq!(one.incidents().get(name), other.incidents().get(name));
+            prop_assert_eq!(one.incidents().get(name), again.incidents().get(name));
         }
         for (name, _) in &sets {
             prop_assert_eq!(&one.set(name).unwrap().standing, &other.set(name).unwrap().standing);

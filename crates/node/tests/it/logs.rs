@@ -250,6 +250,31 @@ impl Logs {
         cases
     }
 
+    /// Folds in an interleaving of the logs, with entries that come again, as often as the choices say.
+    pub(crate) fn fold_with_repeats(&self, choices: &[u8]) -> Cases {
+        let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
+        let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
+        let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
+        let mut seen: Vec<(&LogName, &Held)> = Vec::new();
+        while !queues.is_empty() {
+            let choice = usize::from(choices.next().unwrap());
+            let at = choice % queues.len();
+            let (log, entries) = &mut queues[at];
+            match entries.next() {
+                Some(held) => {
+                    seen.push((log, held));
+                    cases.fold(log, held.clone());
+                }
+                None => drop(queues.remove(at)),
+            }
+            if choice > 100 && !seen.is_empty() {
+                let (log, held) = seen[choice % seen.len()];
+                cases.fold(log, held.clone());
+            }
+        }
+        cases
+    }
+
     pub(crate) fn state(&self, name: &Commitment, now_ms: u64) -> State {
         self.fold(&[]).set(name).unwrap().state(now_ms)
     }
