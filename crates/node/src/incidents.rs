@@ -131,7 +131,9 @@ impl Incident {
         own.map(|(_, (body, _))| body).next_back().or(self.declared.as_ref())
     }
 
-    fn stands_by(&self, member: &MemberName) -> bool {
+    /// Whether a member has declared it or agrees.
+    #[must_use]
+    pub fn stands_by(&self, member: &MemberName) -> bool {
         *member == self.place.log.member || self.cosigned.contains_key(member)
     }
 }
@@ -254,11 +256,16 @@ impl Incidents {
         affected
     }
 
-    /// The times in which incidents of level 3 lift a case.
-    pub(crate) fn lifts(&self, subject: &Commitment) -> Vec<Term> {
+    /// The times in which incidents of level 3 lift a case; of those that are admitted.
+    pub(crate) fn lifts(
+        &self,
+        subject: &Commitment,
+        admitted: impl Fn(&Incident) -> bool,
+    ) -> Vec<Term> {
         let ties = self.ties.get(subject).into_iter().flatten();
         let incidents = ties.filter_map(|name| self.all.get(name));
-        let critical = incidents.filter(|one| one.course.level == CRITICAL && !one.test);
+        let critical =
+            incidents.filter(|one| one.course.level == CRITICAL && !one.test && admitted(one));
         let terms = critical.filter_map(|one| {
             let since_ms = one.course.in_force_ms?;
             Some(Term { since_ms, until_ms: one.course.ends_ms })

@@ -10,7 +10,8 @@ use watchfire_signal::{commitment::Commitment, name::MemberName, statement::Reso
 use super::{Cases, SignalSet};
 use crate::{
     halts::Voice,
-    standing::{Opinion, Rules, Stance, Standing},
+    incidents::Incident,
+    standing::{Opinion, Rules, Stance, Standing, Term},
 };
 
 impl Cases {
@@ -34,7 +35,7 @@ impl Cases {
             voice: &|member| self.halts.voice(member, &self.charter),
             halted: withdrawn || self.halts.is_halted(&set.subject, &self.charter),
             erased: set.erased,
-            lifts: self.incidents.lifts(&set.subject),
+            lifts: self.lifts(set),
         };
         Standing::of(&opinions, &set.renewals, valid_until, &rules)
     }
@@ -63,6 +64,15 @@ impl Cases {
             withdrawn |= want(Resolution::Withdrawn, self.charter.quorum_halt());
         }
         (opinions, withdrawn)
+    }
+
+    /// When incidents lift the set. What was added to a case that they tie, and nobody has looked at, they
+    /// lift only if it comes from one who stands by them: else anybody could slip anything under it.
+    fn lifts(&self, set: &SignalSet) -> Vec<Term> {
+        let founding = set.name == set.subject;
+        let seen = set.header.review.is_some_and(|review| review.is_human());
+        let admitted = |incident: &Incident| incident.stands_by(set.author());
+        self.incidents.lifts(&set.subject, |incident| founding || seen || admitted(incident))
     }
 
     /// The cases that the author of either says are the same.

@@ -7,12 +7,16 @@ use watchfire_node::{
     standing::{PROVISIONAL_LIFTED_MS, PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
+    alert::Family,
     commitment::Commitment,
     header::{Review, Target},
     incident::IncidentStep::{Conclude, Cosign, Declare, Update},
+    pdq::Pdq,
+    statement::Statement,
+    value::Signal,
 };
 
-use crate::coalition::START_MS;
+use crate::coalition::{START_MS, alert};
 use crate::logs::{Logs, MEMBERS, SOON, incident};
 
 /// The state of an incident at a moment, and of a case.
@@ -140,6 +144,34 @@ fn only_those_who_stand_by_it_tie_cases_and_a_halted_declarer_has_no_incident() 
         logs.halt_member(member, "tiktok");
     }
     assert_eq!(state(&logs), (IncidentState::Declared, State::Proposed));
+}
+
+#[test]
+fn what_is_slipped_under_a_lifted_case_is_not_lifted_with_it() {
+    let (mut logs, case, declared) = declared();
+    for member in ["facebook", "reddit"] {
+        logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
+    }
+    let unseen = |logs: &mut Logs, member: &str| {
+        let mut alert = alert(vec![Signal::new(Pdq([7; 32]))]).alert;
+        alert.family = Some(Family { root: case.0, transform: "mirrored".to_owned() });
+        let about = case.1.clone();
+        logs.say(member, &Statement::Variant(alert), |header| {
+            header.target = Some(about);
+            header.review = Some(Review::Automatic);
+            header.severity = Some(3);
+        })
+        .0
+    };
+    let slipped = unseen(&mut logs, "google");
+    let backed = unseen(&mut logs, "reddit");
+    let (seen, _) = logs.widen("google", &case, false, false);
+    let cases = logs.fold(&[]);
+    let state = |name| cases.set(name).unwrap().state(SOON);
+    assert_eq!(state(&case.0), State::Provisional);
+    assert_eq!(state(&slipped), State::Proposed, "google does not stand by the incident");
+    assert_eq!(state(&backed), State::Provisional);
+    assert!(cases.set(&seen).unwrap().standing.is_lifted(SOON), "a person of google has looked");
 }
 
 proptest! {
