@@ -148,8 +148,8 @@ async fn reader(folder: &Path, peer: SlowPeer) -> Stage {
     .await
 }
 
-/// What is on the disk at this moment, as a crash leaves it.
-fn crashed(folder: &Path) -> tempfile::TempDir {
+/// What is on the disk.
+fn copied(folder: &Path) -> tempfile::TempDir {
     let image = tempfile::tempdir().unwrap();
     for file in std::fs::read_dir(folder).unwrap() {
         let file = file.unwrap();
@@ -203,7 +203,7 @@ async fn what_was_retracted_before_it_came_never_acts_also_after_a_crash() {
     let steps = Arc::new(steps);
 
     let folder = tempfile::tempdir().unwrap();
-    let gate = watch::Sender::new(HALF);
+    let gate = watch::Sender::new(0);
     let peer = |hurries| SlowPeer {
         store: author.clone(),
         steps: steps.clone(),
@@ -211,10 +211,12 @@ async fn what_was_retracted_before_it_came_never_acts_also_after_a_crash() {
         hurries,
     };
     let before = reader(folder.path(), peer(true)).await;
+    // Held before the alert comes: an upload that is refused is not.
     hold(&before).await;
+    gate.send_replace(HALF);
     until_hidden(&before, &[format!("held:{}", HALF / 2)], true).await;
-    let image = crashed(folder.path());
     before.node.stop().await;
+    let image = copied(folder.path());
 
     // The second run gets the rest of the log, in which the retraction comes last, and nobody tells it
     // what is urgent: it knows from before.
