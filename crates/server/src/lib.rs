@@ -16,6 +16,7 @@ mod member;
 mod places;
 pub mod rates;
 mod routes;
+mod said;
 pub mod serve;
 pub mod server;
 mod texts;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{
     self, Answered, ConfirmRequest, DisputeRequest, RetractRequest, StopRequest,
@@ -15,8 +15,7 @@ use watchfire_signal::commitment::Commitment;
 
 use super::matches::state;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Answering, answer_key};
-use crate::input::{Named, read_json};
+use crate::said::{OfRecord, Said};
 use crate::server::Server;
 
 /// Confirms an alert: it is harmful.
@@ -34,13 +33,8 @@ use crate::server::Server;
 )]
 pub(crate) async fn confirm(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: ConfirmRequest { basis }, .. }: OfRecord<ConfirmRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let ConfirmRequest { basis } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Confirm { basis }, key).await
 }
 
@@ -59,13 +53,8 @@ pub(crate) async fn confirm(
 )]
 pub(crate) async fn dispute(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: DisputeRequest { reason, note }, .. }: OfRecord<DisputeRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let DisputeRequest { reason, note } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Dispute { reason, note }, key).await
 }
 
@@ -84,13 +73,10 @@ pub(crate) async fn dispute(
 )]
 pub(crate) async fn retract(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: RetractRequest { reason, restore, note }, .. }: OfRecord<
+        RetractRequest,
+    >,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let RetractRequest { reason, restore, note } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Retract { reason, restore, note }, key).await
 }
 
@@ -110,13 +96,8 @@ pub(crate) async fn retract(
 )]
 pub(crate) async fn halt(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: StopRequest { reason, withdraw }, .. }: OfRecord<StopRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let StopRequest { reason, withdraw } = read_json(&parts, body).await?;
     let given = if withdraw { Answer::Unhalt { reason } } else { Answer::Halt { reason } };
     answer(&server, &id, given, key).await
 }

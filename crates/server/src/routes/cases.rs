@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use watchfire_api::problem::Problem;
 use watchfire_api::wire::{
     Answered, AppealRequest, EraseRequest, JoinRequest, RenewRequest, ResolveRequest,
@@ -14,8 +14,8 @@ use watchfire_signal::commitment::Commitment;
 
 use super::answers::answer;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Answering, Ruling, answer_key};
-use crate::input::{Named, read_json};
+use crate::caller::Ruling;
+use crate::said::{OfRecord, Said};
 use crate::server::Server;
 
 /// Has a CONFIRMED case last longer, and one that has lapsed begin anew; of those that stand by it.
@@ -33,13 +33,8 @@ use crate::server::Server;
 )]
 pub(crate) async fn renew(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: RenewRequest { valid_for_s }, .. }: OfRecord<RenewRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let RenewRequest { valid_for_s } = read_json(&parts, body).await?;
     let now_ms = server.node.clock().now_ms();
     let valid_until = now_ms.saturating_add(valid_for_s.saturating_mul(1000));
     answer(&server, &id, Answer::Renew { valid_until }, key).await
@@ -60,13 +55,10 @@ pub(crate) async fn renew(
 )]
 pub(crate) async fn resolve(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: ResolveRequest { member, outcome, note }, .. }: OfRecord<
+        ResolveRequest,
+    >,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let ResolveRequest { member, outcome, note } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Resolve { member, outcome, note }, key).await
 }
 
@@ -86,13 +78,8 @@ pub(crate) async fn resolve(
 )]
 pub(crate) async fn join(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: JoinRequest { other }, .. }: OfRecord<JoinRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let JoinRequest { other } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Join { other }, key).await
 }
 
@@ -111,13 +98,8 @@ pub(crate) async fn join(
 )]
 pub(crate) async fn appeal(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: AppealRequest { stage, result }, .. }: OfRecord<AppealRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let AppealRequest { stage, result } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Appeal { stage, result }, key).await
 }
 
@@ -138,12 +120,7 @@ pub(crate) async fn appeal(
 )]
 pub(crate) async fn erase(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Ruling>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: EraseRequest { reason }, .. }: Said<Ruling, Commitment, EraseRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let EraseRequest { reason } = read_json(&parts, body).await?;
     answer(&server, &id, Answer::Erase { reason }, key).await
 }

@@ -19,8 +19,9 @@ use watchfire_signal::statement::Done;
 
 use super::answers::check_ready;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Answering, Raising, Reading, answer_key};
+use crate::caller::{Allowed, Raising, Reading, answer_key};
 use crate::input::{Named, read_json};
+use crate::said::{OfRecord, Said};
 use crate::server::Server;
 
 /// All incidents, the latest declared first.
@@ -114,13 +115,8 @@ pub(crate) async fn declare(
 )]
 pub(crate) async fn cosign(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: CosignRequest {}, .. }: OfRecord<CosignRequest>,
 ) -> Result<Json<IncidentAnswer>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let CosignRequest {} = read_json(&parts, body).await?;
     say(&server, id, OfIncident::Cosign, key).await
 }
 
@@ -139,13 +135,8 @@ pub(crate) async fn cosign(
 )]
 pub(crate) async fn update(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: said, .. }: OfRecord<IncidentUpdateRequest>,
 ) -> Result<Json<IncidentAnswer>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let said: IncidentUpdateRequest = read_json(&parts, body).await?;
     let missing =
         || Failure::new(ProblemKind::Conflict, "the record of the incident is not here yet");
     let words = find(&server, &id)?.words().cloned().ok_or_else(missing)?;
@@ -177,13 +168,8 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn conclude(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Answering>,
-    Named(id): Named<Commitment>,
-    request: Request,
+    Said { of: id, key, body: ConcludeRequest { note }, .. }: OfRecord<ConcludeRequest>,
 ) -> Result<Json<IncidentAnswer>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let ConcludeRequest { note } = read_json(&parts, body).await?;
     say(&server, id, OfIncident::Conclude { note }, key).await
 }
 

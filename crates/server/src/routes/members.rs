@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use watchfire_api::problem::Problem;
 use watchfire_api::wire::{MemberView, Members, StopAnswer, StopRequest};
 use watchfire_node::StopMember;
@@ -12,8 +12,8 @@ use watchfire_signal::name::MemberName;
 
 use super::answers::check_ready;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Anything, Ruling, answer_key};
-use crate::input::{Named, read_json};
+use crate::caller::{Allowed, Anything, Ruling};
+use crate::said::Said;
 use crate::server::Server;
 
 /// The members, how much of their logs is here, and how the streams to them are.
@@ -79,11 +79,9 @@ pub(crate) async fn members(
 )]
 pub(crate) async fn halt(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Ruling>,
-    Named(name): Named<MemberName>,
-    request: Request,
+    said: Said<Ruling, MemberName, StopRequest>,
 ) -> Result<Json<StopAnswer>, Failure> {
-    stop(&server, &allowed, (name, StopMember::Halt), request).await
+    stop(&server, said, StopMember::Halt).await
 }
 
 /// Votes for a suspension of a member, or takes that vote back: its log counts up to what this node holds
@@ -102,22 +100,17 @@ pub(crate) async fn halt(
 )]
 pub(crate) async fn suspend(
     State(server): State<Arc<Server>>,
-    allowed: Allowed<Ruling>,
-    Named(name): Named<MemberName>,
-    request: Request,
+    said: Said<Ruling, MemberName, StopRequest>,
 ) -> Result<Json<StopAnswer>, Failure> {
-    stop(&server, &allowed, (name, StopMember::Suspend), request).await
+    stop(&server, said, StopMember::Suspend).await
 }
 
 async fn stop(
     server: &Server,
-    allowed: &Allowed<Ruling>,
-    (name, stop): (MemberName, StopMember),
-    request: Request,
+    said: Said<Ruling, MemberName, StopRequest>,
+    stop: StopMember,
 ) -> Result<Json<StopAnswer>, Failure> {
-    let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
-    let StopRequest { reason, withdraw } = read_json(&parts, body).await?;
+    let Said { of: name, key, body: StopRequest { reason, withdraw }, .. } = said;
     check_ready(server)?;
     let node = &server.node;
     let published = node.stop_member(&name, (stop, withdraw), reason, key).await?;
