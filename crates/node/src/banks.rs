@@ -168,8 +168,5 @@ async fn to_its_end<T: Send + 'static>(
 }
 
 fn refusal(error: CommitError) -> BankError {
-    BankError::Store(match error {
-        CommitError::Store(error) => error,
-        error => StoreError::Failed(error.to_string()),
-    })
+    BankError::Store(error.into())
 }

@@ -5,7 +5,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use watchfire_signal::name::LogName;
-use watchfire_store::{Batch, CommitError, Row, Store, StoreError, Table};
+use watchfire_store::{Batch, Row, Store, StoreError, Table};
 use watchfire_tlog::{Evidence, EvidenceKind, Hash, SignedCheckpoint};
 
 /// Evidence of forks: SHA-256 of the log and both signed checkpoints → all of it as JSON.
@@ -46,10 +46,7 @@ pub async fn keep(store: &dyn Store, log: &LogName, proof: &Evidence) -> Result<
     let value = serde_json::to_vec(&Kept { log: log.clone(), ours, theirs, consistency });
     let value = value.map_err(|error| StoreError::Failed(error.to_string()))?;
     let rows = vec![Row { table: EVIDENCE, key, value: Some(value) }];
-    store.commit(Batch { rows, ..Batch::default() }).await.map_err(|error| match error {
-        CommitError::Store(error) => error,
-        error => StoreError::Failed(error.to_string()),
-    })
+    store.commit(Batch { rows, ..Batch::default() }).await.map_err(StoreError::from)
 }
 
 /// All proofs against a log.

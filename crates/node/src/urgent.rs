@@ -11,7 +11,7 @@ use std::{
 
 use bytes::Bytes;
 use watchfire_signal::{name::LogName, record::Leaf, verb::Verb};
-use watchfire_store::{Batch, CommitError, Held, Row, Store, StoreError, Table};
+use watchfire_store::{Batch, Held, Row, Store, StoreError, Table};
 use watchfire_tlog::{Entry, ProofError, SignedCheckpoint, Source, Urgent};
 
 use crate::place::Place;
@@ -141,8 +141,5 @@ fn read(key: &[u8], value: &[u8]) -> Option<(LogName, Held)> {
 }
 
 async fn write(store: &dyn Store, rows: Vec<Row>) -> Result<(), StoreError> {
-    store.commit(Batch { rows, ..Batch::default() }).await.map_err(|error| match error {
-        CommitError::Store(error) => error,
-        error => StoreError::Failed(error.to_string()),
-    })
+    store.commit(Batch { rows, ..Batch::default() }).await.map_err(StoreError::from)
 }

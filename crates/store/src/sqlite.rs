@@ -224,10 +224,7 @@ impl SqliteStore {
     }
 
     async fn write_plain(&self, write: Write) -> Result<bool, StoreError> {
-        self.write(write).await.map_err(|error| match error {
-            CommitError::Store(error) => error,
-            error => StoreError::Failed(error.to_string()),
-        })
+        self.write(write).await.map_err(StoreError::from)
     }
 }
 

@@ -80,6 +80,18 @@ impl From<StoreError> for SourceError {
     }
 }
 
+/// For writers that append to no log, so that nothing can conflict but a bug.
+impl From<CommitError> for StoreError {
+    fn from(error: CommitError) -> Self {
+        match error {
+            CommitError::Store(error) => error,
+            CommitError::Conflict { .. } | CommitError::Malformed(_) => {
+                Self::Failed(error.to_string())
+            }
+        }
+    }
+}
+
 /// Where logs, views, ledgers and blobs live.
 ///
 /// Verbs that write are durable when they return `Ok`. A write whose future is dropped may still

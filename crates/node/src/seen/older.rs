@@ -23,7 +23,7 @@ use watchfire_signal::{
     text_print::{Grams, MAX_TEXT_DISTANCE, TextPrint, needed},
     value::{Signal, Value},
 };
-use watchfire_store::{Batch, CommitError, Row, SeenItem, Store, StoreError, Table};
+use watchfire_store::{Batch, Row, SeenItem, Store, StoreError, Table};
 
 use super::Item;
 use crate::near::{harmful_frames, matchable};
@@ -396,10 +396,7 @@ async fn write_counts(store: &dyn Store, rows: Vec<Row>) -> Result<(), StoreErro
     if rows.is_empty() {
         return Ok(());
     }
-    store.commit(Batch { rows, ..Batch::default() }).await.map_err(|error| match error {
-        CommitError::Store(error) => error,
-        error => StoreError::Failed(error.to_string()),
-    })
+    store.commit(Batch { rows, ..Batch::default() }).await.map_err(StoreError::from)
 }
 
 /// What is looked for.

@@ -6,7 +6,7 @@ use std::sync::{
 };
 
 use watchfire_signal::name::ItemId;
-use watchfire_store::{Batch, CommitError, Row, SeenItem, Store, StoreError, Table as Rows};
+use watchfire_store::{Batch, Row, SeenItem, Store, StoreError, Table as Rows};
 
 use super::{
     Horizon, Item, SeenLimits,
@@ -159,10 +159,7 @@ impl Table {
         let value = Some(cut_ms.to_be_bytes().to_vec());
         let row = Row { table: CUT.0, key: CUT.1.to_vec(), value };
         let batch = Batch { rows: vec![row], ..Batch::default() };
-        self.store.commit(batch).await.map_err(|error| match error {
-            CommitError::Store(error) => error,
-            error => StoreError::Failed(error.to_string()),
-        })
+        self.store.commit(batch).await.map_err(StoreError::from)
     }
 
     /// Forgets an item in memory and in the store; tells whether the store had it.
