@@ -98,6 +98,16 @@ impl Known {
         self.sets.pin().iter().map(|(name, set)| (*name, set.clone())).collect()
     }
 
+    /// The sets of some cases, in order of name.
+    #[must_use]
+    pub fn sets_of(&self, cases: &[Commitment]) -> Vec<Arc<SignalSet>> {
+        let sets = self.sets.pin();
+        let of_them = sets.values().filter(|set| cases.contains(&set.subject));
+        let mut found: Vec<_> = of_them.cloned().collect();
+        found.sort_by_key(|set| set.name);
+        found
+    }
+
     /// Signals indexed.
     #[must_use]
     pub fn signals(&self) -> usize {

@@ -460,8 +460,7 @@ impl Node {
     /// All signal sets of some cases.
     #[must_use]
     pub fn alerts_of(&self, cases: &[Commitment]) -> Vec<Arc<SignalSet>> {
-        let sets = self.known.sets().into_values();
-        sets.filter(|set| cases.contains(&set.subject)).collect()
+        self.known.sets_of(cases)
     }
 
     /// A member's current log, as we hold it.

@@ -236,7 +236,14 @@ fn said_of(
             let statement = Statement::Dispute { commitment: set.name, note };
             (Verb::Dispute, Some(reason), about, statement)
         }
-        Answer::Retract { .. } | Answer::Unhalt { .. } => return taken_back(log, set, given),
+        Answer::Retract { reason, restore, note } => {
+            let own = own_opinion(log, set)?;
+            (Verb::Retract, Some(reason), own, Statement::Retract { restore, note })
+        }
+        Answer::Unhalt { reason } => {
+            let statement = Statement::Retract { restore: true, note: None };
+            (Verb::Retract, Some(reason), own_halt(log, set)?, statement)
+        }
         Answer::Halt { reason } => {
             (Verb::Halt, Some(reason), about, Statement::Halt { member: None })
         }
@@ -261,25 +268,19 @@ fn said_of(
     })
 }
 
-/// What takes our own opinion or vote back.
-fn taken_back(log: &LogName, set: &SignalSet, given: Answer) -> Result<Said, RaiseError> {
-    let (reason, index, restore, note) = match given {
-        Answer::Retract { reason, restore, note } => {
-            let opinion = set.opinions.get(&log.member);
-            let opinion =
-                opinion.filter(|opinion| matches!(opinion.stance, Stance::Positive { .. }));
-            let index = opinion.ok_or(RaiseError::NoOpinion(set.name))?.index;
-            (reason, index, restore, note)
-        }
-        Answer::Unhalt { reason } => {
-            let index = set.halted_by.get(&log.member);
-            let index = *index.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
-            (reason, index, true, None)
-        }
-        _ => return Err(RaiseError::NoOpinion(set.name)),
-    };
-    let target = Target { log: log.clone(), index };
-    Ok((Verb::Retract, Some(reason), target, Statement::Retract { restore, note }))
+/// The place in our log of our opinion of a set that could be taken back.
+fn own_opinion(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
+    let opinion = set.opinions.get(&log.member);
+    let opinion = opinion.filter(|opinion| matches!(opinion.stance, Stance::Positive { .. }));
+    let index = opinion.ok_or(RaiseError::NoOpinion(set.name))?.index;
+    Ok(Target { log: log.clone(), index })
+}
+
+/// The place in our log of our vote for a halt of a case.
+fn own_halt(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
+    let index = set.halted_by.get(&log.member);
+    let index = *index.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
+    Ok(Target { log: log.clone(), index })
 }
 
 /// The draft of more signals of a case: of our own by an amendment, of an edited copy by a variant.

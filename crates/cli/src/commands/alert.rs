@@ -84,6 +84,13 @@ enum What {
         #[arg(long)]
         withdraw: bool,
     },
+    #[command(flatten)]
+    More(More),
+}
+
+/// What is said of a case beside opinions.
+#[derive(Debug, Subcommand)]
+enum More {
     /// Have a CONFIRMED case last longer, or begin anew once it has lapsed.
     Renew {
         /// The alert's id.
@@ -258,11 +265,7 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
             let halt = StopRequest { reason: *reason, withdraw: *withdraw };
             said(&answered(client.halt(id, &halt, None).await)?, output)?;
         }
-        What::Renew { .. }
-        | What::Resolve { .. }
-        | What::Join { .. }
-        | What::Appeal { .. }
-        | What::Erase { .. } => said(&more(&alert.what, &client).await?, output)?,
+        What::More(more) => said(&say(more, &client).await?, output)?,
         What::Retract(Answering { id, reason, note }) => {
             let retract = RetractRequest { reason: *reason, restore: true, note: note.clone() };
             said(&answered(client.retract(id, &retract, None).await)?, output)?;
@@ -271,27 +274,25 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
     Ok(Answer::Yes)
 }
 
-/// What is said of a case beside opinions.
-async fn more(what: &What, client: &watchfire_api::client::Client) -> Result<Answered, Failure> {
-    answered(match what {
-        What::Renew { id, days } => {
+async fn say(more: &More, client: &watchfire_api::client::Client) -> Result<Answered, Failure> {
+    answered(match more {
+        More::Renew { id, days } => {
             let renew = RenewRequest { valid_for_s: days.saturating_mul(86_400) };
             client.renew(id, &renew, None).await
         }
-        What::Resolve { id, member, outcome, note } => {
+        More::Resolve { id, member, outcome, note } => {
             let (member, note) = (member.clone(), note.clone());
             let resolve = ResolveRequest { member, outcome: *outcome, note };
             client.resolve(id, &resolve, None).await
         }
-        What::Join { id, other } => client.join(id, &JoinRequest { other: *other }, None).await,
-        What::Appeal { id, result } => {
+        More::Join { id, other } => client.join(id, &JoinRequest { other: *other }, None).await,
+        More::Appeal { id, result } => {
             let stage = result.map_or(AppealStage::Opened, |_| AppealStage::Result);
             client.appeal(id, &AppealRequest { stage, result: *result }, None).await
         }
-        What::Erase { id, reason } => {
+        More::Erase { id, reason } => {
             client.erase(id, &EraseRequest { reason: *reason }, None).await
         }
-        _ => return Err(environment("this is said in another way")),
     })
 }
 

@@ -4,9 +4,8 @@ use std::sync::Arc;
 
 use watchfire_signal::{
     commitment::Commitment,
-    header::Target,
+    header::{Header, Target},
     incident::{Incident as Body, IncidentStep},
-    name::GroupName,
     statement::Statement,
 };
 
@@ -94,8 +93,7 @@ impl Node {
     ) -> Result<Published, RaiseError> {
         let statement = Statement::Incident(body);
         let plain = plain_header(&self.charter, &self.log, statement.verb());
-        let header =
-            watchfire_signal::header::Header { target, test, group: GroupName::all(), ..plain };
+        let header = Header { target, test, ..plain };
         let published = self.publisher.write(Draft { header, statement, answer }).await?;
         self.wait_folded(published.index).await;
         Ok(published)

@@ -14,8 +14,7 @@ impl Node {
     /// [`ProofError`]
     pub async fn prove(&self, name: &Commitment, redact: bool) -> Result<Bundle, ProofError> {
         let case = self.known.set(name).ok_or(ProofError::Unknown(*name))?.subject;
-        let sets = self.known.sets().into_values();
-        let sets = sets.filter(|set| set.subject == case).collect::<Vec<_>>();
+        let sets = self.known.sets_of(&[case]);
         let known = Known {
             case,
             since_ms: sets.iter().map(|set| set.verified_ms).min().unwrap_or(0),
