@@ -3,6 +3,7 @@
 mod access;
 mod answers;
 mod banks;
+mod charter;
 mod events;
 mod incidents;
 mod policy;

@@ -18,7 +18,7 @@ use crate::frame::{self, split};
 use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::signature::{Identity, Outgoing, sign};
-use crate::wire::{HeadsExchange, ReceiptAnswer, ReceiptRequest, SizeAnswer};
+use crate::wire::{CharterList, HeadsExchange, LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer};
 
 pub use source::{PeerSource, STREAM_SILENCE};
 
@@ -33,6 +33,9 @@ const MAX_RECEIPTS_BYTES: usize = 256 * 1024;
 
 /// The longest list of heads: a signed checkpoint for each log of the largest coalition, and proofs.
 pub const MAX_HEADS_BYTES: usize = 2 << 20;
+
+/// The longest list of charters: some dozen of the largest coalition.
+pub const MAX_CHARTERS_BYTES: usize = 8 << 20;
 
 /// Another member's node at its address, spoken to as one of us. Cheap to clone.
 #[derive(Clone)]
@@ -55,9 +58,49 @@ impl PeerClient {
         Ok(PeerClient { outbound, address: outbound::node_address(address)?, identity })
     }
 
-    /// A member's log as this peer holds it: its own, or its copy of somebody's.
+    /// The log that a member writes, as this peer holds it: its own, or its copy of somebody's.
     pub fn source(&self, member: &MemberName) -> PeerSource {
-        PeerSource::new(self.clone(), member)
+        PeerSource::new(self.clone(), &LogPath { member: member.clone(), epoch: None })
+    }
+
+    /// A log of a certain epoch, ended or not, as this peer holds it.
+    pub fn source_of(&self, log: &LogName) -> PeerSource {
+        PeerSource::new(self.clone(), &LogPath::from(log))
+    }
+
+    /// Asks the peer for charters after a number, and for what is proposed there.
+    ///
+    /// A peer that knows us under another key than ours, as one that has a newer charter than we, answers as it
+    /// answers anybody.
+    ///
+    /// # Errors
+    /// [`SourceError`]; the caller asks again later.
+    pub async fn charters(&self, after: u64) -> Result<CharterList, SourceError> {
+        let path = format!("/log/charters?after={after}");
+        let signed = self.request(Method::GET, &path, None)?;
+        let answer = match self.answer(signed, MAX_CHARTERS_BYTES).await {
+            Err(SourceError::Refused(_)) => {
+                let url = Url::parse(&outbound::address_at(&self.address, &path));
+                let url = url.map_err(|error| broken(&error))?;
+                let request = self.outbound.member_request(Method::GET, &url);
+                let request = request.map_err(|error| SourceError::Refused(error.to_string()))?;
+                self.answer(request, MAX_CHARTERS_BYTES).await?
+            }
+            answer => answer?,
+        };
+        serde_json::from_slice(&answer).map_err(|error| broken(&error))
+    }
+
+    /// Tells the peer of charters in force, and of proposals with their approvals.
+    ///
+    /// # Errors
+    /// [`SourceError`]; the caller tells it again later.
+    pub async fn tell_charters(&self, ours: &CharterList) -> Result<(), SourceError> {
+        let path = format!("/log/{}/charters", self.identity.member);
+        let body = Bytes::from(serde_json::to_vec(ours).map_err(|error| broken(&error))?);
+        let request = self.request(Method::POST, &path, Some(&body))?;
+        let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
+        self.small_answer(request).await.map(drop)
     }
 
     /// Brings the peer more of our own log; answers the size that it holds now.

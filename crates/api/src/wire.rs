@@ -7,10 +7,12 @@ mod access;
 mod action;
 mod alert;
 mod bank;
+mod charter;
 mod event;
 mod evidence;
 mod hash;
 mod incident;
+mod log_path;
 mod lookup;
 mod member;
 mod policy;
@@ -36,6 +38,11 @@ pub use bank::{
     BankAdded, BankChangeRequest, BankContentChangeRequest, BankContentPage, BankContentQuery,
     BankContentRequest, BankContentView, BankList, BankMatch, BankRequest, BankView,
 };
+pub use charter::{
+    ApproveAnswer, ApproveRequest, CharterList, CharterQuery, CharterView, InviteAnswer,
+    InviteRequest, MembershipAnswer, MembershipRequest, MembershipState, ProposalView,
+    ProposeRequest,
+};
 pub use event::EventView;
 pub use evidence::{Consistency, Cosigned, Evidence, ForkProof};
 pub use hash::{HashRequest, Hashed, MediaInfo};
@@ -43,6 +50,7 @@ pub use incident::{
     ConcludeRequest, CosignRequest, IncidentAnswer, IncidentCounts, IncidentList, IncidentRequest,
     IncidentState, IncidentUpdateRequest, IncidentView,
 };
+pub use log_path::LogPath;
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
     HeadsExchange, MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest,

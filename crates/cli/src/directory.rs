@@ -10,8 +10,9 @@ use std::{
 };
 
 use watchfire_signal::{
-    charter::{Member, SignedCharter},
+    charter::{Charter, CharterChain, Member, SignedCharter},
     hex,
+    name::MemberName,
 };
 use watchfire_store::{OpenError, SqliteOptions, SqliteStore};
 use watchfire_tlog::OwnKey;
@@ -65,12 +66,22 @@ impl Directory {
         self.file("key.seed")
     }
 
+    /// The seed of the key that a proposed charter names for us.
+    pub(crate) fn next_key_file(&self) -> PathBuf {
+        self.file("key.next.seed")
+    }
+
+    /// The seed of our key in an epoch that is over.
+    fn former_key_file(&self, epoch: u32) -> PathBuf {
+        self.file(format!("key.{epoch}.seed"))
+    }
+
     /// What the member shows to found or join a coalition.
     pub(crate) fn card_file(&self) -> PathBuf {
         self.file("member.json")
     }
 
-    /// The signed charter in force.
+    /// The signed charters, from the first to the one in force when the node was started last.
     pub(crate) fn charter_file(&self) -> PathBuf {
         self.file("charter.cbor")
     }
@@ -84,10 +95,60 @@ impl Directory {
 
     /// Reads the member's key.
     pub(crate) fn key(&self) -> Result<OwnKey, Failure> {
-        let path = self.key_file();
-        let text = self.secret(&path)?;
-        let seed = hex::decode::<32>(text.trim()).or_environment(path.display())?;
-        Ok(OwnKey::from_seed(&seed))
+        self.finish_rotation()?;
+        Ok(OwnKey::from_seed(&self.seed(&self.key_file())?))
+    }
+
+    /// Reads the seed of a key.
+    pub(crate) fn seed(&self, path: &Path) -> Result<[u8; 32], Failure> {
+        hex::decode::<32>(self.secret(path)?.trim()).or_environment(path.display())
+    }
+
+    /// Our key by a charter, and that of our log before, if it is here: a key that was made for this charter
+    /// takes its place now.
+    pub(crate) fn keys(
+        &self,
+        charter: &Charter,
+        me: &MemberName,
+    ) -> Result<(OwnKey, Option<OwnKey>), Failure> {
+        let key = self.key()?;
+        let missing = || environment(format!("the charter has no member {me}"));
+        let own = charter.member(me).ok_or_else(missing)?;
+        let next = self.next_key_file();
+        let key = if own.key != key.public().to_bytes() && next.exists() {
+            let made = OwnKey::from_seed(&self.seed(&next)?);
+            if made.public().to_bytes() == own.key {
+                self.take_next_key(own)?;
+                made
+            } else {
+                key
+            }
+        } else {
+            key
+        };
+        let former = own.epoch.checked_sub(1).map(|epoch| self.former_key_file(epoch));
+        let former = former.filter(|path| path.exists());
+        let former = former.map(|path| self.seed(&path)).transpose()?;
+        Ok((key, former.map(|seed| OwnKey::from_seed(&seed))))
+    }
+
+    /// Puts the next key in the place of the present one, which stays beside it.
+    fn take_next_key(&self, own: &Member) -> Result<(), Failure> {
+        let (present, former) =
+            (self.key_file(), self.former_key_file(own.epoch.saturating_sub(1)));
+        fs::rename(&present, &former).or_environment(former.display())?;
+        // A crash here leaves the next key alone; `finish_rotation` puts it in its place.
+        self.finish_rotation()?;
+        let card = serde_json::to_string_pretty(own)? + "\n";
+        replace(&self.card_file(), card.as_bytes())
+    }
+
+    fn finish_rotation(&self) -> Result<(), Failure> {
+        let (present, next) = (self.key_file(), self.next_key_file());
+        if !present.exists() && next.exists() {
+            fs::rename(&next, &present).or_environment(present.display())?;
+        }
+        Ok(())
     }
 
     /// Reads a secret that only its owner may read.
@@ -105,9 +166,9 @@ impl Directory {
         read_card(&self.card_file())
     }
 
-    /// Reads the charter; that it is approved is checked by who uses it.
-    pub(crate) fn charter(&self) -> Result<SignedCharter, Failure> {
-        read_charter(&self.charter_file())
+    /// Reads the charters; that they are approved is checked by who uses them.
+    pub(crate) fn chain(&self) -> Result<CharterChain, Failure> {
+        read_chain(&self.charter_file())
     }
 
     /// Opens the store, which takes the directory's lock. Blocks on the disk.
@@ -153,7 +214,13 @@ pub(crate) fn read_card(path: &Path) -> Result<Member, Failure> {
     serde_json::from_str(&text).or_environment(path.display())
 }
 
-/// Reads a charter file.
+/// Reads a file of charters, from the first to the one in force.
+pub(crate) fn read_chain(path: &Path) -> Result<CharterChain, Failure> {
+    let bytes = fs::read(path).or_environment(path.display())?;
+    CharterChain::decode(&bytes).or_environment(path.display())
+}
+
+/// Reads the file of a first charter, approved or not.
 pub(crate) fn read_charter(path: &Path) -> Result<SignedCharter, Failure> {
     let bytes = fs::read(path).or_environment(path.display())?;
     SignedCharter::decode(&bytes).or_environment(path.display())

@@ -10,6 +10,7 @@ use clap::Args;
 use watchfire_api::client::Client;
 use watchfire_node::{
     access::{Offline, offline},
+    charter::changes,
     clock::{SystemClock, SystemRandom},
 };
 
@@ -60,11 +61,13 @@ pub(crate) async fn stopped(directory: &Directory) -> Result<Offline, Failure> {
         return Err(environment(format!("{path} {why}")));
     }
     let me = directory.config()?.member;
-    let charter = directory.charter()?.charter;
+    let store = Arc::new(directory.store()?);
+    let chain = changes::load(&*store, directory.chain()?).await?;
+    let charter = &chain.in_force().charter;
     let missing = || environment(format!("the charter knows no member {me}"));
     let log = charter.log_of(&me).ok_or_else(missing)?;
-    let store = Arc::new(directory.store()?);
-    let key = Arc::new(directory.key()?);
+    let (key, _) = directory.keys(charter, &me)?;
+    let key = Arc::new(key);
     let (clock, random) = (Arc::new(SystemClock::default()), Arc::new(SystemRandom));
     Ok(offline(store, &log, key, clock, random).await?)
 }

@@ -176,6 +176,7 @@ fn charter(key: &OwnKey) -> Result<SignedCharter> {
         },
         members: vec![member],
         groups: vec![],
+        closed: Vec::new(),
     };
     let signature = approve(&charter.hash(), key);
     Ok(SignedCharter::new(charter, vec![Approval { member: "bench".parse()?, signature }])?)
@@ -215,7 +216,8 @@ async fn node(
     let key = Arc::new(OwnKey::from_seed(&[9; 32]));
     let node = Node::start(Setup {
         me: "bench".parse()?,
-        charter: charter(&key)?,
+        charter: charter(&key)?.into(),
+        former_key: None,
         key,
         policy: Policy::default(),
         store,

@@ -4,6 +4,7 @@
 //! what speaks of a leaf that is not here yet waits for it.
 //! **Invariant:** time enters only through [`SignalSet::state`].
 
+mod authors;
 mod erasures;
 mod events;
 mod set;
@@ -17,7 +18,7 @@ use std::{
 
 use watchfire_signal::{
     alert::Alert,
-    charter::{Charter, Role},
+    charter::{Charter, CharterChain, Role, SignedCharter},
     commitment::Commitment,
     header::{Header, Target},
     name::{LogName, MemberName},
@@ -34,10 +35,10 @@ use crate::{
     waiting::Waiting,
 };
 
-use self::erasures::Erasures;
+use self::{authors::Authors, erasures::Erasures};
 
 pub use self::set::{Counts, SignalSet, Told};
-pub use crate::place::Place;
+pub use crate::place::{Place, Turn};
 
 /// What a leaf turned out to be, for those that speak of it later.
 #[derive(Debug, Clone)]
@@ -54,6 +55,7 @@ enum Meaning {
 #[derive(Debug)]
 pub struct Cases {
     charter: Arc<Charter>,
+    authors: Authors,
     sets: HashMap<Commitment, SignalSet>,
     /// The sets that were added to a case, by its founding assert.
     added: HashMap<Commitment, Vec<Commitment>>,
@@ -97,10 +99,23 @@ impl Ignored {
 }
 
 impl Cases {
-    /// No cases yet, under a charter.
+    /// No cases yet, under a charter that is the first one.
     #[must_use]
     pub fn new(charter: Arc<Charter>) -> Self {
+        Self::under(charter, Vec::new())
+    }
+
+    /// No cases yet, under the last charter of a chain; with those before it.
+    #[must_use]
+    pub fn of_chain(chain: &CharterChain) -> Self {
+        let in_force = chain.in_force().charter.clone();
+        let former = chain.iter().filter(|signed| signed.charter.seq < in_force.seq);
+        Self::under(Arc::new(in_force.clone()), former.cloned().collect())
+    }
+
+    fn under(charter: Arc<Charter>, former: Vec<SignedCharter>) -> Self {
         Self {
+            authors: Authors::new(charter.clone(), former),
             charter,
             sets: HashMap::new(),
             added: HashMap::new(),
@@ -185,6 +200,11 @@ impl Cases {
                 self.speak(place, leaf, statement, held)
             }
             Verb::Incident => Ok(self.declare(place, &leaf, statement, held.verified_ms)),
+            Verb::Key => {
+                self.authors.note_key(place, statement.as_ref());
+                self.meanings.entry(place.clone()).or_insert(Meaning::Plain);
+                Ok(Vec::new())
+            }
             // These say nothing about a case; they stay in the log.
             _ => {
                 self.meanings.entry(place.clone()).or_insert(Meaning::Plain);
@@ -208,8 +228,8 @@ impl Cases {
             Some(meaning) => meaning.clone(),
         };
         let touched = match (meaning, leaf.header.verb) {
-            (Meaning::Vote(stopped), Verb::Retract) if target.log == place.log => {
-                self.vote(place, stopped, false, 0)
+            (Meaning::Vote(stopped), Verb::Retract) if target.log.member == place.log.member => {
+                self.vote(place, stopped, false, Turn::default())
             }
             (Meaning::Incident(name), Verb::Incident) => {
                 self.speak_of_incident(place, &leaf, statement, (name, held.verified_ms))?
@@ -234,16 +254,14 @@ impl Cases {
         Ok(touched)
     }
 
-    fn check_author(&self, place: &Place, header: &Header) -> Result<(), Ignored> {
-        let charter = &self.charter;
-        let same_charter = header.charter.seq < charter.seq
-            || (header.charter.seq == charter.seq && header.charter.hash == charter.hash());
-        if header.author_log != place.log || header.coalition != charter.coalition || !same_charter
-        {
-            return Err(Ignored::Foreign);
-        }
-        let author = charter.member_of_log(&place.log).ok_or(Ignored::Foreign)?;
-        if may_say(author.role, header.verb) { Ok(()) } else { Err(Ignored::NotAllowed) }
+    fn check_author(&mut self, place: &Place, header: &Header) -> Result<(), Ignored> {
+        let role = self.authors.author(place, header).ok_or(Ignored::Foreign)?;
+        if may_say(role, header.verb) { Ok(()) } else { Err(Ignored::NotAllowed) }
+    }
+
+    /// The charter that a record was written under.
+    fn charter_of(&self, header: &Header) -> Option<&Charter> {
+        self.authors.charter_of(header)
     }
 
     /// Erases a record if its author says so, or enough organisations do.
@@ -284,7 +302,7 @@ impl Cases {
             return Err(Ignored::Senseless);
         };
         let set = self.sets.get_mut(&name).ok_or(Ignored::Senseless)?;
-        set.resolve((dispute.log.member.clone(), dispute.index), place, outcome);
+        set.resolve((dispute.log.member.clone(), dispute.turn()), place, outcome);
         Ok(vec![name])
     }
 
@@ -374,7 +392,7 @@ impl Cases {
                 Ok(Some(name))
             }
             (Verb::Renew, Some(Statement::Renew { valid_until })) if is_set => {
-                set.renew(place, Renewal { index: place.index, verified_ms, valid_until });
+                set.renew(place, Renewal { turn: place.turn(), verified_ms, valid_until });
                 Ok(Some(name))
             }
             // Whoever brought a set stands by it as the review in its header says, and cannot make
@@ -393,7 +411,7 @@ impl Cases {
     }
 
     fn wait(&mut self, target: Place, place: &Place, held: Held) -> Result<(), Ignored> {
-        if self.charter.member_of_log(&target.log).is_none() {
+        if self.authors.writer(&target.log).is_none() {
             return Err(Ignored::Foreign);
         }
         // What speaks of a later leaf of its own log was written for nobody's sake: an author does
@@ -410,8 +428,8 @@ impl Cases {
         place: &Place,
         held: Held,
     ) -> Result<Vec<Commitment>, Ignored> {
-        let author = self.charter.member_of_log(&place.log).ok_or(Ignored::Foreign)?;
-        if !may_speak_of_cases(author.role) {
+        let role = self.authors.writer(&place.log).ok_or(Ignored::Foreign)?;
+        if !may_speak_of_cases(role) {
             return Err(Ignored::NotAllowed);
         }
         let target = Place { log: target.log.clone(), index: target.index };
@@ -458,7 +476,11 @@ fn stance_of(
             Ok(Some(Stance::Disputes))
         }
         (Verb::Retract, statement) => {
-            let own = leaf.header.target.as_ref().is_some_and(|target| target.log == place.log);
+            let own = leaf
+                .header
+                .target
+                .as_ref()
+                .is_some_and(|target| target.log.member == place.log.member);
             // The leaf alone retracts, so that a withheld body cannot keep an alert alive.
             let restore = !matches!(statement, Some(Statement::Retract { restore: false, .. }));
             if own { Ok(Some(Stance::Withdrawn { restore })) } else { Err(Ignored::NotAllowed) }

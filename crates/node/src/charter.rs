@@ -1,10 +1,17 @@
 //! Checks a charter's approvals, so that it can be believed.
 
+pub mod changes;
+pub mod draft;
+pub mod invites;
+
 use std::collections::BTreeSet;
 
 use thiserror::Error;
 use watchfire_signal::{
-    charter::{Charter, CharterError, SignedCharter, approval_message},
+    charter::{
+        Approval, ChainError, Charter, CharterChain, CharterError, SignedCharter, SuccessionError,
+        approval_message,
+    },
     name::MemberName,
     record::Leaf,
 };
@@ -22,14 +29,20 @@ pub enum TrustError {
     /// An approval is not by the member that it names.
     #[error("the approval of {0} does not verify")]
     Approval(MemberName),
-    /// Too few members have approved.
-    #[error("{approved} members have approved, {needed} are needed")]
+    /// Too few have approved: members of a first charter, organisations of a later one.
+    #[error("{approved} have approved, {needed} are needed")]
     Quorum {
-        /// Members whose approval verifies.
+        /// How many approvals verify.
         approved: usize,
-        /// Members that must approve.
+        /// How many are needed.
         needed: usize,
     },
+    /// It does not follow from the charter before it.
+    #[error(transparent)]
+    Succession(#[from] SuccessionError),
+    /// It is no chain.
+    #[error(transparent)]
+    Chain(#[from] ChainError),
 }
 
 /// Checks the first charter of a coalition: every member has approved it.
@@ -42,6 +55,38 @@ pub fn check_founding(signed: &SignedCharter) -> Result<(), TrustError> {
     let approved = approvers(signed, charter)?.len();
     let needed = charter.members.len();
     if approved < needed { Err(TrustError::Quorum { approved, needed }) } else { Ok(()) }
+}
+
+/// Checks that a charter follows from the one before it, and that enough organisations of that one have
+/// approved it.
+///
+/// # Errors
+/// [`TrustError`]
+pub fn check_next(before: &SignedCharter, next: &SignedCharter) -> Result<(), TrustError> {
+    next.charter.check_follows(before)?;
+    let electorate = &before.charter;
+    let approved = approvers(next, electorate)?;
+    if electorate.is_approved_by(&approved) {
+        return Ok(());
+    }
+    let organisations: BTreeSet<_> =
+        approved.iter().filter_map(|name| electorate.organisation_of(name)).collect();
+    let needed = usize::try_from(electorate.quorums.charter).unwrap_or(usize::MAX);
+    Err(TrustError::Quorum { approved: organisations.len(), needed })
+}
+
+/// Checks a chain of charters from the first to the one in force.
+///
+/// # Errors
+/// The first [`TrustError`].
+pub fn check_chain(chain: &CharterChain) -> Result<(), TrustError> {
+    check_founding(chain.first())?;
+    let mut before = chain.first();
+    for next in chain.iter().skip(1) {
+        check_next(before, next)?;
+        before = next;
+    }
+    Ok(())
 }
 
 /// The members of `electorate` whose approval of a charter verifies.
@@ -64,6 +109,18 @@ pub fn approvers(
         approved.insert(name.clone());
     }
     Ok(approved)
+}
+
+/// The approvals of a charter by members of `electorate` that verify; others are left out.
+#[must_use]
+pub fn verified(signed: &SignedCharter, electorate: &Charter) -> Vec<Approval> {
+    let message = approval_message(&signed.hash());
+    let holds = |approval: &&Approval| {
+        let key = electorate.member(&approval.member).map(|member| member.key);
+        let key = key.and_then(|key| PeerKey::from_bytes(&key).ok());
+        key.is_some_and(|key| key.verify(&message, &Signature(approval.signature)))
+    };
+    signed.approvals.iter().filter(holds).cloned().collect()
 }
 
 /// A member's approval of a charter.

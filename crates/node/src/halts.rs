@@ -7,10 +7,12 @@
 use std::collections::{BTreeMap, HashMap};
 
 use watchfire_signal::{
-    charter::Charter,
+    charter::{Charter, ClosedLog},
     commitment::Commitment,
     name::{MemberName, OrganisationName},
 };
+
+use crate::place::Turn;
 
 /// What a vote is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,12 +28,12 @@ pub(crate) enum Stopped {
 /// What one member says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Vote {
-    /// Place of the record in its author's log.
-    pub(crate) index: u64,
+    /// Place of the record among all that its author says.
+    pub(crate) turn: Turn,
     /// Whether it stands; its author can take it back.
     pub(crate) stands: bool,
-    /// Of a suspension: how many entries of the member's log are accepted.
-    pub(crate) size: u64,
+    /// Of a suspension: where what is accepted of the member ends.
+    pub(crate) until: Turn,
 }
 
 /// How the word of a member counts.
@@ -45,8 +47,8 @@ pub enum Voice {
     /// A quorum has suspended the member: nothing that it says counts, and nothing comes back without
     /// a person.
     Suspended {
-        /// Entries of its log that are accepted as its own.
-        size: u64,
+        /// Where what is accepted as its own ends.
+        until: Turn,
     },
 }
 
@@ -61,8 +63,8 @@ pub(crate) struct Halts {
     suspensions: BTreeMap<MemberName, Votes>,
 }
 
-/// Who wants something stopped, with the place of the record that says so in that member's log.
-pub type StoppedBy = BTreeMap<MemberName, u64>;
+/// Who wants something stopped, with the place of the record that says so among all that it says.
+pub type StoppedBy = BTreeMap<MemberName, Turn>;
 
 /// Who has voted for a stop of a member.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -86,10 +88,10 @@ impl Halts {
             Stopped::Suspension(member) => self.suspensions.entry(member.clone()).or_default(),
         };
         let latest = votes.entry(by).or_insert(vote);
-        if latest.index < vote.index {
+        if latest.turn < vote.turn {
             // Taking a vote back keeps what it was about.
-            let size = if vote.stands { vote.size } else { latest.size };
-            *latest = Vote { size, ..vote };
+            let until = if vote.stands { vote.until } else { latest.until };
+            *latest = Vote { until, ..vote };
         }
     }
 
@@ -104,10 +106,12 @@ impl Halts {
         self.cases.get(subject).map(standing).unwrap_or_default()
     }
 
-    /// How the word of a member counts.
+    /// How the word of a member counts. One that has left is heard as one that was suspended where its log
+    /// ended.
     pub(crate) fn voice(&self, member: &MemberName, charter: &Charter) -> Voice {
-        if let Some(size) = self.suspended_at(member, charter) {
-            return Voice::Suspended { size };
+        let until = self.suspended_at(member, charter).or_else(|| left_at(member, charter));
+        if let Some(until) = until {
+            return Voice::Suspended { until };
         }
         let votes = self.halts.get(member);
         let halted =
@@ -115,13 +119,17 @@ impl Halts {
         if halted { Voice::Halted } else { Voice::Counts }
     }
 
-    /// Entries of a suspended member's log that are accepted: the most that a quorum accepts, so that
-    /// one that has seen less of the log takes nothing from the others.
-    fn suspended_at(&self, member: &MemberName, charter: &Charter) -> Option<u64> {
-        let sizes = organisations(self.suspensions.get(member)?, charter);
-        let mut sizes = sizes.into_values().collect::<Vec<_>>();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        sizes.get(charter.quorum_suspend().checked_sub(1)?).copied()
+    /// Where what is accepted of a suspended member ends: the most that a quorum accepts, so that one that
+    /// has seen less of its log takes nothing from the others. A charter that has it begin a new log ends
+    /// its suspension.
+    fn suspended_at(&self, member: &MemberName, charter: &Charter) -> Option<Turn> {
+        let epoch = charter.member(member)?.epoch;
+        let mut votes = self.suspensions.get(member)?.clone();
+        votes.retain(|_, vote| vote.until.epoch == epoch);
+        let ends = organisations(&votes, charter);
+        let mut ends = ends.into_values().collect::<Vec<_>>();
+        ends.sort_unstable_by(|a, b| b.cmp(a));
+        ends.get(charter.quorum_suspend().checked_sub(1)?).copied()
     }
 
     /// Who has voted for a stop of a member.
@@ -133,25 +141,38 @@ impl Halts {
             halted_by: by(&self.halts),
             suspended_by: by(&self.suspensions),
             halted: self.voice(member, charter) == Voice::Halted,
-            suspended_at: self.suspended_at(member, charter),
+            suspended_at: self.suspended_at(member, charter).map(|until| until.index),
         }
     }
+}
+
+/// Where what is accepted of a member ended, if it has left.
+fn left_at(member: &MemberName, charter: &Charter) -> Option<Turn> {
+    if charter.member(member).is_some() {
+        return None;
+    }
+    let logs = charter.closed.iter().filter(|log| log.member == *member);
+    let end = |log: &ClosedLog| Turn {
+        epoch: log.epoch,
+        index: log.last.map_or(u64::MAX, |last| last.size),
+    };
+    logs.map(end).max()
 }
 
 /// Members whose vote stands.
 fn standing(votes: &Votes) -> StoppedBy {
     let standing = votes.iter().filter(|(_, vote)| vote.stands);
-    standing.map(|(member, vote)| (member.clone(), vote.index)).collect()
+    standing.map(|(member, vote)| (member.clone(), vote.turn)).collect()
 }
 
 /// Organisations of which a member's vote stands, each with the most that it accepts.
-fn organisations<'a>(votes: &Votes, charter: &'a Charter) -> BTreeMap<&'a OrganisationName, u64> {
+fn organisations<'a>(votes: &Votes, charter: &'a Charter) -> BTreeMap<&'a OrganisationName, Turn> {
     let mut counted = BTreeMap::new();
     for (member, vote) in votes.iter().filter(|(_, vote)| vote.stands) {
         // A member that the charter does not name has no say.
         let Some(organisation) = charter.organisation_of(member) else { continue };
-        let size: &mut u64 = counted.entry(organisation).or_insert(vote.size);
-        *size = (*size).max(vote.size);
+        let until: &mut Turn = counted.entry(organisation).or_insert(vote.until);
+        *until = (*until).max(vote.until);
     }
     counted
 }

@@ -1,6 +1,7 @@
 //! A member's node: its parts, and the verbs that others call.
 
 pub mod action;
+mod charters;
 mod home;
 mod incidents;
 mod peers;
@@ -35,7 +36,7 @@ use crate::{
     anchor::{Anchor, Anchored},
     banks::Banks,
     cases::SignalSet,
-    charter,
+    charter::{self, changes::Changes},
     clock::{Clock, Random},
     desk::Desk,
     enforce::Consequences,
@@ -64,6 +65,7 @@ use crate::{
     witness::Witnesses,
 };
 
+pub use charters::{Approved, CharterDeed};
 pub use incidents::OfIncident;
 pub use policy::PromoteError;
 pub use start::{Setup, StartError};
@@ -91,6 +93,7 @@ pub struct Node {
     me: MemberName,
     log: LogName,
     charter: Arc<Charter>,
+    changes: Changes,
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     wall_clock: Arc<dyn Clock>,
@@ -160,7 +163,7 @@ impl Node {
         &self.log
     }
 
-    /// The charter in force.
+    /// The charter that this node works under: that in force when it was started.
     #[must_use]
     pub fn charter(&self) -> &Charter {
         &self.charter
@@ -463,26 +466,33 @@ impl Node {
         self.known.sets_of(cases)
     }
 
-    /// A member's current log, as we hold it.
+    /// A member's log, as we hold it: that of an epoch, ended or not, or the one that it writes.
     #[must_use]
-    pub fn source(&self, member: &MemberName) -> Option<Arc<dyn Source>> {
-        let log = self.charter.log_of(member)?;
-        let origin = self.copies.get(&log)?.origin().clone();
+    pub fn log_of(&self, member: &MemberName, epoch: Option<u32>) -> Option<LogName> {
+        let current = self.charter.log_of(member);
+        let Some(epoch) = epoch else { return current };
+        let log = LogName::new(self.charter.coalition.clone(), member.clone(), epoch);
+        self.copies.contains_key(&log).then_some(log)
+    }
+
+    /// A log, as we hold it.
+    #[must_use]
+    pub fn source(&self, log: &LogName) -> Option<Arc<dyn Source>> {
+        let origin = self.copies.get(log)?.origin().clone();
         Some(self.store.read(&origin))
     }
 
-    /// The first urgent entries of a member's log from an index on, for somebody who holds `held` leaves
+    /// The first urgent entries of a log from an index on, for somebody who holds `held` leaves
     /// of it.
     ///
     /// # Errors
     /// Where our copy cannot be read.
     pub async fn urgent(
         &self,
-        member: &MemberName,
+        log: &LogName,
         (held, from): (u64, u64),
     ) -> Result<Vec<Urgent>, ProofError> {
-        let copy = self.charter.log_of(member).and_then(|log| self.copies.get(&log));
-        let Some(copy) = copy else { return Ok(Vec::new()) };
+        let Some(copy) = self.copies.get(log) else { return Ok(Vec::new()) };
         let source = self.store.read(copy.origin());
         let Some(head) = source.checkpoint().await? else { return Ok(Vec::new()) };
         let size = copy.covered_by(&head).unwrap_or(0);
@@ -545,13 +555,12 @@ impl Node {
         Ok(())
     }
 
-    /// The proofs that a member's log has shown two histories.
+    /// The proofs that a log has shown two histories.
     ///
     /// # Errors
     /// The store's.
-    pub async fn evidence(&self, member: &MemberName) -> Result<Vec<Evidence>, StoreError> {
-        let Some(log) = self.charter.log_of(member) else { return Ok(Vec::new()) };
-        evidence::against(&*self.store, &log).await
+    pub async fn evidence(&self, log: &LogName) -> Result<Vec<Evidence>, StoreError> {
+        evidence::against(&*self.store, log).await
     }
 
     /// Entries held of each member's log.
@@ -562,7 +571,7 @@ impl Node {
         let heads = self.store.logs().await?;
         let sizes = heads.into_iter().filter_map(|head| {
             let log = head.log.as_str().parse::<LogName>().ok()?;
-            self.copies.contains_key(&log).then_some((log.member, head.size))
+            self.charter.member_of_log(&log).is_some().then_some((log.member, head.size))
         });
         Ok(sizes.collect())
     }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use thiserror::Error;
-use watchfire_signal::name::LogName;
+use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_tlog::{Extension, Source};
 
 use crate::heads::Heads;
@@ -27,6 +27,26 @@ pub trait Peer: Send + Sync + 'static {
 
     /// Tells the peer what we hold of all logs; answers what it holds, once it has compared.
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError>;
+
+    /// Asks the peer for charters after a number, and for what is proposed there. One whose charter never
+    /// changes has none.
+    async fn charters(&self, after: u64) -> Result<Theirs, PeerError> {
+        Ok(Theirs { in_force: after, charters: Vec::new() })
+    }
+
+    /// Tells the peer of charters in force, and of proposals with their approvals.
+    async fn tell_charters(&self, _ours: &[SignedCharter]) -> Result<(), PeerError> {
+        Ok(())
+    }
+}
+
+/// The charters that another member has.
+#[derive(Debug, Clone, Default)]
+pub struct Theirs {
+    /// The number of its charter in force.
+    pub in_force: u64,
+    /// The charters in force after the number asked for, and what is proposed there.
+    pub charters: Vec<SignedCharter>,
 }
 
 /// Why a peer could not be told something; it is told again later.

@@ -10,3 +10,20 @@ pub struct Place {
     /// The index of the leaf.
     pub index: u64,
 }
+
+/// A place among all that one member says, in whatever epoch: its later word counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Turn {
+    /// The epoch of its log.
+    pub epoch: u32,
+    /// The index in it.
+    pub index: u64,
+}
+
+impl Place {
+    /// Its place among all that its author says.
+    #[must_use]
+    pub fn turn(&self) -> Turn {
+        Turn { epoch: self.log.epoch, index: self.index }
+    }
+}

@@ -15,7 +15,7 @@ use std::{
 
 use thiserror::Error;
 use watchfire_signal::{
-    charter::Charter,
+    charter::{Charter, CharterChain},
     commitment::Commitment,
     desk::{DeskKind, DeskLeaf},
     name::{LogName, MemberName},
@@ -45,6 +45,8 @@ pub struct Prover {
     pub me: MemberName,
     /// The charter in force.
     pub charter: Arc<Charter>,
+    /// The charters up to that.
+    pub chain: CharterChain,
     /// Where the logs are.
     pub store: Arc<dyn Store>,
     /// What this member decided.
@@ -129,7 +131,7 @@ impl Prover {
         let mut said = Said::default();
         for head in self.store.logs().await? {
             let Ok(log) = head.log.as_str().parse::<LogName>() else { continue };
-            if self.charter.member_of_log(&log).is_none() {
+            if self.chain.author_of(&log).is_none() {
                 continue;
             }
             let mut next = 0;

@@ -7,7 +7,7 @@ use watchfire_signal::{
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     label::Class,
-    name::{GroupName, LogName, MemberName},
+    name::{CoalitionName, GroupName, LogName, MemberName},
     reason::Reason,
     statement::{AppealResult, AppealStage, Basis, Head, MemberStep, Resolution, Statement},
     verb::Verb,
@@ -15,6 +15,7 @@ use watchfire_signal::{
 
 use crate::{
     cases::SignalSet,
+    place::Turn,
     publish::{AnswerKey, Draft, PublishError},
     standing::Stance,
 };
@@ -253,10 +254,8 @@ fn said_of(
         Answer::Resolve { member, outcome, note } => {
             let opinion = set.opinions.get(&member);
             let opinion = opinion.filter(|opinion| opinion.stance == Stance::Disputes);
-            let (Some(opinion), Some(its)) = (opinion, charter.log_of(&member)) else {
-                return Err(RaiseError::NoDispute(member));
-            };
-            let dispute = Target { log: its, index: opinion.index };
+            let Some(opinion) = opinion else { return Err(RaiseError::NoDispute(member)) };
+            let dispute = at(&charter.coalition, &member, opinion.turn);
             (Verb::Resolve, None, dispute, Statement::Resolve { outcome, note })
         }
         Answer::Join { other } if other == set.subject => return Err(RaiseError::Itself),
@@ -268,19 +267,25 @@ fn said_of(
     })
 }
 
+/// The place of something that a member said.
+fn at(coalition: &CoalitionName, member: &MemberName, turn: Turn) -> Target {
+    let log = LogName::new(coalition.clone(), member.clone(), turn.epoch);
+    Target { log, index: turn.index }
+}
+
 /// The place in our log of our opinion of a set that could be taken back.
 fn own_opinion(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
     let opinion = set.opinions.get(&log.member);
     let opinion = opinion.filter(|opinion| matches!(opinion.stance, Stance::Positive { .. }));
-    let index = opinion.ok_or(RaiseError::NoOpinion(set.name))?.index;
-    Ok(Target { log: log.clone(), index })
+    let turn = opinion.ok_or(RaiseError::NoOpinion(set.name))?.turn;
+    Ok(at(&log.coalition, &log.member, turn))
 }
 
 /// The place in our log of our vote for a halt of a case.
 fn own_halt(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
-    let index = set.halted_by.get(&log.member);
-    let index = *index.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
-    Ok(Target { log: log.clone(), index })
+    let turn = set.halted_by.get(&log.member);
+    let turn = *turn.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
+    Ok(at(&log.coalition, &log.member, turn))
 }
 
 /// The draft of more signals of a case: of our own by an amendment, of an edited copy by a variant.
@@ -324,7 +329,7 @@ pub enum Stop {
     /// Our own vote, whose place in our log this is, is taken back.
     Withdraw {
         /// The place.
-        index: u64,
+        turn: Turn,
     },
 }
 
@@ -343,8 +348,8 @@ pub fn stop_draft(
             let (step, member) = (MemberStep::Suspend, member.clone());
             (None, Statement::Member { step, member, last: Some(last) })
         }
-        Stop::Withdraw { index } => {
-            let target = Target { log: log.clone(), index };
+        Stop::Withdraw { turn } => {
+            let target = at(&log.coalition, &log.member, turn);
             (Some(target), Statement::Retract { restore: true, note: None })
         }
     };

@@ -12,7 +12,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use watchfire_signal::name::{MemberName, OrganisationName};
 
-use crate::halts::Voice;
+use crate::{halts::Voice, place::Turn};
 
 /// The longest that a PROPOSED case lives: 24 hours.
 pub const PROPOSED_MAX_MS: u64 = 24 * 3_600_000;
@@ -26,8 +26,8 @@ pub const CONFIRMED_MAX_MS: u64 = 90 * 24 * 3_600_000;
 /// What a member holds of a signal set; its latest word in its log counts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Opinion {
-    /// Place of the record in its author's log.
-    pub index: u64,
+    /// Place of the record among all that its author says.
+    pub turn: Turn,
     /// When this node had verified it.
     pub verified_ms: u64,
     /// What it says.
@@ -59,8 +59,8 @@ pub enum Stance {
 /// persons of enough organisations for CONFIRMED do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Renewal {
-    /// Place of the record in its author's log.
-    pub index: u64,
+    /// Place of the record among all that its author says.
+    pub turn: Turn,
     /// When this node had verified it.
     pub verified_ms: u64,
     /// The end that it asks for.
@@ -298,12 +298,12 @@ impl<'a> Heard<'a> {
                 Voice::Halted => {}
                 // What it took back in time is taken back; what it takes back later, perhaps with a
                 // stolen key, brings nothing back.
-                Voice::Suspended { size } if !positive && opinion.index < size => {}
-                Voice::Suspended { size } => {
+                Voice::Suspended { until } if !positive && opinion.turn < until => {}
+                Voice::Suspended { until } => {
                     heard.opinions.to_mut().remove(member);
                     // What was first said after the cut was never the member's own word.
                     let stood = match opinion.stance {
-                        Stance::Positive { .. } => opinion.index < size,
+                        Stance::Positive { .. } => opinion.turn < until,
                         Stance::Withdrawn { .. } => true,
                         Stance::Disputes => opinion.stood_since_ms.is_some(),
                     };

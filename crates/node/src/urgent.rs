@@ -28,7 +28,13 @@ const MAX_URGENT_BYTES: usize = 1 << 20;
 /// Whether an entry overtakes those before it.
 #[must_use]
 pub fn is_urgent(leaf: &Leaf) -> bool {
-    matches!(leaf.header.verb, Verb::Retract | Verb::Halt | Verb::Erase)
+    is_urgent_verb(leaf.header.verb)
+}
+
+/// Whether what does this overtakes what stands before it.
+#[must_use]
+pub fn is_urgent_verb(verb: Verb) -> bool {
+    matches!(verb, Verb::Retract | Verb::Halt | Verb::Erase)
 }
 
 /// Where the urgent entries of each log stand. Cheap to clone.

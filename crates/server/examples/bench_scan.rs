@@ -118,6 +118,7 @@ fn charter(key: &OwnKey) -> Result<SignedCharter> {
         },
         members: vec![member],
         groups: vec![],
+        closed: Vec::new(),
     };
     let approval = approve(&charter.hash(), key);
     let approvals = vec![Approval { member: "bench".parse()?, signature: approval }];
@@ -129,7 +130,8 @@ async fn node(directory: &std::path::Path) -> Result<Arc<Node>> {
     let seen = SeenSetup { directory: Some(directory.join("seen")), limits: SeenLimits::default() };
     let node = Node::start(Setup {
         me: "bench".parse()?,
-        charter: charter(&key)?,
+        charter: charter(&key)?.into(),
+        former_key: None,
         key: Arc::new(key),
         policy: Policy::read(POLICY).map_err(|error| error.to_string())?,
         store: Arc::new(SqliteStore::open(directory, SqliteOptions::default())?),

@@ -3,6 +3,8 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use watchfire_api::problem::{MEDIA_TYPE, Problem, ProblemKind};
+use watchfire_node::charter::changes::ChangeError;
+use watchfire_node::charter::invites::JoinError;
 use watchfire_node::desk::WriteError;
 use watchfire_node::publish::PublishError;
 use watchfire_node::raise::RaiseError;
@@ -69,6 +71,38 @@ impl From<RaiseError> for Failure {
                 Failure::new(ProblemKind::Invalid, error.to_string())
             }
             RaiseError::Publish(PublishError::Sequence(error)) => error.into(),
+        }
+    }
+}
+
+impl From<ChangeError> for Failure {
+    fn from(error: ChangeError) -> Self {
+        match error {
+            ChangeError::Unknown(_) => Failure::new(ProblemKind::NotFound, error.to_string()),
+            ChangeError::Voted { .. } | ChangeError::Same => {
+                Failure::new(ProblemKind::Conflict, error.to_string())
+            }
+            ChangeError::Invalid(_) | ChangeError::Untrusted(_) => {
+                Failure::new(ProblemKind::Invalid, error.to_string())
+            }
+            ChangeError::Store(error) => Failure::internal(&error),
+            ChangeError::Write(error) => error.into(),
+        }
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        match error {
+            JoinError::Unknown => Failure::new(ProblemKind::NotFound, error.to_string()),
+            JoinError::Used | JoinError::Taken(_) => {
+                Failure::new(ProblemKind::Conflict, error.to_string())
+            }
+            JoinError::Other { .. } | JoinError::Signature => {
+                Failure::new(ProblemKind::Invalid, error.to_string())
+            }
+            JoinError::Change(error) => error.into(),
+            JoinError::Store(error) => Failure::internal(&error),
         }
     }
 }

@@ -31,6 +31,10 @@ pub const RECEIPT_BYTES: Limit = Limit { name: "receipt_bytes", value: 256 << 10
 pub const HEADS_BYTES: Limit =
     Limit { name: "heads_bytes", value: watchfire_api::peer::MAX_HEADS_BYTES };
 
+/// Charters and proposals that a member brings: some dozen of the largest coalition.
+pub const CHARTERS_BYTES: Limit =
+    Limit { name: "charters_bytes", value: watchfire_api::peer::MAX_CHARTERS_BYTES };
+
 /// Frames that a member brings in one request.
 pub const FRAME_BYTES: Limit =
     Limit { name: "frame_bytes", value: watchfire_api::frame::MAX_FRAME_BYTES };

@@ -9,6 +9,7 @@ mod audit;
 mod bank_contents;
 mod banks;
 mod cases;
+mod charter;
 mod events;
 mod evidence;
 mod hash;
@@ -119,6 +120,10 @@ fn content() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(members::members))
         .routes(routes!(members::halt))
         .routes(routes!(members::suspend))
+        .routes(routes!(charter::show))
+        .routes(routes!(charter::propose))
+        .routes(routes!(charter::approve))
+        .routes(routes!(charter::invite))
         .routes(routes!(actions::actions))
         .routes(routes!(seen::import))
         .routes(routes!(actions::retry))
@@ -179,6 +184,9 @@ fn members_and_health() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(log::frames))
         .routes(routes!(log::receipts, log::effective))
         .routes(routes!(heads::heads))
+        .routes(routes!(charter::list))
+        .routes(routes!(charter::tell))
+        .routes(routes!(charter::join))
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))

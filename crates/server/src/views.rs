@@ -1,5 +1,7 @@
 //! What the node knows of keys, accounts and desk lines, as programs and people read it.
 
+pub mod charter;
+
 use watchfire_api::wire;
 use watchfire_node::access::Scope;
 use watchfire_node::access::account::{Account, Role};

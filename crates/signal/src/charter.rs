@@ -2,6 +2,10 @@
 //!
 //! **Invariant:** a charter that was decoded is valid; every quorum counts organisations, not keys.
 
+mod chain;
+mod closed;
+mod signed;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -17,11 +21,20 @@ use crate::{
     text::{self, MAX_LINE_BYTES},
 };
 
+pub use self::{
+    chain::{ChainError, CharterChain, MAX_CHARTERS, SuccessionError, decode_sequence},
+    closed::ClosedLog,
+    signed::{Approval, SignedCharter, approval_message},
+};
+
 /// The version of charters that this crate writes and understands.
 pub const CHARTER_VERSION: u32 = 1;
 
 /// The most members; each holds a copy of every other's log.
 pub const MAX_MEMBERS: usize = 1_024;
+
+/// The most logs that have ended.
+pub const MAX_CLOSED: usize = 4_096;
 
 /// The most sharing groups.
 pub const MAX_GROUPS: usize = 256;
@@ -31,9 +44,6 @@ pub const MAX_SEVERITY4_LABELS: usize = 64;
 
 /// The longest charter in bytes: a full one of 1,024 members with addresses and all its groups.
 pub const MAX_CHARTER_BYTES: usize = 16 * 1_048_576;
-
-/// Keeps what an approval signs apart from everything else that a key signs.
-const APPROVAL_DOMAIN: &[u8] = b"watchfire/charter/v1\0";
 
 codes! {
     /// What a member is for.
@@ -138,6 +148,9 @@ pub struct Charter {
     /// The sharing groups, ascending by name.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// The logs that have ended, ascending by member and epoch.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<ClosedLog>,
 }
 
 /// What is wrong with a charter.
@@ -176,6 +189,13 @@ pub enum CharterError {
     /// Labels out of order, twice, or too many.
     #[error("labels that act at severity 4: at most 64, ascending, none twice")]
     Labels,
+    /// Closed logs out of order, twice, too many, with a key of another log, or not before the log that
+    /// their member writes.
+    #[error(
+        "closed logs: at most 4,096, ascending by member and epoch, none twice, each with a key of its \
+         own and an epoch below that of the log that its member writes"
+    )]
+    Closed,
     /// Approvals out of order, or one member's twice.
     #[error("approvals ascend by member, none twice")]
     Approvals,
@@ -217,6 +237,7 @@ impl Charter {
         self.groups.sort_by(|a, b| a.name.cmp(&b.name));
         self.groups.iter_mut().for_each(|group| group.members.sort());
         self.severity4_labels.sort();
+        self.closed.sort_by(|a, b| a.name().cmp(&b.name()));
     }
 
     /// Checks what the types leave open.
@@ -238,6 +259,7 @@ impl Charter {
             return Err(CharterError::Quorums(organisations));
         }
         self.validate_groups()?;
+        self.validate_closed()?;
         let labels = &self.severity4_labels;
         if labels.len() > MAX_SEVERITY4_LABELS || !labels.is_sorted_by(|a, b| a < b) {
             return Err(CharterError::Labels);
@@ -265,6 +287,19 @@ impl Charter {
             }
         }
         Ok(())
+    }
+
+    fn validate_closed(&self) -> Result<(), CharterError> {
+        let mut keys: BTreeSet<_> = self.members.iter().map(|member| member.key).collect();
+        let ascend = self.closed.is_sorted_by(|a, b| a.name() < b.name());
+        let fits = |log: &ClosedLog| {
+            let written = self.member(&log.member).map_or(u32::MAX, |member| member.epoch);
+            log.epoch > 0 && log.epoch < written
+        };
+        let sound = ascend
+            && self.closed.len() <= MAX_CLOSED
+            && self.closed.iter().all(|log| fits(log) && keys.insert(log.key));
+        if sound { Ok(()) } else { Err(CharterError::Closed) }
     }
 
     fn validate_groups(&self) -> Result<(), CharterError> {
@@ -369,102 +404,6 @@ impl Charter {
     }
 }
 
-/// What a member signs to approve the charter with this hash:
-/// `"watchfire/charter/v1" ‖ 0x00 ‖ hash`.
-#[must_use]
-pub fn approval_message(hash: &[u8; 32]) -> Vec<u8> {
-    [APPROVAL_DOMAIN, hash].concat()
-}
-
-/// One member's approval of a charter.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Approval {
-    /// The member.
-    pub member: MemberName,
-    /// Its Ed25519 signature over [`approval_message`]; not verified in this crate.
-    pub signature: [u8; 64],
-}
-
-/// A charter with its approvals. That their signatures are valid and enough is checked by the
-/// caller: this crate has no keys.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedCharter {
-    /// The charter as received.
-    pub bytes: Vec<u8>,
-    /// The charter.
-    pub charter: Charter,
-    /// The approvals, ascending by member.
-    pub approvals: Vec<Approval>,
-}
-
-impl SignedCharter {
-    /// Puts a charter and approvals together; the approvals are sorted.
-    ///
-    /// # Errors
-    /// [`CharterError`] of the charter, or [`CharterError::Approvals`] when a member approves twice.
-    pub fn new(charter: Charter, mut approvals: Vec<Approval>) -> Result<Self, CharterError> {
-        charter.validate()?;
-        approvals.sort_by(|a, b| a.member.cmp(&b.member));
-        let signed = Self { bytes: charter.encode(), charter, approvals };
-        signed.validate_approvals()?;
-        Ok(signed)
-    }
-
-    /// H(charter).
-    #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        Sha256::digest(&self.bytes).into()
-    }
-
-    /// The one encoding.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        cbor::encode(&Outer { charter: self.bytes.clone(), approvals: self.approvals.clone() })
-    }
-
-    /// Reads a signed charter.
-    ///
-    /// # Errors
-    /// [`CharterError`] for every byte string that is not the one encoding of a valid charter with
-    /// its approvals.
-    pub fn decode(bytes: &[u8]) -> Result<Self, CharterError> {
-        if bytes.len() > 2 * MAX_CHARTER_BYTES {
-            return Err(CharterError::TooLong(bytes.len()));
-        }
-        let Outer { charter: bytes, approvals } = cbor::decode(bytes)?;
-        let signed = Self { charter: Charter::decode(&bytes)?, bytes, approvals };
-        signed.validate_approvals()?;
-        Ok(signed)
-    }
-
-    fn validate_approvals(&self) -> Result<(), CharterError> {
-        let ascend = self.approvals.is_sorted_by(|a, b| a.member < b.member);
-        if ascend { Ok(()) } else { Err(CharterError::Approvals) }
-    }
-}
-
-struct Outer {
-    charter: Vec<u8>,
-    approvals: Vec<Approval>,
-}
-
-impl Item for Outer {
-    fn write(&self, writer: &mut Writer) {
-        writer.map(|map| {
-            map.bytes(0, &self.charter);
-            map.list(1, &self.approvals);
-        });
-    }
-
-    fn read(reader: &mut Reader<'_>) -> Result<Self, CborError> {
-        let mut map = reader.map()?;
-        let charter = map.entry(0, |reader| reader.bytes(MAX_CHARTER_BYTES))?.to_vec();
-        let approvals = map.entry(1, |reader| reader.list(0, MAX_MEMBERS))?;
-        map.end()?;
-        Ok(Self { charter, approvals })
-    }
-}
-
 impl Item for Charter {
     fn write(&self, writer: &mut Writer) {
         writer.map(|map| {
@@ -480,6 +419,10 @@ impl Item for Charter {
             map.list(9, &self.groups);
             map.list(10, &self.severity4_labels);
             map.put(11, &self.least_min_matched_ms);
+            // A list that is there is not empty: one encoding for each charter.
+            if !self.closed.is_empty() {
+                map.list(12, &self.closed);
+            }
         });
     }
 
@@ -498,6 +441,7 @@ impl Item for Charter {
             groups: map.entry(9, |reader| reader.list(0, MAX_GROUPS))?,
             severity4_labels: map.entry(10, |reader| reader.list(0, MAX_SEVERITY4_LABELS))?,
             least_min_matched_ms: map.take(11)?,
+            closed: map.entry_if(12, |reader| reader.list(1, MAX_CLOSED))?.unwrap_or_default(),
         };
         map.end()?;
         Ok(charter)
@@ -548,7 +492,6 @@ impl Item for Group {
     }
 }
 
-map_item!(Approval { 0 member, 1 signature });
 map_item!(Quorums { 0 confirm, 1 dispute, 2 charter, 3 halt });
 map_item!(Quotas {
     0 records_a_day,

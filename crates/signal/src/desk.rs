@@ -47,10 +47,12 @@ pub enum DeskKind {
     Outbox,
     /// What the platform held before was loaded, or something of it was deleted.
     Seen,
+    /// A charter was proposed or approved, or a member invited.
+    Charter,
 }
 
 /// Kinds by their code.
-const KINDS: [(u64, &str, DeskKind); 11] = [
+const KINDS: [(u64, &str, DeskKind); 12] = [
     (0, "policy", DeskKind::Policy),
     (1, "bank", DeskKind::Bank),
     (2, "bank_signals", DeskKind::BankSignals),
@@ -62,6 +64,7 @@ const KINDS: [(u64, &str, DeskKind); 11] = [
     (8, "outcome", DeskKind::Outcome),
     (9, "outbox", DeskKind::Outbox),
     (10, "seen", DeskKind::Seen),
+    (11, "charter", DeskKind::Charter),
 ];
 
 impl DeskKind {

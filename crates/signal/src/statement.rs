@@ -1,6 +1,6 @@
 //! The body of a record: what exactly is said, one shape a verb.
 
-use serde::{Serialize, Serializer, ser::SerializeMap};
+use serde::{Deserialize, Serialize, Serializer, ser::SerializeMap};
 use thiserror::Error;
 
 use crate::{
@@ -92,12 +92,13 @@ codes! {
 }
 
 /// The size and root of a log at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Head {
     /// Number of leaves.
     pub size: u64,
     /// Root of the Merkle tree over them.
-    #[serde(serialize_with = "hex::serialize")]
+    #[serde(serialize_with = "hex::serialize", deserialize_with = "hex::deserialize")]
     pub root: [u8; 32],
 }
 

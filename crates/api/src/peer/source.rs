@@ -6,7 +6,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use http::{Method, header};
-use watchfire_signal::name::MemberName;
 use watchfire_tlog::tile::{Tile, TileKind, decode_hashes};
 use watchfire_tlog::{
     Entry, Extension, Hash, SignedCheckpoint, Source, SourceError, TILE_WIDTH, Urgent,
@@ -18,6 +17,7 @@ use crate::frame::{
     MAX_RECORD_INDICES, MEDIA_TYPE, decode_records,
 };
 use crate::outbound;
+use crate::wire::LogPath;
 
 /// How long a stream may be silent: two and a half of the pings that come every 15 seconds.
 pub const STREAM_SILENCE: Duration = Duration::from_secs(40);
@@ -29,13 +29,13 @@ const MAX_TILES: usize = 64;
 #[derive(Clone)]
 pub struct PeerSource {
     peer: PeerClient,
-    /// `/log/MEMBER`
+    /// `/log/MEMBER` or `/log/MEMBER.EPOCH`
     path: String,
 }
 
 impl PeerSource {
-    pub(super) fn new(peer: PeerClient, member: &MemberName) -> Self {
-        PeerSource { peer, path: format!("/log/{member}") }
+    pub(super) fn new(peer: PeerClient, log: &LogPath) -> Self {
+        PeerSource { peer, path: format!("/log/{log}") }
     }
 
     /// Everything that the peer sends from index `from` on, as it sends it: entries, what comes ahead of its turn,

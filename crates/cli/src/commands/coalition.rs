@@ -1,6 +1,12 @@
-//! `watchfire coalition`: drafts a founding charter from members' cards, approves and installs it.
+//! `watchfire coalition`: founds a coalition, changes its charter while it runs, lets members in.
 
-use std::{collections::BTreeSet, path::PathBuf};
+mod changes;
+mod join;
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -23,7 +29,7 @@ use crate::{
     runtime,
 };
 
-/// Found a coalition: draft its charter, approve it, look at it, install it.
+/// Found a coalition and run it: draft the charter, approve it, install it; later change it, invite and join.
 ///
 /// Example, three members on one machine:
 ///   watchfire coalition init --name demo --out charter.cbor a/member.json b/member.json c/member.json
@@ -37,12 +43,33 @@ use crate::{
 pub(crate) enum Coalition {
     /// Draft the founding charter from the cards of all members.
     Init(Init),
-    /// Add our approval to a charter; the file then goes to the next member.
+    /// Add our approval to a charter: of a first one to its file, which then goes to the next member; of a
+    /// proposed one, named by its hash, at a running node. One approval a member and charter.
     Approve(Approve),
     /// Show a charter and who has approved it. Exit code 1 while approvals are missing.
     Show(Show),
     /// Check that all have approved a charter, and put it into our data directory.
     Install(Install),
+    /// Show the charter of a running node and what is proposed.
+    Status(changes::Status),
+    /// Write the charter in force as JSON, to be edited and proposed.
+    Draft(changes::Draft),
+    /// Propose the next charter, and approve it for this member. It is in force once members of enough
+    /// organisations have approved it; all nodes then go on under it by themselves.
+    Propose(changes::Propose),
+    /// Propose a charter without a member. What it said stays in its log; nothing that it alone stands by is
+    /// acted on, and what was removed stays until a person decides.
+    Remove(changes::Remove),
+    /// Make a new key for this member, and propose the charter that names it. The member goes on with a new
+    /// log, which counts as the same member's; the old key ends the old one.
+    RotateKey(changes::RotateKey),
+    /// Invite a member: prints what it needs to join, which works for one key.
+    Invite(join::Invite),
+    /// Take an invitation up: the inviting member proposes a charter with us; waits until it is in force,
+    /// and installs it.
+    Join(join::Join),
+    /// Fetch all charters of a coalition from any of its nodes, and check them.
+    Fetch(changes::Fetch),
     /// Vote at a running node for a halt of a member: nothing that it stands by counts while enough
     /// organisations halt it, and what that alone caused is restored.
     Halt(Stop),
@@ -87,11 +114,13 @@ pub(crate) struct Init {
 /// An approval.
 #[derive(Debug, Args)]
 pub(crate) struct Approve {
-    /// Our data directory.
+    #[command(flatten)]
+    node: NodeApi,
+    /// Our data directory, to approve a file.
     #[arg(long)]
-    dir: PathBuf,
-    /// The charter.
-    file: PathBuf,
+    dir: Option<PathBuf>,
+    /// The file of a first charter; without --dir the hash of a proposed one, or its beginning.
+    charter: String,
 }
 
 /// A look.
@@ -143,6 +172,14 @@ pub(crate) fn run(coalition: &Coalition, output: &Output) -> Ended {
         Coalition::Approve(approve) => run_approve(approve, output),
         Coalition::Show(show) => run_show(show, output),
         Coalition::Install(install) => run_install(install, output),
+        Coalition::Status(status) => runtime::block_on(changes::run_status(status, output))?,
+        Coalition::Draft(draft) => runtime::block_on(changes::run_draft(draft))?,
+        Coalition::Propose(propose) => runtime::block_on(changes::run_propose(propose, output))?,
+        Coalition::Remove(remove) => runtime::block_on(changes::run_remove(remove, output))?,
+        Coalition::RotateKey(rotate) => runtime::block_on(changes::run_rotate_key(rotate, output))?,
+        Coalition::Invite(invite) => runtime::block_on(join::run_invite(invite, output))?,
+        Coalition::Join(join) => runtime::block_on(join::run_join(join, output))?,
+        Coalition::Fetch(fetch) => runtime::block_on(changes::run_fetch(fetch, output))?,
         Coalition::Halt(stop) => runtime::block_on(run_stop(stop, false, output))?,
         Coalition::Suspend(stop) => runtime::block_on(run_stop(stop, true, output))?,
     }
@@ -208,15 +245,20 @@ pub(crate) fn draft(coalition: CoalitionName, members: Vec<Member>) -> Charter {
         },
         members,
         groups: Vec::new(),
+        closed: Vec::new(),
     };
     charter.sort();
     charter
 }
 
 fn run_approve(args: &Approve, output: &Output) -> Ended {
-    let signed = read_charter(&args.file)?;
-    let signed = approved_by(signed, &Directory::new(&args.dir))?;
-    replace(&args.file, &signed.encode())?;
+    let Some(dir) = &args.dir else {
+        return runtime::block_on(changes::run_approve(&args.node, &args.charter, output))?;
+    };
+    let file = Path::new(&args.charter);
+    let signed = read_charter(file)?;
+    let signed = approved_by(signed, &Directory::new(dir))?;
+    replace(file, &signed.encode())?;
     show(&signed, output)?;
     Ok(Answer::Yes)
 }
@@ -253,7 +295,7 @@ fn run_install(args: &Install, output: &Output) -> Ended {
 }
 
 /// Puts a charter that all have approved into a data directory. One that is there is only replaced
-/// by itself: a later charter comes over the coalition's logs.
+/// by itself: a later charter comes from the other members.
 pub(crate) fn install(signed: &SignedCharter, directory: &Directory) -> Result<(), Failure> {
     check_founding(signed)?;
     let card = directory.card()?;
@@ -261,10 +303,11 @@ pub(crate) fn install(signed: &SignedCharter, directory: &Directory) -> Result<(
         return Err(failed(format!("the charter does not name {} with its key", card.name)));
     }
     let place = directory.charter_file();
-    if place.exists() && directory.charter()?.hash() != signed.hash() {
+    if place.exists() && directory.chain()?.first().hash() != signed.hash() {
         return Err(environment(format!("{} holds another charter", place.display())));
     }
-    replace(&place, &signed.encode())
+    // What is there may go on with later charters.
+    if place.exists() { Ok(()) } else { replace(&place, &signed.encode()) }
 }
 
 /// Shows a charter and answers whether it is in force.

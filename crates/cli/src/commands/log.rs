@@ -12,15 +12,16 @@ use bytes::Bytes;
 use clap::{Args, Subcommand};
 use futures_util::stream::BoxStream;
 use serde::Serialize;
+use watchfire_api::wire::LogPath;
 use watchfire_signal::{
-    charter::Charter, header::Provenance, name::LogName, record::Leaf, verb::Verb,
+    charter::CharterChain, header::Provenance, name::LogName, record::Leaf, verb::Verb,
 };
 use watchfire_tlog::{
     Entry, Extension, Hash, Origin, PeerKey, SignedCheckpoint, Source, SourceError, audit,
 };
 
 use crate::{
-    directory::read_charter,
+    directory::read_chain,
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     network::way_out,
     output::Output,
@@ -107,8 +108,11 @@ async fn check(which: &Which, output: &Output) -> Ended {
     let report = audit(&log, &origin, &key, &mut progress).await;
     bar.finish_and_clear();
     let counts = log.counts.into_inner().unwrap_or_default();
-    let witnesses = match which.charter()? {
-        Some(charter) => witnesses::of(&log.source, &origin, &key, &report, &charter).await?,
+    let witnesses = match which.chain()? {
+        Some(chain) => {
+            let charter = &chain.in_force().charter;
+            witnesses::of(&log.source, &origin, &key, &report, charter).await?
+        }
         None => Vec::new(),
     };
     let found = Found {
@@ -143,23 +147,27 @@ impl Which {
         self.by_charter(source.member())
     }
 
-    /// The charter, if one is given; its approvals are checked.
-    fn charter(&self) -> Result<Option<Charter>, Failure> {
+    /// The charters, if they are given; their approvals are checked.
+    fn chain(&self) -> Result<Option<CharterChain>, Failure> {
         let Some(path) = &self.charter else { return Ok(None) };
-        let signed = read_charter(path)?;
-        watchfire_node::charter::check_founding(&signed)?;
-        Ok(Some(signed.charter))
+        let chain = read_chain(path)?;
+        watchfire_node::charter::check_chain(&chain)?;
+        Ok(Some(chain))
     }
 
-    /// The name and key that the charter gives a member's log.
+    /// The name and key that the charters give a log: that which a member writes, or that of an epoch.
     fn by_charter(&self, name: &str) -> Result<(Origin, PeerKey), Failure> {
-        let charter = self.charter()?;
-        let charter = charter.ok_or_else(|| environment("--key or --charter is needed"))?;
-        let missing = || environment(format!("the charter knows no member {name}"));
-        let member =
-            name.parse().ok().and_then(|name| charter.member(&name)).ok_or_else(missing)?;
-        let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
-        let key = PeerKey::from_bytes(&member.key).or_environment("the key in the charter")?;
+        let chain = self.chain()?;
+        let chain = chain.ok_or_else(|| environment("--key or --charter is needed"))?;
+        let missing = || environment(format!("the charter knows no log {name}"));
+        let charter = &chain.in_force().charter;
+        let LogPath { member, epoch } = name.parse().map_err(|_| missing())?;
+        let log = match epoch {
+            Some(epoch) => LogName::new(charter.coalition.clone(), member, epoch),
+            None => charter.log_of(&member).ok_or_else(missing)?,
+        };
+        let author = chain.author_of(&log).ok_or_else(missing)?;
+        let key = PeerKey::from_bytes(&author.key).or_environment("the key in the charter")?;
         Ok((Origin::new(log.to_string()).or_environment("the name of the log")?, key))
     }
 }

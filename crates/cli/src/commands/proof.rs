@@ -14,7 +14,7 @@ use watchfire_node::proof::{
 };
 
 use crate::{
-    directory::read_charter,
+    directory::read_chain,
     exit::{Answer, Ended, Failure, OrEnvironment},
     output::Output,
 };
@@ -59,7 +59,7 @@ struct Found {
 /// Runs the command.
 pub(crate) fn run(proof: &Proof, output: &Output) -> Ended {
     let Proof::Check(Check { file, charter }) = proof;
-    let charter = read_charter(charter)?;
+    let charter = read_chain(charter)?;
     let checked = Bundle::decode(&read(file)?).map_err(|error| error.to_string());
     let checked =
         checked.and_then(|bundle| check(&bundle, &charter).map_err(|error| error.to_string()));

@@ -6,23 +6,27 @@
 mod connectors;
 mod peer;
 
-use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io::IsTerminal, path::PathBuf, pin::pin, sync::Arc};
 
 use clap::Args;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use watchfire_api::{outbound::Outbound, peer::PeerClient, signature::Identity};
 use watchfire_node::{
     Node, Setup,
+    charter::changes,
     clock::{Clock, SystemClock, SystemRandom},
     peer::Peer,
     seen::SeenSetup,
 };
 use watchfire_server::{Server, Tls, hashing::HashingSetup, serve};
 use watchfire_signal::{charter::Charter, name::MemberName};
+use watchfire_store::SqliteStore;
+use watchfire_tlog::OwnKey;
 
 use crate::{
     config::{self, Config},
-    directory::Directory,
+    directory::{Directory, replace},
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     network::way_out,
     output::Output,
@@ -70,44 +74,74 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
     let config = directory.config()?;
     runtime::run_node(async {
         let stops = runtime::Stops::heeded()?;
-        let (node, server, tls) = assemble(args, &directory, &config).await?;
-        let running = serve(server, config.listen.addr, tls).await.or_environment("the server")?;
-        let scheme = if config.listen.tls == config::Tls::Files { "https" } else { "http" };
-        let address = format!("{scheme}://{}", running.address());
-        let told = serde_json::json!({ "member": config.member, "listening": address });
-        output.answer(&told, || format!("{} listens on {address}", config.member))?;
-        tokio::select! {
-            () = stops.asked() => {}
-            () = runtime::input_ended(args.stop_with_input) => {}
+        let metrics = PrometheusBuilder::new().install_recorder()?;
+        let store = Arc::new(directory.store()?);
+        let mut stopped = pin!(async {
+            tokio::select! {
+                () = stops.asked() => {}
+                () = runtime::input_ended(args.stop_with_input) => {}
+            }
+        });
+        let parts = Parts { directory: &directory, config: &config, store, metrics };
+        let mut listen = config.listen.addr;
+        for round in 0_u64.. {
+            let (node, server, tls) = assemble(args, &parts).await?;
+            let running = serve(server, listen, tls).await.or_environment("the server")?;
+            // A port that the system chose stays the same from one charter to the next.
+            listen = running.address();
+            if round == 0 {
+                let scheme = if config.listen.tls == config::Tls::Files { "https" } else { "http" };
+                let address = format!("{scheme}://{listen}");
+                let told = serde_json::json!({ "member": config.member, "listening": address });
+                output.answer(&told, || format!("{} listens on {address}", config.member))?;
+            }
+            let outdated = tokio::select! {
+                () = &mut stopped => false,
+                () = node.outdated() => true,
+            };
+            tracing::info!(outdated, "stopping");
+            running.stop().await;
+            node.stop().await;
+            if !outdated {
+                break;
+            }
         }
-        tracing::info!("stopping");
-        running.stop().await;
-        node.stop().await;
         Ok(Answer::Yes)
     })?
 }
 
+/// What stays from one charter to the next.
+struct Parts<'a> {
+    directory: &'a Directory,
+    config: &'a Config,
+    store: Arc<SqliteStore>,
+    metrics: PrometheusHandle,
+}
+
 /// Puts node and server together; nothing listens yet.
-async fn assemble(
-    args: &Serve,
-    directory: &Directory,
-    config: &Config,
-) -> Result<(Arc<Node>, Server, Tls), Failure> {
-    let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().install_recorder()?;
+async fn assemble(args: &Serve, parts: &Parts<'_>) -> Result<(Arc<Node>, Server, Tls), Failure> {
+    let Parts { directory, config, store, metrics } = parts;
     let tls = tls(directory, &config.listen)?;
     let out = way_out(&config.outbound.allow, &files(directory, &config.outbound.roots))?;
-    let charter = directory.charter()?;
+    let chain = changes::load(&**store, directory.chain()?).await?;
+    let charter = &chain.in_force().charter;
+    let (key, former_key) = directory.keys(charter, &config.member)?;
+    let key = Arc::new(key);
+    // Whoever checks a proof on this machine has the charters in a file.
+    replace(&directory.charter_file(), &chain.encode())?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let peers = peers(directory, &charter.charter, &config.member, &out, &clock)?;
+    let identity = identity(&key, &config.member, &clock);
+    let peers = peers(charter, &identity, &out)?;
     let connectors = connectors::connectors(directory, config, &out, &clock)?;
     let scratch = directory.file("scratch");
     std::fs::create_dir_all(&scratch).or_environment(scratch.display())?;
     let setup = Setup {
         me: config.member.clone(),
-        key: Arc::new(directory.key()?),
-        charter,
+        key,
+        former_key: former_key.map(Arc::new),
+        charter: chain,
         policy: config.policy.clone(),
-        store: Arc::new(directory.store()?),
+        store: store.clone(),
         seen: SeenSetup { directory: Some(directory.file(SEEN)), limits: config.seen.clone() },
         peers,
         connectors: connectors.by_name,
@@ -126,7 +160,8 @@ async fn assemble(
         at_once: config.media.at_once,
         memory_bytes: usize::try_from(config.media.memory_bytes).unwrap_or(usize::MAX),
     };
-    let server = Server::new(node.clone(), &config.listen.addresses, hashing, Some(metrics));
+    let server =
+        Server::new(node.clone(), &config.listen.addresses, hashing, Some(metrics.clone()));
     let server = server.or_environment("the server")?.limited(config.limits);
     Ok((node, server, tls))
 }
@@ -153,19 +188,20 @@ fn tls(directory: &Directory, listen: &config::Listen) -> Result<Tls, Failure> {
     }
 }
 
+/// As whom we speak to other members.
+fn identity(key: &Arc<OwnKey>, me: &MemberName, clock: &Arc<dyn Clock>) -> Identity {
+    let fresh = Arc::new(Now::new(clock.clone(), Arc::new(SystemRandom)));
+    Identity { member: me.clone(), key: key.clone(), fresh }
+}
+
 /// The members that can be reached.
 fn peers(
-    directory: &Directory,
     charter: &Charter,
-    me: &MemberName,
+    identity: &Identity,
     out: &Outbound,
-    clock: &Arc<dyn Clock>,
 ) -> Result<BTreeMap<MemberName, Arc<dyn Peer>>, Failure> {
-    let fresh = Arc::new(Now::new(clock.clone(), Arc::new(SystemRandom)));
-    let key = Arc::new(directory.key()?);
-    let identity = Identity { member: me.clone(), key, fresh };
     let mut peers = BTreeMap::<MemberName, Arc<dyn Peer>>::new();
-    for member in charter.members.iter().filter(|member| member.name != *me) {
+    for member in charter.members.iter().filter(|member| member.name != identity.member) {
         let Some(address) = &member.address else { continue };
         let client = PeerClient::new(out.clone(), address, identity.clone());
         let client = client.or_environment(format!("the address of {}", member.name))?;

@@ -6,6 +6,7 @@ mod access;
 mod actions;
 mod banks;
 mod bench;
+mod charters;
 mod coalition;
 mod crash;
 mod demo;

@@ -30,7 +30,7 @@ pub(crate) struct Trio {
     running: BTreeMap<&'static str, Child>,
     /// Bound and not listened on: a node may listen there, again and again, and nobody else is given
     /// the port in between.
-    ports: [TcpSocket; MEMBERS.len()],
+    ports: Vec<TcpSocket>,
 }
 
 impl Trio {
@@ -46,7 +46,7 @@ impl Trio {
     ) -> Self {
         let nat = nat.into_iter().collect::<Vec<_>>();
         let place = tempfile::tempdir().unwrap();
-        let sockets = MEMBERS.map(|_| claimed_port());
+        let sockets = MEMBERS.map(|_| claimed_port()).into();
         let mut trio = Self {
             place,
             listen: BTreeMap::new(),
@@ -76,6 +76,28 @@ impl Trio {
             }
         }
         trio
+    }
+
+    /// Makes the directory of a fourth member, who is in no charter yet.
+    pub(crate) fn newcomer(&mut self, member: &'static str) {
+        let socket = claimed_port();
+        let listen = socket.local_addr().unwrap();
+        let (text, address) = (listen.to_string(), format!("http://{listen}"));
+        let made = init_as(self.place.path(), member, "platform", (&text, Some(&address)));
+        self.listen.insert(member, listen);
+        self.keys.insert(member, made["api_key"].as_str().unwrap().to_owned());
+        self.ports.push(socket);
+    }
+
+    /// Has a member's node do something about the charter; `None` while it does not answer well.
+    pub(crate) fn coalition(&self, member: &str, arguments: &[&str]) -> Option<Value> {
+        let output = Command::new(PROGRAM)
+            .args(["--json", "coalition", arguments[0], "--url", &self.url(member)])
+            .args(["--key", &self.keys[member]])
+            .args(&arguments[1..])
+            .output()
+            .unwrap();
+        serde_json::from_slice(&output.stdout).ok().filter(|_| output.status.success())
     }
 
     /// A member's data directory.

@@ -192,7 +192,8 @@ async fn start(
 ) -> Arc<Node> {
     let node = Node::start(Setup {
         me: me(),
-        charter: charter(),
+        charter: charter().into(),
+        former_key: None,
         key: Arc::new(key(MEMBERS[0].1)),
         policy: Policy::default(),
         store: store.clone(),
@@ -311,6 +312,7 @@ fn charter() -> SignedCharter {
         },
         members: members.into(),
         groups: vec![],
+        closed: Vec::new(),
     };
     charter.sort();
     let hash = charter.hash();

@@ -14,7 +14,7 @@ use watchfire_signal::{
 
 use crate::{
     halts::StoppedBy,
-    place::Place,
+    place::{Place, Turn},
     policy::Facts,
     standing::{Opinion, Renewal, Stance, Standing, State},
 };
@@ -51,9 +51,9 @@ pub struct SignalSet {
     /// What the opinions add up to.
     pub standing: Standing,
     /// Every opinion that stands in a log, by its index there.
-    pub(super) said: BTreeMap<MemberName, BTreeMap<u64, Said>>,
+    pub(super) said: BTreeMap<MemberName, BTreeMap<Turn, Said>>,
     /// Who wants which dispute ended how: by the member that disputes and its index.
-    pub(super) resolutions: BTreeMap<(MemberName, u64), BTreeMap<MemberName, (u64, Resolution)>>,
+    pub(super) resolutions: BTreeMap<(MemberName, Turn), BTreeMap<MemberName, (Turn, Resolution)>>,
 }
 
 /// An opinion as it was said.
@@ -74,21 +74,21 @@ pub struct Counts {
     pub appeals: BTreeMap<Place, (AppealStage, Option<AppealResult>)>,
 }
 
-/// What a member said last, with its place in its log.
+/// What a member said last, with its place among all that it says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told<T> {
-    /// The index.
-    pub index: u64,
+    /// The place.
+    pub turn: Turn,
     /// What.
     pub what: T,
 }
 
 impl<T: Copy> Told<T> {
     /// Takes a word in, if it is the later one.
-    pub(super) fn tell<K: Ord>(told: &mut BTreeMap<K, Self>, who: K, index: u64, what: T) {
-        let latest = told.entry(who).or_insert(Self { index, what });
-        if latest.index < index {
-            *latest = Self { index, what };
+    pub(super) fn tell<K: Ord>(told: &mut BTreeMap<K, Self>, who: K, turn: Turn, what: T) {
+        let latest = told.entry(who).or_insert(Self { turn, what });
+        if latest.turn < turn {
+            *latest = Self { turn, what };
         }
     }
 }
@@ -136,7 +136,7 @@ impl SignalSet {
         let said = self.said.entry(member.clone()).or_default();
         // What waited for its target is folded later than what came after it in its own log, and a
         // record that was missing is folded again in its place.
-        said.insert(place.index, Said { stance, verified_ms });
+        said.insert(place.turn(), Said { stance, verified_ms });
         self.opine(&member.clone());
     }
 
@@ -147,9 +147,9 @@ impl SignalSet {
         }
         let member = place.log.member.clone();
         let Some(said) = self.said.get_mut(&member) else { return };
-        match said.get_mut(&place.index) {
+        match said.get_mut(&place.turn()) {
             Some(Said { stance: Stance::Withdrawn { restore }, .. }) => *restore = true,
-            Some(_) => drop(said.remove(&place.index)),
+            Some(_) => drop(said.remove(&place.turn())),
             None => {}
         }
         self.opine(&member);
@@ -158,14 +158,14 @@ impl SignalSet {
     /// The opinion of a member, of all that it said.
     fn opine(&mut self, member: &MemberName) {
         let said = self.said.get(member);
-        let Some((index, latest)) = said.and_then(BTreeMap::last_key_value) else {
+        let Some((turn, latest)) = said.and_then(BTreeMap::last_key_value) else {
             self.opinions.remove(member);
             return;
         };
         let stood = said.into_iter().flatten().map(|(_, said)| said);
         let stood = stood.filter(|said| said.stance == Stance::Positive { human: true });
         let opinion = Opinion {
-            index: *index,
+            turn: *turn,
             verified_ms: latest.verified_ms,
             stance: latest.stance,
             stood_since_ms: stood.map(|said| said.verified_ms).min(),
@@ -177,30 +177,30 @@ impl SignalSet {
     pub(super) fn renew(&mut self, place: &Place, renewal: Renewal) {
         let member = place.log.member.clone();
         let latest = self.renewals.entry(member).or_insert_with(|| renewal.clone());
-        if latest.index < renewal.index {
+        if latest.turn < renewal.turn {
             *latest = renewal;
         }
     }
 
     /// Takes in that a member wants a dispute ended; of one member the latest word counts.
-    pub(super) fn resolve(&mut self, dispute: (MemberName, u64), place: &Place, how: Resolution) {
+    pub(super) fn resolve(&mut self, dispute: (MemberName, Turn), place: &Place, how: Resolution) {
         let votes = self.resolutions.entry(dispute).or_default();
-        let latest = votes.entry(place.log.member.clone()).or_insert((place.index, how));
-        if latest.0 < place.index {
-            *latest = (place.index, how);
+        let latest = votes.entry(place.log.member.clone()).or_insert((place.turn(), how));
+        if latest.0 < place.turn() {
+            *latest = (place.turn(), how);
         }
     }
 
     /// Takes in what a member counts.
     pub(super) fn count(&mut self, place: &Place, statement: &Statement) {
-        let (member, index) = (place.log.member.clone(), place.index);
+        let (member, turn) = (place.log.member.clone(), place.turn());
         let counts = &mut self.counts;
         match statement {
             Statement::Sighting { bucket, window_ms } => {
-                Told::tell(&mut counts.sightings, member, index, (*bucket, *window_ms));
+                Told::tell(&mut counts.sightings, member, turn, (*bucket, *window_ms));
             }
             Statement::Outcome { what, bucket } => {
-                Told::tell(&mut counts.outcomes, (member, *what), index, *bucket);
+                Told::tell(&mut counts.outcomes, (member, *what), turn, *bucket);
             }
             Statement::Appeal { stage, result } => {
                 counts.appeals.insert(place.clone(), (*stage, *result));

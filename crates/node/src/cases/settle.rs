@@ -44,7 +44,7 @@ impl Cases {
     fn settled<'a>(&self, set: &'a SignalSet) -> (Cow<'a, BTreeMap<MemberName, Opinion>>, bool) {
         let mut opinions = Cow::Borrowed(&set.opinions);
         let mut withdrawn = false;
-        for ((member, index), votes) in &set.resolutions {
+        for ((member, turn), votes) in &set.resolutions {
             let want = |how, quorum| {
                 let votes = votes.iter().filter(|(_, (_, vote))| *vote == how);
                 let heard =
@@ -55,9 +55,8 @@ impl Cases {
             };
             let own = votes.get(member).is_some_and(|(_, how)| *how == Resolution::Stands);
             let latest = set.opinions.get(member);
-            let disputes = latest.is_some_and(|opinion| {
-                opinion.index == *index && opinion.stance == Stance::Disputes
-            });
+            let disputes = latest
+                .is_some_and(|opinion| opinion.turn == *turn && opinion.stance == Stance::Disputes);
             if disputes && (own || want(Resolution::Stands, self.charter.quorum_dispute())) {
                 opinions.to_mut().remove(member);
             }

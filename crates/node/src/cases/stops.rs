@@ -11,7 +11,10 @@ use watchfire_signal::{
 };
 
 use super::{Cases, Ignored, Meaning, Place};
-use crate::halts::{MemberStops, Stopped, Vote};
+use crate::{
+    halts::{MemberStops, Stopped, Vote},
+    place::Turn,
+};
 
 impl Cases {
     /// Takes in that a member wants a case halted; its leaf alone says so.
@@ -25,7 +28,7 @@ impl Cases {
         if set.subject != *name || leaf.header.test != set.header.test {
             return Err(Ignored::Senseless);
         }
-        Ok(self.vote(place, Stopped::Case(*name), true, 0))
+        Ok(self.vote(place, Stopped::Case(*name), true, Turn::default()))
     }
 
     /// Takes in that a member wants another halted or suspended.
@@ -35,10 +38,15 @@ impl Cases {
         leaf: &Leaf,
         statement: Option<Statement>,
     ) -> Result<Vec<Commitment>, Ignored> {
-        let (stopped, size) = match statement {
-            Some(Statement::Halt { member: Some(member) }) => (Stopped::Halt(member), 0),
+        let (stopped, until) = match statement {
+            Some(Statement::Halt { member: Some(member) }) => {
+                (Stopped::Halt(member), Turn::default())
+            }
             Some(Statement::Member { step: MemberStep::Suspend, member, last: Some(last) }) => {
-                (Stopped::Suspension(member), last.size)
+                // Of the log that the member wrote by the charter of who says so.
+                let charter = self.charter_of(&leaf.header).and_then(|it| it.member(&member));
+                let epoch = charter.ok_or(Ignored::Senseless)?.epoch;
+                (Stopped::Suspension(member), Turn { epoch, index: last.size })
             }
             // A hole is folded again when its body is here; proposals are the charter's.
             _ => return Ok(Vec::new()),
@@ -46,7 +54,7 @@ impl Cases {
         if leaf.header.test {
             return Err(Ignored::Senseless);
         }
-        Ok(self.vote(place, stopped, true, size))
+        Ok(self.vote(place, stopped, true, until))
     }
 
     /// Takes a vote in; answers the sets that stand differently then.
@@ -55,9 +63,9 @@ impl Cases {
         place: &Place,
         stopped: Stopped,
         stands: bool,
-        size: u64,
+        until: Turn,
     ) -> Vec<Commitment> {
-        let vote = Vote { index: place.index, stands, size };
+        let vote = Vote { turn: place.turn(), stands, until };
         let by = place.log.member.clone();
         let touched = match &stopped {
             Stopped::Case(subject) => {

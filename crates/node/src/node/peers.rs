@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use watchfire_signal::name::MemberName;
+use watchfire_signal::name::{LogName, MemberName};
 use watchfire_store::StoreError;
 use watchfire_tlog::SignedCheckpoint;
 
@@ -35,16 +35,17 @@ impl Node {
             }
             self.spawn(self.receipts.clone().run(peer.clone()));
             self.spawn(self.gossip().run(peer.clone(), self.random.clone()));
+            self.spawn(self.changes.clone().run(peer.clone(), self.random.clone()));
             if unreachable {
                 self.spawn_visits(member, peer);
             }
         }
-        let elsewhere = self
-            .copies
-            .values()
-            .filter(|copy| *copy.member() != self.me && !peers.contains_key(copy.member()));
-        for copy in elsewhere {
-            self.spawn_relays(copy, peers);
+        for copy in self.copies.values() {
+            let ended = self.charter.member_of_log(&copy.log).is_none();
+            let elsewhere = *copy.member() != self.me && !peers.contains_key(copy.member());
+            if ended || elsewhere {
+                self.spawn_relays(copy, peers);
+            }
         }
     }
 
@@ -67,13 +68,21 @@ impl Node {
         }));
     }
 
-    /// Copies the log of a member that we cannot reach from those that we can.
+    /// Copies a log that has ended, or that of a member that we cannot reach, from those that we can.
     fn spawn_relays(&self, copy: &Arc<LogCopy>, peers: &BTreeMap<MemberName, Arc<dyn Peer>>) {
         for lane in 0..RELAYS {
             let lane = peers.values().skip(lane).step_by(RELAYS);
             let sources = lane.map(|peer| peer.source(&copy.log)).collect::<Vec<_>>();
             let (copy, random) = (copy.clone(), self.random.clone());
-            self.spawn(async move { copy.relay(sources, random).await });
+            let name = (copy.member(), copy.log.epoch);
+            let closed = self.charter.closed.iter().find(|closed| closed.name() == name);
+            let end = closed.and_then(|closed| closed.last).map(|last| last.size);
+            self.spawn(async move {
+                let held = copy.size().await.ok();
+                if end.is_none_or(|end| held.is_none_or(|held| held < end)) {
+                    copy.relay(sources, random).await;
+                }
+            });
         }
     }
 
@@ -84,11 +93,10 @@ impl Node {
         Gossip::new(self.me.clone(), copies, store, self.witnesses.clone())
     }
 
-    /// The newest head of a member's log that each witness has cosigned.
+    /// The newest head of a log that each witness has cosigned.
     #[must_use]
-    pub fn cosigned(&self, member: &MemberName) -> Vec<SignedCheckpoint> {
-        let log = self.charter.log_of(member);
-        log.map(|log| self.witnesses.cosigned(&log)).unwrap_or_default()
+    pub fn cosigned(&self, log: &LogName) -> Vec<SignedCheckpoint> {
+        self.witnesses.cosigned(log)
     }
 
     /// Members whose logs have shown two histories, to this run of the node or to one before.
@@ -97,7 +105,8 @@ impl Node {
     /// The store's.
     pub async fn forked(&self) -> Result<BTreeSet<MemberName>, StoreError> {
         let mut forked = BTreeSet::new();
-        for copy in self.copies.values() {
+        let written = |copy: &&Arc<LogCopy>| self.charter.member_of_log(&copy.log).is_some();
+        for copy in self.copies.values().filter(written) {
             if copy.is_frozen().await? {
                 forked.insert(copy.member().clone());
             }

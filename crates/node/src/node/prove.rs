@@ -23,6 +23,7 @@ impl Node {
         let prover = Prover {
             me: self.me.clone(),
             charter: self.charter.clone(),
+            chain: self.changes.chain(),
             store: self.store.clone(),
             desk: self.desk.clone(),
         };

@@ -5,7 +5,14 @@
 
 use std::sync::Arc;
 
-use watchfire_signal::{charter::Role, header::CharterRef};
+use watchfire_signal::{
+    charter::Role,
+    header::CharterRef,
+    name::LogName,
+    record::Leaf,
+    statement::{Head, KeyStep, Statement},
+    verb::Verb,
+};
 use watchfire_store::StoreError;
 use watchfire_tlog::{Origin, OwnKey};
 
@@ -13,7 +20,8 @@ use super::{Node, Readiness, start::Setup};
 use crate::{
     anchor::Anchorer,
     desk::{Line, Stamp},
-    publish::{Letterhead, Statements},
+    publish::{self, Letterhead, Publisher, Statements},
+    raise::plain_header,
     recover::{RecoverError, contradiction, recover},
     replicate::load_verified,
     sequence::{Draft, Sequencer},
@@ -40,6 +48,7 @@ impl Node {
         if !setup.alone && !setup.peers.is_empty() {
             recover(&self.log, own, &setup.peers).await?;
         }
+        self.end_former(&setup).await?;
         let letterhead = Letterhead {
             log: self.log.clone(),
             charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
@@ -52,6 +61,50 @@ impl Node {
             () = sequencer.run(drafts) => Ok(()),
             error = contradiction(&self.log, own, &setup.peers, &*self.random) => Err(error),
         }
+    }
+
+    /// Ends our log of the epoch before, where a charter has given us a new key: its last entry, signed with
+    /// the key of that log, names the one that we go on with.
+    async fn end_former(&self, setup: &Setup) -> Result<(), RecoverError> {
+        let Some(key) = &setup.former_key else { return Ok(()) };
+        let public = key.public().to_bytes();
+        let closed = self.charter.closed.iter();
+        let mut closed = closed.filter(|log| log.member == self.me && log.key == public);
+        let Some(closed) = closed.next().filter(|log| log.last.is_none()) else { return Ok(()) };
+        let log = LogName::new(self.charter.coalition.clone(), self.me.clone(), closed.epoch);
+        let Some(copy) = self.copies.get(&log) else { return Ok(()) };
+        if !setup.alone && !setup.peers.is_empty() {
+            recover(&log, copy, &setup.peers).await?;
+        }
+        let verified = load_verified(&*self.store, copy.origin(), copy.key()).await?;
+        let held = self.store.held(copy.origin(), verified.size().saturating_sub(1), 1).await?;
+        let last = held.last().and_then(|held| Leaf::decode(&held.entry.leaf).ok());
+        let chain = self.changes.chain();
+        let charter = chain.iter().rfind(|one| one.charter.member_of_log(&log).is_some());
+        let Some(charter) = charter else { return Ok(()) };
+        if last.is_some_and(|leaf| leaf.header.verb == Verb::Key) {
+            return Ok(());
+        }
+        let letterhead = Letterhead {
+            log: log.clone(),
+            charter: CharterRef { seq: charter.charter.seq, hash: charter.hash() },
+            random: self.random.clone(),
+        };
+        let last = Head { size: verified.size(), root: verified.frontier().root().0 };
+        let (step, key_now) = (KeyStep::Rotate, setup.key.public().to_bytes());
+        let statement = Statement::Key { step, key: key_now, last };
+        let header = plain_header(&charter.charter, &log, Verb::Key);
+        let (publisher, drafts) = Publisher::new();
+        let sequencer = self.sequencer(copy.origin(), key, letterhead).await?;
+        let said = publisher.write(publish::Draft { header, statement, answer: None });
+        tokio::select! {
+            () = sequencer.run(drafts) => {}
+            said = said => {
+                said.map_err(|error| StoreError::Failed(error.to_string()))?;
+                tracing::info!(%log, "our former log has ended; we go on under another key");
+            }
+        }
+        Ok(())
     }
 
     /// Anchors the desk log from now on. A member whose role has no say about cases decides nothing

@@ -9,7 +9,7 @@ use thiserror::Error;
 use tokio::sync::{mpsc, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
-    charter::{Charter, Member, SignedCharter},
+    charter::{Charter, CharterChain, Member},
     name::{LogName, MemberName},
 };
 use watchfire_store::{Held, Store, StoreError};
@@ -24,7 +24,10 @@ use crate::{
     anchor::Anchored,
     budget::Budget,
     cases::Cases,
-    charter::{TrustError, check_founding},
+    charter::{
+        TrustError,
+        changes::{self, ChangeError, Changes},
+    },
     clock::{Clock, Random, TermClock},
     connector::Connector,
     deliver::Deliverer,
@@ -53,8 +56,10 @@ pub struct Setup {
     pub me: MemberName,
     /// Our key, for log and requests.
     pub key: Arc<OwnKey>,
-    /// The coalition's constitution.
-    pub charter: SignedCharter,
+    /// The key of our log before, where a charter has given us another one: that log is ended with it.
+    pub former_key: Option<Arc<OwnKey>>,
+    /// The coalition's constitution, as it was installed: what came since is in the store.
+    pub charter: CharterChain,
     /// Our rules until a policy file was applied.
     pub policy: Policy,
     /// Where data lives.
@@ -83,7 +88,7 @@ pub struct Setup {
 pub enum StartError {
     /// The charter is not in force.
     #[error("charter: {0}")]
-    Charter(#[from] TrustError),
+    Charter(#[from] ChangeError),
     /// We are not in it, or under another key.
     #[error("the charter does not name member {0} with this node's key")]
     NotAMember(MemberName),
@@ -111,12 +116,12 @@ impl Node {
         let newest_ms = newest_ms(&*setup.store).await?;
         let terms = TermClock::since(setup.clock.clone(), newest_ms);
         let wall_clock = std::mem::replace(&mut setup.clock, Arc::new(terms));
-        check_founding(&setup.charter)?;
-        let charter = Arc::new(setup.charter.charter.clone());
+        let chain = changes::load(&*setup.store, setup.charter.clone()).await?;
+        let charter = Arc::new(chain.in_force().charter.clone());
         let (own, log) = own(&charter, &setup)?;
         let events = Events::new(setup.clock.clone());
         let (early, earlier) = mpsc::channel(MAX_URGENT);
-        let copies = copies(&charter, &setup, &events, &early)?;
+        let copies = copies(&chain, &setup, &events, &early)?;
         let least = charter.least_min_matched_ms;
         let (seen, unwritten) = home::seen(&setup, least).await?;
         let home = Home::open(&setup, &log, &events).await?;
@@ -129,6 +134,7 @@ impl Node {
             me: setup.me.clone(),
             log,
             charter: charter.clone(),
+            changes: open_changes(&setup, chain).await?,
             store: setup.store.clone(),
             clock: setup.clock.clone(),
             wall_clock: wall_clock.clone(),
@@ -160,10 +166,7 @@ impl Node {
         });
         let holes = Holes::default();
         let (fills, filled) = mpsc::channel(FILLED);
-        let mut follower = node.follower(home.enforcer.clone(), holes.clone());
-        follower.catch_up().await?;
-        node.banks.go_on().await?;
-        node.spawn(follower.run(filled, earlier));
+        node.fold(home.enforcer.clone(), &holes, (filled, earlier)).await?;
         node.spawn(node.fetcher(&setup, holes, fills).run());
         node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
@@ -186,11 +189,25 @@ impl Node {
         self.spawn(self.lookout().run());
     }
 
+    /// Folds what the store holds, and goes on as logs grow.
+    async fn fold(
+        &self,
+        enforcer: Enforcer,
+        holes: &Holes,
+        (filled, early): (mpsc::Receiver<Place>, mpsc::Receiver<(LogName, Held)>),
+    ) -> Result<(), StoreError> {
+        let mut follower = self.follower(enforcer, holes.clone());
+        follower.catch_up().await?;
+        self.banks.go_on().await?;
+        self.spawn(follower.run(filled, early));
+        Ok(())
+    }
+
     fn follower(&self, enforcer: Enforcer, holes: Holes) -> Follower {
         Follower {
             me: self.me.clone(),
             charter: self.charter.clone(),
-            cases: Cases::new(self.charter.clone()),
+            cases: Cases::of_chain(&self.changes.chain()),
             store: self.store.clone(),
             known: self.known.clone(),
             judge: self.judge.clone(),
@@ -300,18 +317,27 @@ async fn newest_ms(store: &dyn Store) -> Result<u64, StoreError> {
     Ok(newest_ms)
 }
 
-/// The copies of all members' logs, our own among them.
+/// The charters, and what is proposed.
+async fn open_changes(setup: &Setup, chain: CharterChain) -> Result<Changes, ChangeError> {
+    let (me, key, store) = (setup.me.clone(), setup.key.clone(), setup.store.clone());
+    Changes::open(me, key, store, chain).await
+}
+
+/// The copies of all logs of the coalition, our own among them, and those that have ended.
 fn copies(
-    charter: &Charter,
+    chain: &CharterChain,
     setup: &Setup,
     events: &Events,
     early: &mpsc::Sender<(LogName, Held)>,
 ) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
     let mut copies = BTreeMap::new();
-    for member in &charter.members {
-        let key = PeerKey::from_bytes(&member.key)
-            .map_err(|_| StartError::Charter(TrustError::Key(member.name.clone())))?;
-        let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
+    let charter = &chain.in_force().charter;
+    let live = charter.members.iter().map(|member| (&member.name, member.epoch, &member.key));
+    let closed = charter.closed.iter().map(|log| (&log.member, log.epoch, &log.key));
+    for (name, epoch, key) in live.chain(closed) {
+        let key = PeerKey::from_bytes(key).map_err(|_| TrustError::Key(name.clone()));
+        let key = key.map_err(ChangeError::from)?;
+        let log = LogName::new(charter.coalition.clone(), name.clone(), epoch);
         let (store, clock) = (setup.store.clone(), setup.clock.clone());
         let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
             .map_err(|error| StartError::Name(error.to_string()))?;

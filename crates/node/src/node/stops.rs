@@ -5,6 +5,7 @@ use watchfire_signal::{name::MemberName, reason::Reason, statement::Head};
 use super::Node;
 use crate::{
     halts::MemberStops,
+    place::Turn,
     publish::{AnswerKey, PublishError, Published},
     raise::{RaiseError, Stop, stop_draft},
 };
@@ -43,7 +44,7 @@ impl Node {
             return Err(RaiseError::Oneself);
         }
         let stop = if withdraw {
-            Stop::Withdraw { index: self.own_vote(member, stop)? }
+            Stop::Withdraw { turn: self.own_vote(member, stop)? }
         } else if stop == StopMember::Halt {
             Stop::Halt
         } else {
@@ -59,7 +60,7 @@ impl Node {
     }
 
     /// The place of our vote that stands.
-    fn own_vote(&self, member: &MemberName, stop: StopMember) -> Result<u64, RaiseError> {
+    fn own_vote(&self, member: &MemberName, stop: StopMember) -> Result<Turn, RaiseError> {
         let stops = self.known.stops_of(member);
         let votes = match stop {
             StopMember::Halt => stops.halted_by,

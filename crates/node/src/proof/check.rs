@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use thiserror::Error;
 use watchfire_signal::{
-    charter::SignedCharter,
+    charter::CharterChain,
     commitment::Commitment,
     desk::{DeskError, DeskKind, DeskLeaf},
     header::Header,
@@ -28,7 +28,7 @@ use super::{
     about,
     bundle::{Bundle, EntryPart, LinePart, LogPart, hashes},
 };
-use crate::charter::{TrustError, check_founding};
+use crate::charter::{TrustError, check_chain};
 
 /// What a proof proves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -153,22 +153,20 @@ pub enum Wrong {
 ///
 /// # Errors
 /// The first thing that is wrong.
-pub fn check(bundle: &Bundle, signed: &SignedCharter) -> Result<Proven, Wrong> {
-    check_founding(signed)?;
-    let charter = &signed.charter;
-    let same = bundle.coalition == charter.coalition
-        && bundle.charter.seq == charter.seq
-        && bundle.charter.hash.0.0 == signed.hash();
-    let own = charter.log_of(&bundle.member).filter(|_| same);
+pub fn check(bundle: &Bundle, chain: &CharterChain) -> Result<Proven, Wrong> {
+    check_chain(chain)?;
+    let named = chain.at(bundle.charter.seq, &bundle.charter.hash.0.0);
+    let named = named.filter(|charter| charter.coalition == bundle.coalition);
     let other = || Wrong::OtherCharter(bundle.coalition.clone(), bundle.charter.seq);
-    let own = own.ok_or_else(other)?;
+    let charter = named.ok_or_else(other)?;
+    let own = charter.log_of(&bundle.member).ok_or_else(other)?;
     if !bundle.logs.is_sorted_by(|a, b| a.log < b.log) {
         let log = bundle.logs.first().map_or(own, |part| part.log.clone());
         return Err(Wrong::Log(log));
     }
     let mut entries = Vec::new();
     for part in &bundle.logs {
-        entries.extend(check_log(part, signed)?);
+        entries.extend(check_log(part, chain)?);
     }
     let anchors = check_anchors(bundle, &own, &entries)?;
     check_related(bundle, &own, &mut entries)?;
@@ -196,10 +194,10 @@ struct Checked {
 }
 
 /// Checks that all entries of one log are under its signed checkpoint.
-fn check_log(part: &LogPart, signed: &SignedCharter) -> Result<Vec<Checked>, Wrong> {
+fn check_log(part: &LogPart, chain: &CharterChain) -> Result<Vec<Checked>, Wrong> {
     let log = &part.log;
     let unknown = || Wrong::Log(log.clone());
-    let member = signed.charter.member_of_log(log).ok_or_else(unknown)?;
+    let member = chain.author_of(log).ok_or_else(unknown)?;
     let key = PeerKey::from_bytes(&member.key).map_err(|_| TrustError::Key(member.name.clone()))?;
     let origin = Origin::new(log.to_string()).map_err(|_| unknown())?;
     let head = SignedCheckpoint::new(part.checkpoint.as_str()).verify(&origin, &key);

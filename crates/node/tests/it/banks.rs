@@ -443,7 +443,8 @@ async fn with_policy(policy: &str) -> Stage {
     let node = Node::start(Setup {
         me: crate::coalition::name("ant"),
         key: Arc::new(crate::coalition::key("ant")),
-        charter: charter(&[("ant", "ants")], 1),
+        charter: charter(&[("ant", "ants")], 1).into(),
+        former_key: None,
         policy: toml::from_str::<Policy>(policy).unwrap(),
         store: Arc::new(MemoryStore::new()),
         seen: watchfire_node::seen::SeenSetup::default(),

@@ -85,6 +85,11 @@ pub(crate) fn name(text: &str) -> MemberName {
     text.parse().unwrap()
 }
 
+/// The first log of a member.
+pub(crate) fn log_name(member: &str) -> LogName {
+    LogName::new("test".parse().unwrap(), name(member), 1)
+}
+
 pub(crate) fn key(member: &str) -> OwnKey {
     let mut seed = [7; 32];
     seed[..member.len()].copy_from_slice(member.as_bytes());
@@ -128,6 +133,7 @@ pub(crate) fn charter_with(
         },
         members: members.iter().map(member).collect(),
         groups: vec![],
+        closed: Vec::new(),
     };
     change(&mut charter);
     charter.sort();
@@ -299,7 +305,8 @@ pub(crate) fn setup(cast: Cast<'_>) -> Setup {
     Setup {
         me: name(cast.me),
         key: Arc::new(key(cast.me)),
-        charter: cast.charter.clone(),
+        charter: cast.charter.clone().into(),
+        former_key: None,
         policy,
         store: cast.store,
         seen: SeenSetup::default(),

@@ -7,7 +7,7 @@ use watchfire_node::desk::{Actor, Deed, DeskKind, Line, WriteError};
 use watchfire_signal::desk::MAX_BODY_BYTES;
 use watchfire_store::{MemoryStore, Row, Store, Table};
 
-use crate::coalition::{Cast, Stage, TestClock, charter, name, start};
+use crate::coalition::{Cast, Stage, TestClock, charter, log_name, name, start};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Looked {
@@ -82,7 +82,7 @@ async fn the_desk_log_is_no_log_of_a_member() {
     let stage = alone(store, 1).await;
     let line = Line::new(&Actor::Node, &Looked { item: "post:1".to_owned() }).unwrap();
     stage.node.desk().write(line).await.unwrap();
-    let public = stage.node.source(&name("ant")).unwrap();
+    let public = stage.node.source(&log_name("ant")).unwrap();
     assert_eq!(public.entries(0, 10).await.unwrap().len(), 0);
     assert_eq!(stage.node.held().await.unwrap().get(&name("ant")), None);
 }

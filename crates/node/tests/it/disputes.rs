@@ -21,7 +21,7 @@ use watchfire_signal::{
 use watchfire_store::{MemoryStore, Store};
 
 use crate::{
-    coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, name, start},
+    coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, log_name, name, start},
     scenarios::{
         FOUR, confirm, found, in_memory, item, judged, picture, retract, scan, scene, until_hidden,
     },
@@ -129,7 +129,7 @@ async fn s9_what_a_government_asks_is_refused_where_policy_says_so_and_counted_b
         judged(stage, from_ref(&asked), verdict).await;
     }
     // An outsider has leaves alone.
-    let log = stages["twitch"].node.source(&name("tiktok")).unwrap();
+    let log = stages["twitch"].node.source(&log_name("tiktok")).unwrap();
     let leaves = log.entries(0, 10).await.unwrap();
     let headers = leaves.iter().map(|entry| Leaf::decode(&entry.leaf).unwrap().header);
     let asserted = headers.filter(|header| header.verb == Verb::Assert);

@@ -24,7 +24,7 @@ use watchfire_tlog::{
 };
 
 use crate::coalition::{
-    Cast, START_MS, Stage, TestClock, TestPeer, alert, charter, charter_with, name, start,
+    Cast, START_MS, Stage, TestClock, TestPeer, alert, charter, charter_with, log_name, name, start,
 };
 
 const FOUR: [(&str, &str); 4] =
@@ -145,7 +145,7 @@ async fn zoo(pictures: [std::ops::Range<u8>; 2], linked: bool) -> Zoo {
 
 /// Evidence against `cat` at a member, which convicts with nothing but the key of the charter.
 async fn evidence(stage: &Stage) -> Vec<Evidence> {
-    let proofs = stage.node.evidence(&name("cat")).await.unwrap();
+    let proofs = stage.node.evidence(&log_name("cat")).await.unwrap();
     let charter = charter(&FOUR, 2);
     let log = charter.charter.log_of(&name("cat")).unwrap();
     let key = PeerKey::from_bytes(&charter.charter.member(&name("cat")).unwrap().key).unwrap();
@@ -264,7 +264,7 @@ async fn a_witness_cosigns_the_logs_that_it_holds_and_others_keep_what_it_cosign
     knows(&ant, &case).await;
     knows(&bee, &case).await;
     one_exchange(&ant, &bee).await;
-    let cosigned = ant.node.cosigned(&name("cat"));
+    let cosigned = ant.node.cosigned(&log_name("cat"));
     assert_eq!(cosigned.len(), 1);
     let (witness, key) = witnesses(&charter.charter).pop_first().unwrap();
     assert_eq!(witness, "watchfire/test/bee/1");
@@ -274,14 +274,14 @@ async fn a_witness_cosigns_the_logs_that_it_holds_and_others_keep_what_it_cosign
         cosigned[0].verify(&origin, &crate::coalition::key("cat").public()).unwrap().size,
         2
     );
-    assert!(ant.node.cosigned(&name("bee")).is_empty(), "nobody witnesses itself");
+    assert!(ant.node.cosigned(&log_name("bee")).is_empty(), "nobody witnesses itself");
     // A member that is no witness cosigns nothing, and a later head takes the place of this one.
     one_exchange(&bee, &ant).await;
-    assert!(bee.node.cosigned(&name("ant")).is_empty());
+    assert!(bee.node.cosigned(&log_name("ant")).is_empty());
     let more = raise(&cat, [3]).await;
     knows(&ant, &more).await;
     knows(&bee, &more).await;
     one_exchange(&ant, &bee).await;
-    let cosigned = ant.node.cosigned(&name("cat"));
+    let cosigned = ant.node.cosigned(&log_name("cat"));
     assert_eq!((cosigned.len(), cosigned[0].text.lines().nth(1)), (1, Some("3")));
 }

@@ -288,7 +288,7 @@ fn of_the_renewals_of_one_member_the_latest_is_kept() {
     let cases = logs.fold(&[]);
     let set = cases.set(&case.0).unwrap();
     assert_eq!(set.renewals.len(), 1);
-    assert_eq!(set.renewals[&name("google")].index, 100);
+    assert_eq!(set.renewals[&name("google")].turn.index, 100);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use watchfire_node::{cases::Cases, standing::State};
 use watchfire_signal::{
     alert::Family,
-    charter::SignedCharter,
+    charter::{CharterChain, SignedCharter},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     incident::{Incident, IncidentStep},
@@ -60,7 +60,7 @@ impl Logs {
             v: RECORD_VERSION,
             coalition: log.coalition.clone(),
             author_log: log.clone(),
-            charter: CharterRef { seq: 1, hash: self.charter.hash() },
+            charter: CharterRef { seq: self.charter.charter.seq, hash: self.charter.hash() },
             verb: statement.verb(),
             class: Class::SelfHarm,
             group: GroupName::all(),
@@ -232,7 +232,15 @@ impl Logs {
 
     /// Folds in an interleaving of the logs that the choices name.
     pub(crate) fn fold(&self, choices: &[u8]) -> Cases {
-        let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
+        self.fold_into(Cases::new(Arc::new(self.charter.charter.clone())), choices)
+    }
+
+    /// Folds under the last charter of a chain.
+    pub(crate) fn fold_under(&self, chain: &CharterChain, choices: &[u8]) -> Cases {
+        self.fold_into(Cases::of_chain(chain), choices)
+    }
+
+    fn fold_into(&self, mut cases: Cases, choices: &[u8]) -> Cases {
         let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
         let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
         while !queues.is_empty() {

@@ -3,6 +3,7 @@
 
 mod banks;
 mod breaker;
+mod charters;
 mod coalition;
 mod copies;
 mod desk;

@@ -238,7 +238,7 @@ async fn an_enforcement_is_proven_with_nothing_but_the_charter() {
         bytes.len(),
         line.len()
     );
-    let proven = check(&Bundle::decode(&bytes).unwrap(), &story.charter).unwrap();
+    let proven = check(&Bundle::decode(&bytes).unwrap(), &story.charter.clone().into()).unwrap();
     let mut said = verbs(&proven);
     said.retain(|(member, _)| *member != "google");
     let wanted = [
@@ -262,7 +262,7 @@ async fn an_enforcement_is_proven_with_nothing_but_the_charter() {
 async fn a_redacted_proof_holds_without_a_single_record_about_the_case() {
     let story = story().await;
     let bundle = through_a_file(&story.google.node.prove(&story.case, true).await.unwrap());
-    let proven = check(&bundle, &story.charter).unwrap();
+    let proven = check(&bundle, &story.charter.clone().into()).unwrap();
     assert!(proven.entries.iter().all(|entry| entry.statement.is_none()));
     assert_eq!(proven.lines.len(), 4);
     assert!(!String::from_utf8(bundle.encode().unwrap()).unwrap().contains(&"03".repeat(32)));
@@ -294,7 +294,8 @@ async fn a_record_of_a_group_is_shown_by_its_author_only() {
         tokio::task::yield_now().await;
     }
     for (stage, shown) in stages.iter().zip([false, true]) {
-        let proven = check(&stage.node.prove(&case, false).await.unwrap(), &charter).unwrap();
+        let proven =
+            check(&stage.node.prove(&case, false).await.unwrap(), &charter.clone().into()).unwrap();
         assert_eq!(proven.entries[0].statement.is_some(), shown, "{}", stage.node.me());
     }
 }
@@ -305,11 +306,11 @@ async fn what_is_not_anchored_yet_is_said_so() {
     let mut bundle = story.google.node.prove(&story.case, false).await.unwrap();
     let line = bundle.desk.lines.last_mut().unwrap();
     (line.anchored, line.anchor, line.inclusion) = (false, None, vec![]);
-    let proven = check(&bundle, &story.charter).unwrap();
+    let proven = check(&bundle, &story.charter.clone().into()).unwrap();
     assert_eq!(proven.not_anchored, 1);
     assert_eq!(proven.lines.last().unwrap().anchor, None);
     bundle.desk.lines.last_mut().unwrap().anchored = true;
-    assert!(matches!(check(&bundle, &story.charter), Err(Wrong::Unanchored(_))));
+    assert!(matches!(check(&bundle, &story.charter.clone().into()), Err(Wrong::Unanchored(_))));
 }
 
 fn flip(bytes: &mut [u8]) {
@@ -454,11 +455,11 @@ fn changes_of_the_whole() -> Vec<Change> {
 async fn whatever_is_changed_in_a_proof_is_found_and_named() {
     let story = story().await;
     let bundle = story.google.node.prove(&story.case, false).await.unwrap();
-    check(&bundle, &story.charter).unwrap();
+    check(&bundle, &story.charter.clone().into()).unwrap();
     for (what, change, named) in changes() {
         let mut changed = bundle.clone();
         change(&mut changed);
-        let wrong = check(&changed, &story.charter).expect_err(what);
+        let wrong = check(&changed, &story.charter.clone().into()).expect_err(what);
         assert!(named(&wrong), "{what}: {wrong}");
     }
 }
@@ -468,12 +469,12 @@ async fn a_proof_of_another_coalition_is_none_here() {
     let story = story().await;
     let mut bundle = story.google.node.prove(&story.case, false).await.unwrap();
     let other = charter_with(&THREE, 1, |_| {});
-    assert!(matches!(check(&bundle, &other), Err(Wrong::OtherCharter(..))));
+    assert!(matches!(check(&bundle, &other.clone().into()), Err(Wrong::OtherCharter(..))));
     // Who renames the charter in the file has to sign with its keys too.
     let strangers = charter_with(&THREE, 2, |charter| charter.coalition = "other".parse().unwrap());
     bundle.coalition = "other".parse().unwrap();
     bundle.charter.hash = Link(strangers.hash().into());
-    assert!(matches!(check(&bundle, &strangers), Err(Wrong::Log(_))));
+    assert!(matches!(check(&bundle, &strangers.clone().into()), Err(Wrong::Log(_))));
 }
 
 /// The desk log of a story, one line changed, with the tree and all paths made anew.
@@ -532,7 +533,7 @@ async fn a_desk_log_that_was_rewritten_after_its_anchor_proves_nothing() {
     let bundle = story.google.node.prove(&story.case, false).await.unwrap();
     let first = bundle.desk.lines[0].index;
     let forged = rewritten(&story, &bundle).await;
-    let wrong = check(&forged, &story.charter).unwrap_err();
+    let wrong = check(&forged, &story.charter.clone().into()).unwrap_err();
     assert!(matches!(wrong, Wrong::Line(index) if index == first), "{wrong}");
 }
 
@@ -577,7 +578,7 @@ proptest! {
         if let Ok(mut bundle) = Bundle::decode(text.as_bytes()) {
             let charter = charter(&THREE, 2);
             bundle.charter.hash = Link(charter.hash().into());
-            prop_assert!(check(&bundle, &charter).is_err());
+            prop_assert!(check(&bundle, &charter.clone().into()).is_err());
         }
     }
 }

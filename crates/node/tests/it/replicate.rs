@@ -17,7 +17,7 @@ use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Checkpoint, Extension, Hash, Origin, SignedCheckpoint};
 
 use crate::{
-    coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, key, name, start},
+    coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, key, log_name, name, start},
     faulty::{Disk, Fault, FaultyPeer, FaultyStore},
 };
 
@@ -101,7 +101,7 @@ async fn a_log_that_does_not_begin_as_before_is_frozen_for_good_and_the_others_g
     }
     let ant = member("ant", &mine, peers(&contradicted), 5).await;
     let forked = loop {
-        let proofs = ant.node.evidence(&name("bee")).await.unwrap();
+        let proofs = ant.node.evidence(&log_name("bee")).await.unwrap();
         if !proofs.is_empty() {
             break proofs;
         }
@@ -124,7 +124,7 @@ async fn a_log_that_does_not_begin_as_before_is_frozen_for_good_and_the_others_g
     let of_cat = raise(&cat, 8).await;
     knows(&ant.node, &of_cat).await;
     assert_eq!(ant.node.held().await.unwrap()[&name("bee")], 1);
-    assert_eq!(ant.node.evidence(&name("bee")).await.unwrap(), forked);
+    assert_eq!(ant.node.evidence(&log_name("bee")).await.unwrap(), forked);
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn two_heads_of_one_size_freeze_a_log() {
     assert!(matches!(taken, Err(TakeError::Frozen(_))), "{taken:?}");
     knows(&ant.node, &believed).await;
     assert!(ant.node.alert(&lie).is_none());
-    assert_eq!(ant.node.evidence(&name("bee")).await.unwrap().len(), 1);
+    assert_eq!(ant.node.evidence(&log_name("bee")).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

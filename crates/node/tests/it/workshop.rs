@@ -19,7 +19,7 @@ use tokio::{
 use watchfire_node::{
     banks::{BankParts, Banks},
     budget::Budget,
-    cases::{Place, SignalSet},
+    cases::{Place, SignalSet, Turn},
     clock::{Clock, Random},
     connector::{Answer, Connector, ConnectorError, Order, Visibility},
     deliver::Deliverer,
@@ -361,7 +361,12 @@ impl Workshop {
         let human = stance == Stance::Positive { human: true };
         let before = set.opinions.get(&name(member)).and_then(|before| before.stood_since_ms);
         let stood_since_ms = before.or(human.then_some(verified_ms));
-        let opinion = Opinion { index: self.next_index, verified_ms, stance, stood_since_ms };
+        let opinion = Opinion {
+            turn: Turn { epoch: 1, index: self.next_index },
+            verified_ms,
+            stance,
+            stood_since_ms,
+        };
         set.opinions.insert(name(member), opinion);
         set.standing = Standing::of(&set.opinions, &set.renewals, u64::MAX, &RULES);
         self.look(number);

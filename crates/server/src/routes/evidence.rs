@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{Cosigned, Evidence, ForkProof};
-use watchfire_signal::name::MemberName;
+use watchfire_api::problem::Problem;
+use watchfire_api::wire::{Cosigned, Evidence, ForkProof, LogPath};
 
+use super::log::log_of;
 use crate::answer::Failure;
 use crate::input::Named;
 use crate::member::Asker;
@@ -27,12 +27,11 @@ use crate::server::Server;
 pub(crate) async fn evidence(
     State(server): State<Arc<Server>>,
     asker: Asker,
-    Named(member): Named<MemberName>,
+    Named(path): Named<LogPath>,
 ) -> Result<Json<Evidence>, Failure> {
     let _place = server.places.request(asker.name())?;
-    let unknown = || Failure::new(ProblemKind::NotFound, format!("no member {member}"));
-    let log = server.node.charter().log_of(&member).ok_or_else(unknown)?;
-    let proofs = server.node.evidence(&member).await;
+    let log = log_of(&server, &path)?;
+    let proofs = server.node.evidence(&log).await;
     let proofs = proofs.map_err(|error| Failure::internal(&error))?;
     Ok(Json(Evidence { log, proofs: proofs.iter().map(ForkProof::from).collect() }))
 }
@@ -49,11 +48,10 @@ pub(crate) async fn evidence(
 pub(crate) async fn cosigned(
     State(server): State<Arc<Server>>,
     asker: Asker,
-    Named(member): Named<MemberName>,
+    Named(path): Named<LogPath>,
 ) -> Result<Json<Cosigned>, Failure> {
     let _place = server.places.request(asker.name())?;
-    let unknown = || Failure::new(ProblemKind::NotFound, format!("no member {member}"));
-    let log = server.node.charter().log_of(&member).ok_or_else(unknown)?;
-    let heads = server.node.cosigned(&member).into_iter().map(|head| head.text).collect();
+    let log = log_of(&server, &path)?;
+    let heads = server.node.cosigned(&log).into_iter().map(|head| head.text).collect();
     Ok(Json(Cosigned { log, heads }))
 }

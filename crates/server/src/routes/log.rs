@@ -11,8 +11,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use watchfire_api::frame::{self, Frame, MAX_FRAME_ENTRIES, encode_records, split};
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{ReceiptAnswer, ReceiptRequest, SizeAnswer};
-use watchfire_signal::name::MemberName;
+use watchfire_api::wire::{LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer};
+use watchfire_signal::name::{LogName, MemberName};
 use watchfire_tlog::tile::{Tile, TileKind, encode_bundle, encode_hashes};
 use watchfire_tlog::{Entry, Extension, Source};
 
@@ -53,10 +53,10 @@ pub(crate) struct IndexQuery {
 pub(crate) async fn checkpoint(
     State(server): State<Arc<Server>>,
     asker: Asker,
-    Named(member): Named<MemberName>,
+    Named(path): Named<LogPath>,
 ) -> Result<String, Failure> {
     let _place = server.places.request(asker.name())?;
-    let checkpoint = source(&server, &member)?.checkpoint().await?;
+    let checkpoint = source(&server, &path)?.checkpoint().await?;
     let checkpoint =
         checkpoint.ok_or_else(|| Failure::new(ProblemKind::NotFound, "the log is empty"))?;
     Ok(checkpoint.text)
@@ -74,14 +74,14 @@ pub(crate) async fn checkpoint(
 pub(crate) async fn tile(
     State(server): State<Arc<Server>>,
     asker: Asker,
-    Path((member, path)): Path<(String, String)>,
+    Path((member, tile)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
     let _place = server.places.request(asker.name())?;
     let absent = |detail: &str| Failure::new(ProblemKind::NotFound, detail);
-    let member = member.parse().map_err(|_| absent("no such member"))?;
+    let path: LogPath = member.parse().map_err(|_| absent("no such log"))?;
     let tile: Tile =
-        format!("tile/{path}").parse().map_err(|_| absent("not the path of a tile"))?;
-    let source = source(&server, &member)?;
+        format!("tile/{tile}").parse().map_err(|_| absent("not the path of a tile"))?;
+    let source = source(&server, &path)?;
     let (from, to) = tile.range();
     let bytes = match tile.kind() {
         TileKind::Hashes(level) => {
@@ -120,11 +120,11 @@ pub(crate) async fn tile(
 pub(crate) async fn entries(
     State(server): State<Arc<Server>>,
     asker: Asker,
-    Named(member): Named<MemberName>,
+    Named(path): Named<LogPath>,
     Query(RangeQuery { from, to }): Query<RangeQuery>,
 ) -> Result<Response, Failure> {
     let _place = server.places.request(asker.name())?;
-    let source = source(&server, &member)?;
+    let source = source(&server, &path)?;
     let to = to.min(from.saturating_add(MAX_FRAME_ENTRIES as u64));
     // The checkpoint first: it may then be older than the entries, and covers what it can.
     let absent = || Failure::new(ProblemKind::NotFound, "the log is empty");
@@ -161,11 +161,11 @@ pub(crate) struct UrgentQuery {
 pub(crate) async fn urgent(
     State(server): State<Arc<Server>>,
     asker: Asker,
-    Named(member): Named<MemberName>,
+    Named(path): Named<LogPath>,
     Query(UrgentQuery { held, from }): Query<UrgentQuery>,
 ) -> Result<Response, Failure> {
     let _place = server.places.request(asker.name())?;
-    let found = server.node.urgent(&member, (held, from)).await;
+    let found = server.node.urgent(&log_of(&server, &path)?, (held, from)).await;
     let mut bytes = BytesMut::new();
     for mut urgent in found.map_err(|error| Failure::internal(&error))? {
         urgent.entry = visible(&server, &asker, urgent.entry);
@@ -186,7 +186,7 @@ pub(crate) async fn urgent(
 pub(crate) async fn records(
     State(server): State<Arc<Server>>,
     Signer(signer): Signer,
-    Named(member): Named<MemberName>,
+    Named(path): Named<LogPath>,
     Query(query): Query<IndexQuery>,
 ) -> Result<Response, Failure> {
     let indices: Result<Vec<u64>, _> = query.index.split(',').map(str::parse).collect();
@@ -195,7 +195,7 @@ pub(crate) async fn records(
     if indices.len() > RECORD_INDICES.value {
         return Err(RECORD_INDICES.exceeded());
     }
-    let source = source(&server, &member)?;
+    let source = source(&server, &path)?;
     let asker = Asker(Some(signer));
     let (mut records, mut size) = (Vec::with_capacity(indices.len()), 0);
     for index in indices {
@@ -279,10 +279,16 @@ pub(crate) async fn effective(
     Ok(Json(ReceiptAnswer { effective: server.node.receipts().here() }))
 }
 
-/// A member's log as this node holds it.
-pub(super) fn source(server: &Server, member: &MemberName) -> Result<Arc<dyn Source>, Failure> {
-    let unknown = || Failure::new(ProblemKind::NotFound, format!("no member {member}"));
-    server.node.source(member).ok_or_else(unknown)
+/// The log that a path names.
+pub(super) fn log_of(server: &Server, path: &LogPath) -> Result<LogName, Failure> {
+    let unknown = || Failure::new(ProblemKind::NotFound, format!("no log of {path}"));
+    server.node.log_of(&path.member, path.epoch).ok_or_else(unknown)
+}
+
+/// A log as this node holds it.
+pub(super) fn source(server: &Server, path: &LogPath) -> Result<Arc<dyn Source>, Failure> {
+    let unknown = || Failure::new(ProblemKind::NotFound, format!("no log of {path}"));
+    server.node.source(&log_of(server, path)?).ok_or_else(unknown)
 }
 
 /// An entry as the asker may have it.

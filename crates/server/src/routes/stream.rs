@@ -19,7 +19,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
 use watchfire_api::frame::{Frame, MEDIA_TYPE, split};
 use watchfire_api::problem::Problem;
-use watchfire_signal::name::MemberName;
+use watchfire_api::wire::LogPath;
 use watchfire_tlog::{Extension, SourceError};
 
 use super::log::{source, visible};
@@ -51,11 +51,11 @@ pub(crate) struct FollowQuery {
 pub(crate) async fn follow(
     State(server): State<Arc<Server>>,
     asker: Asker,
-    Named(member): Named<MemberName>,
+    Named(path): Named<LogPath>,
     Query(FollowQuery { from }): Query<FollowQuery>,
 ) -> Result<Response, Failure> {
     let place = server.places.stream(asker.name())?;
-    let log = source(&server, &member)?.follow(from).await?;
+    let log = source(&server, &path)?.follow(from).await?;
     let pushing = Pushing {
         log,
         asker,

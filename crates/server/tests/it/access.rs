@@ -11,7 +11,7 @@ use watchfire_node::desk::DeskKind;
 use crate::house::{House, alone, to_loopback};
 
 /// What needs no key: health, logs (which members sign for, and anyone may read in part), and logging in.
-const OPEN: [&str; 16] = [
+const OPEN: [&str; 19] = [
     "get /healthz",
     "get /readyz",
     "get /log/{member}/checkpoint",
@@ -26,6 +26,9 @@ const OPEN: [&str; 16] = [
     "post /log/{member}/heads",
     "get /log/{member}/receipts",
     "post /log/{member}/receipts",
+    "get /log/charters",
+    "post /log/{member}/charters",
+    "post /v1/join",
     "post /v1/session",
     "post /v1/session/invitation",
 ];

@@ -96,7 +96,7 @@ struct HttpPeer(PeerClient);
 #[async_trait]
 impl Peer for HttpPeer {
     fn source(&self, log: &LogName) -> Arc<dyn Source> {
-        Arc::new(self.0.source(&log.member))
+        Arc::new(self.0.source_of(log))
     }
     async fn push(&self, _log: &LogName, more: &Extension) -> Result<u64, PeerError> {
         self.0.push(more).await.map_err(|error| PeerError(error.to_string()))
@@ -205,7 +205,8 @@ async fn house(place: usize, listener: TcpListener, street: &Street<'_>) -> Hous
     let node = Node::start(Setup {
         me: name(me),
         key: Arc::new(own_key(me)),
-        charter: charter.clone(),
+        charter: charter.clone().into(),
+        former_key: None,
         policy: Policy { trust: BTreeSet::from([name(plans[0].0)]), ..Policy::default() },
         store: store.clone(),
         seen: SeenSetup::default(),
@@ -261,6 +262,7 @@ fn charter(plans: &[Plan<'_>], addresses: &[SocketAddr]) -> SignedCharter {
         },
         members: members.collect(),
         groups: vec![],
+        closed: Vec::new(),
     };
     charter.sort();
     let hash = charter.hash();

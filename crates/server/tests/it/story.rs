@@ -229,7 +229,7 @@ async fn an_erased_record_is_gone_everywhere_and_the_log_stays_whole() {
         while house.node.statement(&log, raised.index).await.unwrap().is_some() {
             tokio::task::yield_now().await;
         }
-        let copy = house.node.source(&log.member).unwrap();
+        let copy = house.node.source(&log).unwrap();
         assert_eq!(copy.records(&[raised.index]).await.unwrap(), [None]);
         let key = house.node.key_of(&log.member).unwrap();
         let origin = Origin::new(log.to_string()).unwrap();

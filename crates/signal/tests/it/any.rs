@@ -357,6 +357,7 @@ pub(crate) fn charter() -> impl Strategy<Value = Charter> {
                 },
                 members,
                 groups,
+                closed: Vec::new(),
             };
             charter.sort();
             charter.quorums.charter = u32::try_from(charter.organisations()).unwrap() / 2 + 1;

@@ -2,8 +2,12 @@
 
 use proptest::prelude::*;
 use watchfire_signal::{
-    charter::{Approval, Charter, CharterError, Group, SignedCharter, approval_message},
+    charter::{
+        Approval, Charter, CharterChain, CharterError, ClosedLog, Group, Member, SignedCharter,
+        SuccessionError, approval_message,
+    },
     name::{GroupName, LogName, MemberName},
+    statement::Head,
 };
 
 use crate::{any, golden};
@@ -134,4 +138,112 @@ fn a_charter_of_another_version_is_named_so() {
     assert_eq!(bytes[1..3], [0, 1]);
     bytes[2] = 2;
     assert_eq!(Charter::decode(&bytes), Err(CharterError::Version(2)));
+}
+
+/// The charter after another one, with something changed.
+fn after(before: &SignedCharter, change: impl FnOnce(&mut Charter)) -> Charter {
+    let mut next = before.charter.clone();
+    next.seq += 1;
+    next.previous = before.hash();
+    change(&mut next);
+    next.sort();
+    next
+}
+
+fn ended(charter: &Charter, member: &str, last: Option<Head>) -> ClosedLog {
+    let Member { name, epoch, key, .. } = charter.member(&name(member)).unwrap().clone();
+    ClosedLog { member: name, epoch, key, last }
+}
+
+#[test]
+fn a_chain_is_one_file_and_a_single_charter_is_a_chain_of_one() {
+    let first = SignedCharter::new(golden::charter(), vec![]).unwrap();
+    let mut chain = CharterChain::from(first.clone());
+    assert_eq!(CharterChain::decode(&first.encode()).unwrap(), chain);
+    let second = SignedCharter::new(after(&first, |next| next.quorums.halt = 1), vec![]).unwrap();
+    chain.push(second.clone()).unwrap();
+    let bytes = chain.encode();
+    assert_eq!(bytes, [first.encode(), second.encode()].concat());
+    assert_eq!(CharterChain::decode(&bytes).unwrap(), chain);
+    assert_eq!(chain.in_force(), &second);
+    assert_eq!(chain.at(1, &first.hash()), Some(&first.charter));
+    assert_eq!(chain.at(2, &first.hash()), None);
+    // Cut short, in another order, or begun later, it is none.
+    assert!(CharterChain::decode(&bytes[..bytes.len() - 1]).is_err());
+    assert!(CharterChain::decode(&[second.encode(), first.encode()].concat()).is_err());
+    assert!(CharterChain::decode(&second.encode()).is_err());
+    assert!(CharterChain::decode(&[]).is_err());
+}
+
+#[test]
+fn a_log_keeps_its_key_and_ends_in_sight_of_all() {
+    let first = SignedCharter::new(golden::charter(), vec![]).unwrap();
+    let check = |change: &dyn Fn(&mut Charter)| after(&first, change).check_follows(&first);
+    let of = |member: &str| name(member);
+    let leave = |next: &mut Charter| next.members.retain(|member| member.name != name("tiktok"));
+    let last = Head { size: 7, root: [7; 32] };
+    assert_eq!(check(&|_| {}), Ok(()));
+    assert_eq!(check(&leave), Err(SuccessionError::Lost(of("tiktok"))));
+    let close = |next: &mut Charter, last| next.closed.push(ended(&first.charter, "tiktok", last));
+    assert_eq!(
+        check(&|next| {
+            close(next, Some(last));
+            leave(next);
+        }),
+        Ok(())
+    );
+    // Another key in the same log, and a new log that does not close the old one.
+    assert_eq!(
+        check(&|next| next.members[1].key = [9; 32]),
+        Err(SuccessionError::Key(of("tiktok")))
+    );
+    let renew = |next: &mut Charter| {
+        next.members[1].key = [9; 32];
+        next.members[1].epoch += 1;
+    };
+    assert_eq!(check(&renew), Err(SuccessionError::Lost(of("tiktok"))));
+    assert_eq!(
+        check(&|next| {
+            renew(next);
+            close(next, None);
+        }),
+        Ok(())
+    );
+    assert_eq!(check(&|next| next.taxonomy = 0), Err(SuccessionError::Version));
+    assert_eq!(check(&|next| next.previous = [1; 32]), Err(SuccessionError::Previous(2)));
+    assert!(matches!(check(&|next| next.seq = 3), Err(SuccessionError::Number { .. })));
+
+    // Where a log has ended stays so, and its epoch is not used again.
+    let gone = after(&first, |next| {
+        leave(next);
+        next.closed.push(ended(&first.charter, "tiktok", Some(last)));
+    });
+    let gone = SignedCharter::new(gone, vec![]).unwrap();
+    let reopened = after(&gone, |next| next.closed[0].last = Some(Head { size: 9, ..last }));
+    assert_eq!(reopened.check_follows(&gone), Err(SuccessionError::Reopened(of("tiktok"))));
+    let back = |epoch| {
+        let mut member = first.charter.member(&name("tiktok")).unwrap().clone();
+        (member.key, member.epoch) = ([9; 32], epoch);
+        after(&gone, |next| next.members.push(member.clone()))
+    };
+    assert_eq!(back(1).validate(), Err(CharterError::Closed));
+    assert_eq!(back(2).check_follows(&gone), Ok(()));
+}
+
+#[test]
+fn closed_logs_have_one_order_and_keys_of_their_own() {
+    let closed =
+        |epoch, key: u8| ClosedLog { member: name("tiktok"), epoch, key: [key; 32], last: None };
+    let refused_with = |logs: Vec<ClosedLog>| {
+        refused(|charter| {
+            charter.members[1].epoch = 3;
+            charter.closed = logs;
+        })
+    };
+    assert_eq!(refused_with(vec![closed(2, 1), closed(1, 2)]), CharterError::Closed);
+    assert_eq!(refused_with(vec![closed(1, 1), closed(1, 2)]), CharterError::Closed);
+    assert_eq!(refused_with(vec![closed(1, 1), closed(2, 1)]), CharterError::Closed);
+    assert_eq!(refused_with(vec![closed(1, 0x22)]), CharterError::Closed);
+    assert_eq!(refused_with(vec![closed(3, 1)]), CharterError::Closed);
+    assert_eq!(refused_with(vec![closed(0, 1)]), CharterError::Closed);
 }

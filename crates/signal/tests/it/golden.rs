@@ -79,6 +79,7 @@ pub(crate) fn charter() -> Charter {
             member("twitch", "amazon", 0x33, Some("https://twitch.example")),
         ],
         groups: vec![],
+        closed: Vec::new(),
     }
 }
 

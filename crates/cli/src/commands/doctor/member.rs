@@ -6,10 +6,10 @@ use http::{HeaderMap, Method, header};
 use url::Url;
 use watchfire_api::outbound::Outbound;
 use watchfire_node::{
-    charter::check_founding,
+    charter::check_chain,
     clock::{Clock, SystemClock},
 };
-use watchfire_signal::charter::{Member, SignedCharter};
+use watchfire_signal::charter::{CharterChain, Member};
 
 use crate::{config::Config, directory::Directory, exit::Failure, network::way_out};
 
@@ -24,7 +24,7 @@ const CLOCK_SECONDS: i64 = 30;
 pub(super) async fn checks(directory: &Directory) -> Vec<Check> {
     let mut checks = vec![private(directory)];
     let config = directory.config();
-    let charter = directory.charter();
+    let charter = directory.chain();
     let key = directory.key().map(|key| key.public().to_string());
     checks.push(Check::of("key", key.map_err(Told), |key| format!("public key {key}")));
     checks.push(Check::of("configuration", config.as_ref().map_err(told), |config| {
@@ -75,10 +75,11 @@ fn private(directory: &Directory) -> Check {
     }
 }
 
-fn in_force(directory: &Directory, config: &Config, signed: &SignedCharter) -> Check {
+fn in_force(directory: &Directory, config: &Config, chain: &CharterChain) -> Check {
     let own = directory.key().map_err(Told).map(|key| key.public().to_bytes());
-    let named = signed.charter.member(&config.member).map(|member| member.key);
-    let found = match (check_founding(signed), own) {
+    let charter = &chain.in_force().charter;
+    let named = charter.member(&config.member).map(|member| member.key);
+    let found = match (check_chain(chain), own) {
         (Err(error), _) => Err(error.to_string()),
         (_, Err(error)) => Err(error.to_string()),
         (Ok(()), Ok(own)) if named != Some(own) => {
@@ -86,9 +87,9 @@ fn in_force(directory: &Directory, config: &Config, signed: &SignedCharter) -> C
         }
         _ => Ok(()),
     };
-    let charter = &signed.charter;
     Check::of("charter", found, |()| {
-        format!("{} members of {}, approved by all", charter.members.len(), charter.coalition)
+        let (members, seq) = (charter.members.len(), charter.seq);
+        format!("{members} members of {} by charter {seq}, approved", charter.coalition)
     })
 }
 
@@ -111,8 +112,9 @@ async fn port(config: &Config) -> Check {
 }
 
 /// The other members answer, and their clocks are near ours.
-async fn others(out: &Outbound, config: &Config, signed: &SignedCharter) -> Vec<Check> {
-    let members = signed.charter.members.iter().filter(|member| member.name != config.member);
+async fn others(out: &Outbound, config: &Config, chain: &CharterChain) -> Vec<Check> {
+    let members =
+        chain.in_force().charter.members.iter().filter(|member| member.name != config.member);
     let mut checks = Vec::new();
     for Member { name, address, .. } in members {
         let what = format!("member {name}");

@@ -4,7 +4,7 @@ use std::{fs::File, io::Read, path::Path};
 
 use clap::Args;
 use serde::Serialize;
-use watchfire_api::wire::{self, ForkProof};
+use watchfire_api::wire::{self, ForkProof, LogPath};
 use watchfire_tlog::{Origin, PeerKey};
 
 use super::Which;
@@ -89,7 +89,7 @@ fn stored(which: &Which, path: &Path) -> Result<(wire::Evidence, (Origin, PeerKe
     let shown: wire::Evidence = serde_json::from_slice(&bytes).or_environment(path.display())?;
     let expected = match which.key {
         Some(key) => (Origin::new(shown.log.to_string()).or_environment("the log's name")?, key),
-        None => which.by_charter(shown.log.member.as_str())?,
+        None => which.by_charter(&LogPath::from(&shown.log).to_string())?,
     };
     Ok((shown, expected))
 }

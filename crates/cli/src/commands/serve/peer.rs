@@ -7,10 +7,10 @@ use watchfire_api::{peer::PeerClient, signature::Fresh};
 use watchfire_node::{
     clock::{Clock, Random},
     gossip::Heads,
-    peer::{Peer, PeerError},
+    peer::{Peer, PeerError, Theirs},
 };
 use watchfire_server::views;
-use watchfire_signal::name::LogName;
+use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_tlog::{Extension, Source, SourceError};
 
 /// A member at its address.
@@ -28,7 +28,7 @@ impl HttpPeer {
 #[async_trait]
 impl Peer for HttpPeer {
     fn source(&self, log: &LogName) -> Arc<dyn Source> {
-        Arc::new(self.client.source(&log.member))
+        Arc::new(self.client.source_of(log))
     }
 
     async fn push(&self, _log: &LogName, more: &Extension) -> Result<u64, PeerError> {
@@ -46,6 +46,17 @@ impl Peer for HttpPeer {
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
         let theirs = self.client.heads(&views::heads(ours)).await.map_err(told)?;
         Ok(views::heads_of(theirs))
+    }
+
+    async fn charters(&self, after: u64) -> Result<Theirs, PeerError> {
+        let theirs = self.client.charters(after).await.map_err(told)?;
+        let charters = views::charter::charters_of(&theirs).map_err(PeerError)?;
+        Ok(Theirs { in_force: theirs.in_force, charters })
+    }
+
+    async fn tell_charters(&self, ours: &[SignedCharter]) -> Result<(), PeerError> {
+        let in_force = ours.iter().map(|signed| signed.charter.seq).max().unwrap_or(0);
+        self.client.tell_charters(&views::charter::list(in_force, ours)).await.map_err(told)
     }
 }
 

@@ -1,0 +1,115 @@
+//! Which places of which logs count, by the charters: who wrote a log, under which charter, and where it
+//! has ended.
+//!
+//! **Invariant:** whether an entry counts depends on the charters and on its own log up to it.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use watchfire_signal::{
+    charter::{Charter, Role, SignedCharter},
+    header::Header,
+    name::LogName,
+    statement::{KeyStep, Statement},
+};
+
+use super::Place;
+use crate::urgent::is_urgent_verb;
+
+/// What the charters say of logs.
+#[derive(Debug)]
+pub(super) struct Authors {
+    charter: Arc<Charter>,
+    hash: [u8; 32],
+    /// The charters before, by number from 1, with their hashes.
+    former: Vec<([u8; 32], Charter)>,
+    /// The last entry of each log that was looked at, with the number of its charter.
+    latest: HashMap<LogName, (u64, u64)>,
+    /// Entries written under an older charter than one before them in their log.
+    stale: HashSet<Place>,
+    /// Where authors have ended their own logs.
+    ended: HashMap<LogName, u64>,
+}
+
+impl Authors {
+    pub(super) fn new(charter: Arc<Charter>, former: Vec<SignedCharter>) -> Self {
+        Self {
+            hash: charter.hash(),
+            charter,
+            former: former.into_iter().map(|signed| (signed.hash(), signed.charter)).collect(),
+            latest: HashMap::new(),
+            stale: HashSet::new(),
+            ended: HashMap::new(),
+        }
+    }
+
+    /// The charter that a record was written under, if it is one of the chain.
+    pub(super) fn charter_of(&self, header: &Header) -> Option<&Charter> {
+        let named = header.charter;
+        if named.seq == self.charter.seq {
+            return (named.hash == self.hash).then_some(&*self.charter);
+        }
+        let place = usize::try_from(named.seq.checked_sub(1)?).ok()?;
+        let (hash, charter) = self.former.get(place)?;
+        (*hash == named.hash).then_some(charter)
+    }
+
+    /// The role of who writes or wrote a log.
+    pub(super) fn writer(&self, log: &LogName) -> Option<Role> {
+        let former = self.former.iter().rev().map(|(_, charter)| charter);
+        let mut charters = std::iter::once(&*self.charter).chain(former);
+        charters.find_map(|charter| charter.member_of_log(log)).map(|member| member.role)
+    }
+
+    /// The role in which an entry was written, if it counts: its header names its own log and a charter
+    /// by which its author wrote that log, no older one than an entry before it, and the log had not ended.
+    pub(super) fn author(&mut self, place: &Place, header: &Header) -> Option<Role> {
+        let charter = self.charter_of(header)?;
+        let ours = header.author_log == place.log && header.coalition == charter.coalition;
+        let role = charter.member_of_log(&place.log).filter(|_| ours)?.role;
+        let counts = self.is_within(place) && self.is_fresh(place, header);
+        counts.then_some(role)
+    }
+
+    fn is_within(&self, place: &Place) -> bool {
+        if self.charter.member_of_log(&place.log).is_some() {
+            return true;
+        }
+        let name = (&place.log.member, place.log.epoch);
+        let closed = self.charter.closed.iter().find(|log| log.name() == name);
+        closed.is_some_and(|log| match log.last {
+            Some(last) => place.index < last.size,
+            None => self.ended.get(&place.log).is_none_or(|end| place.index <= *end),
+        })
+    }
+
+    /// Charters never decrease along a log. What is urgent comes ahead of its turn and says the same under
+    /// every charter.
+    fn is_fresh(&mut self, place: &Place, header: &Header) -> bool {
+        if is_urgent_verb(header.verb) {
+            return true;
+        }
+        let latest = self.latest.entry(place.log.clone()).or_default();
+        let first_look = latest.1 == 0 || latest.0 < place.index;
+        if first_look && header.charter.seq < latest.1 {
+            self.stale.insert(place.clone());
+        } else if first_look {
+            *latest = (place.index, header.charter.seq);
+        }
+        !self.stale.contains(place)
+    }
+
+    /// Takes in that an author ends its log, because it goes on under another key that a charter names.
+    pub(super) fn note_key(&mut self, place: &Place, statement: Option<&Statement>) {
+        let Some(Statement::Key { step: KeyStep::Rotate, key, .. }) = statement else { return };
+        let member = &place.log.member;
+        let live = self.charter.member(member).is_some_and(|member| member.key == *key);
+        let mut closed = self.charter.closed.iter();
+        if live || closed.any(|log| log.member == *member && log.key == *key) {
+            let end = self.ended.entry(place.log.clone()).or_insert(place.index);
+            *end = place.index.min(*end);
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! How the charter changes while nodes run: what is proposed, who approves, and what is in force.
+//!
+//! **Invariant:** this member approves at most one charter of a number, across crashes and restarts: the
+//! vote is durable before its signature leaves.
+//! **Invariant:** a charter is in force here only if it follows from the one before it and enough
+//! organisations of that one have approved it; it is durable before anybody acts on it.
+//! **Invariant:** a node works under one charter from its start to its stop. A newer one is kept here
+//! until it starts again.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use thiserror::Error;
+use tokio::sync::{Mutex, watch};
+use watchfire_signal::{
+    charter::{Approval, Charter, CharterChain, CharterError, SignedCharter},
+    hex,
+    name::MemberName,
+};
+use watchfire_store::{Batch, Row, Store, StoreError, Table};
+use watchfire_tlog::OwnKey;
+
+use super::{TrustError, approve, check_chain, check_next, verified};
+use crate::{
+    clock::Random,
+    desk::WriteError,
+    peer::{Peer, PeerError, Theirs},
+    replicate::jittered,
+};
+
+/// The charters after the first: number → signed charter.
+pub const CHARTERS: Table = Table::Ledger("charters");
+/// What is proposed as the next charter: hash → charter with the approvals so far.
+const PROPOSALS: Table = Table::Ledger("charter_proposals");
+/// Which charter this member has approved: number → hash.
+const VOTES: Table = Table::Ledger("charter_votes");
+
+/// How often each member is asked for newer charters and proposals; who has any tells them at once.
+pub const ASK_EVERY: Duration = Duration::from_secs(15);
+/// The first wait after a member did not answer.
+const RETRY: Duration = Duration::from_secs(1);
+/// Rows read at a time.
+const PAGE: usize = 256;
+
+/// Why the charter could not be changed so.
+#[derive(Debug, Error)]
+pub enum ChangeError {
+    /// It breaks the format.
+    #[error(transparent)]
+    Invalid(#[from] CharterError),
+    /// It cannot follow from the charter in force.
+    #[error(transparent)]
+    Untrusted(#[from] TrustError),
+    /// Nothing of this hash is proposed.
+    #[error("nothing is proposed under {0}")]
+    Unknown(String),
+    /// This member has approved another charter of the same number.
+    #[error(
+        "this member has approved another charter {seq}, {hash}: one approval a member and charter"
+    )]
+    Voted {
+        /// The number.
+        seq: u64,
+        /// The hash of the other one.
+        hash: String,
+    },
+    /// It says the same as the charter in force.
+    #[error("nothing would change")]
+    Same,
+    /// It could not be written down at home.
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is proposed.
+#[derive(Debug, Clone)]
+pub struct Proposal {
+    /// The charter with its approvals.
+    pub signed: SignedCharter,
+    /// The members that have approved it.
+    pub approved: BTreeSet<MemberName>,
+}
+
+struct State {
+    chain: CharterChain,
+    proposals: BTreeMap<[u8; 32], SignedCharter>,
+}
+
+/// The charters of a running node. Cheap to clone.
+#[derive(Clone)]
+pub struct Changes {
+    me: MemberName,
+    key: Arc<OwnKey>,
+    store: Arc<dyn Store>,
+    state: Arc<RwLock<State>>,
+    /// One change at a time.
+    turn: Arc<Mutex<()>>,
+    /// Counts what other members have to be told.
+    told: watch::Sender<u64>,
+    in_force: watch::Sender<u64>,
+}
+
+/// The chain of charters that a node has: what it was installed with, and what came since.
+///
+/// # Errors
+/// The store's; [`TrustError`] for a chain that is not approved.
+pub async fn load(store: &dyn Store, installed: CharterChain) -> Result<CharterChain, ChangeError> {
+    check_chain(&installed)?;
+    let mut chain = installed;
+    for (_, value) in all(store, CHARTERS).await? {
+        let signed = SignedCharter::decode(&value)?;
+        if signed.charter.seq > chain.in_force().charter.seq {
+            check_next(chain.in_force(), &signed)?;
+            chain.push(signed).map_err(TrustError::from)?;
+        }
+    }
+    Ok(chain)
+}
+
+impl Changes {
+    /// The charters of a node with this chain.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn open(
+        me: MemberName,
+        key: Arc<OwnKey>,
+        store: Arc<dyn Store>,
+        chain: CharterChain,
+    ) -> Result<Self, ChangeError> {
+        let seq = chain.in_force().charter.seq;
+        let mut proposals = BTreeMap::new();
+        for (_, value) in all(&*store, PROPOSALS).await? {
+            let signed = SignedCharter::decode(&value)?;
+            if signed.charter.check_follows(chain.in_force()).is_ok() {
+                proposals.insert(signed.hash(), signed);
+            }
+        }
+        Ok(Self {
+            me,
+            key,
+            store,
+            state: Arc::new(RwLock::new(State { chain, proposals })),
+            turn: Arc::default(),
+            told: watch::Sender::new(1),
+            in_force: watch::Sender::new(seq),
+        })
+    }
+
+    /// The chain up to the charter that is in force by now, which may be newer than the one that this node
+    /// works under.
+    #[must_use]
+    pub fn chain(&self) -> CharterChain {
+        self.read(|state| state.chain.clone())
+    }
+
+    /// Waits until a charter with a number above `seq` is in force.
+    pub async fn newer_than(&self, seq: u64) {
+        let mut in_force = self.in_force.subscribe();
+        // The sender lives as long as we do, so this cannot fail.
+        let _closed = in_force.wait_for(|now| *now > seq).await;
+    }
+
+    /// What is proposed as the next charter.
+    #[must_use]
+    pub fn proposals(&self) -> Vec<Proposal> {
+        self.read(|state| {
+            let electorate = &state.chain.in_force().charter;
+            let proposals = state.proposals.values();
+            let of = |signed: &SignedCharter| Proposal {
+                approved: verified(signed, electorate).into_iter().map(|by| by.member).collect(),
+                signed: signed.clone(),
+            };
+            proposals.map(of).collect()
+        })
+    }
+
+    /// Members that have approved more than one proposal of the same number; their signatures are the
+    /// evidence.
+    #[must_use]
+    pub fn doubled(&self) -> BTreeSet<MemberName> {
+        let (mut once, mut twice) = (BTreeSet::new(), BTreeSet::new());
+        for member in self.proposals().into_iter().flat_map(|proposal| proposal.approved) {
+            if !once.insert(member.clone()) {
+                twice.insert(member);
+            }
+        }
+        twice
+    }
+
+    /// What another member lacks that has charters up to `seq`: later ones, and what is proposed.
+    #[must_use]
+    pub fn lacking(&self, seq: u64, proposals: bool) -> Vec<SignedCharter> {
+        self.read(|state| {
+            let proposed = state.proposals.values().filter(|_| proposals);
+            state.chain.after(seq).chain(proposed).cloned().collect()
+        })
+    }
+
+    /// Proposes a charter, which is approved by this member with that; answers its hash.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; nothing is proposed then.
+    pub async fn propose(&self, charter: Charter) -> Result<[u8; 32], ChangeError> {
+        let signed = SignedCharter::new(charter, Vec::new())?;
+        let _turn = self.turn.lock().await;
+        self.read(|state| signed.charter.check_follows(state.chain.in_force()))
+            .map_err(TrustError::from)?;
+        self.vote(signed).await
+    }
+
+    /// Approves what is proposed; answers whether it is in force with that.
+    ///
+    /// # Errors
+    /// [`ChangeError`]; it is not approved then.
+    pub async fn approve(&self, hash: &[u8; 32]) -> Result<bool, ChangeError> {
+        let _turn = self.turn.lock().await;
+        let proposed = self.read(|state| state.proposals.get(hash).cloned());
+        let unknown = || ChangeError::Unknown(hex::encode(hash));
+        let hash = self.vote(proposed.ok_or_else(unknown)?).await?;
+        Ok(self.read(|state| state.chain.in_force().hash() == hash))
+    }
+
+    /// Adds our approval: durable first, then seen by anybody.
+    async fn vote(&self, signed: SignedCharter) -> Result<[u8; 32], ChangeError> {
+        let (seq, hash) = (signed.charter.seq, signed.hash());
+        let voted = self.store.row(VOTES, &seq.to_be_bytes()).await?;
+        if let Some(other) = voted.filter(|other| *other != hash) {
+            return Err(ChangeError::Voted { seq, hash: hex::encode(&other) });
+        }
+        let approval = Approval { member: self.me.clone(), signature: approve(&hash, &self.key) };
+        let vote = Row { table: VOTES, key: seq.to_be_bytes().to_vec(), value: Some(hash.into()) };
+        let mut approvals = signed.approvals;
+        approvals.retain(|by| by.member != self.me);
+        approvals.push(approval);
+        let signed = SignedCharter::new(signed.charter, approvals)?;
+        self.keep(signed, vec![vote]).await?;
+        Ok(hash)
+    }
+
+    /// Takes in what another member has: charters in force, and proposals; what proves nothing is passed
+    /// over. True if anything was new.
+    ///
+    /// # Errors
+    /// The store's; what was taken before stays.
+    pub async fn take(&self, theirs: Vec<SignedCharter>) -> Result<bool, ChangeError> {
+        let _turn = self.turn.lock().await;
+        let mut news = false;
+        for signed in theirs {
+            let electorate = self.read(|state| state.chain.in_force().clone());
+            if signed.charter.check_follows(&electorate).is_err() {
+                continue;
+            }
+            let mut approvals = verified(&signed, &electorate.charter);
+            let known = self.read(|state| state.proposals.get(&signed.hash()).cloned());
+            let known = known.map(|known| known.approvals).unwrap_or_default();
+            let had = known.len();
+            approvals.retain(|by| known.iter().all(|known| known.member != by.member));
+            approvals.extend(known);
+            if approvals.len() > had {
+                let doubled = self.doubled();
+                self.keep(SignedCharter::new(signed.charter, approvals)?, Vec::new()).await?;
+                self.warn_of(&doubled);
+                news = true;
+            }
+        }
+        Ok(news)
+    }
+
+    fn warn_of(&self, before: &BTreeSet<MemberName>) {
+        for member in self.doubled().difference(before) {
+            let name = member.to_string();
+            metrics::counter!("watchfire_charter_double_approvals_total", "member" => name)
+                .increment(1);
+            tracing::error!(%member, "a member has approved two charters of one number");
+        }
+    }
+
+    /// Keeps a proposal, or puts it in force where enough have approved it. Durable when it returns.
+    async fn keep(&self, signed: SignedCharter, mut rows: Vec<Row>) -> Result<(), ChangeError> {
+        let (seq, hash) = (signed.charter.seq, signed.hash());
+        let complete = self.read(|state| check_next(state.chain.in_force(), &signed)).is_ok();
+        if complete {
+            let key = seq.to_be_bytes().to_vec();
+            rows.push(Row { table: CHARTERS, key, value: Some(signed.encode()) });
+            let done = self.read(|state| state.proposals.keys().copied().collect::<Vec<_>>());
+            let done = done.into_iter().map(|hash| (hash.to_vec(), None));
+            rows.extend(done.map(|(key, value)| Row { table: PROPOSALS, key, value }));
+        } else {
+            let value = Some(signed.encode());
+            rows.push(Row { table: PROPOSALS, key: hash.to_vec(), value });
+        }
+        self.store.commit(Batch { rows, ..Batch::default() }).await.map_err(StoreError::from)?;
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if complete {
+            state.chain.push(signed).map_err(TrustError::from)?;
+            state.proposals.clear();
+        } else {
+            state.proposals.insert(hash, signed);
+        }
+        drop(state);
+        if complete {
+            tracing::info!(seq, hash = hex::encode(&hash), "a new charter is in force");
+            self.in_force.send_replace(seq);
+        }
+        self.told.send_modify(|told| *told += 1);
+        Ok(())
+    }
+
+    /// Asks one member for what it has, and tells it at once what is new here, for as long as the node
+    /// runs.
+    pub async fn run(self, peer: Arc<dyn Peer>, random: Arc<dyn Random>) {
+        let mut told = self.told.subscribe();
+        told.mark_changed();
+        let mut wait = RETRY;
+        loop {
+            tokio::select! {
+                changed = told.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(jittered(wait, &*random)) => {}
+            }
+            wait = match self.exchange(&*peer).await {
+                Ok(()) => ASK_EVERY,
+                Err(error) => {
+                    tracing::debug!(%error, "charters were not compared");
+                    (wait * 2).min(ASK_EVERY)
+                }
+            };
+        }
+    }
+
+    async fn exchange(&self, peer: &dyn Peer) -> Result<(), PeerError> {
+        let seq = *self.in_force.borrow();
+        let Theirs { in_force, charters: theirs } = peer.charters(seq).await?;
+        let new = |ours: &SignedCharter| {
+            let same = theirs.iter().find(|signed| signed.bytes == ours.bytes);
+            same.is_none_or(|same| same.approvals.len() < ours.approvals.len())
+        };
+        let mut ours = self.lacking(in_force, true);
+        ours.retain(new);
+        if !ours.is_empty() {
+            peer.tell_charters(&ours).await?;
+        }
+        self.take(theirs).await.map(drop).map_err(|error| PeerError(error.to_string()))
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// All rows of a table in order of their keys.
+async fn all(store: &dyn Store, table: Table) -> Result<Vec<(Vec<u8>, Vec<u8>)>, StoreError> {
+    let (mut found, mut after) = (Vec::new(), Vec::new());
+    loop {
+        let rows = store.rows(table, &after, PAGE).await?;
+        let Some((last, _)) = rows.last() else { return Ok(found) };
+        after.clone_from(last);
+        found.extend(rows);
+    }
+}

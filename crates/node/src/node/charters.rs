@@ -1,0 +1,198 @@
+//! The charter of a running node: what is proposed and approved here, and who is invited.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use watchfire_signal::{
+    charter::{Charter, Member},
+    hex,
+    statement::{Head, MemberStep, Statement},
+    verb::Verb,
+};
+use watchfire_store::StoreError;
+
+use super::{Node, Readiness};
+use crate::{
+    charter::{
+        changes::{ChangeError, Changes},
+        draft::{Ends, differences, next},
+        invites::{Invitation, Invites, JoinError, Joining},
+    },
+    desk::{Actor, Deed, DeskKind, Line},
+    publish::Draft,
+    raise::plain_header,
+};
+
+/// The line of the desk log about the charter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CharterDeed {
+    /// A charter was proposed and approved, by its hash.
+    Proposed(String),
+    /// A charter was approved, by its hash.
+    Approved(String),
+    /// A member was invited.
+    Invited(Invitation),
+}
+
+impl Deed for CharterDeed {
+    const KIND: DeskKind = DeskKind::Charter;
+}
+
+/// What became of an approval.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Approved {
+    /// The hash of the charter.
+    pub hash: [u8; 32],
+    /// Whether it is in force with that.
+    pub in_force: bool,
+}
+
+impl Node {
+    /// The charters that this node knows, and what is proposed.
+    #[must_use]
+    pub fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Waits until a charter is in force that this node does not work under: then it has to be started
+    /// again. Nothing that it acknowledged is lost by that.
+    pub async fn outdated(&self) {
+        self.changes.newer_than(self.charter.seq).await;
+    }
+
+    /// The charter that somebody wants, as it would be proposed, with what it changes.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn draft_charter(
+        &self,
+        wanted: Charter,
+    ) -> Result<(Charter, Vec<String>), StoreError> {
+        let chain = self.changes.chain();
+        let before = chain.in_force();
+        let charter = next(before, wanted, &self.me, &self.ends().await?);
+        let changes = differences(&before.charter, &charter);
+        Ok((charter, changes))
+    }
+
+    /// Proposes what somebody wants to stand in the charter, and approves it.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub async fn propose_charter(
+        &self,
+        wanted: Charter,
+        actor: &Actor,
+    ) -> Result<Approved, ChangeError> {
+        let (charter, changes) = self.draft_charter(wanted).await?;
+        if changes.is_empty() {
+            return Err(ChangeError::Same);
+        }
+        let hash = self.changes.propose(charter).await?;
+        let deed = CharterDeed::Proposed(hex::encode(&hash));
+        self.desk.write(Line::new(actor, &deed)?).await?;
+        self.tell_approval(hash).await;
+        Ok(self.approved(hash))
+    }
+
+    /// Approves a charter that is proposed.
+    ///
+    /// # Errors
+    /// [`ChangeError`]
+    pub async fn approve_charter(
+        &self,
+        hash: &[u8; 32],
+        actor: &Actor,
+    ) -> Result<Approved, ChangeError> {
+        self.changes.approve(hash).await?;
+        let deed = CharterDeed::Approved(hex::encode(hash));
+        self.desk.write(Line::new(actor, &deed)?).await?;
+        self.tell_approval(*hash).await;
+        Ok(self.approved(*hash))
+    }
+
+    fn approved(&self, hash: [u8; 32]) -> Approved {
+        let in_force = self.changes.chain().in_force().hash() == hash;
+        Approved { hash, in_force }
+    }
+
+    /// A token with which a member can join.
+    ///
+    /// # Errors
+    /// [`JoinError`]
+    pub async fn invite(&self, invitation: Invitation, actor: &Actor) -> Result<String, JoinError> {
+        let token = self.invites().invite(invitation.clone()).await?;
+        let line =
+            Line::new(actor, &CharterDeed::Invited(invitation)).map_err(ChangeError::from)?;
+        self.desk.write(line).await.map_err(ChangeError::from)?;
+        Ok(token)
+    }
+
+    /// Takes an invitation up for a member that wants to join.
+    ///
+    /// # Errors
+    /// [`JoinError`]
+    pub async fn join(
+        &self,
+        token: &str,
+        card: &Member,
+        signature: &[u8; 64],
+    ) -> Result<Joining, JoinError> {
+        let before = self.changes.proposals().len();
+        let joining = self.invites().join(token, card, signature).await?;
+        if let Joining::Proposed { hash, .. } = joining
+            && self.changes.proposals().len() > before
+        {
+            self.tell_proposal(card).await;
+            self.tell_approval(hash).await;
+        }
+        Ok(joining)
+    }
+
+    fn invites(&self) -> Invites {
+        Invites {
+            me: self.me.clone(),
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            changes: self.changes.clone(),
+        }
+    }
+
+    /// Says in our log that we have approved a charter, for all to count. The signature counts without it.
+    async fn tell_approval(&self, hash: [u8; 32]) {
+        self.tell(Statement::Charter { hash }).await;
+    }
+
+    async fn tell_proposal(&self, card: &Member) {
+        let step = MemberStep::Propose;
+        self.tell(Statement::Member { step, member: card.name.clone(), last: None }).await;
+    }
+
+    async fn tell(&self, statement: Statement) {
+        if self.readiness() != Readiness::Ready {
+            return;
+        }
+        let verb: Verb = statement.verb();
+        let header = plain_header(&self.charter, &self.log, verb);
+        let draft = Draft { header, statement, answer: None };
+        if let Err(error) = self.publisher.write(draft).await {
+            tracing::warn!(%error, "our log does not say what we did to the charter");
+        }
+    }
+
+    /// How much of each log is held.
+    async fn ends(&self) -> Result<Ends, StoreError> {
+        let heads = self.store.logs().await?;
+        let mut ends = BTreeMap::new();
+        for copy in self.copies.values() {
+            let head = heads.iter().find(|head| head.log == *copy.origin());
+            let head = head.and_then(|head| head.checkpoint.verify(&head.log, copy.key()).ok());
+            if let Some(head) = head {
+                ends.insert(copy.log.clone(), Head { size: head.size, root: head.root.0 });
+            }
+        }
+        Ok(ends)
+    }
+}
