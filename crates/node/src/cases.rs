@@ -7,9 +7,11 @@
 mod authors;
 mod erasures;
 mod events;
+mod quotas;
 mod set;
 mod settle;
 mod stops;
+mod undoing;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
@@ -35,7 +37,13 @@ use crate::{
     waiting::Waiting,
 };
 
-use self::{authors::Authors, erasures::Erasures};
+use self::{
+    authors::Authors,
+    erasures::Erasures,
+    quotas::{Quota, Quotas},
+    set::Said,
+    undoing::Undoing,
+};
 
 pub use self::set::{Counts, SignalSet, Told};
 pub use crate::place::{Place, Turn};
@@ -67,6 +75,8 @@ pub struct Cases {
     /// Cases that somebody says are one, both ways, with who says so.
     joins: HashMap<Commitment, BTreeMap<Commitment, BTreeSet<MemberName>>>,
     waiting: Waiting,
+    quotas: Quotas,
+    undoing: Undoing,
 }
 
 /// Why an entry says nothing here. It stays in its log; it is counted.
@@ -82,6 +92,10 @@ pub enum Ignored {
     Senseless,
     /// Too much waits already.
     Flood,
+    /// It is more than its author may say, or dated before what it comes after.
+    Quota,
+    /// It is dated ahead of the clock; it counts once that time has come.
+    Ahead,
 }
 
 impl Ignored {
@@ -94,6 +108,8 @@ impl Ignored {
             Self::NotAllowed => "not_allowed",
             Self::Senseless => "senseless",
             Self::Flood => "flood",
+            Self::Quota => "quota",
+            Self::Ahead => "ahead",
         }
     }
 }
@@ -126,6 +142,8 @@ impl Cases {
             incidents: Incidents::default(),
             joins: HashMap::new(),
             waiting: Waiting::default(),
+            quotas: Quotas::default(),
+            undoing: Undoing::default(),
         }
     }
 
@@ -147,6 +165,7 @@ impl Cases {
         let mut ignored = None;
         let mut todo = vec![(log.clone(), held)];
         while let Some((log, held)) = todo.pop() {
+            self.quotas.advance(held.verified_ms);
             let place = Place { log, index: held.index };
             match self.fold_one(&place, held) {
                 Ok(names) => touched.extend(names),
@@ -156,6 +175,8 @@ impl Cases {
         }
         let affected = self.add_up_incidents(&touched);
         touched.extend(affected);
+        let weighed = touched.iter().flat_map(|name| self.weigh(name)).collect::<Vec<_>>();
+        touched.extend(weighed);
         touched.sort_unstable();
         touched.dedup();
         for name in &touched {
@@ -173,6 +194,7 @@ impl Cases {
             Err(_) => return Err(Ignored::Malformed),
         };
         self.check_author(place, &leaf.header)?;
+        let grave = self.check_quota(place, &leaf.header)?;
         // A record that is not the leaf's own was dropped when it came; what is here fits.
         let mut record = held.entry.record.as_ref();
         if record.is_some() && self.erasures.has(place) {
@@ -181,7 +203,11 @@ impl Cases {
         }
         let statement = record.and_then(|record| open(&leaf, record).ok());
         match leaf.header.verb {
-            Verb::Assert => Ok(self.found(place, &leaf, statement, held.verified_ms)),
+            Verb::Assert => {
+                let touched = self.found(place, &leaf, statement, held.verified_ms);
+                self.note_grave(&leaf, grave);
+                Ok(touched)
+            }
             Verb::Amend
             | Verb::Variant
             | Verb::Confirm
@@ -257,6 +283,42 @@ impl Cases {
     fn check_author(&mut self, place: &Place, header: &Header) -> Result<(), Ignored> {
         let role = self.authors.author(place, header).ok_or(Ignored::Foreign)?;
         if may_say(role, header.verb) { Ok(()) } else { Err(Ignored::NotAllowed) }
+    }
+
+    /// Whether an entry is within its author's quotas; true for an assert of severity 4 that may act before
+    /// it is CONFIRMED.
+    fn check_quota(&mut self, place: &Place, header: &Header) -> Result<bool, Ignored> {
+        let limits = self.authors.charter_of(header).map(|charter| charter.quotas);
+        match self.quotas.judge(place, header, &limits.unwrap_or(self.charter.quotas)) {
+            Quota::Counts { grave } => Ok(grave),
+            Quota::Over => Err(Ignored::Quota),
+            Quota::Ahead(from_ms) => {
+                self.quotas.wait(place, from_ms);
+                Err(Ignored::Ahead)
+            }
+        }
+    }
+
+    /// Moves the clock on by which entries that are dated ahead begin to count; answers those that do.
+    pub fn pass_time(&mut self, now_ms: u64) -> Vec<Place> {
+        self.quotas.advance(now_ms);
+        self.quotas.due()
+    }
+
+    /// When the next entry that is dated ahead begins to count.
+    #[must_use]
+    pub fn next_due_ms(&self) -> Option<u64> {
+        self.quotas.next_due_ms()
+    }
+
+    /// Notes of a set that it acts at severity 4: within its author's quota, for a label that its charter
+    /// names.
+    fn note_grave(&mut self, leaf: &Leaf, within_quota: bool) {
+        let charter = self.authors.charter_of(&leaf.header);
+        let labels = charter.map_or(&[][..], |charter| &charter.severity4_labels);
+        let Some(set) = self.sets.get_mut(&leaf.commitment) else { return };
+        let named = set.alert.iter().flat_map(|alert| &alert.labels);
+        set.grave = within_quota && named.clone().any(|label| labels.contains(label));
     }
 
     /// The charter that a record was written under.
@@ -336,7 +398,8 @@ impl Cases {
                 let mut set = SignalSet::new(leaf.commitment, place, &leaf.header, verified_ms);
                 (set.subject, set.alert) = (subject, alert);
                 let human = leaf.header.review.is_some_and(|review| review.is_human());
-                set.hold(place, Stance::Positive { human }, verified_ms);
+                let stance = Stance::Positive { human };
+                set.hold(place, Said { stance, verified_ms, hour: 0, name });
                 free.insert(set);
             }
             // Its record had been missing.
@@ -375,6 +438,13 @@ impl Cases {
             // A drill says nothing about the real thing, nor the other way round.
             return Err(Ignored::Senseless);
         }
+        if let (Some(Statement::Confirm { commitment, .. }), Some(target), false) =
+            (&statement, &leaf.header.target, is_set)
+        {
+            let retraction = Place { log: target.log.clone(), index: target.index };
+            let fits = set.cosign(&retraction, commitment, &place.log.member);
+            return if fits { Ok(Some(name)) } else { Err(Ignored::Senseless) };
+        }
         match (leaf.header.verb, statement) {
             (Verb::Amend | Verb::Variant, statement) if is_set => {
                 if leaf.header.verb == Verb::Amend && place.log.member != *set.author() {
@@ -403,7 +473,9 @@ impl Cases {
                 else {
                     return Ok(None);
                 };
-                set.hold(place, stance, verified_ms);
+                let hour = self.quotas.hour(place, &leaf.header);
+                let said = Said { stance, verified_ms, hour, name: leaf.commitment };
+                set.hold(place, said);
                 self.meanings.insert(place.clone(), Meaning::OpinionOn(name));
                 Ok(Some(name))
             }

@@ -136,6 +136,9 @@ impl Follower {
             }
             self.cursors.insert(log, index + 1);
         }
+        for place in self.cases.pass_time(self.clock.now_ms()) {
+            self.fold_again(&place).await?;
+        }
         for (name, (log, index)) in touched {
             self.refresh(name, &log, index);
         }
@@ -170,6 +173,7 @@ impl Follower {
                 Some(place) = filled.recv() => unfolded.places.push_back(place),
                 () = tokio::time::sleep(pause) => self.pass_deadlines(),
             }
+            unfolded.places.extend(self.cases.pass_time(self.clock.now_ms()));
             self.fold_all(&mut unfolded).await;
             self.tell_of_incidents();
             if let Err(error) = self.forget_early().await {
@@ -345,7 +349,8 @@ impl Follower {
         let now = self.clock.now_ms();
         let incidents = self.cases.incidents().iter();
         let incidents = incidents.filter_map(|incident| incident.next_change_ms(now));
-        let next = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(incidents).min();
+        let next = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(incidents);
+        let next = next.chain(self.cases.next_due_ms()).min();
         next.map_or(longest, |at| Duration::from_millis(at.saturating_sub(now)).min(longest))
     }
 

@@ -2,7 +2,10 @@
 //!
 //! **Invariant:** nothing is signed before recovery has opened the [`Sequencer`](crate::sequence::Sequencer).
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
 use thiserror::Error;
 use watchfire_signal::{
@@ -14,7 +17,7 @@ use watchfire_signal::{
 use watchfire_store::StoreError;
 
 use crate::{
-    clock::Random,
+    clock::{Clock, Random},
     sequence::{self, Beside, Drafts, Sealed, SequenceError, Writer},
 };
 
@@ -23,7 +26,7 @@ pub use crate::sequence::{ANSWERS, AnswerKey, Published};
 /// Something to say, but for what the sequencer fills in (log, charter, salt).
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// The header; `author_log` and `charter` are replaced.
+    /// The header; `author_log`, `charter` and `minute` are replaced.
     pub header: Header,
     /// The body.
     pub statement: Statement,
@@ -44,6 +47,28 @@ pub struct Letterhead {
     pub charter: CharterRef,
     /// For salts.
     pub random: Arc<dyn Random>,
+    /// When it is written.
+    pub minutes: Minutes,
+}
+
+/// Says in which minute something is written: by the machine's clock, and never before what the log says
+/// already.
+pub struct Minutes {
+    wall_clock: Arc<dyn Clock>,
+    last: AtomicU32,
+}
+
+impl Minutes {
+    /// For a log whose last entry was written in this minute.
+    #[must_use]
+    pub fn after(last: u32, wall_clock: Arc<dyn Clock>) -> Self {
+        Self { wall_clock, last: AtomicU32::new(last) }
+    }
+
+    fn now(&self) -> u32 {
+        let now = u32::try_from(self.wall_clock.now_ms() / 60_000).unwrap_or(u32::MAX);
+        self.last.fetch_max(now, Ordering::SeqCst).max(now)
+    }
 }
 
 /// Why a draft was not published; nothing of it was.
@@ -71,6 +96,7 @@ impl sequence::Draft for Draft {
         let mut header = self.header.clone();
         header.author_log = letterhead.log.clone();
         header.charter = letterhead.charter;
+        header.minute = Some(letterhead.minutes.now());
         let mut salt = [0; 16];
         letterhead.random.fill(&mut salt);
         let sealed = seal(&header, &self.statement, salt)?;

@@ -97,6 +97,11 @@ pub enum Answer {
         /// How it was decided.
         result: Option<AppealResult>,
     },
+    /// A member's retraction, which is beyond that member's quota, is right.
+    Cosign {
+        /// The member that retracts.
+        member: MemberName,
+    },
     /// Its record is to be erased everywhere: at once if it is our own, by quorum otherwise.
     Erase {
         /// Why.
@@ -139,6 +144,9 @@ pub enum RaiseError {
     /// The member does not dispute it.
     #[error("{0} does not dispute it")]
     NoDispute(MemberName),
+    /// No retraction of that member waits for anybody.
+    #[error("no retraction of {0} waits here for another organisation to agree")]
+    NotWaiting(MemberName),
     /// A case is joined with another one.
     #[error("a case is not joined with itself")]
     Itself,
@@ -262,6 +270,14 @@ fn said_of(
         Answer::Join { other } => (Verb::Join, None, about, Statement::Join { other }),
         Answer::Appeal { stage, result } => {
             (Verb::Appeal, None, about, Statement::Appeal { stage, result })
+        }
+        Answer::Cosign { member } => {
+            let waits = set.waiting.contains(&member);
+            let retraction = set.retraction_of(&member).filter(|_| waits);
+            let (turn, commitment) = retraction.ok_or(RaiseError::NotWaiting(member.clone()))?;
+            let basis = Basis::OwnCopySeenByHuman;
+            let target = at(&charter.coalition, &member, turn);
+            (Verb::Confirm, None, target, Statement::Confirm { commitment, basis })
         }
         Answer::Erase { reason } => (Verb::Erase, reason, about, Statement::Erase),
     })
@@ -394,6 +410,7 @@ pub(crate) fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Head
         lease_day: None,
         test: false,
         review: None,
+        minute: None,
     }
 }
 

@@ -62,6 +62,7 @@ impl From<RaiseError> for Failure {
             RaiseError::NoOpinion(_)
             | RaiseError::NoVote(_)
             | RaiseError::NoDispute(_)
+            | RaiseError::NotWaiting(_)
             | RaiseError::MustWait { .. }
             | RaiseError::NotAuthor(_)
             | RaiseError::NoLog(_)

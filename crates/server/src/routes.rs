@@ -108,6 +108,7 @@ fn content() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(answers::halt))
         .routes(routes!(cases::renew))
         .routes(routes!(cases::resolve))
+        .routes(routes!(cases::cosign))
         .routes(routes!(cases::join))
         .routes(routes!(cases::appeal))
         .routes(routes!(cases::erase))

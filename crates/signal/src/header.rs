@@ -118,6 +118,10 @@ pub struct Header {
     /// Who looked at the content; absent reads as unreviewed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub review: Option<Review>,
+    /// Minute since 1970-01-01 UTC in which it was written, by its author's word: what quotas count by. It
+    /// never decreases along a log.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minute: Option<u32>,
 }
 
 /// What is wrong with a header.
@@ -189,6 +193,7 @@ impl Item for Header {
             map.put_some(11, self.lease_day.as_ref());
             map.flag(12, self.test);
             map.put_some(13, self.review.as_ref());
+            map.put_some(14, self.minute.as_ref());
         });
     }
 
@@ -209,6 +214,7 @@ impl Item for Header {
             lease_day: map.take_if(11)?,
             test: map.flag(12)?,
             review: map.take_if(13)?,
+            minute: map.take_if(14)?,
         };
         map.end()?;
         Ok(header)

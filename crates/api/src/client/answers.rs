@@ -4,8 +4,8 @@ use watchfire_signal::commitment::Commitment;
 
 use super::{Client, ClientError};
 use crate::wire::{
-    Answered, AppealRequest, ConfirmRequest, DisputeRequest, EraseRequest, JoinRequest,
-    RenewRequest, ResolveRequest, RetractRequest, StopRequest,
+    Answered, AppealRequest, ConfirmRequest, CosignRetractionRequest, DisputeRequest, EraseRequest,
+    JoinRequest, RenewRequest, ResolveRequest, RetractRequest, StopRequest,
 };
 
 impl Client {
@@ -70,6 +70,16 @@ impl Client {
         key: Option<&str>,
     ) -> Result<Answered, ClientError> {
         self.post(&format!("/v1/alerts/{id}/resolve"), resolve, key).await
+    }
+
+    /// Agrees with a retraction that waits for that.
+    pub async fn cosign_retraction(
+        &self,
+        id: &Commitment,
+        cosign: &CosignRetractionRequest,
+        key: Option<&str>,
+    ) -> Result<Answered, ClientError> {
+        self.post(&format!("/v1/alerts/{id}/cosign"), cosign, key).await
     }
 
     /// Says that another case is of the same thing.

@@ -196,6 +196,15 @@ pub struct ResolveRequest {
     pub note: Option<String>,
 }
 
+/// Agrees with a retraction that waits for that.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CosignRetractionRequest {
+    /// The member that retracts.
+    #[schema(value_type = String)]
+    pub member: MemberName,
+}
+
 /// Says that two cases are of the same thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -301,6 +310,10 @@ pub struct AlertView {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub halted_by: Vec<MemberName>,
+    /// Members whose retraction is beyond their quota an hour: it counts once another organisation agrees.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<String>)]
+    pub retractions_waiting: Vec<MemberName>,
     /// Whether its record was erased.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub erased: bool,

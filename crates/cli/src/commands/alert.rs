@@ -5,8 +5,8 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use watchfire_api::wire::{
     AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest, ConfirmRequest,
-    DEFAULT_VALID_FOR_S, DisputeRequest, EraseRequest, JoinRequest, RenewRequest, ResolveRequest,
-    RetractRequest, SignalJson, StopRequest,
+    CosignRetractionRequest, DEFAULT_VALID_FOR_S, DisputeRequest, EraseRequest, JoinRequest,
+    RenewRequest, ResolveRequest, RetractRequest, SignalJson, StopRequest,
 };
 use watchfire_signal::{
     alert::{ContentKind, Exception, Suggestion},
@@ -112,6 +112,14 @@ enum More {
         /// More words, for the members of the group.
         #[arg(long)]
         note: Option<String>,
+    },
+    /// Agree with a retraction of another member that is beyond its quota, and waits for that.
+    Cosign {
+        /// The alert's id.
+        id: Commitment,
+        /// The member that retracts.
+        #[arg(long)]
+        member: MemberName,
     },
     /// Say that another case is of the same thing.
     Join {
@@ -284,6 +292,10 @@ async fn say(more: &More, client: &watchfire_api::client::Client) -> Result<Answ
             let (member, note) = (member.clone(), note.clone());
             let resolve = ResolveRequest { member, outcome: *outcome, note };
             client.resolve(id, &resolve, None).await
+        }
+        More::Cosign { id, member } => {
+            let cosign = CosignRetractionRequest { member: member.clone() };
+            client.cosign_retraction(id, &cosign, None).await
         }
         More::Join { id, other } => client.join(id, &JoinRequest { other: *other }, None).await,
         More::Appeal { id, result } => {

@@ -21,3 +21,4 @@ mod reference;
 mod services;
 mod sound;
 mod trio;
+mod wire;

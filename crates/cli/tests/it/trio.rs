@@ -45,6 +45,15 @@ impl Trio {
         witness: Option<&str>,
     ) -> Self {
         let nat = nat.into_iter().collect::<Vec<_>>();
+        let address = |member, listen| (!nat.contains(&member)).then(|| format!("http://{listen}"));
+        Self::found_at(address, witness)
+    }
+
+    /// The same, with addresses of one's choice: those that the others reach a member at.
+    pub(crate) fn found_at(
+        mut address: impl FnMut(&'static str, SocketAddr) -> Option<String>,
+        witness: Option<&str>,
+    ) -> Self {
         let place = tempfile::tempdir().unwrap();
         let sockets = MEMBERS.map(|_| claimed_port()).into();
         let mut trio = Self {
@@ -56,11 +65,10 @@ impl Trio {
         };
         for (member, socket) in MEMBERS.into_iter().zip(&trio.ports) {
             let listen = socket.local_addr().unwrap();
-            let address = format!("http://{listen}");
-            let address = (!nat.contains(&member)).then_some(address.as_str());
+            let address = address(member, listen);
             let role = if witness == Some(member) { "witness" } else { "platform" };
             let listens = listen.to_string();
-            let made = init_as(trio.place.path(), member, role, (&listens, address));
+            let made = init_as(trio.place.path(), member, role, (&listens, address.as_deref()));
             trio.listen.insert(member, listen);
             trio.keys.insert(member, made["api_key"].as_str().unwrap().to_owned());
         }

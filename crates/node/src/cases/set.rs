@@ -54,6 +54,14 @@ pub struct SignalSet {
     pub(super) said: BTreeMap<MemberName, BTreeMap<Turn, Said>>,
     /// Who wants which dispute ended how: by the member that disputes and its index.
     pub(super) resolutions: BTreeMap<(MemberName, Turn), BTreeMap<MemberName, (Turn, Resolution)>>,
+    /// Who agrees with which retraction.
+    pub(super) cosigned: BTreeMap<(MemberName, Turn), BTreeSet<MemberName>>,
+    /// Members whose retraction is beyond their quota, and waits for a member of another organisation to
+    /// agree.
+    pub waiting: BTreeSet<MemberName>,
+    /// Whether it acts before it is CONFIRMED: severity 4, a label that the charter names, a person has looked,
+    /// within its author's quota a day.
+    pub grave: bool,
 }
 
 /// An opinion as it was said.
@@ -61,6 +69,10 @@ pub struct SignalSet {
 pub(super) struct Said {
     pub(super) stance: Stance,
     pub(super) verified_ms: u64,
+    /// The hour, since 1970, that a retraction is counted in.
+    pub(super) hour: u64,
+    /// The record's commitment.
+    pub(super) name: Commitment,
 }
 
 /// What members count, in buckets: the number of binary digits. Of one member the latest word counts.
@@ -114,6 +126,9 @@ impl SignalSet {
             standing: Standing::default(),
             said: BTreeMap::new(),
             resolutions: BTreeMap::new(),
+            cosigned: BTreeMap::new(),
+            waiting: BTreeSet::new(),
+            grave: false,
         }
     }
 
@@ -131,12 +146,12 @@ impl SignalSet {
 
     /// Takes a member's opinion in. The latest word counts; since when a person stood by the set
     /// does not move with it, so that saying it again lengthens nothing.
-    pub(super) fn hold(&mut self, place: &Place, stance: Stance, verified_ms: u64) {
+    pub(super) fn hold(&mut self, place: &Place, what: Said) {
         let member = &place.log.member;
         let said = self.said.entry(member.clone()).or_default();
         // What waited for its target is folded later than what came after it in its own log, and a
         // record that was missing is folded again in its place.
-        said.insert(place.turn(), Said { stance, verified_ms });
+        said.insert(place.turn(), what);
         self.opine(&member.clone());
     }
 
@@ -171,6 +186,72 @@ impl SignalSet {
             stood_since_ms: stood.map(|said| said.verified_ms).min(),
         };
         self.opinions.insert(member.clone(), opinion);
+    }
+
+    /// Takes in that a member agrees with a retraction of another; false if there is no such retraction.
+    pub(super) fn cosign(
+        &mut self,
+        retraction: &Place,
+        name: &Commitment,
+        by: &MemberName,
+    ) -> bool {
+        let member = &retraction.log.member;
+        let said = self.said.get(member).and_then(|said| said.get(&retraction.turn()));
+        let fits = said.is_some_and(|said| {
+            said.name == *name && matches!(said.stance, Stance::Withdrawn { .. })
+        });
+        if fits && member != by {
+            let cosigned = self.cosigned.entry((member.clone(), retraction.turn())).or_default();
+            cosigned.insert(by.clone());
+        }
+        fits && member != by
+    }
+
+    /// Retractions of what their authors had stood by, with the hour that each is counted in.
+    pub(super) fn undone(&self) -> Vec<(MemberName, Turn, u64)> {
+        let mut undone = Vec::new();
+        for (member, said) in &self.said {
+            let mut stood = false;
+            for (turn, said) in said {
+                match said.stance {
+                    Stance::Withdrawn { .. } if stood => {
+                        undone.push((member.clone(), *turn, said.hour));
+                        stood = false;
+                    }
+                    Stance::Positive { .. } => stood = true,
+                    Stance::Withdrawn { .. } | Stance::Disputes => stood = false,
+                }
+            }
+        }
+        undone
+    }
+
+    /// Members of which a person has ever stood by the set.
+    pub(super) fn ever_stood(&self) -> impl Iterator<Item = &MemberName> {
+        let human = |said: &Said| said.stance == Stance::Positive { human: true };
+        let stood = self.said.iter().filter(move |(_, said)| said.values().any(human));
+        stood.map(|(member, _)| member)
+    }
+
+    /// What a member held before a retraction that does not count yet.
+    pub(super) fn before(&self, member: &MemberName, retraction: Turn) -> Option<Opinion> {
+        let said = self.said.get(member)?;
+        let (turn, latest) = said.range(..retraction).next_back()?;
+        let human = Stance::Positive { human: true };
+        let stood = said.values().filter(|said| said.stance == human);
+        Some(Opinion {
+            turn: *turn,
+            verified_ms: latest.verified_ms,
+            stance: latest.stance,
+            stood_since_ms: stood.map(|said| said.verified_ms).min(),
+        })
+    }
+
+    /// The commitment of a member's retraction, if that is its latest word.
+    #[must_use]
+    pub fn retraction_of(&self, member: &MemberName) -> Option<(Turn, Commitment)> {
+        let (turn, said) = self.said.get(member)?.last_key_value()?;
+        matches!(said.stance, Stance::Withdrawn { .. }).then_some((*turn, said.name))
     }
 
     /// Takes a renewal in; of one member the latest counts.
@@ -237,6 +318,7 @@ impl SignalSet {
             confirmations: self.standing.confirmations,
             drill: self.header.test,
             critical: self.standing.is_lifted(now_ms),
+            grave: self.grave,
             unreadable: self.unreadable,
             labels: alert.map_or_else(Vec::new, |alert| alert.labels.clone()),
             severity: self.header.severity.unwrap_or(0),

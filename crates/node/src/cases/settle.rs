@@ -20,9 +20,51 @@ impl Cases {
         let standing = self.standing(set);
         let halted_by = self.halts.halted_by(&set.subject);
         let joined = self.joined(set);
+        let waiting = self.waiting_in(set).map(|(member, _)| member.clone()).collect();
         if let Some(set) = self.sets.get_mut(name) {
             (set.standing, set.halted_by, set.joined) = (standing, halted_by, joined);
+            set.waiting = waiting;
         }
+    }
+
+    /// Counts the retractions in a set that undo what persons of other organisations stood by; answers the
+    /// sets that stand differently because of that.
+    pub(super) fn weigh(&mut self, name: &Commitment) -> BTreeSet<Commitment> {
+        let Some(set) = self.sets.get(name) else { return BTreeSet::new() };
+        let charter = &self.charter;
+        let stood = set.ever_stood().filter_map(|member| charter.organisation_of(member));
+        let stood: BTreeSet<_> = stood.collect();
+        let mut undone = set.undone();
+        undone.retain(|(member, ..)| {
+            let own = charter.organisation_of(member);
+            stood.iter().any(|other| Some(*other) != own)
+        });
+        let quota = self.charter.quotas.retractions_an_hour;
+        let mut changed = BTreeSet::new();
+        for (member, turn, hour) in undone {
+            changed.extend(self.undoing.count((&member, turn), hour, *name, quota));
+        }
+        changed
+    }
+
+    /// Retractions of a set that wait: beyond the quota, and nobody of another organisation agrees.
+    fn waiting_in<'a>(
+        &'a self,
+        set: &'a SignalSet,
+    ) -> impl Iterator<Item = (&'a MemberName, &'a Opinion)> {
+        let quota = self.charter.quotas.retractions_an_hour;
+        set.opinions.iter().filter(move |(member, opinion)| {
+            let own = self.charter.organisation_of(member);
+            let agreed = || {
+                let by = set.cosigned.get(&((*member).clone(), opinion.turn)).into_iter().flatten();
+                let mut heard =
+                    by.filter(|by| self.halts.voice(by, &self.charter) == Voice::Counts);
+                heard.any(|by| self.charter.organisation_of(by) != own)
+            };
+            matches!(opinion.stance, Stance::Withdrawn { .. })
+                && self.undoing.is_beyond(member, opinion.turn, quota)
+                && !agreed()
+        })
     }
 
     fn standing(&self, set: &SignalSet) -> Standing {
@@ -43,6 +85,11 @@ impl Cases {
     /// The opinions without disputes that were ended, and whether one ended against the set.
     fn settled<'a>(&self, set: &'a SignalSet) -> (Cow<'a, BTreeMap<MemberName, Opinion>>, bool) {
         let mut opinions = Cow::Borrowed(&set.opinions);
+        for (member, opinion) in self.waiting_in(set) {
+            if let Some(before) = set.before(member, opinion.turn) {
+                opinions.to_mut().insert(member.clone(), before);
+            }
+        }
         let mut withdrawn = false;
         for ((member, turn), votes) in &set.resolutions {
             let want = |how, quorum| {

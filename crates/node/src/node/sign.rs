@@ -20,12 +20,15 @@ use super::{Node, Readiness, start::Setup};
 use crate::{
     anchor::Anchorer,
     desk::{Line, Stamp},
-    publish::{self, Letterhead, Publisher, Statements},
+    publish::{self, Letterhead, Minutes, Publisher, Statements},
     raise::plain_header,
     recover::{RecoverError, contradiction, recover},
-    replicate::load_verified,
+    replicate::{LogCopy, load_verified},
     sequence::{Draft, Sequencer},
 };
+
+/// How far our own log may be dated ahead of the clock before a person should look.
+const AHEAD_WARNING_MS: u64 = 5 * 60_000;
 
 impl Node {
     /// Recovers our own log from the peers, then lets the sequencer write.
@@ -53,6 +56,7 @@ impl Node {
             log: self.log.clone(),
             charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
             random: self.random.clone(),
+            minutes: self.minutes_after(own).await?,
         };
         let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await?;
         self.readiness.send_replace(Readiness::Ready);
@@ -61,6 +65,20 @@ impl Node {
             () = sequencer.run(drafts) => Ok(()),
             error = contradiction(&self.log, own, &setup.peers, &*self.random) => Err(error),
         }
+    }
+
+    /// The clock of a log that goes on.
+    async fn minutes_after(&self, copy: &LogCopy) -> Result<Minutes, StoreError> {
+        let verified = load_verified(&*self.store, copy.origin(), copy.key()).await?;
+        let last = self.store.held(copy.origin(), verified.size().saturating_sub(1), 1).await?;
+        let last = last.last().and_then(|held| Leaf::decode(&held.entry.leaf).ok());
+        let minute = last.and_then(|leaf| leaf.header.minute).unwrap_or(0);
+        if u64::from(minute) * 60_000 > self.wall_clock.now_ms() + AHEAD_WARNING_MS {
+            tracing::error!(
+                "our log is dated ahead of this machine's clock: others hear us only once that time has come"
+            );
+        }
+        Ok(Minutes::after(minute, self.wall_clock.clone()))
     }
 
     /// Ends our log of the epoch before, where a charter has given us a new key: its last entry, signed with
@@ -89,6 +107,7 @@ impl Node {
             log: log.clone(),
             charter: CharterRef { seq: charter.charter.seq, hash: charter.hash() },
             random: self.random.clone(),
+            minutes: self.minutes_after(copy).await?,
         };
         let last = Head { size: verified.size(), root: verified.frontier().root().0 };
         let (step, key_now) = (KeyStep::Rotate, setup.key.public().to_bytes());

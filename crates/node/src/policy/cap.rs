@@ -52,6 +52,8 @@ impl Facts {
             State::Disputed if self.own => (State::Confirmed, Cap::Reversible),
             // Enough organisations stand by an incident of level 3 that ties it.
             State::Provisional if self.critical => (State::Confirmed, Cap::Reversible),
+            // The charter names its label as one that acts at severity 4.
+            State::Provisional if self.grave => (State::Confirmed, Cap::Reversible),
             State::Proposed | State::Provisional | State::Disputed => (state, Cap::Review),
             State::Lapsed if self.was_confirmed => (State::Lapsed, Cap::Review),
             State::Lapsed | State::Retracted => (state, Cap::Nothing),

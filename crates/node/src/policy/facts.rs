@@ -193,6 +193,9 @@ pub struct Facts {
     /// An incident of level 3 that enough organisations stand by ties the case.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub critical: bool,
+    /// Whether its severity is such that the charter has it act before it is CONFIRMED, within its author's
+    /// quota.
+    pub grave: bool,
     /// A record of an unknown version speaks of the case.
     pub unreadable: bool,
     /// The labels of the alert or bank.

@@ -35,13 +35,23 @@ pub(crate) const MEMBERS: [(&str, &str); 5] = [
 pub(crate) struct Logs {
     pub(crate) charter: SignedCharter,
     pub(crate) logs: BTreeMap<LogName, Vec<Held>>,
-    salt: u8,
+    salt: u32,
     later_ms: u64,
+}
+
+/// Bytes that are different for each number.
+fn salted<const N: usize>(salt: u32) -> [u8; N] {
+    let salt = salt.to_le_bytes();
+    std::array::from_fn(|at| salt[at % 4])
 }
 
 impl Logs {
     pub(crate) fn new() -> Self {
-        Self { charter: charter(&MEMBERS, 2), logs: BTreeMap::new(), salt: 0, later_ms: 0 }
+        Self::under(charter(&MEMBERS, 2))
+    }
+
+    pub(crate) fn under(charter: SignedCharter) -> Self {
+        Self { charter, logs: BTreeMap::new(), salt: 0, later_ms: 0 }
     }
 
     pub(crate) fn log(&self, member: &str) -> LogName {
@@ -71,10 +81,11 @@ impl Logs {
             lease_day: None,
             test: false,
             review: None,
+            minute: None,
         };
         change(&mut header);
         self.salt += 1;
-        let sealed = seal(&header, statement, [self.salt; 16]).unwrap();
+        let sealed = seal(&header, statement, salted(self.salt)).unwrap();
         let entries = self.logs.entry(log.clone()).or_default();
         let index = entries.len() as u64;
         let entry = Entry::new(sealed.leaf, Some(sealed.record.into()));
@@ -89,7 +100,7 @@ impl Logs {
     }
 
     pub(crate) fn assert(&mut self, member: &str, review: Review) -> (Commitment, Target) {
-        let alert = alert(vec![Signal::new(Pdq([self.salt; 32]))]).alert;
+        let alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
         self.say(member, &Statement::Assert(alert), |header| {
             header.severity = Some(3);
             header.review = Some(review);
@@ -200,7 +211,7 @@ impl Logs {
         amend: bool,
         test: bool,
     ) -> (Commitment, Target) {
-        let mut alert = alert(vec![Signal::new(Pdq([self.salt; 32]))]).alert;
+        let mut alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
         let statement = if amend {
             Statement::Amend(alert)
         } else {

@@ -19,6 +19,7 @@ mod policies;
 mod policy;
 mod policy_file;
 mod proof;
+mod quotas;
 mod recovery;
 mod replicate;
 mod review;

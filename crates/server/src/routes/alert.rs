@@ -103,6 +103,7 @@ fn view_json(server: &Server, view: node::AlertView) -> Result<AlertView, Failur
         alert: set.alert.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
         opinions: opinions.collect(),
         halted_by: set.halted_by.keys().cloned().collect(),
+        retractions_waiting: set.waiting.iter().cloned().collect(),
         erased: set.erased,
         joined: set.joined.iter().copied().collect(),
         counts: counts(&set.counts),

@@ -7,7 +7,8 @@ use axum::Json;
 use axum::extract::State;
 use watchfire_api::problem::Problem;
 use watchfire_api::wire::{
-    Answered, AppealRequest, EraseRequest, JoinRequest, RenewRequest, ResolveRequest,
+    Answered, AppealRequest, CosignRetractionRequest, EraseRequest, JoinRequest, RenewRequest,
+    ResolveRequest,
 };
 use watchfire_node::raise::Answer;
 use watchfire_signal::commitment::Commitment;
@@ -60,6 +61,29 @@ pub(crate) async fn resolve(
     >,
 ) -> Result<Json<Answered>, Failure> {
     answer(&server, &id, Answer::Resolve { member, outcome, note }, key).await
+}
+
+/// Agrees with a retraction of another member that is beyond its quota an hour, and waits for that. A person
+/// has to have looked.
+#[utoipa::path(
+    post, path = "/v1/alerts/{id}/cosign", tag = "alerts", security(("key" = ["curate"]), ("key" = ["review"])),
+    params(
+        ("id" = String, Path, description = "The alert's name."),
+        ("idempotency-key" = Option<String>, Header, description = "Makes a repetition harmless."),
+    ),
+    request_body = CosignRetractionRequest,
+    responses(
+        (status = 200, body = Answered),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn cosign(
+    State(server): State<Arc<Server>>,
+    Said { of: id, key, body: CosignRetractionRequest { member }, .. }: OfRecord<
+        CosignRetractionRequest,
+    >,
+) -> Result<Json<Answered>, Failure> {
+    answer(&server, &id, Answer::Cosign { member }, key).await
 }
 
 /// Says that another case is of the same thing. Its author or this one's has to say so; both keep states of

@@ -308,6 +308,7 @@ pub(crate) fn pair() -> impl Strategy<Value = (Header, Statement)> {
             lease_day,
             test,
             review,
+            minute: lease_day,
         };
         (header, statement)
     })

@@ -42,6 +42,7 @@ fn header(verb: Verb, author: &str) -> Header {
         lease_day: None,
         test: false,
         review: None,
+        minute: None,
     }
 }
 

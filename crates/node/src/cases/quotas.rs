@@ -1,0 +1,153 @@
+//! How much of what a member says counts: the quotas of the charter, decided from its own log alone, so
+//! that all receivers agree (`docs/states.md`, quotas).
+//!
+//! **Invariant:** whether an entry is within its author's quotas depends on the charters and on its own
+//! log up to it; what is over stays in its log and says nothing.
+//! **Invariant:** retractions, halts and erasures are never over the quota of records.
+
+use std::collections::{BTreeMap, HashMap};
+
+use watchfire_signal::{
+    charter::Quotas as Limits,
+    header::{Header, MAX_SEVERITY},
+    name::LogName,
+    verb::Verb,
+};
+
+use super::Place;
+use crate::urgent::is_urgent_verb;
+
+/// How far ahead of this node's clock a record may be dated: clocks differ. What is dated later counts
+/// once its time has come, so that nobody spends the quota of days to come.
+pub(super) const MAX_AHEAD_MINUTES: u64 = 10;
+const MINUTE_MS: u64 = 60_000;
+const MINUTES_A_DAY: u64 = 24 * 60;
+
+/// What the quotas say of an entry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Quota {
+    /// It counts; `grave` where it is one of the asserts of severity 4 that act before they are CONFIRMED.
+    Counts { grave: bool },
+    /// It is more than its author may say in a day, or dated before an entry that it comes after.
+    Over,
+    /// It is dated ahead of the clock, and counts from this time on, in milliseconds since 1970.
+    Ahead(u64),
+}
+
+/// What has been said in one log.
+#[derive(Debug, Default)]
+struct Account {
+    /// The index after the last entry that was looked at in its turn.
+    next: u64,
+    /// The minute of that entry.
+    minute: u64,
+    day: u64,
+    records: u64,
+    disputes: u64,
+    graves: u64,
+    /// Entries that are over, as ranges.
+    over: Vec<(u64, u64)>,
+    /// Asserts of severity 4 that act; few a day.
+    grave: Vec<u64>,
+}
+
+/// The accounts of all logs.
+#[derive(Debug, Default)]
+pub(super) struct Quotas {
+    accounts: HashMap<LogName, Account>,
+    /// Entries that are dated ahead, by when they count.
+    ahead: BTreeMap<u64, Vec<Place>>,
+    now_ms: u64,
+}
+
+impl Quotas {
+    /// Judges an entry; in its turn it is booked. What comes again is judged as the first time.
+    pub(super) fn judge(&mut self, place: &Place, header: &Header, limits: &Limits) -> Quota {
+        let account = self.accounts.entry(place.log.clone()).or_default();
+        let urgent = is_urgent_verb(header.verb);
+        if place.index >= account.next && !urgent {
+            account.book(place.index, header, limits);
+        }
+        if !urgent && account.is_over(place.index) {
+            return Quota::Over;
+        }
+        let dated_ms = header.minute.map_or(0, |minute| u64::from(minute) * MINUTE_MS);
+        let from_ms = dated_ms.saturating_sub(MAX_AHEAD_MINUTES * MINUTE_MS);
+        if from_ms > self.now_ms {
+            return Quota::Ahead(from_ms);
+        }
+        Quota::Counts { grave: account.grave.contains(&place.index) }
+    }
+
+    /// Has an entry come again once its time has come.
+    pub(super) fn wait(&mut self, place: &Place, from_ms: u64) {
+        let waiting = self.ahead.entry(from_ms).or_default();
+        if !waiting.contains(place) {
+            waiting.push(place.clone());
+        }
+    }
+
+    /// Moves the clock on; it never goes back.
+    pub(super) fn advance(&mut self, now_ms: u64) {
+        self.now_ms = self.now_ms.max(now_ms);
+    }
+
+    /// The entries whose time has come.
+    pub(super) fn due(&mut self) -> Vec<Place> {
+        let later = self.ahead.split_off(&(self.now_ms + 1));
+        std::mem::replace(&mut self.ahead, later).into_values().flatten().collect()
+    }
+
+    /// When the next entry counts.
+    pub(super) fn next_due_ms(&self) -> Option<u64> {
+        self.ahead.keys().next().copied()
+    }
+
+    /// The hour, since 1970, that an entry belongs to: by its own word, and never before what it comes after.
+    pub(super) fn hour(&self, place: &Place, header: &Header) -> u64 {
+        let said = header.minute.map_or(0, u64::from);
+        let before = self.accounts.get(&place.log).map_or(0, |account| account.minute);
+        said.max(before) / 60
+    }
+}
+
+impl Account {
+    fn book(&mut self, index: u64, header: &Header, limits: &Limits) {
+        self.next = index + 1;
+        let said = header.minute.map_or(self.minute, u64::from);
+        let backwards = said < self.minute;
+        self.minute = self.minute.max(said);
+        let day = self.minute / MINUTES_A_DAY;
+        if day != self.day {
+            (self.day, self.records, self.disputes, self.graves) = (day, 0, 0, 0);
+        }
+        self.records += 1;
+        self.disputes += u64::from(header.verb == Verb::Dispute);
+        let disputed = header.verb == Verb::Dispute && self.disputes > limits.disputes_a_day;
+        if backwards || disputed || self.records > limits.records_a_day {
+            self.refuse(index);
+            return;
+        }
+        let human = header.review.is_some_and(|review| review.is_human());
+        let gravest = header.severity == Some(MAX_SEVERITY) && !header.test;
+        if header.verb == Verb::Assert && gravest && human {
+            self.graves += 1;
+            if self.graves <= limits.severity4_acts_a_day {
+                self.grave.push(index);
+            }
+        }
+    }
+
+    fn refuse(&mut self, index: u64) {
+        match self.over.last_mut() {
+            Some((_, end)) if *end == index => *end = index + 1,
+            _ => self.over.push((index, index + 1)),
+        }
+    }
+
+    fn is_over(&self, index: u64) -> bool {
+        let after = self.over.partition_point(|(from, _)| *from <= index);
+        let range = after.checked_sub(1).and_then(|at| self.over.get(at));
+        range.is_some_and(|(_, end)| index < *end)
+    }
+}

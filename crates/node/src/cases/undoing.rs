@@ -1,0 +1,76 @@
+//! Retractions of what persons of other organisations stood by: beyond the charter's quota an hour each
+//! waits for one of them to agree, so that one stolen key cannot undo everything.
+//!
+//! **Invariant:** which retractions wait depends on the records folded, not on their order of arrival.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use watchfire_signal::{commitment::Commitment, name::MemberName};
+
+use crate::place::Turn;
+
+/// Retractions of one member in one hour, with what they are about.
+type Hour = BTreeMap<Turn, Commitment>;
+
+/// The retractions that are counted.
+#[derive(Debug, Default)]
+pub(super) struct Undoing {
+    hours: BTreeMap<(MemberName, u64), Hour>,
+    places: BTreeMap<(MemberName, Turn), u64>,
+}
+
+impl Undoing {
+    /// Counts a retraction in an hour, or moves it there; answers what then stands differently.
+    pub(super) fn count(
+        &mut self,
+        (member, turn): (&MemberName, Turn),
+        hour: u64,
+        about: Commitment,
+        quota: u64,
+    ) -> BTreeSet<Commitment> {
+        let name = (member.clone(), turn);
+        let before = self.places.insert(name, hour);
+        if before == Some(hour) {
+            return BTreeSet::new();
+        }
+        let mut changed = BTreeSet::from([about]);
+        if let Some(before) = before {
+            changed.extend(self.change(member, before, quota, |hour| {
+                hour.remove(&turn);
+            }));
+        }
+        changed.extend(self.change(member, hour, quota, |hour| {
+            hour.insert(turn, about);
+        }));
+        changed
+    }
+
+    /// Changes an hour; what passes the line, either way, stands differently.
+    fn change(
+        &mut self,
+        member: &MemberName,
+        hour: u64,
+        quota: u64,
+        change: impl FnOnce(&mut Hour),
+    ) -> Vec<Commitment> {
+        let quota = usize::try_from(quota).unwrap_or(usize::MAX);
+        let hour = self.hours.entry((member.clone(), hour)).or_default();
+        // One comes or goes, so one at most passes the line: that which stands just after or before it.
+        let at = |hour: &Hour| {
+            let around = hour.values().skip(quota.saturating_sub(1)).take(2);
+            around.copied().collect::<Vec<_>>()
+        };
+        let mut around = at(hour);
+        change(hour);
+        around.extend(at(hour));
+        around
+    }
+
+    /// Whether a retraction is beyond the quota of its hour.
+    pub(super) fn is_beyond(&self, member: &MemberName, turn: Turn, quota: u64) -> bool {
+        let Some(hour) = self.places.get(&(member.clone(), turn)) else { return false };
+        let Some(hour) = self.hours.get(&(member.clone(), *hour)) else { return false };
+        let quota = usize::try_from(quota).unwrap_or(usize::MAX);
+        hour.keys().nth(quota).is_some_and(|first_beyond| *first_beyond <= turn)
+    }
+}

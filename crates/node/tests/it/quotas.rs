@@ -1,0 +1,257 @@
+//! Quotas of the charter: what is over says nothing, retractions beyond their quota wait for another
+//! organisation, and all of it follows from the logs alone.
+
+use proptest::prelude::*;
+use watchfire_node::{
+    cases::{Cases, Ignored},
+    standing::State,
+};
+use watchfire_signal::{
+    charter::Charter,
+    commitment::Commitment,
+    header::{Header, Provenance, Review, Target},
+    statement::Statement,
+    value::Signal,
+};
+
+use crate::{
+    coalition::{START_MS, alert, charter_with, name},
+    logs::{Logs, MEMBERS, SEEN},
+};
+
+/// The minute in which tests begin.
+const NOW: u32 = (START_MS / 60_000) as u32;
+const DAY: u32 = 24 * 60;
+/// Soon after all was said.
+const LATER: u64 = START_MS + 4_000_000;
+
+fn logs(change: impl FnOnce(&mut Charter)) -> Logs {
+    Logs::under(charter_with(&MEMBERS, 2, change))
+}
+
+fn assert_at(
+    logs: &mut Logs,
+    member: &str,
+    minute: u32,
+    change: impl FnOnce(&mut Header),
+) -> (Commitment, Target) {
+    let body = alert(vec![Signal::new(watchfire_signal::pdq::Pdq([1; 32]))]).alert;
+    logs.say(member, &Statement::Assert(body), |header| {
+        header.severity = Some(3);
+        header.review = Some(Review::OneHuman);
+        header.provenance = Provenance::OwnDetection;
+        header.minute = Some(minute);
+        change(header);
+    })
+}
+
+fn retract_at(logs: &mut Logs, member: &str, own: &Target, minute: u32) -> (Commitment, Target) {
+    let statement = Statement::Retract { restore: true, note: None };
+    logs.say(member, &statement, |header| {
+        header.target = Some(own.clone());
+        header.reason = Some(watchfire_signal::reason::Reason::WrongMatch);
+        header.minute = Some(minute);
+    })
+}
+
+fn state(cases: &Cases, case: &Commitment) -> Option<State> {
+    cases.set(case).map(|set| set.state(LATER))
+}
+
+#[test]
+fn what_a_member_says_beyond_its_quota_of_a_day_says_nothing_and_it_can_take_back_what_counts() {
+    let mut logs = logs(|charter| charter.quotas.records_a_day = 5);
+    let flood: Vec<_> = (0..8).map(|_| assert_at(&mut logs, "tiktok", NOW, |_| {})).collect();
+    let honest = assert_at(&mut logs, "google", NOW, |_| {});
+    retract_at(&mut logs, "tiktok", &flood[0].1, NOW);
+    retract_at(&mut logs, "tiktok", &flood[7].1, NOW);
+    let next_day = assert_at(&mut logs, "tiktok", NOW + DAY, |_| {});
+    for choices in [&[][..], &[1, 1, 0, 1, 0, 0, 0, 1]] {
+        let mut cases = logs.fold(choices);
+        assert_eq!(state(&cases, &flood[0].0), Some(State::Retracted));
+        for (name, _) in &flood[1..5] {
+            assert_eq!(state(&cases, name), Some(State::Provisional));
+        }
+        assert!(flood[5..].iter().all(|(name, _)| cases.set(name).is_none()), "over the quota");
+        assert_eq!(state(&cases, &honest.0), Some(State::Provisional), "it is nobody else's");
+        // The next day has a quota of its own, once it has come.
+        assert!(cases.set(&next_day.0).is_none());
+        let due = cases.pass_time(START_MS + 86_400_000);
+        let held = logs.logs[&next_day.1.log][due[0].index as usize].clone();
+        assert_eq!((due.len(), cases.fold(&due[0].log, held).1), (1, None));
+        assert!(cases.set(&next_day.0).is_some());
+    }
+}
+
+#[test]
+fn nobody_spends_the_quota_of_another_time() {
+    let mut logs = logs(|charter| charter.quotas.records_a_day = 2);
+    let year = NOW + 365 * DAY;
+    let (first, second) =
+        (assert_at(&mut logs, "tiktok", NOW, |_| {}), assert_at(&mut logs, "tiktok", NOW, |_| {}));
+    // Yesterday's quota was not used, and next year's is not there yet.
+    let back = assert_at(&mut logs, "tiktok", NOW - DAY, |_| {});
+    let ahead = assert_at(&mut logs, "tiktok", year, |_| {});
+    // Without a time it is of the time of what comes before.
+    let undated = assert_at(&mut logs, "tiktok", year, |header| header.minute = None);
+    let third = assert_at(&mut logs, "tiktok", year, |_| {});
+    let mut cases = logs.fold(&[]);
+    for (name, _) in [&first, &second] {
+        assert_eq!(state(&cases, name), Some(State::Provisional));
+    }
+    assert!([&back, &ahead, &third].iter().all(|(name, _)| cases.set(name).is_none()));
+    assert!(cases.set(&undated.0).is_some(), "what has no time waits for none");
+    let log = logs.log("tiktok");
+    let ignored = cases.fold(&log, logs.logs[&log][2].clone()).1;
+    assert_eq!(ignored, Some(Ignored::Quota));
+    let ignored = cases.fold(&log, logs.logs[&log][3].clone()).1;
+    assert_eq!(ignored, Some(Ignored::Ahead));
+    let due_ms = cases.next_due_ms().unwrap();
+    assert!(cases.pass_time(due_ms - 1).is_empty());
+    assert_eq!(cases.pass_time(due_ms).len(), 1, "two of that day were said, the third is over");
+}
+
+#[test]
+fn disputes_have_a_quota_of_their_own() {
+    let mut logs = logs(|charter| charter.quotas.disputes_a_day = 2);
+    let mut alerts = Vec::new();
+    for _ in 0..4 {
+        alerts.push(logs.assert("tiktok", Review::OneHuman));
+    }
+    for case in &alerts {
+        logs.dispute("reddit", case);
+    }
+    let cases = logs.fold(&[]);
+    let states = alerts.iter().map(|(name, _)| cases.set(name).unwrap().state(LATER));
+    let [d, p] = [State::Disputed, State::Provisional];
+    assert_eq!(states.collect::<Vec<_>>(), [d, d, p, p]);
+}
+
+/// `count` cases by `tiktok` that `google` stands by too: CONFIRMED.
+fn confirmed(logs: &mut Logs, count: usize) -> Vec<(Commitment, Target)> {
+    let cases: Vec<_> = (0..count).map(|_| assert_at(logs, "tiktok", NOW, |_| {})).collect();
+    for case in &cases {
+        logs.confirm("google", case, SEEN);
+    }
+    cases
+}
+
+#[test]
+fn a_stolen_key_undoes_twenty_confirmed_cases_an_hour_and_the_rest_waits_for_a_cosigner() {
+    // Scenario S16.
+    let mut logs = logs(|_| {});
+    let cases = confirmed(&mut logs, 1_000);
+    let before = logs.fold(&[]);
+    assert!(cases.iter().all(|(name, _)| state(&before, name) == Some(State::Confirmed)));
+    let undone: Vec<_> =
+        cases.iter().map(|(_, place)| retract_at(&mut logs, "tiktok", place, NOW + 30)).collect();
+    let after = logs.fold(&[]);
+    for (at, (case, _)) in cases.iter().enumerate() {
+        let set = after.set(case).unwrap();
+        let gone = at < 20;
+        let expected = if gone { State::Provisional } else { State::Confirmed };
+        assert_eq!(set.state(LATER), expected, "case {at}");
+        assert_eq!(set.waiting.contains(&name("tiktok")), !gone);
+        // Whoever confirmed stands by it, and goes on to block.
+        assert!(set.facts(&name("google"), LATER).own);
+    }
+    // One that another organisation agrees with counts; the word of the author's own owner would not do.
+    let (retraction, place) = &undone[500];
+    let cosign = |logs: &mut Logs, member: &str, commitment: Commitment| {
+        let statement = Statement::Confirm { commitment, basis: SEEN };
+        logs.say(member, &statement, |header| header.target = Some(place.clone()));
+    };
+    cosign(&mut logs, "reddit", cases[500].0);
+    assert_eq!(state(&logs.fold(&[]), &cases[500].0), Some(State::Confirmed), "of another record");
+    cosign(&mut logs, "reddit", *retraction);
+    let after = logs.fold(&[]);
+    assert_eq!(state(&after, &cases[500].0), Some(State::Provisional));
+    assert_eq!(state(&after, &cases[501].0), Some(State::Confirmed));
+}
+
+#[test]
+fn what_nobody_else_stood_by_is_taken_back_without_a_quota() {
+    let mut logs = logs(|charter| charter.quotas.retractions_an_hour = 1);
+    let own: Vec<_> = (0..30).map(|_| assert_at(&mut logs, "facebook", NOW, |_| {})).collect();
+    // The same owner's other key makes no difference.
+    for case in &own {
+        logs.confirm("instagram", case, SEEN);
+        retract_at(&mut logs, "facebook", &case.1, NOW);
+    }
+    let cases = logs.fold(&[]);
+    assert!(own.iter().all(|(name, _)| cases.set(name).unwrap().waiting.is_empty()));
+}
+
+#[test]
+fn the_hour_of_a_retraction_is_never_before_what_stands_before_it() {
+    let mut logs = logs(|charter| charter.quotas.retractions_an_hour = 2);
+    let cases = confirmed(&mut logs, 4);
+    for (at, (_, place)) in cases.iter().enumerate() {
+        // As if each was of an hour of its own, long ago.
+        retract_at(&mut logs, "tiktok", place, NOW - 60 * (at as u32 + 1));
+    }
+    let folded = logs.fold(&[]);
+    let waiting = cases.iter().filter(|(name, _)| !folded.set(name).unwrap().waiting.is_empty());
+    assert_eq!(waiting.count(), 2);
+}
+
+#[test]
+fn the_gravest_alerts_act_before_they_are_confirmed_for_labels_of_the_charter_within_a_quota() {
+    let label = "self_harm.suicide_depiction";
+    let make = |labels: Vec<&str>| {
+        logs(|charter| {
+            charter.severity4_labels = labels.iter().map(|label| label.parse().unwrap()).collect();
+            charter.quotas.severity4_acts_a_day = 2;
+        })
+    };
+    let grave = |header: &mut Header| header.severity = Some(4);
+    let mut logs = make(vec![label]);
+    let mild = assert_at(&mut logs, "tiktok", NOW, |_| {});
+    let unseen = assert_at(&mut logs, "tiktok", NOW, |header| {
+        header.severity = Some(4);
+        header.review = Some(Review::Automatic);
+    });
+    let drill = assert_at(&mut logs, "tiktok", NOW, |header| {
+        header.severity = Some(4);
+        header.test = true;
+    });
+    let alerts: Vec<_> = (0..3).map(|_| assert_at(&mut logs, "tiktok", NOW, grave)).collect();
+    let cases = logs.fold(&[]);
+    let acts = |name: &Commitment| cases.set(name).unwrap().grave;
+    assert!(!acts(&mild.0) && !acts(&unseen.0) && !acts(&drill.0));
+    assert_eq!(alerts.iter().map(|(name, _)| acts(name)).collect::<Vec<_>>(), [true, true, false]);
+    assert!(cases.set(&alerts[0].0).unwrap().facts(&name("google"), LATER).grave);
+    let mut other = make(vec!["violence.graphic_death"]);
+    let unnamed = assert_at(&mut other, "tiktok", NOW, grave);
+    assert!(!other.fold(&[]).set(&unnamed.0).unwrap().grave, "the charter names another label");
+}
+
+proptest! {
+    #[test]
+    fn quotas_do_not_depend_on_the_order_of_arrival(choices: Vec<u8>) {
+        let mut logs = logs(|charter| {
+            charter.quotas.records_a_day = 9;
+            charter.quotas.retractions_an_hour = 2;
+            charter.quotas.disputes_a_day = 1;
+        });
+        let cases = confirmed(&mut logs, 6);
+        let undone: Vec<_> = cases
+            .iter()
+            .map(|(_, place)| retract_at(&mut logs, "tiktok", place, NOW + 1))
+            .collect();
+        let flood: Vec<_> = (0..5).map(|_| assert_at(&mut logs, "tiktok", NOW + 2, |_| {})).collect();
+        for case in cases.iter().take(3) {
+            logs.dispute("reddit", case);
+        }
+        let statement = Statement::Confirm { commitment: undone[4].0, basis: SEEN };
+        logs.say("reddit", &statement, |header| header.target = Some(undone[4].1.clone()));
+        let straight = logs.fold(&[]);
+        for mixed in [logs.fold(&choices), logs.fold_with_repeats(&choices)] {
+            for (name, _) in cases.iter().chain(&flood) {
+                let (left, right) = (straight.set(name), mixed.set(name));
+                prop_assert_eq!(left.map(|set| &set.standing), right.map(|set| &set.standing));
+                prop_assert_eq!(left.map(|set| &set.waiting), right.map(|set| &set.waiting));
+            }
+        }
+    }
+}
