@@ -26,6 +26,7 @@ measure watchfire-index bench_flat
 measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 10000
 measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 2000 --folder yes
 measure watchfire-node bench_seen --dir target/bench-seen --items 10000000
+measure watchfire-node bench_flood --dir target/bench-flood --alerts 100000
 measure watchfire-node bench_banks --directory target
 measure watchfire-server bench_scan --dir target
 # The disk under target/, not a temporary folder that may be memory.

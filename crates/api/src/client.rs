@@ -32,8 +32,8 @@ use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::wire::{
     ActionQuery, AlertPage, AlertPageQuery, AlertRequest, AlertView, EffectView, Effects,
-    EventView, HashRequest, Hashed, Imported, LookupQuery, Lookups, Members, Raised, ReadyView,
-    RuleRequest, ScanQuery, ScanRequest, StopAnswer, StopRequest, Verdict,
+    EventView, HashRequest, Hashed, Imported, LookupQuery, Lookups, Members, PreflightView, Raised,
+    ReadyView, RuleRequest, ScanQuery, ScanRequest, StopAnswer, StopRequest, Verdict,
 };
 
 /// How long a call may take: hashing a long video is the slowest.
@@ -137,6 +137,24 @@ impl Client {
         self.post("/v1/alerts", alert, key).await
     }
 
+    /// Finds out what an alert by signals would hit.
+    pub async fn alert_preflight(
+        &self,
+        alert: &AlertRequest,
+    ) -> Result<PreflightView, ClientError> {
+        self.post("/v1/alerts/preflight", alert, None).await
+    }
+
+    /// Finds out what an alert by a file would hit.
+    pub async fn alert_media_preflight(
+        &self,
+        alert: &AlertRequest,
+        media: impl Into<Bytes>,
+    ) -> Result<PreflightView, ClientError> {
+        let request = self.request(Method::POST, "/v1/alerts/preflight")?;
+        call(request.multipart(alert_form(alert, media.into())?)).await
+    }
+
     /// Raises an alert by a file, of which only signals leave the node.
     pub async fn alert_media(
         &self,
@@ -144,14 +162,8 @@ impl Client {
         media: impl Into<Bytes>,
         key: Option<&str>,
     ) -> Result<Raised, ClientError> {
-        let text = serde_json::to_string(alert).map_err(|error| unreadable(&error))?;
-        let part = |part: Part, media_type| part.mime_str(media_type).map_err(|e| unreadable(&e));
-        let media = Part::stream(media.into()).file_name("media");
-        let form = Form::new()
-            .part("alert", part(Part::text(text), "application/json")?)
-            .part("media", part(media, "application/octet-stream")?);
         let request = with_key(self.request(Method::POST, "/v1/alerts")?, key);
-        call(request.multipart(form)).await
+        call(request.multipart(alert_form(alert, media.into())?)).await
     }
 
     /// An alert with its state and the members that are protected by it.
@@ -281,6 +293,15 @@ impl Client {
             None => request,
         }
     }
+}
+
+/// An alert with its file.
+fn alert_form(alert: &AlertRequest, media: Bytes) -> Result<Form, ClientError> {
+    let text = serde_json::to_string(alert).map_err(|error| unreadable(&error))?;
+    let part = |part: Part, media_type| part.mime_str(media_type).map_err(|e| unreadable(&e));
+    let media = Part::stream(media).file_name("media");
+    let form = Form::new().part("alert", part(Part::text(text), "application/json")?);
+    Ok(form.part("media", part(media, "application/octet-stream")?))
 }
 
 fn with_key(request: RequestBuilder, key: Option<&str>) -> RequestBuilder {

@@ -64,6 +64,8 @@ kinds! {
     UnsupportedMediaType = "unsupported-media-type", 415, "The content type is not taken here";
     /// Readable, but what it says cannot be.
     Invalid = "invalid", 422, "The request says something that cannot be";
+    /// An alert about what is everybody's; `anyway` raises it all the same.
+    Preflight = "preflight", 422, "The alert is about what is everybody's";
     /// Media that cannot be decoded.
     UndecodableMedia = "undecodable-media", 422, "The media cannot be decoded";
     /// The idempotency key was used for another request.

@@ -31,8 +31,8 @@ pub use action::{ActionQuery, EffectState, EffectView, Effects, RuleRequest};
 pub use alert::{
     AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest,
     ConfirmRequest, CosignRetractionRequest, CountsView, DEFAULT_VALID_FOR_S, DisputeRequest,
-    EraseRequest, JoinRequest, OpinionView, OutcomeView, Protection, Raised, RenewRequest,
-    ResolveRequest, RetractRequest, SightingView, Stance, StopRequest,
+    EraseRequest, JoinRequest, OpinionView, OutcomeView, PreflightView, Protection, Raised,
+    RenewRequest, ResolveRequest, RetractRequest, SightingView, Stance, StopRequest,
 };
 pub use bank::{
     BankAdded, BankChangeRequest, BankContentChangeRequest, BankContentPage, BankContentQuery,

@@ -14,12 +14,18 @@ use crate::policy::{Held, Limits};
 const MINUTE_MS: u64 = 60_000;
 /// An hour.
 const HOUR_MS: u64 = 3_600_000;
+/// A day.
+const DAY_MS: u64 = 86_400_000;
+/// Days by which the matches of a day are expected. They end a day before the case was first heard of: a
+/// clip of today's attack is copied thousands of times within hours, a meme or a logo was there all week.
+const EXPECTED_DAYS: u64 = 7;
 
 /// Cases that were enforced in the last hour.
 #[derive(Debug, Default)]
 pub struct Breaker {
     all: Recent,
     by_source: BTreeMap<MemberName, Recent>,
+    implausible: BTreeMap<MemberName, Recent>,
 }
 
 /// Distinct cases in a window, oldest first.
@@ -42,6 +48,12 @@ impl Recent {
 
     fn admits(&self, case: &Commitment, most: u32) -> bool {
         self.cases.contains(case) || self.cases.len() < most as usize
+    }
+
+    fn forget(&mut self, case: &Commitment) {
+        if self.cases.remove(case) {
+            self.order.retain(|(_, counted)| counted != case);
+        }
     }
 
     fn count(&mut self, case: Commitment, now_ms: u64) {
@@ -80,6 +92,23 @@ impl Breaker {
         self.all.count(case, now_ms);
         Ok(())
     }
+
+    /// Counts a case of a source that is held for what it matches.
+    pub fn count_implausible(&mut self, case: Commitment, source: &MemberName, now_ms: u64) {
+        self.implausible.entry(source.clone()).or_default().count(case, now_ms);
+    }
+
+    /// Takes a case back that a person has found to be in order.
+    pub fn forgive(&mut self, case: &Commitment) {
+        self.implausible.values_mut().for_each(|recent| recent.forget(case));
+    }
+
+    /// Whether a source has listed so much that is implausible that nothing of it acts.
+    pub fn is_open(&mut self, source: &MemberName, limits: &Limits, now_ms: u64) -> bool {
+        let Some(recent) = self.implausible.get_mut(source) else { return false };
+        recent.forget_before(now_ms.saturating_sub(HOUR_MS));
+        recent.cases.len() >= limits.held_cases_per_source_per_hour as usize
+    }
 }
 
 /// Whether a signal matches more items from before its case was first heard of than is plausible: a
@@ -96,4 +125,13 @@ pub fn older(
     let most = limits.older_matches_per_signal as usize;
     let older = copies_seen_ms.into_iter().filter(|seen_ms| *seen_ms < first_heard_ms);
     if confirmed || older.take(most + 1).count() <= most { Ok(()) } else { Err(Held::OlderMatches) }
+}
+
+/// The matches a day that are to be expected of what has these copies.
+#[must_use]
+pub fn expected_a_day(copies_seen_ms: impl IntoIterator<Item = u64>, first_heard_ms: u64) -> u64 {
+    let end = first_heard_ms.saturating_sub(DAY_MS);
+    let week = end.saturating_sub(EXPECTED_DAYS * DAY_MS)..end;
+    let came = copies_seen_ms.into_iter().filter(|seen_ms| week.contains(seen_ms)).count();
+    came as u64 / EXPECTED_DAYS
 }

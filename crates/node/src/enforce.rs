@@ -95,7 +95,7 @@ impl Consequences {
     /// The store's; what was decided before that is durable, and looking again goes on.
     pub async fn draw(&self, look: Look) -> Result<(), StoreError> {
         match look {
-            _ if self.routes.is_empty() => Ok(()),
+            Look::Content(_) if self.routes.is_empty() => Ok(()),
             Look::Set(name) => self.draw_set(&name).await,
             Look::Content(place) => self.draw_content(place).await,
         }
@@ -109,7 +109,9 @@ impl Consequences {
         let over = matches!(state, State::Retracted | State::Lapsed);
         let signals = set.alert.as_ref().map_or(&[][..], |alert| &alert.signals);
         let copies = if over { Vec::new() } else { self.copies(signals).await? };
-        if self.reasons.judge.about(&set, now).take_down().is_some() {
+        // Uploads are refused by a set without copies too, and where no connector is there.
+        let facts = self.reasons.judge.facts(&set, now);
+        if !over && self.reasons.judge.policy().could_act(&facts) {
             let asks = Asks {
                 case: set.subject,
                 record: set.name,
@@ -117,8 +119,12 @@ impl Consequences {
                 content: None,
                 first_ms: set.verified_ms,
                 confirmed: state == State::Confirmed || set.standing.is_lifted(now),
+                benign: self.reasons.known.benign(name),
             };
             self.admit(asks, &copies).await?;
+        }
+        if self.routes.is_empty() {
+            return Ok(());
         }
         self.decide_copies(&copies, Some(&set)).await?;
         self.decide_acted_on(set.subject).await
@@ -138,6 +144,7 @@ impl Consequences {
                     content: Some(place),
                     first_ms: content.added_ms,
                     confirmed: false,
+                    benign: None,
                 };
                 self.admit(asks, &copies).await?;
             }
@@ -153,10 +160,24 @@ impl Consequences {
 
     /// Has what would pass a limit held from here on: `look` asks for it item by item.
     async fn admit(&self, asks: Asks<'_>, copies: &[Copy]) -> Result<(), StoreError> {
-        let before = self.store.items_of_case(asks.case.0, "", 1).await?;
+        let before = self.acted_on(asks.case, asks.record).await?;
         let now = self.reasons.clock.now_ms();
         let seen_ms = copies.iter().map(|copy| copy.seen_ms);
-        self.reasons.holds.admit(asks, !before.is_empty(), seen_ms, now).await.map(drop)
+        self.reasons.holds.admit(asks, before, seen_ms, now).await.map(drop)
+    }
+
+    /// Whether this very set had an effect on anything before: others of its case say nothing of it.
+    async fn acted_on(&self, case: Commitment, record: Commitment) -> Result<bool, StoreError> {
+        let mut after = String::new();
+        loop {
+            let items = self.store.items_of_case(case.0, &after, PAGE).await?;
+            let Some(last) = items.last() else { return Ok(false) };
+            after.clone_from(last);
+            let effects = self.store.effects_of_items(items).await?;
+            if effects.iter().any(|effect| effect.record == record.0) {
+                return Ok(true);
+            }
+        }
     }
 
     /// The copies near these signals.

@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** a signal is findable before the seen table is searched for it.
 //! **Invariant:** nothing here asks a peer or the platform.
+//! **Invariant:** logs take turns: between two looks at a log, at most [`TURN`] entries of each other one
+//! are folded, so that no member is heard later because another says very much.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
@@ -10,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use tokio::sync::mpsc;
 use watchfire_signal::{
     charter::Charter,
@@ -35,8 +37,12 @@ use crate::{
     urgent::{self, Places, is_urgent},
 };
 
-/// Entries folded between two looks at the other logs.
+/// Entries of a log read at once at a start.
 const PAGE: usize = 1_024;
+/// Entries of a log folded before the others have their turn: about as long as a commit takes.
+pub const TURN: usize = 128;
+/// Logs whose growth is noted before anything is folded; of more the rest is noted in the next round.
+const NOTED: usize = 4_096;
 /// How long to wait before what the store did not give is folded again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -76,10 +82,13 @@ pub struct Follower {
     pub incidents: BTreeMap<Commitment, IncidentState>,
 }
 
-/// What is still to be folded, because the store failed.
+/// What is still to be folded.
 #[derive(Default)]
 struct Unfolded {
+    /// Logs that have grown, up to where.
     logs: BTreeMap<Origin, u64>,
+    /// Logs that the store did not give.
+    failed: BTreeMap<Origin, u64>,
     places: VecDeque<Place>,
     /// Records that are erased and still have to go.
     erased: Vec<Place>,
@@ -87,7 +96,7 @@ struct Unfolded {
 
 impl Unfolded {
     fn is_empty(&self) -> bool {
-        self.logs.is_empty() && self.places.is_empty() && self.erased.is_empty()
+        self.failed.is_empty() && self.places.is_empty() && self.erased.is_empty()
     }
 }
 
@@ -161,8 +170,8 @@ impl Follower {
         let mut growth = self.store.watch();
         let mut unfolded = Unfolded::default();
         loop {
-            let nothing_left = unfolded.is_empty();
-            let pause = if nothing_left { self.until_next_deadline() } else { RETRY };
+            let pause = if unfolded.is_empty() { self.until_next_deadline() } else { RETRY };
+            let goes_on = !unfolded.logs.is_empty();
             tokio::select! {
                 biased;
                 Some((log, held)) = early.recv() => self.fold_early(&log, held),
@@ -171,8 +180,21 @@ impl Follower {
                     None => return,
                 },
                 Some(place) = filled.recv() => unfolded.places.push_back(place),
-                () = tokio::time::sleep(pause) => self.pass_deadlines(),
+                () = tokio::task::yield_now(), if goes_on => {}
+                () = tokio::time::sleep(pause) => {
+                    unfolded.logs.append(&mut unfolded.failed);
+                }
             }
+            // What is urgent stands before everything that waits.
+            for _ in 0..early.len() {
+                let Ok((log, held)) = early.try_recv() else { break };
+                self.fold_early(&log, held);
+            }
+            for _ in 0..NOTED {
+                let Some(Some((log, size))) = growth.next().now_or_never() else { break };
+                unfolded.logs.insert(log, size);
+            }
+            self.pass_deadlines();
             unfolded.places.extend(self.cases.pass_time(self.clock.now_ms()));
             self.fold_all(&mut unfolded).await;
             self.tell_of_incidents();
@@ -186,16 +208,19 @@ impl Follower {
         }
     }
 
-    /// Folds what has come; what the store does not give now stays to be folded.
+    /// Folds a turn of each log that has grown, and records that were filled in; what the store does not
+    /// give now stays to be folded.
     async fn fold_all(&mut self, unfolded: &mut Unfolded) {
-        let mut failed = BTreeMap::new();
         for (log, size) in std::mem::take(&mut unfolded.logs) {
-            if let Err(error) = self.fold_to(&log, size).await {
-                tracing::error!(%error, %log, "log could not be folded; tried again");
-                failed.insert(log, size);
+            match self.fold_turn(&log, size).await {
+                Ok(true) => drop(unfolded.logs.insert(log, size)),
+                Ok(false) => {}
+                Err(error) => {
+                    tracing::error!(%error, %log, "log could not be folded; tried again");
+                    unfolded.failed.insert(log, size);
+                }
             }
         }
-        unfolded.logs = failed;
         while let Some(place) = unfolded.places.front() {
             if let Err(error) = self.fold_again(place).await {
                 tracing::error!(%error, log = %place.log, "record could not be folded; tried again");
@@ -205,30 +230,30 @@ impl Follower {
         }
     }
 
-    async fn fold_to(&mut self, origin: &Origin, size: u64) -> Result<(), StoreError> {
-        let Ok(log) = origin.as_str().parse::<LogName>() else { return Ok(()) };
-        loop {
-            let from = self.cursors.get(&log).copied().unwrap_or(0);
-            if from >= size {
-                return Ok(());
-            }
-            let page = self.store.held(origin, from, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            let next = last.index + 1;
-            // One look at each set, however many records of the page spoke of it.
-            let mut touched = BTreeMap::new();
-            for held in page {
-                let index = held.index;
-                for name in self.fold(&log, held, true) {
-                    touched.insert(name, index);
-                }
-            }
-            for (name, index) in touched {
-                self.refresh(name, &log, index);
-            }
-            self.cursors.insert(log.clone(), next);
-            self.receipts.set_here(&log, next);
+    /// Folds at most [`TURN`] entries of a log; answers whether there are more up to a size.
+    async fn fold_turn(&mut self, origin: &Origin, size: u64) -> Result<bool, StoreError> {
+        let Ok(log) = origin.as_str().parse::<LogName>() else { return Ok(false) };
+        let from = self.cursors.get(&log).copied().unwrap_or(0);
+        if from >= size {
+            return Ok(false);
         }
+        let page = self.store.held(origin, from, TURN).await?;
+        let Some(last) = page.last() else { return Ok(false) };
+        let next = last.index + 1;
+        // One look at each set, however many records of the page spoke of it.
+        let mut touched = BTreeMap::new();
+        for held in page {
+            let index = held.index;
+            for name in self.fold(&log, held, true) {
+                touched.insert(name, index);
+            }
+        }
+        for (name, index) in touched {
+            self.refresh(name, &log, index);
+        }
+        self.cursors.insert(log.clone(), next);
+        self.receipts.set_here(&log, next);
+        Ok(next < size)
     }
 
     /// Drops what is erased; what the store does not do now stays to be dropped.
@@ -341,7 +366,8 @@ impl Follower {
             log: log.clone(),
             index,
         });
-        self.enforcer.look_at(Look::Set(name), decision.take_down().is_none());
+        let source = Some(set.author());
+        self.enforcer.look_at(Look::Set(name), source, decision.take_down().is_none());
     }
 
     fn until_next_deadline(&self) -> Duration {

@@ -1,16 +1,17 @@
 //! Take-downs that a limit holds until a person has looked: kept, told, listed, released.
 //!
-//! **Invariant:** a held case takes nothing down and refuses no upload; its matches go to review.
+//! **Invariant:** what is held takes nothing down and refuses no upload; its matches go to review.
+//! **Invariant:** a signal set is held by itself: who adds one to the case of another holds nothing else.
 //! **Invariant:** only a person lifts a hold, or the case becoming CONFIRMED where that was the doubt.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use watchfire_signal::{commitment::Commitment, name::MemberName};
 use watchfire_store::{Batch, Row, Store, StoreError, Table};
 
 use crate::{
-    breaker::{Breaker, older},
+    breaker::{Breaker, expected_a_day, older},
     content::ContentPlace,
     desk::{Actor, Deed, Desk, DeskKind, Line, WriteError},
     events::{Event, Events},
@@ -18,12 +19,12 @@ use crate::{
     policy::Held,
 };
 
-/// Held and released cases by subject. A ledger.
+/// Held and released signal sets by record. A ledger.
 const HOLDS: Table = Table::Ledger("holds");
 /// Rows read at once.
 const PAGE: usize = 1_024;
 
-/// A case that is held, or was.
+/// A signal set that is held, or was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
     /// The case.
@@ -39,6 +40,9 @@ pub struct Hold {
     pub why: Held,
     /// Copies that would have gone.
     pub copies: u64,
+    /// What was found, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub found: String,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,
     /// Whether a person has released it; no limit holds it again.
@@ -48,7 +52,7 @@ pub struct Hold {
 /// The line of the desk log by which a person releases a case.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Released {
-    /// The case.
+    /// The signal set; of a case's founding set the case.
     pub released: Commitment,
     /// The limit that held it.
     pub why: Held,
@@ -75,6 +79,8 @@ pub struct Asks<'a> {
     pub first_ms: u64,
     /// Whether others have looked, so that older copies are plausible.
     pub confirmed: bool,
+    /// What of the benign set its signals are near.
+    pub benign: Option<&'a str>,
 }
 
 /// What holds cases. Cheap to clone.
@@ -112,31 +118,41 @@ impl Holds {
             for (_, row) in page {
                 let hold = serde_json::from_slice::<Hold>(&row);
                 let hold = hold.map_err(|error| StoreError::Corrupt(format!("a hold: {error}")))?;
-                holds.pin().insert(hold.case, hold);
+                holds.pin().insert(hold.record, hold);
             }
         }
         let breaker = Mutex::default();
         Ok(Self { shared: Arc::new(Shared { judge, store, desk, events, breaker, holds }) })
     }
 
-    /// Why a case waits for a person, if it does.
+    /// Why a signal set waits for a person, if it does; `benign`: it is near something that is everybody's.
     #[must_use]
-    pub fn why(&self, case: &Commitment) -> Option<Held> {
+    pub fn why(&self, record: &Commitment, benign: bool) -> Option<Held> {
         let holds = self.shared.holds.pin();
-        holds.get(case).filter(|hold| !hold.released).map(|hold| hold.why)
+        match holds.get(record) {
+            Some(hold) => (!hold.released).then_some(hold.why),
+            // Nobody has released what nobody was told of yet.
+            None => benign.then_some(Held::BenignSet),
+        }
     }
 
-    /// All cases that wait for a person, in order of their names.
+    /// The hold of a signal set that waits for a person.
+    #[must_use]
+    pub fn hold_of(&self, record: &Commitment) -> Option<Hold> {
+        self.shared.holds.pin().get(record).filter(|hold| !hold.released).cloned()
+    }
+
+    /// All that wait for a person, in order of cases and records.
     #[must_use]
     pub fn list(&self) -> Vec<Hold> {
         let holds = self.shared.holds.pin();
         let mut list: Vec<_> = holds.values().filter(|hold| !hold.released).cloned().collect();
-        list.sort_by_key(|hold| hold.case);
+        list.sort_by_key(|hold| (hold.case, hold.record));
         list
     }
 
-    /// Whether the copies of something may be taken down now; if not, the case is held and told of. A
-    /// case that was acted on before, or has no copy here, passes and is not counted.
+    /// Whether anything may be done by itself about what matches a set now; if not, it is held and told
+    /// of. One that was acted on before, or has no copy here, passes the limits and is not counted.
     ///
     /// # Errors
     /// The store's; nothing may be taken down then.
@@ -147,95 +163,121 @@ impl Holds {
         copies_seen_ms: impl ExactSizeIterator<Item = u64> + Send + Clone,
         now_ms: u64,
     ) -> Result<bool, StoreError> {
-        let before = self.shared.holds.pin().get(&asks.case).cloned();
+        let before = self.shared.holds.pin().get(&asks.record).cloned();
         match &before {
             Some(hold) if hold.released => return Ok(true),
-            Some(hold) if hold.why != Held::OlderMatches => return Ok(false),
-            None if acted_before => return Ok(true),
+            Some(hold) if !hold.why.ends_confirmed() => return Ok(false),
+            None if acted_before && asks.benign.is_none() => return Ok(true),
             _ => {}
         }
         let copies = copies_seen_ms.len();
-        if copies == 0 && before.is_none() {
-            return Ok(true);
-        }
-        match (self.limit_of(&asks, copies_seen_ms, now_ms), before) {
+        match (self.doubt_of(&asks, copies_seen_ms, now_ms), before) {
             (None, None) => Ok(true),
             (None, Some(_)) => {
                 // Others have looked: the doubt is gone.
-                self.write(asks.case, None).await?;
+                self.write(asks.record, None).await?;
                 Ok(true)
             }
             (Some(_), Some(_)) => Ok(false),
-            (Some(why), None) => {
-                self.hold(&asks, why, copies as u64, now_ms).await?;
+            (Some((why, found)), None) => {
+                let source = asks.source.cloned();
+                let source = source.unwrap_or_else(|| self.shared.judge.me().clone());
+                let (Asks { case, record, content, .. }, copies) = (asks, copies as u64);
+                let (since_ms, released) = (now_ms, false);
+                let hold =
+                    Hold { case, record, source, content, why, copies, found, since_ms, released };
+                self.hold(hold, asks.source.is_some()).await?;
                 Ok(false)
             }
         }
     }
 
-    /// The limit that a take-down would pass.
-    fn limit_of(
+    /// Why nothing may be done by itself, and what was found.
+    fn doubt_of(
         &self,
         asks: &Asks<'_>,
-        copies_seen_ms: impl Iterator<Item = u64>,
+        copies_seen_ms: impl ExactSizeIterator<Item = u64> + Clone,
         now_ms: u64,
-    ) -> Option<Held> {
+    ) -> Option<(Held, String)> {
         let limits = &self.shared.judge.policy().limits;
+        if let Some(name) = asks.benign {
+            return Some((Held::BenignSet, format!("near {name} of the benign set")));
+        }
+        let copies = copies_seen_ms.len();
+        let expected = expected_a_day(copies_seen_ms.clone(), asks.first_ms);
+        if expected > u64::from(limits.expected_matches_per_day) {
+            let found = format!("it matched about {expected} items a day before it was listed");
+            return Some((Held::ExpectedMatches, found));
+        }
         if let Err(why) = older(copies_seen_ms, asks.first_ms, asks.confirmed, limits) {
-            return Some(why);
+            return Some((why, format!("many of {copies} copies are older than the case")));
         }
         // What this member puts into its banks is its own word: no source can go wrong there.
         let source = asks.source?;
-        let mut breaker = self.shared.breaker.lock().unwrap_or_else(PoisonError::into_inner);
-        breaker.admit(asks.case, source, limits, now_ms).err()
+        let mut breaker = self.breaker();
+        if !asks.confirmed && breaker.is_open(source, limits, now_ms) {
+            let found = format!("several cases of {source} are held for what they match");
+            return Some((Held::HeldCasesPerSource, found));
+        }
+        if copies == 0 {
+            return None;
+        }
+        let why = breaker.admit(asks.case, source, limits, now_ms).err()?;
+        Some((why, "too many cases at a time".to_owned()))
     }
 
-    async fn hold(
-        &self,
-        asks: &Asks<'_>,
-        why: Held,
-        copies: u64,
-        since_ms: u64,
-    ) -> Result<(), StoreError> {
-        let Asks { case, record, content, .. } = *asks;
-        let source = asks.source.cloned().unwrap_or_else(|| self.shared.judge.me().clone());
-        let hold = Hold { case, record, source, content, why, copies, since_ms, released: false };
-        self.write(case, Some(hold)).await?;
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
+        self.shared.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Holds a set; `of_others`: it is no content of a bank of this member.
+    async fn hold(&self, hold: Hold, of_others: bool) -> Result<(), StoreError> {
+        let (case, record, why, copies) = (hold.case, hold.record, hold.why, hold.copies);
+        if of_others && why.is_implausible() {
+            self.breaker().count_implausible(case, &hold.source, hold.since_ms);
+        }
+        let found = hold.found.clone();
+        self.write(record, Some(hold)).await?;
         metrics::counter!("watchfire_holds_total", "limit" => why.limit()).increment(1);
-        tracing::error!(%case, limit = why.limit(), copies,
+        tracing::error!(%case, limit = why.limit(), copies, found,
             "a take-down is held: a person has to look");
         self.shared.events.send(Event::Held { case, record, why, copies });
         Ok(())
     }
 
-    /// Releases a case by a person's word; `None`: it is not held. Its copies are looked at by the
-    /// caller.
+    /// Releases a case with all its sets, or one set, by a person's word; `None`: nothing of it is held.
+    /// The copies are looked at by the caller.
     ///
     /// # Errors
-    /// [`WriteError`]; it is held as before.
+    /// [`WriteError`]; what was not released by then is held as before.
     pub async fn release(
         &self,
-        case: &Commitment,
+        name: &Commitment,
         actor: &Actor,
     ) -> Result<Option<Hold>, WriteError> {
-        let hold = self.shared.holds.pin().get(case).filter(|hold| !hold.released).cloned();
-        let Some(hold) = hold else { return Ok(None) };
-        let deed = Released { released: *case, why: hold.why, copies: hold.copies };
-        let hold = Hold { released: true, ..hold };
-        let line = Line::new(actor, &deed)?.rows([row(*case, Some(&hold))]);
-        self.shared.desk.write(line).await?;
-        self.shared.holds.pin().insert(*case, hold.clone());
+        let held = self.list().into_iter();
+        let held = held.filter(|hold| hold.case == *name || hold.record == *name);
+        let mut released = None;
+        for hold in held {
+            let deed = Released { released: hold.record, why: hold.why, copies: hold.copies };
+            let hold = Hold { released: true, ..hold };
+            let line = Line::new(actor, &deed)?.rows([row(hold.record, Some(&hold))]);
+            self.shared.desk.write(line).await?;
+            self.breaker().forgive(&hold.case);
+            self.shared.holds.pin().insert(hold.record, hold.clone());
+            released = Some(hold);
+        }
         self.tell();
-        Ok(Some(hold))
+        Ok(released)
     }
 
-    async fn write(&self, case: Commitment, hold: Option<Hold>) -> Result<(), StoreError> {
-        let batch = Batch { rows: vec![row(case, hold.as_ref())], ..Batch::default() };
+    async fn write(&self, record: Commitment, hold: Option<Hold>) -> Result<(), StoreError> {
+        let batch = Batch { rows: vec![row(record, hold.as_ref())], ..Batch::default() };
         let written = self.shared.store.commit(batch).await;
         written.map_err(|error| StoreError::Failed(error.to_string()))?;
         match hold {
-            Some(hold) => drop(self.shared.holds.pin().insert(case, hold)),
-            None => drop(self.shared.holds.pin().remove(&case)),
+            Some(hold) => drop(self.shared.holds.pin().insert(record, hold)),
+            None => drop(self.shared.holds.pin().remove(&record)),
         }
         self.tell();
         Ok(())
@@ -246,7 +288,7 @@ impl Holds {
     }
 }
 
-fn row(case: Commitment, hold: Option<&Hold>) -> Row {
+fn row(record: Commitment, hold: Option<&Hold>) -> Row {
     let value = hold.map(|hold| serde_json::json!(hold).to_string().into_bytes());
-    Row { table: HOLDS, key: case.0.to_vec(), value }
+    Row { table: HOLDS, key: record.0.to_vec(), value }
 }

@@ -10,6 +10,7 @@ use arc_swap::ArcSwap;
 use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
 
 use crate::{
+    benign::benign,
     cases::SignalSet,
     halts::MemberStops,
     incidents::Incident,
@@ -20,6 +21,8 @@ use crate::{
 /// Known signals and their sets. One task writes, everybody reads, nobody waits.
 pub struct Known {
     near: Near<Commitment>,
+    /// What is near the benign set, and near what of it.
+    benign: papaya::HashMap<Commitment, &'static str>,
     sets: papaya::HashMap<Commitment, Arc<SignalSet>>,
     stops: ArcSwap<BTreeMap<MemberName, MemberStops>>,
     incidents: ArcSwap<Vec<Incident>>,
@@ -40,6 +43,7 @@ impl Known {
     pub fn new(seed: [u8; 32], least_matched_ms: u32) -> Self {
         Self {
             near: Near::of_known(seed, least_matched_ms),
+            benign: papaya::HashMap::new(),
             sets: papaya::HashMap::new(),
             stops: ArcSwap::default(),
             incidents: ArcSwap::default(),
@@ -57,11 +61,24 @@ impl Known {
         sets.insert(name, set.clone());
         match (&set.alert, live, indexed) {
             (Some(alert), true, false) => {
+                // No lookup finds it before it is known to be everybody's.
+                if let Some(what) = benign(&alert.signals) {
+                    self.benign.pin().insert(name, what);
+                }
                 self.near.insert_all(name, &alert.signals);
             }
-            (_, false, true) => self.near.remove(&name),
+            (_, false, true) => {
+                self.near.remove(&name);
+                self.benign.pin().remove(&name);
+            }
             _ => {}
         }
+    }
+
+    /// What of the benign set a set is near, if it is near any of it.
+    #[must_use]
+    pub fn benign(&self, name: &Commitment) -> Option<&'static str> {
+        self.benign.pin().get(name).copied()
     }
 
     /// Publishes who wants which member stopped.

@@ -9,6 +9,7 @@ pub mod anchor;
 pub mod audit;
 pub mod backtest;
 pub mod banks;
+pub mod benign;
 pub mod breaker;
 pub mod budget;
 pub mod cases;
@@ -65,5 +66,6 @@ pub mod witness;
 pub use watchfire_store::{Effect, EffectState, StoreError};
 
 pub use node::{
-    AlertView, Node, OfIncident, PromoteError, Readiness, Setup, StartError, StopMember, action,
+    AlertView, Node, OfIncident, Preflight, PromoteError, Readiness, Setup, StartError, StopMember,
+    action,
 };

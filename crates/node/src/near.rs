@@ -74,6 +74,8 @@ struct Slot<K> {
     value: Value,
     span: Option<Span>,
     rule: Option<MatchRule>,
+    /// Below the quality floor.
+    thin: bool,
 }
 
 impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
@@ -173,7 +175,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     pub fn insert(&self, owner: K, signal: &Signal) {
         let Some(value) = matchable(signal) else { return };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        let slot = Slot { owner, value: value.clone(), span: signal.span, rule: signal.rule };
+        let (span, rule, thin) = (signal.span, signal.rule, signal.is_thin());
+        let slot = Slot { owner, value: value.clone(), span, rule, thin };
         self.slots.pin().insert(id, slot);
         self.owned.pin().update_or_insert_with(
             owner,
@@ -330,7 +333,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     fn long_texts(&self, found: Vec<TextMatch>, signal: &Signal) -> Vec<Hit<K>> {
         let hit = |found: TextMatch| {
             let hits = self.hits(vec![(found.text, found.distance)], signal, Method::Near);
-            hits.into_iter().map(move |hit| Hit { sure: found.sure, ..hit })
+            hits.into_iter().map(move |hit| Hit { sure: found.sure && hit.sure, ..hit })
         };
         found.into_iter().flat_map(hit).collect()
     }
@@ -360,7 +363,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 distance: Some(found.distance),
                 aligned: Some(aligned),
                 edit: None,
-                sure: true,
+                sure: !slot.thin,
+                thin: slot.thin,
                 also: BTreeSet::new(),
             })
         };
@@ -378,8 +382,9 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     }
 
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {
-        let owner = self.slots.pin().get(&found.video)?.owner;
-        Some(aligned(owner, &found.aligned))
+        let slots = self.slots.pin();
+        let Slot { owner, thin, .. } = slots.get(&found.video)?;
+        Some(Hit { sure: !thin, thin: *thin, ..aligned(*owner, &found.aligned) })
     }
 
     fn hits(&self, found: Vec<(u64, u32)>, query: &Signal, method: Method) -> Vec<Hit<K>> {
@@ -396,7 +401,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                 distance,
                 aligned: None,
                 edit: None,
-                sure: true,
+                sure: !slot.thin,
+                thin: slot.thin,
                 also: BTreeSet::new(),
             })
         };
@@ -423,6 +429,7 @@ pub fn compare<K: Copy>(
         aligned: None,
         edit: None,
         sure: true,
+        thin: false,
         also: also(),
     };
     match (matchable(query)?, matchable(held)?) {
@@ -468,6 +475,7 @@ fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
         }),
         edit: None,
         sure: true,
+        thin: false,
         also: BTreeSet::new(),
     }
 }

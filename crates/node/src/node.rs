@@ -6,6 +6,7 @@ mod home;
 mod incidents;
 mod peers;
 mod policy;
+mod preflight;
 mod prove;
 mod sign;
 mod start;
@@ -52,7 +53,7 @@ use crate::{
     policy::{ItemFacts, Policy},
     publish::{AnswerKey, PublishError, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft, widening_draft},
-    reasons::{Edited, Reasons},
+    reasons::{Edited, Reason, Reasons},
     receipts::{Point, Receipts},
     replicate::{LogCopy, TakeError},
     review::Review,
@@ -68,6 +69,7 @@ use crate::{
 pub use charters::{Approved, CharterDeed};
 pub use incidents::OfIncident;
 pub use policy::PromoteError;
+pub use preflight::Preflight;
 pub use start::{Setup, StartError};
 pub use stops::StopMember;
 
@@ -340,11 +342,12 @@ impl Node {
             let reasons = &self.scanner.reasons;
             let reasons =
                 reasons.of(&policy, Some(&copy.id), copy.signals.as_slice().into(), &copy.facts);
-            looks.extend(reasons.iter().map(|reason| Look::of(reason.record, reason.content())));
+            let looked = |one: Reason| (Look::of(one.record, one.content()), one.facts.source);
+            looks.extend(reasons.into_iter().map(looked));
             tokio::task::yield_now().await;
         }
-        for look in looks {
-            self.enforcer.look_at(look, false);
+        for (look, source) in looks {
+            self.enforcer.look_at(look, source.as_ref(), false);
         }
         Ok(taken)
     }

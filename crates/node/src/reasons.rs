@@ -110,7 +110,8 @@ impl Reasons {
         let of_banks = own.into_iter().map(|found| of_bank(found, &negatives, now));
         let decided = of_cases.chain(of_banks).map(|mut reason| {
             reason.facts = reason.facts.about(item.cloned(), facts.clone());
-            reason.decision = self.decide(policy, &mut reason.facts, &reason.case);
+            reason.decision =
+                self.decide(policy, &mut reason.facts, (&reason.case, &reason.record));
             reason
         });
         decided.collect()
@@ -177,7 +178,7 @@ impl Reasons {
     ) -> (Facts, Decision) {
         let facts = self.judge.facts(set, self.clock.now_ms());
         let mut facts = facts.about(Some(item.clone()), known.clone());
-        let decision = self.decide(policy, &mut facts, &set.subject);
+        let decision = self.decide(policy, &mut facts, (&set.subject, &set.name));
         (facts, decision)
     }
 
@@ -192,16 +193,23 @@ impl Reasons {
     ) -> (Facts, Decision) {
         let facts = facts_of(bank, &BTreeSet::new(), self.clock.now_ms());
         let mut facts = facts.about(Some(item.clone()), known.clone());
-        let decision = self.decide(policy, &mut facts, &Commitment(place.subject()));
+        let subject = Commitment(place.subject());
+        let decision = self.decide(policy, &mut facts, (&subject, &subject));
         let matches = self.banks.as_ref().is_some_and(|banks| banks.matches(place));
         (facts, if matches { decision } else { Decision::default() })
     }
 
-    fn decide(&self, policy: &Policy, facts: &mut Facts, case: &Commitment) -> Decision {
+    fn decide(
+        &self,
+        policy: &Policy,
+        facts: &mut Facts,
+        (case, record): (&Commitment, &Commitment),
+    ) -> Decision {
         facts.human = self.judge.human(facts.item.as_ref(), case);
         let decision = policy.decide(facts);
-        match self.holds.why(case).filter(|_| facts.human.is_none()) {
-            // A case that passes a limit takes nothing down until a person has released it.
+        let benign = self.known.benign(record).is_some();
+        match self.holds.why(record, benign).filter(|_| facts.human.is_none()) {
+            // What is implausible takes nothing down until a person has released it.
             Some(why) => decision.hold(why),
             None => decision,
         }
@@ -226,12 +234,13 @@ impl Reasons {
 fn of_bank(found: BankMatch, negatives: &BTreeSet<BankName>, now_ms: u64) -> Reason {
     let subject = Commitment(found.place().subject());
     let facts = facts_of(&found.bank, negatives, now_ms);
-    let Hit { kind, method, distance, aligned, edit, sure, also, .. } = found.hit.clone();
+    let hit = found.hit.clone();
+    let Hit { kind, method, distance, aligned, edit, sure, thin, also, .. } = hit;
     Reason {
         case: subject,
         record: subject,
         facts: facts.matched(&found.hit),
-        hit: Hit { owner: subject, kind, method, distance, aligned, edit, sure, also },
+        hit: Hit { owner: subject, kind, method, distance, aligned, edit, sure, thin, also },
         bank: Some(found),
         decision: Decision::default(),
     }

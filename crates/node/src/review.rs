@@ -383,7 +383,7 @@ impl Review {
             }
             queue.settle(&id, left);
             // What people decided is enforced the way everything is.
-            self.shared.enforcer.look_at(look, true);
+            self.shared.enforcer.look_at(look, None, true);
         }
         Ok(())
     }

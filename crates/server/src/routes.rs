@@ -101,6 +101,7 @@ fn content() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(hash::hash))
         .routes(routes!(lookup::lookup))
         .routes(routes!(alerts::raise, alert::list))
+        .routes(routes!(alerts::preflight))
         .routes(routes!(alert::show))
         .routes(routes!(answers::confirm))
         .routes(routes!(answers::dispute))

@@ -12,6 +12,7 @@ pub mod desk;
 pub mod digest;
 pub mod effect;
 pub mod features;
+mod floor;
 pub mod header;
 pub mod hex;
 pub mod incident;
@@ -30,3 +31,4 @@ pub mod verb;
 pub mod vpdq;
 
 pub use cbor::CborError;
+pub use floor::{MIN_DISTINCT_FRAMES, MIN_DISTINCT_ITEMS, MIN_SURE_FEATURES};

@@ -85,6 +85,9 @@ pub struct AlertRequest {
     /// A drill: it travels and is folded, and nobody acts on it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// Whether it is raised although the preflight finds that it is about what is everybody's. Others hold it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anyway: bool,
     /// The sharing group that gets the record; `all` is every member.
     #[serde(default = "GroupName::all")]
     #[schema(value_type = String)]
@@ -107,6 +110,29 @@ pub struct AlertRequest {
     pub transform: Option<String>,
 }
 
+/// What an alert would hit, before it is raised. Receivers find the same by their own tables, and hold it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PreflightView {
+    /// Whether it would be refused without `anyway`.
+    pub refused: bool,
+    /// What of the benign set a signal is near: blank frames, test cards, empty templates, words that everybody
+    /// writes, hosts that half the world is under, files in which nothing stands.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "test-card-wide")]
+    pub benign: Option<String>,
+    /// Signals below the quality floor: a match of them goes to a person at most.
+    pub thin: u64,
+    /// Items of this platform that it matches.
+    pub copies: u64,
+    /// Items a day that it matched here in the week that ended a day ago.
+    pub expected_a_day: u64,
+    /// What would hold it here: a limit of the policy in force, or `benign_set`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<String>,
+    /// Its signals, without their values.
+    pub signals_summary: Vec<SignalSummary>,
+}
+
 /// An alert as the node raised it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Raised {
@@ -122,6 +148,9 @@ pub struct Raised {
     pub state: State,
     /// Its signals, without their values.
     pub signals_summary: Vec<SignalSummary>,
+    /// What the preflight found, in sentences; nothing is a good sign.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// An answer to an alert as the node wrote it down.

@@ -300,6 +300,9 @@ pub struct BankMatch {
     pub edit: Option<Edit>,
     /// Whether it is sure; if not, the two may share only what is written over both, or a phrase, and it goes no further than a review.
     pub sure: bool,
+    /// Whether the known signal is below the quality floor: it says too little for anything to be done by it alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thin: bool,
     /// What was compared and agrees, in percent: bits of hashes or sound, letters of texts, blocks of edited pictures; only to be
     /// compared among matches of one method.
     #[serde(default)]

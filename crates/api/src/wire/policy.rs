@@ -116,10 +116,13 @@ pub struct HoldView {
     /// Who brought it.
     #[schema(value_type = String)]
     pub source: MemberName,
-    /// The limit that it would pass, as the policy file names it.
+    /// The limit that it would pass, as the policy file names it; or `benign_set`, which no policy changes.
     pub limit: String,
     /// Copies that would have gone.
     pub copies: u64,
+    /// What was found, in a sentence.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub found: String,
     /// Since when, in milliseconds since 1970.
     pub since_ms: u64,
 }

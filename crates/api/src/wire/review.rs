@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use watchfire_signal::{commitment::Commitment, label::Label, name::ItemId};
 
-use super::State;
+use super::{HoldView, State};
 
 /// The queues with what waits in each.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -87,6 +87,9 @@ pub struct ReviewTicket {
     /// Until when somebody holds it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub leased_until_ms: Option<u64>,
+    /// What the alert is held for, if it is held: its limit, and what was found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<HoldView>,
     /// A person asked for a second look.
     pub escalated: bool,
     /// What was decided and is not in effect yet.

@@ -175,10 +175,17 @@ pub struct Match {
     pub edit: Option<Edit>,
     /// Whether it is sure; if not, the two may share only what is written over both, or a phrase, and it goes no further than a review.
     pub sure: bool,
+    /// Whether the known signal is below the quality floor: it says too little for anything to be done by it alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub thin: bool,
     /// What was compared and agrees, in percent: bits of hashes or sound, letters of texts, blocks of edited pictures; only to be
     /// compared among matches of one method.
     #[serde(default)]
     pub score: u32,
+    /// Why what the policy asks for waits for a person: the name of a limit of the policy, or `benign_set`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "older_matches_per_signal")]
+    pub held: Option<String>,
     /// The rule of this node's policy that decided about it; absent in a lookup.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use watchfire_api::wire::{
     AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest, ConfirmRequest,
     CosignRetractionRequest, DEFAULT_VALID_FOR_S, DisputeRequest, EraseRequest, JoinRequest,
-    RenewRequest, ResolveRequest, RetractRequest, SignalJson, StopRequest,
+    PreflightView, RenewRequest, ResolveRequest, RetractRequest, SignalJson, StopRequest,
 };
 use watchfire_signal::{
     alert::{ContentKind, Exception, Suggestion},
@@ -53,6 +53,9 @@ enum What {
     /// Say to the coalition that content is harmful: a file, a text or a link, of which only signals leave
     /// the node, or signals.
     Raise(Box<Raise>),
+    /// Find out what an alert would hit, without raising it: the benign set, the quality floor, what this
+    /// platform holds. Takes what raise takes; ends with exit code 1 where that would be refused.
+    Preflight(Box<Raise>),
     /// Show an alert: its state, what each member says, where it is effective.
     Show {
         /// The alert's id.
@@ -208,6 +211,9 @@ struct Raise {
     /// The incident that it belongs to.
     #[arg(long)]
     incident: Option<Commitment>,
+    /// Raise it although it is about what is everybody's, such as a blank frame; others hold it.
+    #[arg(long)]
+    anyway: bool,
     /// Repeating a call with the same key does nothing twice.
     #[arg(long)]
     idempotency_key: Option<String>,
@@ -253,6 +259,7 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
     let client = alert.node.client()?;
     match &alert.what {
         What::Raise(raise) => return raised(raise, &client, output).await,
+        What::Preflight(raise) => return preflight(raise, &client, output).await,
         What::List => return list(&client, output).await,
         What::Show { id } => {
             let view = answered(client.alert_view(id).await)?;
@@ -309,19 +316,57 @@ async fn say(more: &More, client: &watchfire_api::client::Client) -> Result<Answ
 }
 
 async fn raised(raise: &Raise, client: &watchfire_api::client::Client, output: &Output) -> Ended {
-    let mut request = request(raise)?;
+    let (request, bytes) = with_file(raise)?;
     let key = raise.idempotency_key.as_deref();
-    let bytes = raise.file.as_ref().map(|path| fs::read(path).or_environment(path.display()));
-    let bytes = bytes.transpose()?;
-    // A text goes as the words that it is.
-    request.text = request.text.or(bytes.as_deref().and_then(files::as_text).map(str::to_owned));
-    let raised = match bytes.filter(|_| request.text.is_none()) {
+    let raised = match bytes {
         None => client.alert(&request, key).await,
         Some(bytes) => client.alert_media(&request, bytes, key).await,
     };
     let raised = answered(raised)?;
-    output.answer(&raised, || format!("{} {}", raised.id, word(&raised.state)))?;
+    output.answer(&raised, || {
+        let warnings = raised.warnings.iter().map(|warning| format!("\n  warning: {warning}"));
+        format!("{} {}{}", raised.id, word(&raised.state), warnings.collect::<String>())
+    })?;
     Ok(Answer::Yes)
+}
+
+async fn preflight(
+    raise: &Raise,
+    client: &watchfire_api::client::Client,
+    output: &Output,
+) -> Ended {
+    let (request, bytes) = with_file(raise)?;
+    let found = answered(match bytes {
+        None => client.alert_preflight(&request).await,
+        Some(bytes) => client.alert_media_preflight(&request, bytes).await,
+    })?;
+    output.answer(&found, || found_text(&found))?;
+    Ok(Answer::of(!found.refused))
+}
+
+fn found_text(found: &PreflightView) -> String {
+    let PreflightView { thin, copies, expected_a_day, signals_summary, .. } = found;
+    let benign = found.benign.as_ref();
+    let benign =
+        benign.map(|name| format!("near {name} of the benign set, refused without --anyway"));
+    let held = found.held.as_ref().map(|limit| format!(", held here by {limit}"));
+    format!(
+        "{}; {thin} of {} signals below the quality floor; matches {copies} items here, about \
+         {expected_a_day} a day{}",
+        benign.as_deref().unwrap_or("not near the benign set"),
+        signals_summary.len(),
+        held.unwrap_or_default()
+    )
+}
+
+/// The request with the file that goes beside it. A text goes as the words that it is.
+fn with_file(raise: &Raise) -> Result<(AlertRequest, Option<Vec<u8>>), Failure> {
+    let mut request = request(raise)?;
+    let bytes = raise.file.as_ref().map(|path| fs::read(path).or_environment(path.display()));
+    let bytes = bytes.transpose()?;
+    request.text = request.text.or(bytes.as_deref().and_then(files::as_text).map(str::to_owned));
+    let bytes = bytes.filter(|_| request.text.is_none());
+    Ok((request, bytes))
 }
 
 fn request(raise: &Raise) -> Result<AlertRequest, Failure> {
@@ -354,6 +399,7 @@ fn request(raise: &Raise) -> Result<AlertRequest, Failure> {
         incident: raise.incident,
         of: raise.of,
         transform: raise.transform.clone(),
+        anyway: raise.anyway,
     })
 }
 

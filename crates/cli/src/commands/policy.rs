@@ -171,7 +171,8 @@ async fn with_node(what: &What, client: &Client, output: &Output) -> Ended {
 }
 
 fn line(hold: &HoldView) -> String {
-    format!("{} of {}: {} copies, {}", hold.case, hold.source, hold.copies, hold.limit)
+    let HoldView { case, source, copies, limit, found, .. } = hold;
+    format!("{case} of {source}: {copies} copies, {limit}: {found}")
 }
 
 fn read(file: &Path) -> Result<(String, Policy), Failure> {

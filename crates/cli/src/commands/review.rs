@@ -197,14 +197,17 @@ fn text(ticket: &ReviewTicket) -> String {
     let state = ticket.state.as_ref().map(word).unwrap_or_default();
     let decided = ticket.decided.as_ref();
     let decided = decided.map(|one| format!(", decided {}", word(&one.decision)));
+    let held = ticket.held.as_ref();
+    let held = held.map(|hold| format!(", held by {}: {}", hold.limit, hold.found));
     format!(
-        "{} {} severity {} {state} in {}, {} items, version {}{}",
+        "{} {} severity {} {state} in {}, {} items, version {}{}{}",
         ticket.id,
         labels.join(" "),
         ticket.severity,
         ticket.queue,
         ticket.items.len() as u64 + ticket.more_items,
         ticket.version,
-        decided.unwrap_or_default()
+        decided.unwrap_or_default(),
+        held.unwrap_or_default()
     )
 }

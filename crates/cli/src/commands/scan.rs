@@ -157,12 +157,16 @@ fn name(path: &std::path::Path) -> Result<ItemId, Failure> {
 }
 
 /// How much two differ, or how well they fit.
-fn how(edit: Option<&Edit>, distance: u32, sure: bool) -> String {
+fn how(edit: Option<&Edit>, distance: u32, (sure, thin): (bool, bool)) -> String {
     let how = match edit.and_then(|edit| edit.inliers) {
         Some(inliers) => format!("{inliers} inliers"),
         None => format!("distance {distance}"),
     };
-    if sure { how } else { how + ", not sure" }
+    match (sure, thin) {
+        (true, _) => how,
+        (false, false) => how + ", not sure",
+        (false, true) => how + ", below the quality floor",
+    }
 }
 
 fn text_of(verdict: &Verdict) -> String {
@@ -173,15 +177,17 @@ fn text_of(verdict: &Verdict) -> String {
         let members: Vec<_> = reason.members.iter().map(ToString::to_string).collect();
         let span = reason.query_span_ms;
         let span = span.map(|span| format!(", {}–{} ms", span.start_ms, span.end_ms));
+        let held = reason.held.as_ref().map(|limit| format!(", held by {limit}"));
         lines.push(format!(
-            "  {label} severity {} {} by {}: {} {} {}{} (alert {})",
+            "  {label} severity {} {} by {}: {} {} {}{}{} (alert {})",
             reason.severity,
             word(&reason.state),
             members.join(", "),
             reason.signal,
             word(&reason.method),
-            how(reason.edit.as_ref(), reason.distance, reason.sure),
+            how(reason.edit.as_ref(), reason.distance, (reason.sure, reason.thin)),
             span.unwrap_or_default(),
+            held.unwrap_or_default(),
             reason.record
         ));
     }
@@ -193,7 +199,7 @@ fn text_of(verdict: &Verdict) -> String {
             found.bank,
             found.signal,
             word(&found.method),
-            how(found.edit.as_ref(), found.distance, found.sure),
+            how(found.edit.as_ref(), found.distance, (found.sure, found.thin)),
             found.content
         ));
     }

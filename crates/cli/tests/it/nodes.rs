@@ -12,9 +12,10 @@ use crate::{
     trio::{MEMBERS, Trio},
 };
 
-/// Hashes far from each other.
+/// Hashes far from each other, of which half the bits are set, as pictures have them.
 fn picture(number: u8) -> String {
-    format!("{:02x}", number.wrapping_mul(0x4d)).repeat(32)
+    let byte = number.wrapping_mul(0x4d);
+    format!("{byte:02x}{:02x}", !byte).repeat(16)
 }
 
 #[test]

@@ -101,7 +101,7 @@ impl Banks {
             return self.enforcer.sweep();
         }
         for added in added.iter().filter(|added| added.new) {
-            self.enforcer.look_at(Look::Content(bank.place(added.id)), false);
+            self.enforcer.look_at(Look::Content(bank.place(added.id)), None, false);
         }
     }
 

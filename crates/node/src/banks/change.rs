@@ -146,7 +146,7 @@ impl Banks {
         self.desk.write(Line::new(actor, &deed)?.rows([content.row(bank.number)])).await?;
         let held = Held { bank: bank.number, disabled_until_ms: content.disabled_until_ms };
         self.contents.pin().insert(id, held);
-        self.enforcer.look_at(Look::Content(bank.place(id)), false);
+        self.enforcer.look_at(Look::Content(bank.place(id)), None, false);
         self.speaks_for_less(&bank);
         Ok(content)
     }

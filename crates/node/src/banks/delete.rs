@@ -66,7 +66,7 @@ impl Banks {
                 ledger.by_identity.remove(&(bank, content::identity(&content.new.signals)));
             }
             for place in undone {
-                self.enforcer.look_at(Look::Content(place), true);
+                self.enforcer.look_at(Look::Content(place), None, true);
             }
         }
     }

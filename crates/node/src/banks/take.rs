@@ -46,7 +46,7 @@ impl Banks {
         self.near.remove(&id);
         ledger.by_identity.remove(&(bank.number, content::identity(&content.new.signals)));
         self.count(bank.number, |counts| counts.take(&content.new.signals));
-        self.enforcer.look_at(Look::Content(place), true);
+        self.enforcer.look_at(Look::Content(place), None, true);
         self.speaks_for_less(&bank);
         Ok(content)
     }

@@ -58,7 +58,7 @@ impl Banks {
             let Some((last, _)) = rows.last() else { break };
             after.clone_from(last);
             for place in rows.iter().filter_map(|(key, _)| content::place(key)) {
-                self.enforcer.look_at(Look::Content(place), true);
+                self.enforcer.look_at(Look::Content(place), None, true);
             }
         }
         if !self.is_empty() {

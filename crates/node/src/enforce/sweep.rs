@@ -31,7 +31,7 @@ impl Consequences {
                 let now = self.reasons.clock.now_ms();
                 for set in sets {
                     let undo = self.reasons.judge.about(set, now).take_down().is_none();
-                    enforcer.look_at(Look::Set(set.name), undo);
+                    enforcer.look_at(Look::Set(set.name), Some(set.author()), undo);
                 }
                 tokio::time::sleep(PAUSE).await;
             }
@@ -63,7 +63,7 @@ impl Consequences {
             after = last;
             for place in self.contents_near(items).await? {
                 if looked.insert(place) {
-                    enforcer.look_at(Look::Content(place), false);
+                    enforcer.look_at(Look::Content(place), None, false);
                 }
             }
         }

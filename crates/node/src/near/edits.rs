@@ -41,11 +41,20 @@ pub(super) struct Edits<K> {
     least_matched_ms: u32,
     pictures: OnceLock<VariantIndex>,
     videos: OnceLock<MomentIndex>,
-    /// Whose it is, and the size of its prints.
-    held: papaya::HashMap<u64, (K, (u16, u16))>,
+    held: papaya::HashMap<u64, Held<K>>,
     owned: papaya::HashMap<K, Vec<u64>>,
     next: AtomicU64,
     full: AtomicBool,
+}
+
+/// A known picture or video.
+#[derive(Debug, Clone, Copy)]
+struct Held<K> {
+    owner: K,
+    /// The size of its prints.
+    size: (u16, u16),
+    /// Whether they are below the quality floor.
+    thin: bool,
 }
 
 impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
@@ -68,7 +77,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
             let ValueOrBlob::Value(Value::Features(print)) = &signal.value else { continue };
             let limits = VariantLimits { references: MAX_PICTURES, ..VariantLimits::default() };
             let pictures = self.pictures.get_or_init(|| VariantIndex::new(self.seed, limits));
-            let id = self.hold(owner, (print.width(), print.height()));
+            let (size, thin) = ((print.width(), print.height()), signal.is_thin());
+            let id = self.hold(Held { owner, size, thin });
             self.told(pictures.insert(id, print).is_ok());
         }
         let moments: Vec<Moment> = signals.iter().filter_map(Signal::moment).collect();
@@ -82,7 +92,9 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
         let (Some(begin), Some(end)) = (frames.first(), frames.last()) else { return };
         let limits = VariantLimits { references: MAX_MOMENTS, ..VariantLimits::default() };
         let videos = self.videos.get_or_init(|| MomentIndex::new(self.seed, limits));
-        let id = self.hold(owner, (first.print.width(), first.print.height()));
+        let size = (first.print.width(), first.print.height());
+        let thin = !signals.iter().any(|one| one.moment().is_some() && !one.is_thin());
+        let id = self.hold(Held { owner, size, thin });
         let known = KnownVideo {
             moments: &moments,
             length_ms: end.at_ms.saturating_sub(begin.at_ms),
@@ -91,11 +103,11 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
         self.told(videos.insert(id, known).is_ok());
     }
 
-    fn hold(&self, owner: K, size: (u16, u16)) -> u64 {
+    fn hold(&self, held: Held<K>) -> u64 {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
-        self.held.pin().insert(id, (owner, size));
+        self.held.pin().insert(id, held);
         self.owned.pin().update_or_insert_with(
-            owner,
+            held.owner,
             |ids| ids.iter().copied().chain([id]).collect(),
             || vec![id],
         );
@@ -146,11 +158,11 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
         let found = pictures.search(&views.pictures, MOST);
         let held = self.held.pin();
         let hit = |found: &VariantMatch| {
-            let (owner, size) = *held.get(&found.id)?;
+            let known = held.get(&found.id)?;
             let (seen, area) = (views.pictures.get(found.look)?, views.areas.get(found.look)?);
             let sure = found.decision == VariantDecision::Match;
-            let edit = edit(found, (seen.grey.width, seen.grey.height, area), size);
-            Some(Hit { edit: Some(edit), sure, ..plain(owner) })
+            let edit = edit(found, (seen.grey.width, seen.grey.height, area), known.size);
+            Some(Hit { edit: Some(edit), ..plain(known, sure) })
         };
         found.iter().filter_map(hit).collect()
     }
@@ -183,7 +195,7 @@ impl<K: Copy> Watch<'_, K> {
         let Some(search) = &self.search else { return Vec::new() };
         let held = self.edits.held.pin();
         let hit = |found: &EditedVideo| {
-            let (owner, size) = *held.get(&found.video)?;
+            let known = held.get(&found.video)?;
             let sure = found.decision == VariantDecision::Match;
             let seen = (self.size.0, self.size.1, &Area::WHOLE);
             let span = |(start_ms, end_ms): (u32, u32)| Span { start_ms, end_ms };
@@ -193,22 +205,23 @@ impl<K: Copy> Watch<'_, K> {
                 speed: found.aligned.speed,
                 frames: found.aligned.frames,
             };
-            let edit = Some(edit(&found.best, seen, size));
-            Some(Hit { aligned: Some(aligned), edit, sure, ..plain(owner) })
+            let edit = Some(edit(&found.best, seen, known.size));
+            Some(Hit { aligned: Some(aligned), edit, ..plain(known, sure) })
         };
         search.found().iter().filter_map(hit).collect()
     }
 }
 
-fn plain<K>(owner: K) -> Hit<K> {
+fn plain<K: Copy>(known: &Held<K>, sure: bool) -> Hit<K> {
     Hit {
-        owner,
+        owner: known.owner,
         kind: Kind::Features,
         method: Method::Features,
         distance: None,
         aligned: None,
         edit: None,
-        sure: true,
+        sure: sure && !known.thin,
+        thin: known.thin,
         also: BTreeSet::new(),
     }
 }

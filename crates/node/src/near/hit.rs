@@ -27,6 +27,9 @@ pub struct Hit<K> {
     /// Whether it is a match as far as its way of matching can tell; if not, the two may share only what
     /// is written over both, or a phrase, and a person has to look.
     pub sure: bool,
+    /// Whether the known signal is below the quality floor: it says too little for anything to be done by it
+    /// alone, and is not sure.
+    pub thin: bool,
     /// Other ways in which signals of the same two match.
     pub also: BTreeSet<Method>,
 }

@@ -90,11 +90,11 @@ impl Node {
     ) -> Result<Option<Hold>, WriteError> {
         let released = self.holds.release(case, actor).await?;
         if let Some(content) = released.as_ref().and_then(|hold| hold.content) {
-            self.enforcer.look_at(Look::Content(content), false);
+            self.enforcer.look_at(Look::Content(content), None, false);
         } else if released.is_some() {
             let sets = self.known.sets().into_values();
             for set in sets.filter(|set| set.subject == *case) {
-                self.enforcer.look_at(Look::Set(set.name), false);
+                self.enforcer.look_at(Look::Set(set.name), Some(set.author()), false);
             }
         }
         Ok(released)

@@ -64,12 +64,13 @@ impl Facts {
 
     /// Whether what the match rests on is too little to act on: a variant is recognised by details, or by
     /// its sound alone, which an innocent thing may share. Where two ways agree it acts; details act too
-    /// in a CONFIRMED case of severity 4, sound alone never, and nothing that is not sure itself.
+    /// in a CONFIRMED case of severity 4, sound alone never, and nothing that is not sure itself or below the
+    /// quality floor.
     pub(super) fn is_faint(&self, state: Option<State>) -> bool {
         let grave = state == Some(State::Confirmed) && self.severity >= 4;
         let heard = self.signal == Some(Kind::Audio);
         let alone = self.kind == Some(MatchKind::Variant) && !self.agreed && (heard || !grave);
-        alone || self.unsure
+        alone || self.unsure || self.thin
     }
 
     /// Whether the law of the taxonomy forbids more than a label.

@@ -57,6 +57,21 @@ impl Policy {
         decision
     }
 
+    /// Whether a rule could do more by itself than have a person look, whatever matches and however.
+    #[must_use]
+    pub fn could_act(&self, facts: &Facts) -> bool {
+        let (state, cap) = facts.standing_here(self);
+        if matches!(cap, Cap::Nothing | Cap::Review) || facts.label_only(&facts.labels) {
+            return false;
+        }
+        let seen = Seen::of(facts, state);
+        let acts = |rule: &&Rule| {
+            rule.mode == Mode::Live
+                && rule.then.actions.iter().any(|action| action.is_stricter_than_review())
+        };
+        self.rules.iter().filter(acts).any(|rule| rule.could_fit(&seen))
+    }
+
     /// Whether a negative bank speaks against the match.
     #[must_use]
     pub fn is_suppressed(&self, facts: &Facts) -> bool {
@@ -121,6 +136,16 @@ impl Rule {
             && self.expires.is_none_or(|day| !day.is_over(seen.facts.at_ms))
             && self.rolls_out_to(seen.facts.item.as_ref())
             && self.when.as_ref().is_none_or(|when| when.get_ref().holds(seen.facts) == Some(true))
+    }
+
+    /// Whether it speaks of some match of a case: of what is known before an item is there.
+    fn could_fit(&self, seen: &Seen<'_>) -> bool {
+        self.fits_severity(seen)
+            && self.fits_state(seen)
+            && self.fits_label(seen)
+            && self.fits_bank(seen)
+            && self.fits_confirmations(seen)
+            && self.expires.is_none_or(|day| !day.is_over(seen.facts.at_ms))
     }
 
     pub(super) fn fits_severity(&self, seen: &Seen<'_>) -> bool {

@@ -25,16 +25,37 @@ pub enum Held {
     CasesPerSourcePerHour,
     /// More matches older than the case than `older_matches_per_signal`.
     OlderMatches,
+    /// More matches a day in the week before the case than `expected_matches_per_day`.
+    ExpectedMatches,
+    /// More cases of one member held for what they match than `held_cases_per_source_per_hour`.
+    HeldCasesPerSource,
+    /// Near something that is everybody's.
+    BenignSet,
 }
 
 impl Held {
-    /// The name of the limit, as a policy file has it.
+    /// Whether the doubt is gone once persons of enough organisations have looked.
+    #[must_use]
+    pub fn ends_confirmed(self) -> bool {
+        matches!(self, Self::OlderMatches | Self::HeldCasesPerSource)
+    }
+
+    /// Whether the source has listed what it should not have, so that its breaker counts.
+    #[must_use]
+    pub fn is_implausible(self) -> bool {
+        matches!(self, Self::OlderMatches | Self::ExpectedMatches | Self::BenignSet)
+    }
+
+    /// The name of the limit, as a policy file has it; the benign set is no limit and cannot be changed.
     #[must_use]
     pub fn limit(self) -> &'static str {
         match self {
             Self::CasesPerMinute => "cases_enforced_per_minute",
             Self::CasesPerSourcePerHour => "cases_enforced_per_source_per_hour",
             Self::OlderMatches => "older_matches_per_signal",
+            Self::ExpectedMatches => "expected_matches_per_day",
+            Self::HeldCasesPerSource => "held_cases_per_source_per_hour",
+            Self::BenignSet => "benign_set",
         }
     }
 }

@@ -221,6 +221,9 @@ pub struct Facts {
     /// Whether the way in which it matches is not sure of it.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unsure: bool,
+    /// Whether the known signal is below the quality floor.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub thin: bool,
     /// The kind of the matched signal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub signal: Option<Kind>,
@@ -247,6 +250,7 @@ impl Facts {
         });
         self.agreed = hit.is_agreed();
         self.unsure = !hit.sure;
+        self.thin = hit.thin;
         self.signal = Some(hit.kind);
         // Features are not near or far: they fit or do not.
         self.distance = (hit.method != Method::Features).then(|| hit.distance.unwrap_or(0));

@@ -72,6 +72,12 @@ pub struct Limits {
     /// Copies of a case that is neither CONFIRMED nor in an incident of level 3 that is in force, that are
     /// older than it is known here.
     pub older_matches_per_signal: u32,
+    /// Copies a day that came in the week which ended a day before the case was known here, whatever its
+    /// state: what is new cannot have come steadily before.
+    pub expected_matches_per_day: u32,
+    /// Cases of one member, within an hour, that one of the two limits above or the benign set holds; from
+    /// then on all its cases that are not CONFIRMED are held, until the hour is over.
+    pub held_cases_per_source_per_hour: u32,
     /// Tickets of the review that one person sees in a day.
     pub tickets_per_person_per_day: u32,
 }
@@ -82,6 +88,8 @@ impl Default for Limits {
             cases_enforced_per_minute: 200,
             cases_enforced_per_source_per_hour: 500,
             older_matches_per_signal: 50,
+            expected_matches_per_day: 100,
+            held_cases_per_source_per_hour: 5,
             tickets_per_person_per_day: 400,
         }
     }

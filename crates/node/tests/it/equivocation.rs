@@ -15,9 +15,7 @@ use watchfire_node::{
     peer::{Peer, PeerError},
     witness::witnesses,
 };
-use watchfire_signal::{
-    charter::Role, commitment::Commitment, name::LogName, pdq::Pdq, value::Signal,
-};
+use watchfire_signal::{charter::Role, commitment::Commitment, name::LogName, value::Signal};
 use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{
     Evidence, EvidenceKind, Extension, Origin, PeerKey, Source, cosign::cosigned_at,
@@ -63,7 +61,7 @@ impl Peer for Neighbour {
 }
 
 fn picture(byte: u8) -> Signal {
-    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+    crate::workshop::picture(byte)
 }
 
 fn store() -> Arc<dyn Store> {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use watchfire_node::{Node, Readiness, Setup, peer::Peer, raise::Answer};
-use watchfire_signal::{pdq::Pdq, reason::Reason, value::Signal};
+use watchfire_signal::{reason::Reason, value::Signal};
 use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Origin, audit};
 
@@ -17,7 +17,7 @@ use crate::{
 const MEMBERS: [(&str, &str); 2] = [("tiktok", "bytedance"), ("twitch", "amazon")];
 
 fn picture(byte: u8) -> Signal {
-    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+    crate::workshop::picture(byte)
 }
 
 fn peer(store: &Arc<dyn Store>, up: bool) -> Arc<dyn Peer> {

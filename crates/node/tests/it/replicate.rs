@@ -12,7 +12,7 @@ use watchfire_node::{
     replicate::TakeError,
     standing::{PROVISIONAL_MAX_MS, State},
 };
-use watchfire_signal::{charter::SignedCharter, commitment::Commitment, pdq::Pdq, value::Signal};
+use watchfire_signal::{charter::SignedCharter, commitment::Commitment, value::Signal};
 use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Checkpoint, Extension, Hash, Origin, SignedCheckpoint};
 
@@ -30,7 +30,7 @@ fn store() -> Arc<dyn Store> {
 }
 
 fn picture(byte: u8) -> Signal {
-    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+    crate::workshop::picture(byte)
 }
 
 fn wire(store: &Arc<dyn Store>) -> Arc<TestPeer> {

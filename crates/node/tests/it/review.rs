@@ -12,7 +12,7 @@ use watchfire_node::{
     },
     standing::State,
 };
-use watchfire_signal::{commitment::Commitment, header::Review as Looked, pdq::Pdq, value::Signal};
+use watchfire_signal::{commitment::Commitment, header::Review as Looked, value::Signal};
 use watchfire_store::{MemoryStore, Store};
 
 use crate::coalition::{Cast, Stage, TestClock, alert, charter, start};
@@ -22,7 +22,7 @@ fn person(name: &str) -> Actor {
 }
 
 fn picture(bits: u8) -> Signal {
-    Signal { quality: Some(100), ..Signal::new(Pdq([bits; 32])) }
+    crate::workshop::picture(bits)
 }
 
 async fn alone(store: Arc<dyn Store>, clock: Arc<TestClock>, seed: u64) -> Stage {

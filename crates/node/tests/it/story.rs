@@ -54,7 +54,7 @@ pub(crate) async fn coalition() -> BTreeMap<&'static str, Stage> {
 }
 
 pub(crate) fn picture(byte: u8) -> Signal {
-    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+    crate::workshop::picture(byte)
 }
 
 fn item(text: &str) -> ItemId {

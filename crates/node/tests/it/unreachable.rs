@@ -14,7 +14,6 @@ use watchfire_node::{
 use watchfire_signal::{
     charter::{Group, SignedCharter},
     name::{LogName, MemberName},
-    pdq::Pdq,
     value::Signal,
 };
 use watchfire_store::{MemoryStore, Store};
@@ -96,7 +95,7 @@ impl House {
 }
 
 fn picture(byte: u8) -> Signal {
-    Signal { quality: Some(100), ..Signal::new(Pdq([byte; 32])) }
+    crate::workshop::picture(byte)
 }
 
 async fn until(mut there: impl FnMut() -> bool) {

@@ -330,10 +330,21 @@ impl Workshop {
         self.consequences.seen.insert(Item { id, seen_ms: START_MS, signals, facts });
     }
 
+    /// Holds an item of a picture since a moment.
+    pub(crate) fn hold_since(&self, item: &str, picture: &Signal, seen_ms: u64) {
+        let (signals, facts) = (vec![picture.clone()], ItemFacts::default());
+        let id = item.parse().unwrap();
+        self.consequences.seen.insert(Item { id, seen_ms, signals, facts });
+    }
+
     /// Makes a set over these pictures known, of the case of another set or of its own; nobody has
     /// an opinion yet.
     pub(crate) fn set(&mut self, number: usize, pictures: &[u8], case: Option<usize>) {
-        let signals = pictures.iter().map(|byte| picture(*byte)).collect();
+        self.set_of(number, pictures.iter().map(|byte| picture(*byte)).collect(), case);
+    }
+
+    /// The same with signals.
+    pub(crate) fn set_of(&mut self, number: usize, signals: Vec<Signal>, case: Option<usize>) {
         let new = alert(signals);
         let body = new.alert.clone();
         let log = self.charter.charter.log_of(&name("tiktok")).unwrap();
@@ -341,7 +352,7 @@ impl Workshop {
         let commitment = Commitment([u8::try_from(number).unwrap() + 1; 32]);
         let subject = case.map_or(commitment, |case| self.sets[&case].subject);
         let place = Place { log, index: number as u64 };
-        let mut set = SignalSet::new(commitment, &place, &header, START_MS);
+        let mut set = SignalSet::new(commitment, &place, &header, self.now_ms());
         (set.subject, set.alert) = (subject, Some(body));
         set.standing = Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES);
         self.sets.insert(number, set);
@@ -386,7 +397,7 @@ impl Workshop {
         let set = Arc::new(self.sets[&number].clone());
         self.consequences.reasons.known.publish(set.clone());
         let undo = !self.is_live(number);
-        self.enforcer.look_at(Look::Set(set.name), undo);
+        self.enforcer.look_at(Look::Set(set.name), Some(set.author()), undo);
     }
 
     /// Whether a set takes copies down here now.

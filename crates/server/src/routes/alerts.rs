@@ -11,7 +11,8 @@ use http::StatusCode;
 use http::request::Parts;
 use utoipa::ToSchema;
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{AlertRequest, Raised, SignalSummary};
+use watchfire_api::wire::{AlertRequest, PreflightView, Raised, SignalSummary};
+use watchfire_node::Preflight;
 use watchfire_node::raise::NewAlert;
 use watchfire_signal::alert::{Alert, ContentKind};
 use watchfire_signal::label::TAXONOMY_VERSION;
@@ -38,7 +39,8 @@ struct AlertForm {
     media: Bytes,
 }
 
-/// Raises an alert to the coalition.
+/// Raises an alert to the coalition. The preflight goes first: what is near the benign set is refused, with the problem
+/// `preflight`, unless the request says `anyway`.
 ///
 /// With `application/json` the alert is known by its signals, or by a text or a link, which is fingerprinted here and
 /// ends here. With `multipart/form-data` the part `alert` is the same
@@ -65,14 +67,13 @@ pub(crate) async fn raise(
     check_ready(&server)?;
     let (parts, body) = request.into_parts();
     let key = answer_key(&allowed.caller, &parts)?;
-    let (alert, kind, signals) = if is_json(&parts.headers) {
-        by_signals(&parts, body).await?
-    } else if media_type(&parts.headers).is_some_and(|kind| kind == "multipart/form-data") {
-        by_media(&server, parts, body).await?
-    } else {
-        let detail = "the body has to be application/json or multipart/form-data";
-        return Err(Failure::new(ProblemKind::UnsupportedMediaType, detail));
-    };
+    let (alert, kind, signals) = read(&server, parts, body).await?;
+    let found = looked_into(&server, &signals).await?;
+    if let Some(name) = found.benign.filter(|_| !alert.anyway) {
+        let detail = format!("a signal is near {name} of the benign set; `anyway` raises it");
+        return Err(Failure::new(ProblemKind::Preflight, detail));
+    }
+    let warnings = warnings(&found, signals.len());
     let signals_summary = signals.iter().map(SignalSummary::from).collect();
     let (of, transform) = (alert.of, alert.transform.clone());
     let new = new_alert(alert, kind, signals, server.node.clock().now_ms());
@@ -87,10 +88,77 @@ pub(crate) async fn raise(
     let id = published.commitment;
     let (log, index) = (server.node.log().clone(), published.index);
     let state = state_of(&server, &id)?;
-    Ok((StatusCode::CREATED, Json(Raised { id, log, index, state, signals_summary })))
+    Ok((StatusCode::CREATED, Json(Raised { id, log, index, state, signals_summary, warnings })))
+}
+
+/// Finds out what an alert would hit, as raising it does first: the benign set, the quality floor, and what this platform
+/// holds. Nothing is raised or kept.
+#[utoipa::path(
+    post, path = "/v1/alerts/preflight", tag = "alerts", security(("key" = ["curate"])),
+    request_body(content(
+        (AlertRequest = "application/json"),
+        (AlertForm = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, body = PreflightView),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn preflight(
+    State(server): State<Arc<Server>>,
+    _caller: Allowed<Raising>,
+    request: Request,
+) -> Result<Json<PreflightView>, Failure> {
+    let (parts, body) = request.into_parts();
+    let (_, _, signals) = read(&server, parts, body).await?;
+    let found = looked_into(&server, &signals).await?;
+    Ok(Json(PreflightView {
+        refused: found.benign.is_some(),
+        benign: found.benign.map(str::to_owned),
+        thin: found.thin as u64,
+        copies: found.copies,
+        expected_a_day: found.expected_a_day,
+        held: found.held.map(|held| held.limit().to_owned()),
+        signals_summary: signals.iter().map(SignalSummary::from).collect(),
+    }))
+}
+
+async fn looked_into(server: &Server, signals: &[Signal]) -> Result<Preflight, Failure> {
+    server.node.preflight(signals).await.map_err(|error| Failure::internal(&error))
+}
+
+/// What the author should know of an alert that is raised all the same.
+fn warnings(found: &Preflight, signals: usize) -> Vec<String> {
+    let mut all = Vec::new();
+    if let Some(name) = found.benign {
+        all.push(format!("a signal is near {name} of the benign set: others hold the alert"));
+    }
+    if found.thin > 0 {
+        let thin = found.thin;
+        all.push(format!("{thin} of {signals} signals are below the quality floor"));
+    }
+    if let Some(held) = found.held.filter(|_| found.benign.is_none()) {
+        let Preflight { copies, expected_a_day, .. } = found;
+        all.push(format!(
+            "it matches {copies} items here, about {expected_a_day} a day: {} holds it",
+            held.limit()
+        ));
+    }
+    all
 }
 
 type Read = (AlertRequest, ContentKind, Vec<Signal>);
+
+async fn read(server: &Server, parts: Parts, body: Body) -> Result<Read, Failure> {
+    if is_json(&parts.headers) {
+        by_signals(&parts, body).await
+    } else if media_type(&parts.headers).is_some_and(|kind| kind == "multipart/form-data") {
+        by_media(server, parts, body).await
+    } else {
+        let detail = "the body has to be application/json or multipart/form-data";
+        Err(Failure::new(ProblemKind::UnsupportedMediaType, detail))
+    }
+}
 
 async fn by_signals(parts: &Parts, body: Body) -> Result<Read, Failure> {
     let invalid = |detail: &str| Failure::new(ProblemKind::Invalid, detail);

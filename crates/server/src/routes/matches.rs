@@ -43,6 +43,7 @@ pub(super) fn reason(reason: &Reason) -> Match {
         label: facts.labels.first().cloned(),
         severity: facts.severity,
         members: facts.members.iter().cloned().collect(),
+        held: reason.decision.held.map(|why| why.limit().to_owned()),
         rule: rule(reason),
         ..hit(&reason.hit, reason.case)
     }
@@ -94,6 +95,7 @@ pub(super) fn bank_match(found: &banks::BankMatch) -> BankMatch {
         speed: hit.aligned.map(|aligned| aligned.speed),
         edit: hit.edit.as_ref().map(edit),
         sure: hit.sure,
+        thin: hit.thin,
         score: hit.score(),
         rule: None,
     }
@@ -141,7 +143,9 @@ fn hit(hit: &Hit<Commitment>, case: Commitment) -> Match {
         speed: aligned.map(|aligned| aligned.speed),
         edit: hit.edit.as_ref().map(edit),
         sure: hit.sure,
+        thin: hit.thin,
         score: hit.score(),
+        held: None,
         rule: None,
     }
 }

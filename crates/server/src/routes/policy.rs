@@ -173,7 +173,7 @@ pub(crate) async fn holds(
 /// Releases a held case: its copies are looked at, and no limit holds it again.
 #[utoipa::path(
     post, path = "/v1/policy/holds/{case}/release", tag = "policy",
-    params(("case" = String, Path, description = "The case.")),
+    params(("case" = String, Path, description = "The case, or one alert of it.")),
     security(("key" = ["admin"]), ("key" = ["review"])),
     responses(
         (status = 200, body = HoldView),
@@ -190,13 +190,14 @@ pub(crate) async fn release(
     Ok(Json(view(released.ok_or_else(none)?)))
 }
 
-fn view(hold: Hold) -> HoldView {
+pub(super) fn view(hold: Hold) -> HoldView {
     HoldView {
         case: hold.case,
         record: hold.record,
         source: hold.source,
         limit: hold.why.limit().to_owned(),
         copies: hold.copies,
+        found: hold.found,
         since_ms: hold.since_ms,
     }
 }

@@ -249,6 +249,7 @@ fn shown(server: &Server, ticket: Ticket) -> ReviewTicket {
         queue: queue_name(ticket.queue.as_ref()),
         case: ticket.case,
         alert: ticket.set,
+        held: server.node.holds().hold_of(&ticket.set).map(super::policy::view),
         state: server.node.alert(&ticket.set).map(|view| state(view.state)),
         leased_until_ms: ticket.lease_at(now).map(|lease| lease.until_ms),
         labels: ticket.labels,

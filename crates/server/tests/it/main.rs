@@ -16,6 +16,7 @@ mod logs;
 mod media;
 mod people;
 mod policy;
+mod preflight;
 mod proofs;
 mod seen;
 mod story;

@@ -51,6 +51,7 @@ pub(super) fn report(
         exceptions: Vec::new(),
         valid_for_s: DEFAULT_VALID_FOR_S,
         test: false,
+        anyway: false,
         group: GroupName::all(),
         evidence_hold: false,
         incident: None,
