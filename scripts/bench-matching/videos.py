@@ -11,7 +11,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
-import corpus
+import debian
 import video_edits as edits
 
 PACKAGES = ["python3-imageio", "node-opencv", "planetblupi-common", "openboard-common", "pd-extendedview", "renpy-demo", "golang-github-gabriel-vasile-mimetype-dev", "opencv-doc"]
@@ -116,8 +116,7 @@ def jobs(clips, out):
 
 def main():
     work = pathlib.Path(sys.argv[1])
-    corpus.PACKAGES = PACKAGES
-    root = corpus.unpack(work)
+    root = debian.unpacked(work, PACKAGES)
     out, drawings = work / "made", work / "drawings"
     out.mkdir(exist_ok=True)
     drawings.mkdir(exist_ok=True)

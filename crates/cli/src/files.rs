@@ -85,8 +85,10 @@ impl Hasher {
         hits.extend(signals.iter().flat_map(|signal| known.search(signal, Whose::Held)));
         let moving = matches!(sniff(bytes), Some(Format::Video(_)));
         if let Some(mut watch) = known.watch().filter(|_| moving && known.has_moments()) {
+            let mut parts = Vec::new();
             let looked = looks(Input::Bytes(bytes), &self.options.video, |look| {
                 watch.see(look.frame.at_ms, &look.pictures);
+                parts.extend(look.parts);
                 ControlFlow::Continue(())
             });
             // What was seen of a broken file counts; that it is broken was found when it was hashed.
@@ -94,6 +96,7 @@ impl Hasher {
                 tracing::debug!(%error, "not all of a video was looked at");
             }
             hits.extend(watch.found());
+            hits.extend(known.search_parts(&parts));
         }
         Ok(hits)
     }

@@ -146,8 +146,8 @@ impl Line {
 
 /// Aligns two videos after comparing every frame of one with every frame of the other.
 ///
-/// Returns the best stretch, or `None` where the rule is not met. Frames of quality below 50 do not
-/// count; the frames need not be sampled at the same rate.
+/// Returns the best stretch, or `None` where the rule is not met. Two frames of quality below 50 are no
+/// pair; the frames need not be sampled at the same rate.
 #[must_use]
 pub fn align(query: &[Frame], reference: &[Frame], rule: &MatchRule) -> Option<Aligned> {
     let limit = rule.max_distance();
@@ -218,6 +218,24 @@ struct Videos<'a> {
     rule: &'a MatchRule,
 }
 
+impl Videos<'_> {
+    /// Whether of two pairs each frame goes with its own rather than with that of the other: what all moments of two
+    /// videos share, such as a broad frame around them, makes any two of their frames near.
+    fn are_rather_so(&self, a: &Near, b: &Near) -> bool {
+        let query = |near: &Near| self.query[near.query as usize].pdq;
+        let reference = |near: &Near| self.reference[near.reference as usize].pdq;
+        let crossed = [query(a).distance(&reference(b)), query(b).distance(&reference(a))];
+        let apart = query(a).distance(&query(b)).max(reference(a).distance(&reference(b)));
+        [a, b].iter().all(|near| crossed.iter().all(|far| goes_with_own(near.bits, *far, apart)))
+    }
+}
+
+/// Of the bits in which two moments differ, two thirds go with a frame's own where it is nearer to that than to the
+/// other by a third of them.
+fn goes_with_own(own: u32, other: u32, apart: u32) -> bool {
+    other.saturating_sub(own) * 3 >= apart
+}
+
 impl Alike for Videos<'_> {
     fn rule(&self) -> &MatchRule {
         self.rule
@@ -245,6 +263,7 @@ impl Alike for Videos<'_> {
                 counted.iter().rev().all(|other| {
                     !self.is_one_in_query(near.query, other.query)
                         && !self.is_one_in_reference(near.reference, other.reference)
+                        && self.are_rather_so(near, other)
                 })
             };
             if counted.len() < COUNTED_FRAMES && forward && new() {
@@ -267,7 +286,8 @@ fn weigh(videos: &Videos<'_>, pair: Pair) -> Option<Near> {
     let frame = videos.query.get(pair.query as usize)?;
     let of = videos.reference.get(pair.reference as usize)?;
     let bits = frame.pdq.distance(&of.pdq);
-    let counts = bits <= videos.rule.max_distance() && frame.quality.min(of.quality) >= MIN_QUALITY;
+    // Less contrast makes the quality less and hardly changes the hash; one good frame says what there is to see.
+    let counts = bits <= videos.rule.max_distance() && frame.quality.max(of.quality) >= MIN_QUALITY;
     counts.then_some(Near {
         query: pair.query,
         reference: pair.reference,

@@ -1,7 +1,9 @@
 //! Finds the stored videos that show the same moments as a given one.
 //!
-//! **Invariant:** a frame of quality below 50 is neither stored nor searched.
+//! **Invariant:** a frame of quality below 50 is not stored; one of a query counts where it is near a stored one.
 //! **Invariant:** every answer is decided by alignment of the frames themselves; the index only proposes.
+
+mod parts;
 
 use std::{
     collections::{HashMap as StdHashMap, HashSet},
@@ -133,7 +135,8 @@ impl FrameIndex {
         rule: Option<&MatchRule>,
         crowd: impl Fn(u64) -> Option<u64>,
     ) -> FoundVideos {
-        let query = in_time(query);
+        let mut query = query.to_vec();
+        query.sort_by_key(|frame| frame.at_ms);
         let mut found = FoundVideos::default();
         let candidates = self.candidates(&query, crowd);
         let videos = self.videos.pin();

@@ -7,18 +7,29 @@
 //! **Invariant:** memory of a search has a named limit, however long the video.
 
 mod decide;
+mod follow;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
 };
 
-use watchfire_signal::features::{Moment, SeenPicture};
+use watchfire_signal::features::{Cells, Moment, SeenPicture};
 
+use self::follow::{Kept, MAX_KEPT};
 use crate::{
     align::{Aligned, MatchRule},
     variant::{Bends, Full, Limits, VariantDecision, VariantIndex, VariantMatch},
 };
+
+/// The most places of a frame that was found which are kept: those that are most alike.
+const MAX_PLACES: usize = 32;
+
+/// The most known videos that are followed through each stretch of a query, those found most first.
+const MAX_FOLLOWED: usize = 16;
+
+/// The most known videos that were followed of which one search keeps what was found.
+const MAX_KEPT_VIDEOS: usize = 1_024;
 
 /// The most frames that were found of one search; beyond it the earliest are forgotten. A copy of the
 /// longest known stretch in an hour of others fits.
@@ -77,6 +88,7 @@ struct Video {
 
 struct Known {
     at_ms: u32,
+    cells: Cells,
     bends: Bends,
 }
 
@@ -85,6 +97,10 @@ pub struct MomentSearch<'a> {
     index: &'a MomentIndex,
     looks: u32,
     hits: VecDeque<Hit>,
+    /// The last frames, to be looked at again.
+    kept: VecDeque<Kept>,
+    /// What was followed through frames that are not kept any more.
+    followed: HashMap<u32, EditedVideo>,
 }
 
 /// A frame of the query that looks like a moment of a known video.
@@ -151,7 +167,13 @@ impl MomentIndex {
     /// Begins to look a video up.
     #[must_use]
     pub fn search(&self) -> MomentSearch<'_> {
-        MomentSearch { index: self, looks: 0, hits: VecDeque::new() }
+        MomentSearch {
+            index: self,
+            looks: 0,
+            hits: VecDeque::new(),
+            kept: VecDeque::new(),
+            followed: HashMap::new(),
+        }
     }
 
     /// The number of videos stored.
@@ -180,7 +202,11 @@ impl Video {
         let moments: Vec<Known> = known
             .moments
             .iter()
-            .map(|moment| Known { at_ms: moment.at_ms, bends: Bends::of(moment.print.signs()) })
+            .map(|Moment { at_ms, print }| Known {
+                at_ms: *at_ms,
+                cells: print.cells(),
+                bends: Bends::of(print.signs()),
+            })
             .collect();
         let mut distinct: Vec<&Bends> = Vec::new();
         for Known { bends, .. } in &moments {
@@ -204,6 +230,10 @@ impl MomentSearch<'_> {
     pub fn see(&mut self, at_ms: u32, looks: &[SeenPicture]) {
         let query = self.looks;
         self.looks += 1;
+        if self.kept.len() == MAX_KEPT {
+            self.forget();
+        }
+        self.kept.extend(looks.first().map(|look| Kept::new(query, at_ms, &look.grey)));
         let videos = self.index.videos.pin();
         for found in self.index.variants.search_families(looks, |id| Some(id >> 32)) {
             let (number, moment) = ((found.id >> 32) as u32, found.id as u32);
@@ -215,30 +245,74 @@ impl MomentSearch<'_> {
             if self.hits.len() == MAX_HITS {
                 self.hits.pop_front();
             }
-            let found = VariantMatch { id, places: Vec::new(), ..found };
+            let mut found = VariantMatch { id, ..found };
+            found.places.truncate(MAX_PLACES);
             self.hits.push_back(Hit { video: number, moment, query, query_ms: at_ms, bits, found });
         }
+    }
+
+    /// Follows what is known through the frames that are kept, and forgets the first half of them. What begins in
+    /// the second half is seen whole in the next stretch.
+    fn forget(&mut self) {
+        for (number, found) in self.follow() {
+            let known = self.followed.get(&number);
+            let room = known.is_some() || self.followed.len() < MAX_KEPT_VIDEOS;
+            if room && known.is_none_or(|known| follow::rank(known) < follow::rank(&found)) {
+                self.followed.insert(number, found);
+            }
+        }
+        self.kept.drain(..MAX_KEPT / 2);
     }
 
     /// The videos of which what was seen so far has an edited copy, the surest first.
     #[must_use]
     pub fn found(&self) -> Vec<EditedVideo> {
-        let mut by_video: HashMap<(u32, bool), Vec<&Hit>> = HashMap::new();
-        for hit in &self.hits {
-            by_video.entry((hit.video, hit.found.mirrored)).or_default().push(hit);
-        }
         let videos = self.index.videos.pin();
-        let mut found: Vec<EditedVideo> = by_video
+        let before = self.followed.iter().filter(|(number, _)| videos.contains_key(*number));
+        let before = before.map(|(_, found)| found.clone());
+        let followed = before.chain(self.follow().into_iter().map(|(_, found)| found));
+        let mut found: Vec<EditedVideo> = by_video(self.hits.iter())
             .into_iter()
-            .filter_map(|((number, _), hits)| decide::decide(videos.get(&number)?, &hits))
+            .filter_map(|(number, hits)| decide::decide(videos.get(&number)?, &hits))
+            .chain(followed)
             .collect();
         let rank = |one: &EditedVideo| {
             let review = one.decision == VariantDecision::Review;
             (review, std::cmp::Reverse(one.aligned.frames), one.video, one.best.mirrored)
         };
         found.sort_by_key(rank);
-        let mut met = std::collections::HashSet::new();
+        let mut met = HashSet::new();
         found.retain(|one| met.insert(one.video));
         found
     }
+
+    /// The videos that go along with the frames that are kept.
+    fn follow(&self) -> Vec<(u32, EditedVideo)> {
+        let Some(first) = self.kept.front().map(|kept| kept.query) else { return Vec::new() };
+        let mut groups = by_video(self.hits.iter().filter(|hit| hit.query >= first));
+        let worth = |hits: &[&Hit]| hits.iter().map(|hit| hit.found.score).sum::<f32>();
+        groups.sort_by(|a, b| worth(&b.1).total_cmp(&worth(&a.1)));
+        groups.truncate(MAX_FOLLOWED);
+        let videos = self.index.videos.pin();
+        let followed = groups.into_iter().filter_map(|(number, hits)| {
+            let video = videos.get(&number)?;
+            // Where the frames that were found are enough, the others need not be looked at.
+            let found = decide::decide(video, &hits);
+            let is_match = |one: &EditedVideo| one.decision == VariantDecision::Match;
+            let found = found.filter(is_match).or_else(|| follow::follow(video, &hits, &self.kept));
+            Some((number, found?))
+        });
+        followed.collect()
+    }
+}
+
+/// What was found of each video, mirrored frames apart.
+fn by_video<'a>(hits: impl Iterator<Item = &'a Hit>) -> Vec<(u32, Vec<&'a Hit>)> {
+    let mut groups: HashMap<(u32, bool), Vec<&Hit>> = HashMap::new();
+    for hit in hits {
+        groups.entry((hit.video, hit.found.mirrored)).or_default().push(hit);
+    }
+    let mut groups: Vec<_> = groups.into_iter().collect();
+    groups.sort_by_key(|(key, _)| *key);
+    groups.into_iter().map(|((number, _), hits)| (number, hits)).collect()
 }

@@ -28,7 +28,10 @@ use watchfire_signal::features::{
     Cells, FeaturesPrint, MAX_FEATURES, SeenFeature, SeenPicture, Sign,
 };
 
-pub(crate) use self::bends::{Apart, Bends};
+pub(crate) use self::{
+    bends::{Apart, Bends, DEVIATIONS, LEAST_APART},
+    recheck::Laid,
+};
 use self::{
     fit::{Fit, Pair},
     table::{Stored, TELLING_BITS, Table, TableWriter, words},

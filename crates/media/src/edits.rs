@@ -58,7 +58,7 @@ pub fn views(pixels: Pixels<'_>, depth: Depth) -> Views {
     views
 }
 
-fn area(pixels: Pixels<'_>, inside: Rectangle) -> Area {
+pub(crate) fn area(pixels: Pixels<'_>, inside: Rectangle) -> Area {
     let share = |part: u32, of: u32| part as f32 / of as f32;
     Area {
         left: share(inside.left, pixels.width()),

@@ -288,6 +288,19 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         hits
     }
 
+    /// Owners of videos that parts of a video's frames show, as they are or mirrored: in a letterbox, on the screen of
+    /// an app, in a part of another video. Parts come in order of time.
+    #[must_use]
+    pub fn search_parts(&self, parts: &[(Frame, Area)]) -> Vec<Hit<K>> {
+        let mirror =
+            |(frame, area): &(Frame, Area)| (Frame { pdq: frame.pdq.mirrored(), ..*frame }, *area);
+        let mirrored: Vec<_> = parts.iter().map(mirror).collect();
+        let like = |parts: &[(Frame, Area)]| self.videos.search_parts(parts).videos;
+        let found = like(parts).into_iter().chain(like(&mirrored));
+        let hits = found.filter_map(|found| self.aligned(&found));
+        hits.map(|hit| Hit { method: Method::Part, ..hit }).collect()
+    }
+
     /// Begins to look at a video for edited copies of what is known.
     #[must_use]
     pub fn watch(&self) -> Option<Watch<'_, K>> {

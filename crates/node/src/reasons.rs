@@ -7,9 +7,10 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use watchfire_signal::{
     commitment::Commitment,
-    features::{Depth, SeenPicture, Views},
+    features::{Area, Depth, SeenPicture, Views},
     name::{BankName, ItemId},
     value::Signal,
+    vpdq::Frame,
 };
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     holds::Holds,
     judge::Judge,
     known::{Known, Match},
-    near::{Hit, Watch},
+    near::{Hit, Near, Watch},
     policy::{Decision, Facts, ItemFacts, Policy},
 };
 
@@ -152,19 +153,27 @@ impl Reasons {
         Edited { known: self.known.near().search_edited(views), own: banks.unwrap_or_default() }
     }
 
-    /// What a video shows edited; `look` hands over its frames, in order of time. Takes as long as that.
+    /// What a video shows edited; `look` hands over its frames, in order of time, with the parts of each that
+    /// look like videos of their own. Takes as long as that.
     pub fn watch<E>(
         &self,
-        look: impl FnOnce(&mut dyn FnMut(u32, &[SeenPicture])) -> Result<(), E>,
+        look: impl FnOnce(&mut dyn FnMut(u32, &[SeenPicture], Vec<(Frame, Area)>)) -> Result<(), E>,
     ) -> Result<Edited, E> {
-        let mut known = self.known.near().watch();
-        let mut own = self.banks.as_ref().and_then(|banks| banks.near().watch());
-        look(&mut |at_ms, pictures| {
+        let near = self.known.near();
+        let of_banks = self.banks.as_ref().map(|banks| banks.near());
+        let mut known = near.watch();
+        let mut own = of_banks.and_then(Near::watch);
+        let mut inside = Vec::new();
+        look(&mut |at_ms, pictures, parts| {
             known.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
             own.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
+            inside.extend(parts);
         })?;
-        let known = known.map(Watch::found).unwrap_or_default();
-        Ok(Edited { known, own: own.map(Watch::found).unwrap_or_default() })
+        let mut known = known.map(Watch::found).unwrap_or_default();
+        known.extend(near.search_parts(&inside));
+        let mut own = own.map(Watch::found).unwrap_or_default();
+        own.extend(of_banks.map(|near| near.search_parts(&inside)).unwrap_or_default());
+        Ok(Edited { known, own })
     }
 
     /// What policy says of a set about an item that is not compared with it now: rules that ask how

@@ -12,7 +12,7 @@ use crate::{
         Aligned, Alike, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, MatchRule, Near, SPEEDS,
         align_near,
     },
-    variant::{Apart, Bends, VariantDecision},
+    variant::{Apart, Bends, DEVIATIONS, LEAST_APART, VariantDecision},
 };
 
 /// Speeds of a copy that a person has to look at.
@@ -21,6 +21,14 @@ const REVIEW_SPEEDS: (f64, f64) = (0.5, 2.0);
 /// The points that a match needs: a frame that is sure by itself has two, another one. So three sure
 /// frames are enough, or twice as many that are not.
 const LEAST_POINTS: u32 = 2 * MIN_ALIGNED_FRAMES;
+
+/// Standard deviations at which what tells moments apart needs no sure frame beside it: a chance of 10⁻¹⁵ for each
+/// of the lines that are tried, which for a hundred thousand known videos are some 10⁸.
+const BEYOND_CHANCE: u64 = 8;
+
+/// Frames that show their own moment in a copy at another speed than usual: three times as many lines are tried
+/// there, and one frame more is worth much more than that.
+const LEAST_AT_ANY_SPEED: u32 = MIN_ALIGNED_FRAMES + 1;
 
 /// Bits of a hash that differ in two frames which have nothing to do with each other: of comparisons of
 /// luminance half differ then.
@@ -41,7 +49,8 @@ pub(super) fn decide(video: &Video, hits: &[&Hit]) -> Option<EditedVideo> {
     let found = if frames(&any) > frames(&usual) { any } else { usual };
     let found = found.or_else(|| glimpse(video, hits))?;
     let (slow, fast) = (found.aligned.speed < MIN_SPEED, found.aligned.speed > MAX_SPEED);
-    let decision = if slow || fast { VariantDecision::Review } else { found.decision };
+    let few = found.aligned.frames < LEAST_AT_ANY_SPEED;
+    let decision = if few && (slow || fast) { VariantDecision::Review } else { found.decision };
     Some(EditedVideo { decision, ..found })
 }
 
@@ -50,8 +59,13 @@ fn along(shown: &Shown<'_>) -> Option<EditedVideo> {
     let near: Vec<Near> = shown.hits.values().map(|hit| shown.near(hit)).collect();
     let (aligned, run) = align_near(shown, &sorted(near))?;
     let run: Vec<&Hit> = run.iter().filter_map(|near| shown.hit(near)).collect();
-    let counted = shown.count(&run);
-    let is_match = counted.moves_along() || shown.stands_still(&run, &counted, &aligned);
+    judge(shown, &run, aligned)
+}
+
+/// What frames along a line say.
+pub(super) fn judge(shown: &Shown<'_>, run: &[&Hit], aligned: Aligned) -> Option<EditedVideo> {
+    let counted = shown.count(run);
+    let is_match = counted.moves_along() || shown.stands_still(run, &aligned);
     let tells = counted.sure > 0 || counted.frames > 1;
     let best = run.iter().max_by(|a, b| a.found.score.total_cmp(&b.found.score))?;
     tells.then(|| EditedVideo {
@@ -96,7 +110,7 @@ impl Hit {
 }
 
 /// A video and the frames that show it.
-struct Shown<'a> {
+pub(super) struct Shown<'a> {
     video: &'a Video,
     /// By frame and moment.
     hits: HashMap<(u32, u32), &'a Hit>,
@@ -109,19 +123,24 @@ struct Counted {
     frames: u32,
     sure: u32,
     apart: Apart,
+    /// Blocks that were compared in these frames, and those that agree.
+    compared: u32,
+    agreed: u32,
 }
 
 impl Counted {
-    /// Whether that is no chance, and enough.
+    /// Whether that is no chance, and enough: three frames of which each may show what another video under the same
+    /// overlay shows too are enough where what moves goes along far beyond chance, and most of the rest agrees.
     fn moves_along(&self) -> bool {
-        self.frames >= MIN_ALIGNED_FRAMES
-            && self.frames + self.sure >= LEAST_POINTS
-            && self.apart.is_no_chance()
+        let points = self.frames + self.sure >= LEAST_POINTS && self.apart.is_beyond(DEVIATIONS);
+        let most = self.agreed * 3 >= self.compared * 2;
+        let beyond = most && self.apart.is_beyond(BEYOND_CHANCE);
+        self.frames >= MIN_ALIGNED_FRAMES && (points || beyond)
     }
 }
 
 impl<'a> Shown<'a> {
-    fn new(video: &'a Video, hits: &[&'a Hit], speeds: (f64, f64)) -> Self {
+    pub(super) fn new(video: &'a Video, hits: &[&'a Hit], speeds: (f64, f64)) -> Self {
         let mut best: HashMap<(u32, u32), &'a Hit> = HashMap::new();
         for hit in hits {
             let known = best.entry((hit.query, hit.moment)).or_insert(hit);
@@ -146,6 +165,11 @@ impl<'a> Shown<'a> {
         self.hits.get(&(near.query, near.reference)).copied()
     }
 
+    /// How many moments are told apart.
+    pub(super) fn counted(&self, run: &[&Hit]) -> u32 {
+        self.count(run).frames
+    }
+
     /// Counts frames, those that are sure first, then the nearest.
     fn count(&self, run: &[&Hit]) -> Counted {
         let mut run = run.to_vec();
@@ -158,6 +182,8 @@ impl<'a> Shown<'a> {
             if sides.iter().all(Apart::says_so) {
                 counted.frames += 1;
                 counted.sure += u32::from(hit.is_sure());
+                counted.compared += hit.found.agreement.compared;
+                counted.agreed += hit.found.agreement.agreed;
                 counted.apart = sides.into_iter().fold(counted.apart, Apart::and);
                 kept.push(hit);
             }
@@ -171,17 +197,25 @@ impl<'a> Shown<'a> {
         bends(hit).rather_than(bends(other), &hit.found.bends)
     }
 
-    /// Whether a video without three moments to tell apart is shown: all there are, by three sure frames,
-    /// over half of its length. A card that stands in a video is never that much of it.
-    fn stands_still(&self, run: &[&Hit], counted: &Counted, aligned: &Aligned) -> bool {
-        let sure = run.iter().filter(|hit| hit.is_sure()).count();
+    /// Whether a video without three moments to tell apart is shown: two thirds of its moments, each by a sure
+    /// frame, at least three, over half of its length, and none of them rather another one. A card that stands
+    /// in a video is never that much of it.
+    fn stands_still(&self, run: &[&Hit], aligned: &Aligned) -> bool {
+        let sure: Vec<&Hit> = run.iter().copied().filter(|hit| hit.is_sure()).collect();
         let (first, last) = aligned.reference_span_ms;
-        let distinct = self.video.distinct;
-        distinct < MIN_ALIGNED_FRAMES as usize
-            && counted.frames as usize >= distinct
-            && (distinct < 2 || counted.apart.is_no_chance())
-            && sure >= MIN_ALIGNED_FRAMES as usize
+        self.video.distinct < MIN_ALIGNED_FRAMES as usize
+            && sure.len() >= MIN_ALIGNED_FRAMES as usize
+            && sure.len() * 3 >= self.video.moments.len() * 2
             && u64::from(last - first) * 2 >= u64::from(self.video.length_ms)
+            && !self.contradicts(&sure)
+    }
+
+    /// Whether frames go with other moments rather than with their own.
+    fn contradicts(&self, run: &[&Hit]) -> bool {
+        let pairs = run.iter().flat_map(|hit| run.iter().map(move |other| (hit, other)));
+        let all =
+            pairs.map(|(hit, other)| self.rather(hit, other)).fold(Apart::default(), Apart::and);
+        all.compared >= LEAST_APART && all.agreed * 2 < all.compared
     }
 }
 

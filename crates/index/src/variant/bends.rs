@@ -10,10 +10,10 @@ const BITS: usize = u64::BITS as usize;
 
 /// The least comparisons in which two moments bend in opposite ways that tell them apart: two cells that
 /// changed, each of which is part of six.
-const LEAST_APART: u32 = 12;
+pub(crate) const LEAST_APART: u32 = 12;
 
 /// Standard deviations above half at which a number of comparisons is no chance.
-const DEVIATIONS: u64 = 3;
+pub(crate) const DEVIATIONS: u64 = 3;
 
 /// How much wider than that of independent ones the spread of comparisons is: each cell is part of six,
 /// and each comparison has three cells.
@@ -58,6 +58,18 @@ impl Bends {
     pub(crate) fn set(&mut self, place: usize, up: bool) {
         let words = if up { &mut self.up } else { &mut self.down };
         words[place / BITS] |= 1 << (place % BITS);
+    }
+
+    /// The signs they were made of; so many of them, as there may be some to spare at the end.
+    pub(crate) fn signs(&self) -> impl Iterator<Item = Sign> {
+        (0..self.up.len() * BITS).map(|place| {
+            let (word, bit) = (place / BITS, place % BITS);
+            match (self.up[word] >> bit & 1, self.down[word] >> bit & 1) {
+                (1, _) => Sign::Brighter,
+                (_, 1) => Sign::Darker,
+                _ => Sign::Flat,
+            }
+        })
     }
 
     /// Comparisons in which both bend, and those in which they bend the same way.
@@ -109,11 +121,11 @@ impl Apart {
         self.compared >= LEAST_APART && self.agreed * 3 >= self.compared * 2
     }
 
-    /// Whether so many going with it is no chance.
-    pub(crate) fn is_no_chance(&self) -> bool {
+    /// Whether so many going with it lie so many standard deviations above half.
+    pub(crate) fn is_beyond(&self, deviations: u64) -> bool {
         let (all, agreed) = (u64::from(self.compared), u64::from(self.agreed));
         let above = (agreed * 2).saturating_sub(all);
-        all > 0 && above * above >= DEVIATIONS * DEVIATIONS * SPREAD * all
+        all > 0 && above * above >= deviations * deviations * SPREAD * all
     }
 }
 
@@ -143,8 +155,8 @@ mod tests {
     #[test]
     fn a_few_comparisons_may_be_chance() {
         let of = |agreed, compared| Apart { compared, agreed };
-        assert!(!of(12, 12).is_no_chance() && of(27, 27).is_no_chance());
-        assert!(!of(60, 100).is_no_chance() && of(76, 100).is_no_chance());
+        assert!(!of(12, 12).is_beyond(DEVIATIONS) && of(27, 27).is_beyond(DEVIATIONS));
+        assert!(!of(60, 100).is_beyond(DEVIATIONS) && of(76, 100).is_beyond(DEVIATIONS));
         assert!(of(8, 12).says_so() && !of(11, 11).says_so() && !of(60, 100).says_so());
     }
 }

@@ -105,29 +105,67 @@ pub(super) fn recheck(
     (cells, signs): (Cells, &[Sign]),
     pairs: &[Pair],
 ) -> (Agreement, Bends) {
-    let mut seen = Bends::none(signs.len());
-    let Some(back) = to_reference.inverse() else { return (Agreement::default(), seen) };
-    let offs: Vec<Off> = pairs.iter().map(|pair| Off::of(pair, &back)).collect();
-    let lumas: Vec<Option<f32>> = (0..cells.rows)
-        .flat_map(|row| (0..cells.columns).map(move |column| (column, row)))
-        .map(|cell| luma(grey, &back, &offs, cell))
-        .collect();
-    let columns = cells.columns.div_ceil(BLOCK_CELLS);
-    let block_of =
-        |(column, row): (usize, usize)| row / BLOCK_CELLS * columns + column / BLOCK_CELLS;
-    let mut blocks = vec![Block::default(); columns * cells.rows.div_ceil(BLOCK_CELLS)];
-    for (number, (three, sign)) in cells.triples().zip(signs).enumerate() {
+    let offs = |back: &Transform| pairs.iter().map(|pair| Off::of(pair, back)).collect();
+    match Laid::with(grey, to_reference, cells, offs) {
+        Some(laid) => laid.against(signs.iter().copied()),
+        None => (Agreement::default(), Bends::none(signs.len())),
+    }
+}
+
+/// A picture as a transform lays it over the grid of a reference: how it bends at each place that is compared.
+pub(crate) struct Laid {
+    cells: Cells,
+    /// `None` where the place is not all inside of the picture.
+    bends: Vec<Option<f32>>,
+}
+
+impl Laid {
+    /// By a transform alone; `None` if it has no inverse.
+    pub(crate) fn over(grey: &Grey, to_reference: &Transform, cells: Cells) -> Option<Self> {
+        Self::with(grey, to_reference, cells, |_| Vec::new())
+    }
+
+    fn with(
+        grey: &Grey,
+        to_reference: &Transform,
+        cells: Cells,
+        offs: impl FnOnce(&Transform) -> Vec<Off>,
+    ) -> Option<Self> {
+        let back = to_reference.inverse()?;
+        let offs = offs(&back);
+        let lumas: Vec<Option<f32>> = (0..cells.rows)
+            .flat_map(|row| (0..cells.columns).map(move |column| (column, row)))
+            .map(|cell| luma(grey, &back, &offs, cell))
+            .collect();
         let at = |(column, row): (usize, usize)| lumas[row * cells.columns + column];
-        let bend = match three.map(at) {
+        let bend = |three: [(usize, usize); 3]| match three.map(at) {
             [Some(before), Some(here), Some(after)] => Some(here - (before + after) / 2.0),
             _ => None,
         };
-        let told = blocks[block_of(three[1])].count(*sign, bend);
-        if let Some(brighter) = told {
-            seen.set(number, brighter);
-        }
+        Some(Self { cells, bends: cells.triples().map(bend).collect() })
     }
-    (summary(&blocks), seen)
+
+    /// Whether it is laid over that grid.
+    pub(crate) fn is_over(&self, cells: Cells) -> bool {
+        self.cells == cells
+    }
+
+    /// How far it agrees with the signs of a reference, and how it bends where the reference does.
+    pub(crate) fn against(&self, signs: impl Iterator<Item = Sign>) -> (Agreement, Bends) {
+        let mut seen = Bends::none(self.bends.len());
+        let columns = self.cells.columns.div_ceil(BLOCK_CELLS);
+        let block_of =
+            |(column, row): (usize, usize)| row / BLOCK_CELLS * columns + column / BLOCK_CELLS;
+        let rows = self.cells.rows.div_ceil(BLOCK_CELLS);
+        let mut blocks = vec![Block::default(); columns * rows];
+        let places = self.cells.triples().zip(signs).zip(&self.bends).enumerate();
+        for (number, ((three, sign), bend)) in places {
+            if let Some(brighter) = blocks[block_of(three[1])].count(sign, *bend) {
+                seen.set(number, brighter);
+            }
+        }
+        (summary(&blocks), seen)
+    }
 }
 
 #[derive(Clone, Default)]

@@ -56,7 +56,7 @@ impl Transform {
 
     /// The affine transform with the least squared error; a similarity where places are too few or too
     /// much on a line for it. `None` where it is none that a picture goes through.
-    pub(super) fn fitted(places: &[Moved]) -> Option<Self> {
+    pub(crate) fn fitted(places: &[Moved]) -> Option<Self> {
         let affine = (places.len() >= 6).then(|| affine(places)).flatten();
         affine.filter(Self::is_sound).or_else(|| similar(places)).filter(Self::is_sound)
     }

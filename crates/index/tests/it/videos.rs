@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use watchfire_index::{CROWD_VIDEOS, FrameIndex, MatchRule, align};
-use watchfire_signal::{pdq::Pdq, vpdq::Frame};
+use watchfire_signal::{features::Area, pdq::Pdq, vpdq::Frame};
 
 use crate::data::Random;
 
@@ -232,6 +232,82 @@ fn a_rule_cannot_ask_for_more_than_thirty_one_bits_and_can_ask_for_fewer() {
         .collect();
     assert!(align(&near, &film, &rule(1_000)).is_some());
     assert_eq!(align(&near, &film, &MatchRule { max_distance: 10, ..rule(1_000) }), None);
+}
+
+#[test]
+fn two_videos_inside_of_one_broad_frame_do_not_match() {
+    let mut random = Random(12);
+    // What the frame leaves of the pictures inside of it: their 40 bits of 256.
+    let frame = random.hash();
+    let framed = |random: &mut Random| -> Vec<Frame> {
+        let inside = |at_ms: u32, random: &mut Random| {
+            let mut pdq = frame;
+            (0..5).for_each(|byte| pdq.0[byte] = random.hash().0[byte]);
+            Frame { number: at_ms, quality: 100, pdq, at_ms }
+        };
+        (0..20).map(|second| inside(second * 1_000, random)).collect()
+    };
+    for _ in 0..10 {
+        let (one, other) = (framed(&mut random), framed(&mut random));
+        assert_eq!(align(&one, &other, &rule(1_000)), None);
+    }
+}
+
+#[test]
+fn a_copy_with_so_little_contrast_that_its_quality_is_low_is_found() {
+    let mut random = Random(13);
+    let film = film(20_000, &mut random);
+    let pale: Vec<Frame> =
+        film.iter().step_by(15).map(|frame| Frame { quality: 12, ..*frame }).collect();
+    let index = FrameIndex::new([5; 32]);
+    index.insert(1, &film, rule(1_000));
+    assert_eq!(index.search(&pale).videos.len(), 1);
+    let stored_pale = FrameIndex::new([5; 32]);
+    stored_pale.insert(1, &pale, rule(1_000));
+    assert!(stored_pale.search(&film).videos.is_empty());
+}
+
+/// The frames as parts of others, at one place.
+fn at(place: (f32, f32), frames: &[Frame]) -> Vec<(Frame, Area)> {
+    let area = Area { left: place.0, top: place.1, width: 0.5, height: 0.5 };
+    frames.iter().map(|frame| (*frame, area)).collect()
+}
+
+fn in_order(parts: impl IntoIterator<Item = Vec<(Frame, Area)>>) -> Vec<(Frame, Area)> {
+    let mut parts = parts.into_iter().flatten().collect::<Vec<_>>();
+    parts.sort_by_key(|part| part.0.at_ms);
+    parts
+}
+
+#[test]
+fn videos_in_two_parts_of_a_screen_are_found_each_at_its_place() {
+    let mut random = Random(14);
+    let films = [film(20_000, &mut random), film(20_000, &mut random)];
+    let index = FrameIndex::new([5; 32]);
+    films.iter().zip(1..).for_each(|(film, id)| index.insert(id, film, rule(1_000)));
+    let shown =
+        |film, speed, random: &mut Random| copy(film, (3_000, 9_000, 500), speed, 8, random);
+    let left = at((0.0, 0.251), &shown(&films[0], 1.0, &mut random));
+    let right = at((0.5, 0.25), &shown(&films[1], 1.2, &mut random));
+    let other = at((0.25, 0.0), &film(9_000, &mut random));
+    let found = index.search_parts(&in_order([left, other, right])).videos;
+    let mut speeds: Vec<(u64, f64)> =
+        found.iter().map(|found| (found.video, found.aligned.speed)).collect();
+    speeds.sort_by_key(|found| found.0);
+    assert_eq!(speeds.len(), 2);
+    assert!((speeds[0].1 - 1.0).abs() < 0.03 && (speeds[1].1 - 1.2).abs() < 0.03, "{speeds:?}");
+}
+
+#[test]
+fn one_frame_at_each_of_many_places_is_no_video() {
+    let mut random = Random(15);
+    let film = film(20_000, &mut random);
+    let index = FrameIndex::new([5; 32]);
+    index.insert(1, &film, rule(1_000));
+    let copy = copy(&film, (3_000, 9_000, 500), 1.0, 8, &mut random);
+    let moves = copy.iter().zip(0u8..);
+    let parts = moves.flat_map(|(frame, step)| at((f32::from(step) * 0.025, 0.0), &[*frame]));
+    assert!(index.search_parts(&parts.collect::<Vec<_>>()).videos.is_empty());
 }
 
 #[test]

@@ -75,10 +75,20 @@ struct Candidate {
     moves: u32,
 }
 
+/// What makes one frame of a part better than another: less is better. A frame of little quality is plain or
+/// murky, but features may be found in it all the same, and it is better than none.
+type Worth = (bool, u32);
+
+impl Candidate {
+    fn worth(&self) -> Worth {
+        (self.frame.quality < MIN_QUALITY, self.moves)
+    }
+}
+
 /// A frame that was chosen.
 struct Chosen {
     moment: Moment,
-    moves: u32,
+    worth: Worth,
 }
 
 /// Chooses while frames come.
@@ -127,8 +137,7 @@ impl Chooser {
         if self.best.as_ref().is_some_and(ended) {
             self.close();
         }
-        let better = self.best.as_ref().is_none_or(|best| candidate.moves < best.moves);
-        if candidate.frame.quality >= MIN_QUALITY && better {
+        if self.best.as_ref().is_none_or(|best| candidate.worth() < best.worth()) {
             self.best = Some(candidate);
         }
     }
@@ -140,9 +149,10 @@ impl Chooser {
 
     /// Ends a part.
     fn close(&mut self) {
-        let Some(Candidate { frame, grey, moves }) = self.best.take() else { return };
-        let Some(print) = features::print_of(&grey, MOMENT_FEATURES) else { return };
-        self.chosen.push(Chosen { moment: Moment { at_ms: frame.at_ms, print }, moves });
+        let Some(best) = self.best.take() else { return };
+        let Some(print) = features::print_of(&best.grey, MOMENT_FEATURES) else { return };
+        let moment = Moment { at_ms: best.frame.at_ms, print };
+        self.chosen.push(Chosen { moment, worth: best.worth() });
         while self.chosen.len() > MAX_MOMENTS {
             self.widen();
         }
@@ -156,7 +166,7 @@ impl Chooser {
             let part = self.part(chosen.moment.at_ms);
             match kept.last_mut() {
                 Some(last) if self.part(last.moment.at_ms) == part => {
-                    if chosen.moves < last.moves {
+                    if chosen.worth < last.worth {
                         *last = chosen;
                     }
                 }
@@ -232,7 +242,13 @@ mod tests {
     }
 
     #[test]
-    fn frames_of_little_quality_are_not_chosen() {
-        assert!(chosen((0..8).map(|_| (Pdq([1; 32]), 49))).is_empty());
+    fn a_frame_of_little_quality_is_chosen_where_there_is_no_better_one() {
+        let moving = |number: u8| Pdq([number.wrapping_mul(37); 32]);
+        let murky = (0..8).map(|number| (moving(number), 49));
+        assert_eq!(chosen(murky).len(), 2);
+        // Of each second the third frame alone has quality, though least moves around the first two.
+        let pdq = |number: u8| if number % 4 < 2 { Pdq([1; 32]) } else { moving(number) };
+        let mixed = (0..8).map(|number| (pdq(number), if number % 4 == 2 { 50 } else { 49 }));
+        assert_eq!(chosen(mixed), [500, 1_500]);
     }
 }

@@ -119,7 +119,7 @@ fn look(
             let until = Instant::now() + LOOK_TIME;
             let edited = reasons.watch(|see| {
                 let looked = looks(Input::Bytes(bytes), &options.video, |look| {
-                    see(look.frame.at_ms, &look.pictures);
+                    see(look.frame.at_ms, &look.pictures, look.parts);
                     if Instant::now() < until {
                         ControlFlow::Continue(())
                     } else {
