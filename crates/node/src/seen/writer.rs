@@ -56,6 +56,10 @@ impl Unwritten {
         let mut group = Vec::with_capacity(MAX_GROUP);
         loop {
             tokio::select! {
+                biased;
+                _ = tick.tick() => {
+                    report(self.expire(GROUPS_EXPIRED).await, "old items could not be dropped");
+                }
                 count = self.messages.recv_many(&mut group, MAX_GROUP) => {
                     if count == 0 {
                         return;
@@ -63,9 +67,6 @@ impl Unwritten {
                     self.gather(&mut group).await;
                     self.write(&mut group).await;
                     report(self.table.spill().await, "items could not move into a file");
-                }
-                _ = tick.tick() => {
-                    report(self.expire(GROUPS_EXPIRED).await, "old items could not be dropped");
                 }
             }
         }
