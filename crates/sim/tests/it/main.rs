@@ -1,0 +1,3 @@
+//! The tests of the simulation, in one binary.
+
+mod seeds;
