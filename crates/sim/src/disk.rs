@@ -22,8 +22,8 @@ use crate::{
     trace::Trace,
 };
 
-pub use job::Verdict;
 use job::Job;
+pub use job::Verdict;
 pub use mount::Mount;
 
 /// How long a sync takes, in milliseconds.

@@ -28,8 +28,7 @@ use watchfire_tlog::{
 };
 
 use crate::{
-    Broken,
-    cast,
+    Broken, cast,
     chance::Chance,
     fault::{Fault, Faults},
     host::Host,
@@ -147,11 +146,8 @@ impl Liar {
         let mut grown = frontier;
         let leaf_hashes: Vec<_> = entries.iter().map(Entry::leaf_hash).collect();
         leaf_hashes.iter().for_each(|hash| grown.append(*hash));
-        let checkpoint = Checkpoint {
-            origin: self.origin.clone(),
-            size: grown.size(),
-            root: grown.root(),
-        };
+        let checkpoint =
+            Checkpoint { origin: self.origin.clone(), size: grown.size(), root: grown.root() };
         let checkpoint = SignedCheckpoint::sign(&checkpoint, &self.key);
         let append = Append {
             log: self.origin.clone(),
@@ -206,7 +202,9 @@ impl Host for Liar {
             charter: self.charter.clone(),
             asker: asker.cloned(),
             // One member gets everything, the others ask it.
-            favourite: asker.and_then(|asker| self.places.get(asker)).is_none_or(|place| *place == 0),
+            favourite: asker
+                .and_then(|asker| self.places.get(asker))
+                .is_none_or(|place| *place == 0),
             lies: self.lies(),
             chance: self.chance.clone(),
             faults: self.faults.clone(),

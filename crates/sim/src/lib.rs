@@ -10,6 +10,7 @@ pub mod disk;
 pub mod fault;
 pub mod host;
 pub mod liar;
+pub mod many;
 pub mod member;
 pub mod oracle;
 mod panics;
@@ -24,6 +25,7 @@ pub mod world;
 
 use thiserror::Error;
 
+pub use many::{Sum, run_many};
 pub use run::{Outcome, run};
 
 /// Steps of a run, unless others are asked for.

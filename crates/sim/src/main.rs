@@ -4,14 +4,11 @@
 
 use std::{
     process::ExitCode,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
-use watchfire_sim::{Options, Outcome, STEPS, fault::{Counts, Fault}, run};
+use watchfire_sim::{Broken, Options, Outcome, STEPS, run, run_many};
 
 const USAGE: &str = "\
 usage: cargo xtask sim [--seeds N] [--minutes M] [--from S] [--steps K]
@@ -59,7 +56,12 @@ fn one(options: &Options) -> ExitCode {
         Ok(outcome) => {
             let hash: String = outcome.trace.iter().map(|byte| format!("{byte:02x}")).collect();
             println!("seed {} trace {hash}", outcome.seed);
-            println!("{} acknowledged, {} judged, {} s", outcome.acknowledged, outcome.judged, outcome.lasted_ms / 1_000);
+            println!(
+                "{} acknowledged, {} judged, {} s",
+                outcome.acknowledged,
+                outcome.judged,
+                outcome.lasted_ms / 1_000
+            );
             told(&outcome, options.steps)
         }
         Err(error) => {
@@ -77,43 +79,23 @@ fn now() -> Instant {
 fn many(asked: &Asked) -> ExitCode {
     let begun = now();
     let ends = asked.minutes.map(|minutes| Duration::from_secs(minutes * 60));
-    let last = if asked.minutes.is_some() && asked.seeds == 0 { u64::MAX } else { asked.from + asked.seeds };
-    let (next, failed) = (AtomicU64::new(asked.from), AtomicBool::new(false));
-    let (sums, ran) = (Mutex::new(Counts::new()), AtomicU64::new(0));
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while ends.is_none_or(|ends| begun.elapsed() < ends) {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if seed >= last {
-                        return;
-                    }
-                    let options = Options { steps: asked.steps, ..Options::of(seed) };
-                    ran.fetch_add(1, Ordering::Relaxed);
-                    let counts = match run(&options) {
-                        Ok(outcome) => {
-                            let bad = told(&outcome, asked.steps) != ExitCode::SUCCESS;
-                            failed.fetch_or(bad, Ordering::Relaxed);
-                            outcome.faults
-                        }
-                        Err(error) => {
-                            eprintln!("seed {seed}: {error}");
-                            failed.store(true, Ordering::Relaxed);
-                            Counts::new()
-                        }
-                    };
-                    let mut sums = sums.lock().unwrap_or_else(PoisonError::into_inner);
-                    counts.into_iter().for_each(|(fault, count)| *sums.entry(fault).or_default() += count);
-                }
-            });
-        }
-    });
-    let sums = sums.into_inner().unwrap_or_else(PoisonError::into_inner);
-    for fault in Fault::all() {
-        println!("{:>9}  {fault}", sums.get(&fault).copied().unwrap_or(0));
-    }
-    println!("{} seeds in {} s", ran.load(Ordering::Relaxed), begun.elapsed().as_secs());
+    let goes_on = || ends.is_none_or(|ends| begun.elapsed() < ends);
+    let seeds = asked.from..asked.from.saturating_add(asked.seeds);
+    let options = |seed| Options { steps: asked.steps, ..Options::of(seed) };
+    let failed = AtomicBool::new(false);
+    let tell = |seed, outcome: &Result<Outcome, Broken>| {
+        let bad = match outcome {
+            Ok(outcome) => told(outcome, asked.steps) != ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("seed {seed}: {error}");
+                true
+            }
+        };
+        failed.fetch_or(bad, Ordering::Relaxed);
+    };
+    let sum = run_many(seeds, options, goes_on, tell);
+    print!("{sum}");
+    println!("{} seeds in {} s", sum.seeds, begun.elapsed().as_secs());
     if failed.load(Ordering::Relaxed) { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
@@ -122,14 +104,7 @@ fn told(outcome: &Outcome, steps: u32) -> ExitCode {
     if outcome.findings.is_empty() {
         return ExitCode::SUCCESS;
     }
-    let findings = outcome.findings.iter().take(12).map(|finding| format!("  {finding}\n"));
-    let steps = if steps == STEPS { String::new() } else { format!(" --steps {steps}") };
-    eprintln!(
-        "seed {} failed:\n{}  repeat it: cargo xtask sim --seed {}{steps} --aloud",
-        outcome.seed,
-        findings.collect::<String>(),
-        outcome.seed,
-    );
+    eprint!("{}", outcome.told(steps));
     ExitCode::FAILURE
 }
 

@@ -15,6 +15,7 @@ use crate::{
     chance::Chance,
     fault::{Fault, Faults},
     oracle::Oracle,
+    pictures::Posted,
     process::Life,
     trace::Trace,
 };
@@ -30,15 +31,6 @@ pub enum Mood {
     Fine,
     /// It asks to wait, does not hear, or does it and its answer is lost.
     Moody,
-}
-
-/// An item on a platform.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Posted {
-    /// The number of its picture.
-    pub picture: u64,
-    /// Whether users do not see it.
-    pub hidden: bool,
 }
 
 /// A platform. It outlives the processes of its member's node.
@@ -110,7 +102,8 @@ impl Platform {
             self.oracle.hears_take_down(&self.name, &order.item, picture).await;
         }
         let verb = if hide { "hide" } else { "show" };
-        self.trace.note(&self.name, format_args!("is told to {verb} {} ({})", order.item, order.action));
+        self.trace
+            .note(&self.name, format_args!("is told to {verb} {} ({})", order.item, order.action));
         let moody = *self.mood.lock().unwrap_or_else(PoisonError::into_inner) == Mood::Moody;
         let mishap = if moody { self.chance.below(6) } else { 6 };
         match mishap {

@@ -4,25 +4,23 @@
 
 use std::sync::{Arc, OnceLock};
 
-use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use watchfire_node::Node;
 
 /// Whether a process is alive, to be asked and waited for.
 #[derive(Debug, Clone)]
-pub struct Life(watch::Receiver<bool>);
+pub struct Life(CancellationToken);
 
 impl Life {
     /// Whether it is alive.
     #[must_use]
     pub fn is_alive(&self) -> bool {
-        *self.0.borrow()
+        !self.0.is_cancelled()
     }
 
     /// Waits for its end.
     pub async fn ends(&self) {
-        let mut alive = self.0.clone();
-        // The sender is gone only where the process is.
-        let _gone = alive.wait_for(|alive| !alive).await;
+        self.0.cancelled().await;
     }
 
     /// Returns while it lives; of a process that has ended nothing goes on.
@@ -34,33 +32,28 @@ impl Life {
 }
 
 /// A process.
+#[derive(Default)]
 pub struct Process {
-    alive: watch::Sender<bool>,
+    over: CancellationToken,
     node: OnceLock<Arc<Node>>,
-}
-
-impl Default for Process {
-    fn default() -> Self {
-        Self { alive: watch::Sender::new(true), node: OnceLock::new() }
-    }
 }
 
 impl Process {
     /// Its life.
     #[must_use]
     pub fn life(&self) -> Life {
-        Life(self.alive.subscribe())
+        Life(self.over.clone())
     }
 
     /// The node that it runs, once that has started.
     #[must_use]
     pub fn node(&self) -> Option<&Arc<Node>> {
-        self.node.get().filter(|_| *self.alive.borrow())
+        self.node.get().filter(|_| !self.over.is_cancelled())
     }
 
     /// Its node has started.
     pub fn runs(&self, node: Arc<Node>) {
-        if !*self.alive.borrow() {
+        if self.over.is_cancelled() {
             node.kill();
         }
         // A process starts one node.
@@ -69,7 +62,7 @@ impl Process {
 
     /// Its end.
     pub fn end(&self) {
-        self.alive.send_replace(false);
+        self.over.cancel();
         if let Some(node) = self.node.get() {
             node.kill();
         }

@@ -3,7 +3,7 @@
 use tokio::runtime::Builder;
 
 use crate::{
-    Broken, Mutant, Options,
+    Broken, Mutant, Options, STEPS,
     fault::Counts,
     oracle::{Finding, Rule},
     panics,
@@ -29,6 +29,23 @@ pub struct Outcome {
     pub judged: u64,
     /// Simulated time, in milliseconds.
     pub lasted_ms: u64,
+}
+
+impl Outcome {
+    /// What the oracle objects to, with the command that repeats the run; empty where it does not.
+    #[must_use]
+    pub fn told(&self, steps: u32) -> String {
+        if self.findings.is_empty() {
+            return String::new();
+        }
+        let findings = self.findings.iter().take(12).map(|finding| format!("  {finding}\n"));
+        let steps = if steps == STEPS { String::new() } else { format!(" --steps {steps}") };
+        let seed = self.seed;
+        let findings: String = findings.collect();
+        format!(
+            "seed {seed} failed:\n{findings}  repeat it: cargo xtask sim --seed {seed}{steps} --aloud\n"
+        )
+    }
 }
 
 /// Runs a seed.

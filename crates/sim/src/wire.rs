@@ -13,13 +13,12 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::Notify;
 
 use crate::{
     chance::Chance,
     fault::{Fault, Faults},
     host::Host,
-    trace::Trace,
 };
 
 pub use line::Line;
@@ -70,26 +69,47 @@ pub enum Passage {
     HalfOpen,
 }
 
-/// The state of a direction: how often it was interrupted, and what it is now.
-type Direction = (u64, Passage);
+/// A direction: how often it was interrupted, and what it is now.
+#[derive(Default)]
+struct Direction {
+    state: Mutex<(u64, Passage)>,
+    changed: Notify,
+}
+
+impl Direction {
+    fn state(&self) -> MutexGuard<'_, (u64, Passage)> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it was interrupted more often than so; says how.
+    async fn broken(&self, breaks: u64) -> Passage {
+        loop {
+            let changed = self.changed.notified();
+            let (now, passage) = *self.state();
+            if now > breaks {
+                return passage;
+            }
+            changed.await;
+        }
+    }
+}
 
 /// The network.
 pub struct Wire {
     hosts: OnceLock<Vec<Arc<dyn Host>>>,
-    directions: Vec<Vec<watch::Sender<Direction>>>,
+    directions: Vec<Vec<Arc<Direction>>>,
     weather: Mutex<Weather>,
     /// Whether records reach members that are not in their group: for mutants.
     pub leaks: bool,
     chance: Chance,
     faults: Faults,
-    trace: Trace,
 }
 
 impl Wire {
     /// Between so many members, all of them connected.
     #[must_use]
-    pub fn new(members: usize, seed: u64, leaks: bool, (faults, trace): (&Faults, &Trace)) -> Arc<Self> {
-        let row = || (0..members).map(|_| watch::Sender::new(Direction::default())).collect();
+    pub fn new(members: usize, seed: u64, leaks: bool, faults: &Faults) -> Arc<Self> {
+        let row = || (0..members).map(|_| Arc::default()).collect();
         Arc::new(Self {
             hosts: OnceLock::new(),
             directions: (0..members).map(|_| row()).collect(),
@@ -97,7 +117,6 @@ impl Wire {
             leaks,
             chance: Chance::new(seed, "wire"),
             faults: faults.clone(),
-            trace: trace.clone(),
         })
     }
 
@@ -115,14 +134,14 @@ impl Wire {
     /// Changes one direction.
     pub fn set(&self, from: usize, to: usize, passage: Passage) {
         let Some(direction) = self.direction(from, to) else { return };
-        direction.send_if_modified(|(breaks, now)| {
-            let changed = *now != passage;
-            if changed && passage != Passage::Open {
-                *breaks += 1;
+        {
+            let mut state = direction.state();
+            if state.1 != passage && passage != Passage::Open {
+                state.0 += 1;
             }
-            *now = passage;
-            changed
-        });
+            state.1 = passage;
+        }
+        direction.changed.notify_waiters();
     }
 
     /// Opens everything.
@@ -138,10 +157,10 @@ impl Wire {
     /// Whether something gets from one to another now.
     #[must_use]
     pub fn passage(&self, from: usize, to: usize) -> Passage {
-        self.direction(from, to).map_or(Passage::Cut, |direction| direction.borrow().1)
+        self.direction(from, to).map_or(Passage::Cut, |direction| direction.state().1)
     }
 
-    fn direction(&self, from: usize, to: usize) -> Option<&watch::Sender<Direction>> {
+    fn direction(&self, from: usize, to: usize) -> Option<&Arc<Direction>> {
         self.directions.get(from)?.get(to)
     }
 

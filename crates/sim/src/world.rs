@@ -60,10 +60,10 @@ impl World {
         let watchers = (&faults, &trace);
         let cast = Arc::new(Cast::of(seed)?);
         let charter = Arc::new(cast.charter.charter.clone());
-        let oracle = Oracle::new(&charter, &time, cast.liar.clone());
+        let oracle = Oracle::new(&cast, &time);
         let count = cast.honest.len() + usize::from(cast.liar.is_some());
         let leaks = options.mutant == Some(Mutant::LeaksRecords);
-        let wire = Wire::new(count, seed, leaks, watchers);
+        let wire = Wire::new(count, seed, leaks, &faults);
         let chance = Chance::new(seed, "world");
         let mut members = Vec::new();
         for (place, name) in cast.honest.iter().enumerate() {
@@ -91,7 +91,20 @@ impl World {
         });
         let (options, returns) = (options.clone(), Mutex::default());
         let numbers = AtomicU64::new(0);
-        Ok(Self { options, time, trace, faults, oracle, wire, members, liar, chance, around, returns, numbers })
+        Ok(Self {
+            options,
+            time,
+            trace,
+            faults,
+            oracle,
+            wire,
+            members,
+            liar,
+            chance,
+            around,
+            returns,
+            numbers,
+        })
     }
 
     /// Lets it happen: everybody starts, things go on and wrong, and in the end nothing is wrong any more.
@@ -99,6 +112,12 @@ impl World {
     /// # Errors
     /// [`Broken`]: the simulation is, not what is simulated.
     pub async fn run(&self) -> Result<(), Broken> {
+        let cast = &self.around.cast;
+        let (nat, liar) = (&cast.behind_nat, &cast.liar);
+        self.trace.note(
+            "world",
+            format_args!("{:?}, without address {nat:?}, liar {liar:?}", cast.honest),
+        );
         for member in &self.members {
             tokio::spawn(member.disk.clone().spin());
             self.start(member);

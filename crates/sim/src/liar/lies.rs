@@ -1,6 +1,6 @@
 //! What the liar shows of its log.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,6 +18,9 @@ use crate::{
 
 /// More entries than anybody takes between two checkpoints.
 const TOO_MANY: usize = 4_100;
+
+/// How long it says nothing after a lie: one who says nothing for ever withholds its log, as it may.
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// Its log as it shows it to one member, once.
 pub(super) struct Face {
@@ -86,7 +89,12 @@ fn signed_by_another(head: &SignedCheckpoint) -> SignedCheckpoint {
 }
 
 /// An entry as the liar gives it to one member.
-fn given(charter: &Charter, asker: Option<&MemberName>, favourite: bool, mut entry: Entry) -> Entry {
+fn given(
+    charter: &Charter,
+    asker: Option<&MemberName>,
+    favourite: bool,
+    mut entry: Entry,
+) -> Entry {
     let may = asker.is_none_or(|asker| may_have(charter, asker, &entry.leaf));
     if !may || !favourite {
         entry.record = None;
@@ -116,10 +124,16 @@ impl Source for Face {
             && self.chance.one_in(3)
             && let Some(lie) = self.lie(from).await?
         {
-            // It says nothing after that.
-            return Ok(stream::iter([Ok(lie)]).chain(stream::pending()).boxed());
+            // It says nothing after that for a while.
+            let silence = async {
+                tokio::time::sleep(SILENCE).await;
+                None::<((), ())>
+            };
+            let silent = stream::once(silence).filter_map(|_| async { None });
+            return Ok(stream::iter([Ok(lie)]).chain(silent).boxed());
         }
-        let (charter, asker, favourite) = (self.charter.clone(), self.asker.clone(), self.favourite);
+        let (charter, asker, favourite) =
+            (self.charter.clone(), self.asker.clone(), self.favourite);
         let (lies, faults) = (self.lies, self.faults.clone());
         let truth = self.truth.follow(from).await?;
         Ok(truth

@@ -45,7 +45,12 @@ impl Liar {
     ///
     /// # Errors
     /// [`Broken`]: the simulation is.
-    pub async fn speak(&self, now_ms: u64, pictures: u64, known: Option<Known>) -> Result<(), Broken> {
+    pub async fn speak(
+        &self,
+        now_ms: u64,
+        pictures: u64,
+        known: Option<Known>,
+    ) -> Result<(), Broken> {
         let entries = match (self.chance.below(8), known) {
             (0, _) => {
                 self.faults.fired(Fault::Flood);

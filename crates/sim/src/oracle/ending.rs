@@ -11,7 +11,7 @@ use watchfire_signal::{
 use watchfire_store::{Held, Store, StoreError};
 
 use super::{Finding, Oracle, Reading, Rule, View};
-use crate::{pictures::picture, platform::Platform};
+use crate::pictures::{Posted, picture};
 
 /// A member at the end: what it computed, for comparison with what it should have.
 pub struct Standpoint {
@@ -19,8 +19,8 @@ pub struct Standpoint {
     pub name: MemberName,
     /// Its node.
     pub node: Arc<Node>,
-    /// Its platform.
-    pub platform: Arc<Platform>,
+    /// What its platform holds.
+    pub posted: BTreeMap<String, Posted>,
 }
 
 /// Rows read at a time.
@@ -120,7 +120,8 @@ impl Oracle {
                 let exists = self.state().bodies.contains_key(&at);
                 let over = leaf.header.lease_day.is_some_and(|day| u64::from(day) < today);
                 let ours = self.may_have(&shelf.at.name, &leaf.header.group);
-                if exists && ours && !over && !(lies && forked) && !shelf.reading.erased.contains(&at) {
+                let excused = (lies && forked) || self.is_excused(&log.member, &leaf.header.group);
+                if exists && ours && !over && !excused && !shelf.reading.erased.contains(&at) {
                     let what = format!("record {} of {log}", held.index);
                     found.push(shelf.finding(Rule::BodyMissing, what));
                 }
@@ -173,7 +174,8 @@ impl Oracle {
         for shelf in shelves {
             let now_ms = shelf.at.node.clock().now_ms();
             for set in shelf.at.node.alerts(None, usize::MAX) {
-                if !self.may_have(&shelf.at.name, &set.header.group) {
+                let group = &set.header.group;
+                if !self.may_have(&shelf.at.name, group) || self.is_excused(set.author(), group) {
                     continue;
                 }
                 let state = set.state(now_ms);
@@ -185,7 +187,8 @@ impl Oracle {
             }
         }
         // Terms begin at each member's own verification: they are compared once all are over.
-        if self.time.leapt_within(super::Duration::from_secs(3_600)).is_some_and(|ms| ms >= LONG_MS) {
+        if self.time.leapt_within(super::Duration::from_secs(3_600)).is_some_and(|ms| ms >= LONG_MS)
+        {
             found
         } else {
             Vec::new()
@@ -213,9 +216,16 @@ impl Shelf<'_> {
         let now_ms = self.view.now_ms();
         for (name, case) in &self.reading.cases {
             let wanted = self.reading.outlook(case, &oracle.charter).state(now_ms);
-            let known = self.at.node.alert(name).map(|alert| alert.state);
-            if known != Some(wanted) {
-                let what = format!("{name} is {known:?}, its records say {wanted:?}");
+            let known = self.at.node.alert(name);
+            if known.as_ref().map(|known| known.state) != Some(wanted) {
+                let set = known.map(|known| known.set);
+                let (log, index) = &case.at;
+                let said = set.map(|set| (set.state(now_ms), set.standing.clone()));
+                let outlook = self.reading.outlook(case, &oracle.charter);
+                let what = format!(
+                    "{index} of {log} is {wanted:?} by {outlook:?} of {:?}, not {said:?}",
+                    case.said
+                );
                 found.push(self.finding(Rule::StatesDiffer, what));
             }
         }
@@ -226,7 +236,7 @@ impl Shelf<'_> {
     async fn items_differ(&self, oracle: &Oracle) -> Result<Vec<Finding>, StoreError> {
         let mut found = Vec::new();
         let (now_ms, store) = (self.view.now_ms(), self.view.disk.durable());
-        for (item, posted) in self.at.platform.posted() {
+        for (item, posted) in self.at.posted.clone() {
             let wanted = picture(posted.picture);
             let fits = |case: &&super::Case| {
                 let signals = case.alert.iter().flat_map(|alert| &alert.signals);
@@ -257,7 +267,10 @@ impl Shelf<'_> {
         item: &str,
     ) -> Result<bool, StoreError> {
         let effects = store.effects_of_item(item).await?;
-        if effects.iter().any(|effect| matches!(effect.state, EffectState::Dead | EffectState::Dropped)) {
+        if effects
+            .iter()
+            .any(|effect| matches!(effect.state, EffectState::Dead | EffectState::Dropped))
+        {
             return Ok(false);
         }
         let now_ms = self.view.now_ms();

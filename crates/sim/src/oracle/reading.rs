@@ -166,7 +166,8 @@ impl Reading {
             said,
             renewals: BTreeMap::new(),
         };
-        self.cases.insert(entry.commitment, case);
+        // Of two leaves with one commitment the first stands.
+        self.cases.entry(entry.commitment).or_insert(case);
         meanings.insert(entry.at.clone(), Meaning::Set(entry.commitment));
     }
 
@@ -227,7 +228,8 @@ impl Reading {
                 if case.header.test != entry.header.test {
                     return;
                 }
-                let kept = matches!(entry.statement, Some(Statement::Retract { restore: false, .. }));
+                let kept =
+                    matches!(entry.statement, Some(Statement::Retract { restore: false, .. }));
                 let say = Say::Withdrew { restore: !kept };
                 case.said.entry(author).or_default().insert(entry.at.1, (entry.verified_ms, say));
             }

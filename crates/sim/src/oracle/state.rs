@@ -61,7 +61,11 @@ type Organisation<'a> = &'a dyn Fn(&MemberName) -> Option<OrganisationName>;
 impl Outlook {
     /// How a set looks with these quorums for confirming and disputing.
     #[must_use]
-    pub fn of(case: &Case, organisation: Organisation<'_>, (confirm, dispute): (usize, usize)) -> Self {
+    pub fn of(
+        case: &Case,
+        organisation: Organisation<'_>,
+        (confirm, dispute): (usize, usize),
+    ) -> Self {
         let latest: BTreeMap<&MemberName, (u64, Say)> = case
             .said
             .iter()
@@ -105,10 +109,16 @@ impl Outlook {
             looked: looked.len(),
             disputes,
             stood_by: !any.is_empty(),
-            lookers: latest.iter().filter(|(_, (_, say))| human(*say)).map(|(by, _)| (*by).clone()).collect(),
+            lookers: latest
+                .iter()
+                .filter(|(_, (_, say))| human(*say))
+                .map(|(by, _)| (*by).clone())
+                .collect(),
             was_confirmed: ever_stood(case, organisation) >= confirm,
             restores: !any.is_empty() || wants_back(case, &latest),
-            left: case.erased && (!any.is_empty() || !latest.values().any(|(_, say)| matches!(say, Say::Withdrew { .. }))),
+            left: case.erased
+                && (!any.is_empty()
+                    || !latest.values().any(|(_, say)| matches!(say, Say::Withdrew { .. }))),
             until_ms: asked.min(begun.saturating_add(hours * HOUR_MS)),
             confirmed,
             disputed: if confirmed { disputes >= dispute.max(1) } else { disputes > 0 },
@@ -175,9 +185,10 @@ fn first_stood(case: &Case, by: &OrganisationName, organisation: Organisation<'_
 }
 
 fn ever_stood(case: &Case, organisation: Organisation<'_>) -> usize {
-    let stood = case.said.iter().filter(|(_, said)| {
-        said.values().any(|(_, say)| *say == Say::Stands { human: true })
-    });
+    let stood = case
+        .said
+        .iter()
+        .filter(|(_, said)| said.values().any(|(_, say)| *say == Say::Stands { human: true }));
     stood.filter_map(|(member, _)| organisation(member)).collect::<BTreeSet<_>>().len()
 }
 

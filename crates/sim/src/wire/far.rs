@@ -69,7 +69,8 @@ impl Source for Far {
         &self,
         from: u64,
     ) -> Result<BoxStream<'static, Result<Extension, SourceError>>, SourceError> {
-        let inner = self.read(move |source| Box::pin(async move { source.follow(from).await })).await?;
+        let inner =
+            self.read(move |source| Box::pin(async move { source.follow(from).await })).await?;
         Ok(stream::over(&self.line, inner))
     }
 

@@ -1,9 +1,9 @@
 //! A stream of frames over the wire.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream, stream::BoxStream};
-use tokio::{sync::watch, time::Instant};
+use tokio::time::Instant;
 use watchfire_tlog::{Extension, SourceError};
 
 use super::{Direction, Line, Passage, SILENCE, far::Far};
@@ -23,7 +23,7 @@ struct Flow {
     inner: Frames,
     /// Of the process that sends.
     life: Option<Life>,
-    direction: Option<watch::Receiver<Direction>>,
+    direction: Option<Arc<Direction>>,
     breaks: u64,
     arrived: VecDeque<Extension>,
     /// When it ends because something of it was lost.
@@ -40,8 +40,8 @@ enum Next {
 
 /// A stream as it arrives at the other end of a line.
 pub(super) fn over(line: &Line, inner: Frames) -> Frames {
-    let direction = line.wire.direction(line.from, line.to).map(watch::Sender::subscribe);
-    let breaks = direction.as_ref().map_or(0, |direction| direction.borrow().0);
+    let direction = line.wire.direction(line.from, line.to).cloned();
+    let breaks = direction.as_ref().map_or(0, |direction| direction.state().0);
     let life = line.wire.host(line.to).and_then(|host| host.life());
     let (arrived, line) = (VecDeque::new(), line.clone());
     let flow = Flow { line, inner, life, direction, breaks, arrived, ends: None, over: false };
@@ -83,17 +83,17 @@ impl Flow {
 
     async fn arrival(&mut self) -> Next {
         let (life, breaks) = (self.life.clone(), self.breaks);
-        let mut direction = self.direction.clone();
+        let direction = self.direction.clone();
         let reset = async {
-            match &life {
-                Some(life) => life.ends().await,
-                None => {}
+            if let Some(life) = &life {
+                life.ends().await;
             }
         };
         let broken = async {
-            let Some(direction) = &mut direction else { return Passage::Cut };
-            let broken = direction.wait_for(|(now, _)| *now > breaks).await;
-            broken.map_or(Passage::Cut, |broken| broken.1)
+            match &direction {
+                Some(direction) => direction.broken(breaks).await,
+                None => Passage::Cut,
+            }
         };
         let limps = async {
             match self.ends {

@@ -53,11 +53,8 @@ impl World {
         let hours = if self.chance.one_in(5) { self.chance.within(1..12) } else { 90 * 24 };
         let until_ms = self.time.now_ms() + hours * HOUR_MS;
         let new = cast::alert(self.chance.below(PICTURES), self.chance.below(4) > 0, until_ms);
-        let group = if self.chance.one_in(5) {
-            self.around.cast.group.clone()
-        } else {
-            GroupName::all()
-        };
+        let group =
+            if self.chance.one_in(5) { self.around.cast.group.clone() } else { GroupName::all() };
         NewAlert { group, test: self.chance.one_in(20), ..new }
     }
 
@@ -77,7 +74,10 @@ impl World {
         let Some(answer) = self.words(own, &set, member) else { return };
         self.trace.note(member.name.as_str(), format_args!("says {answer:?} of {}", set.name));
         let name = set.name;
-        self.say(member, async move { node.answer(&name, answer, None).await.map(|said| (node, said)) });
+        self.say(
+            member,
+            async move { node.answer(&name, answer, None).await.map(|said| (node, said)) },
+        );
     }
 
     fn words(&self, own: bool, set: &SignalSet, member: &Member) -> Option<Answer> {
@@ -86,7 +86,9 @@ impl World {
         let restore = self.chance.below(4) > 0;
         let reason = Reason::WrongMatch;
         Some(match (self.chance.below(20), opinion) {
-            (0..5, Some(Stance::Positive { .. })) => Answer::Retract { reason, restore, note: None },
+            (0..5, Some(Stance::Positive { .. })) => {
+                Answer::Retract { reason, restore, note: None }
+            }
             (5..7, _) => Answer::Renew { valid_until: until_ms },
             (7..9, _) => Answer::Halt { reason },
             (9, _) if set.halted_by.contains_key(&member.name) => Answer::Unhalt { reason },
@@ -115,7 +117,9 @@ impl World {
         let new = NewAlert { review, group: set.header.group.clone(), ..self.new_alert() };
         self.trace.note(member.name.as_str(), format_args!("adds signals to {}", set.name));
         let name = set.name;
-        self.say(member, async move { node.widen(&name, (new, None), None).await.map(|said| (node, said)) });
+        self.say(member, async move {
+            node.widen(&name, (new, None), None).await.map(|said| (node, said))
+        });
     }
 
     /// Has a caller wait for a statement; the oracle hears of it when the caller does.
@@ -128,13 +132,18 @@ impl World {
         tokio::spawn(async move {
             match tokio::time::timeout(PATIENCE, statement).await {
                 Ok(Ok((node, said))) => {
-                    trace.note(name.as_str(), format_args!("said {} at {}", said.commitment, said.index));
+                    trace.note(
+                        name.as_str(),
+                        format_args!("said {} at {}", said.commitment, said.index),
+                    );
                     oracle.hears(Acked {
                         at: (node.log().clone(), said.index),
                         commitment: said.commitment,
                     });
                 }
-                Ok(Err(error)) => trace.note(name.as_str(), format_args!("could not say it: {error}")),
+                Ok(Err(error)) => {
+                    trace.note(name.as_str(), format_args!("could not say it: {error}"))
+                }
                 Err(_) => trace.note(name.as_str(), "was not answered"),
             }
         });
@@ -151,7 +160,10 @@ impl World {
         tokio::spawn(async move {
             let scan = node.scan(id, vec![picture(number)]);
             let Ok(scanned) = tokio::time::timeout(PATIENCE, scan).await else { return };
-            trace.note(name.as_str(), format_args!("scans {item} ({number}): {:?}", scanned.verdict));
+            trace.note(
+                name.as_str(),
+                format_args!("scans {item} ({number}): {:?}", scanned.verdict),
+            );
             if scanned.verdict == Verdict::Block {
                 oracle.hears_take_down(name.as_str(), &item, number).await;
                 platform.refuse(&item);

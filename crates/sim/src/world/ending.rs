@@ -69,8 +69,8 @@ impl World {
                 let what = format!("it does not work: {readiness:?}");
                 return Ok(vec![Finding { rule, member: member.name.to_string(), what }]);
             };
-            let platform = member.platform.clone();
-            all.push(Standpoint { name: member.name.clone(), node, platform });
+            let posted = member.platform.posted();
+            all.push(Standpoint { name: member.name.clone(), node, posted });
         }
         Ok(self.oracle.unsettled(&all).await?)
     }
