@@ -102,6 +102,7 @@ fn charter(members: Vec<Member>, groups: Vec<Group>) -> Result<Charter, Broken> 
         quotas,
         members,
         groups,
+        closed: vec![],
     };
     charter.sort();
     Ok(charter)

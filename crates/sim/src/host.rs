@@ -51,7 +51,7 @@ impl Shown {
     /// A log of a node, for a member.
     #[must_use]
     pub fn of(node: &Arc<Node>, asker: Option<&MemberName>, log: &LogName) -> Option<Self> {
-        let inner = node.source(&log.member)?;
+        let inner = node.source(log)?;
         Some(Self { node: node.clone(), log: log.clone(), inner, asker: asker.cloned() })
     }
 }
@@ -107,7 +107,7 @@ impl Source for Shown {
     }
 
     async fn urgent(&self, held: u64, from: u64) -> Result<Vec<Urgent>, SourceError> {
-        let found = self.node.urgent(&self.log.member, (held, from)).await;
+        let found = self.node.urgent(&self.log, (held, from)).await;
         let mut found = found.map_err(|error| SourceError::Broken(error.to_string()))?;
         for urgent in &mut found {
             let entry = std::mem::replace(&mut urgent.entry, Entry::new(Bytes::new(), None));

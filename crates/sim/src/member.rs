@@ -147,7 +147,8 @@ impl Member {
         Setup {
             me: self.name.clone(),
             key: Arc::new(key(&self.name)),
-            charter: cast.charter.clone(),
+            former_key: None,
+            charter: cast.charter.clone().into(),
             policy: Policy { trust: cast.trust(around.seed, &self.name), ..Policy::default() },
             store: Arc::new(self.disk.mount(process)),
             seen: SeenSetup::default(),

@@ -175,7 +175,9 @@ impl Oracle {
             let now_ms = shelf.at.node.clock().now_ms();
             for set in shelf.at.node.alerts(None, usize::MAX) {
                 let group = &set.header.group;
-                if !self.may_have(&shelf.at.name, group) || self.is_excused(set.author(), group) {
+                let said = set.opinions.keys().chain([set.author()]);
+                let excused = said.into_iter().any(|member| self.is_excused(member, group));
+                if !self.may_have(&shelf.at.name, group) || excused {
                     continue;
                 }
                 let state = set.state(now_ms);

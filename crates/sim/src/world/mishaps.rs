@@ -135,7 +135,7 @@ impl World {
         let known = known.and_then(|node| {
             let sets = node.alerts(None, 400);
             let set = self.chance.pick(&sets)?;
-            Some((node.source(set.author())?, set.clone()))
+            Some((node.source(&set.place.log)?, set.clone()))
         });
         let known = match known {
             Some((source, set)) => {
