@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** nothing here changes anything in a run.
 
+mod early;
 mod ending;
 mod reading;
 mod state;
@@ -25,7 +26,7 @@ use watchfire_signal::{
     record::Leaf,
     value::Signal,
 };
-use watchfire_store::{Held, StoreError};
+use watchfire_store::{Held, StoreError, Table};
 
 use crate::{
     cast::Cast,
@@ -38,6 +39,8 @@ pub use ending::Standpoint;
 pub use reading::{At, Case, Reading};
 pub use state::{Outlook, Say};
 
+/// Where a node keeps what came ahead of its turn.
+const EARLY: Table = Table::Ledger("early");
 /// How long a node may act on what it knew before: the way from a log through a slow disk to the platform.
 const GRACE_MS: u64 = 15_000;
 
@@ -139,7 +142,8 @@ pub struct Oracle {
     time: Arc<Time>,
     /// Whose logs may have two histories.
     liar: Option<MemberName>,
-    /// Whose records of a group may be missing for good (`docs/sim.md`, what is not right yet).
+    /// Who cannot be asked for records, so that those of a group that it alone has, or of a liar that gave
+    /// them to it alone, may be missing elsewhere for good (`docs/sim.md`, what is not right yet).
     behind_nat: Option<MemberName>,
     views: OnceLock<BTreeMap<String, View>>,
     state: Mutex<State>,
@@ -220,7 +224,7 @@ impl Oracle {
 
     /// Whether what a member holds allows a take-down of a picture, or did a moment ago.
     async fn allows(&self, view: &View, picture_of: u64) -> Result<bool, StoreError> {
-        let logs = self.logs(view).await?;
+        let logs = self.known(view).await?;
         let now_ms = view.now_ms();
         let mut moments = vec![(now_ms, u64::MAX)];
         let recent = |ms: &u64| *ms <= now_ms && now_ms - ms <= GRACE_MS;
@@ -304,7 +308,8 @@ impl Oracle {
     }
 
     fn is_excused(&self, author: &MemberName, group: &GroupName) -> bool {
-        Some(author) == self.behind_nat.as_ref() && *group != GroupName::all()
+        let among = Some(author) == self.behind_nat.as_ref() || Some(author) == self.liar.as_ref();
+        self.behind_nat.is_some() && among && *group != GroupName::all()
     }
 
     fn may_have(&self, member: &MemberName, group: &GroupName) -> bool {
@@ -341,6 +346,20 @@ impl Oracle {
         for head in store.logs().await? {
             let Ok(log) = head.log.as_str().parse::<LogName>() else { continue };
             logs.push((log, store.held(&head.log, 0, usize::MAX).await?));
+        }
+        Ok(logs)
+    }
+
+    /// The same with what came ahead of its turn, proven and not yet followed by what stands before it.
+    async fn known(&self, view: &View) -> Result<Vec<(LogName, Vec<Held>)>, StoreError> {
+        let mut logs = self.logs(view).await?;
+        for (key, value) in view.disk.durable().rows(EARLY, &[], usize::MAX).await? {
+            let Some((log, held)) = early::read(&key, &value) else { continue };
+            match logs.iter_mut().find(|(known, _)| *known == log) {
+                Some((_, known)) if known.len() as u64 > held.index => {}
+                Some((_, known)) => known.push(held),
+                None => logs.push((log, vec![held])),
+            }
         }
         Ok(logs)
     }
