@@ -15,7 +15,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use watchfire_node::{heads::Heads, publish::Letterhead};
+use watchfire_node::{
+    heads::Heads,
+    publish::{Letterhead, Minutes},
+};
 use watchfire_signal::{
     charter::Charter,
     header::CharterRef,
@@ -33,6 +36,7 @@ use crate::{
     fault::{Fault, Faults},
     host::Host,
     process::{Life, Process},
+    time::MemberClock,
     trace::Trace,
 };
 
@@ -89,15 +93,16 @@ impl Liar {
     pub fn new(
         name: &MemberName,
         charter: &Arc<Charter>,
-        seed: u64,
+        (seed, clock): (u64, Arc<MemberClock>),
         (faults, trace): (&Faults, &Trace),
     ) -> Result<Arc<Self>, Broken> {
         let log = charter.log_of(name).ok_or_else(|| Broken("the liar has no log".to_owned()))?;
         let origin = Origin::new(log.to_string())?;
         let chance = Arc::new(Chance::new(seed, "liar"));
         let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
+        let minutes = Minutes::after(0, clock);
         let letterhead =
-            Letterhead { log: log.clone(), charter: reference, random: chance.clone() };
+            Letterhead { log: log.clone(), charter: reference, random: chance.clone(), minutes };
         let names = charter.members.iter().map(|member| member.name.clone());
         Ok(Arc::new(Self {
             name: name.clone(),

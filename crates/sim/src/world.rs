@@ -75,7 +75,9 @@ impl World {
         }
         oracle.watch(members.iter().map(|member| view(member, &cast, seed)).collect());
         let liar = match &cast.liar {
-            Some(name) => Some(Liar::new(name, &charter, seed, watchers)?),
+            Some(name) => {
+                Some(Liar::new(name, &charter, (seed, MemberClock::new(&time, 0)), watchers)?)
+            }
             None => None,
         };
         let hosts = members.iter().map(|member| member.clone() as Arc<dyn crate::host::Host>);

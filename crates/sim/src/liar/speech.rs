@@ -120,6 +120,7 @@ impl Liar {
             lease_day: None,
             test: false,
             review: None,
+            minute: None,
         };
         self.seal(Draft { header, statement, answer: None })
     }
