@@ -1,12 +1,16 @@
-//! Runs the project's own chores: `cargo xtask tidy`, `cargo xtask deny`.
+//! Runs the project's own chores: `cargo xtask tidy`, `cargo xtask deny`, `cargo xtask sim`.
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
   tidy    check the rules of the house (ARCHITECTURE.md; the rules stand in xtask/src/tidy.rs)
   deny    check licences, sources and bans of all dependencies against deny.toml
+  sim     run many nodes in one process under seeds: --seeds N --minutes M, --seed S (docs/sim.md)
 ";
 
 fn main() -> ExitCode {
@@ -24,9 +28,28 @@ fn main() -> ExitCode {
             }
             Err(error) => self::report::<String>(Err(error.to_string())),
         },
+        Some("sim") => sim(root),
         _ => {
             eprint!("{USAGE}");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Builds as the tests do, so that a seed does here what it does there, and runs.
+fn sim(root: &Path) -> ExitCode {
+    let cargo = option_env!("CARGO").unwrap_or("cargo");
+    let run = Command::new(cargo)
+        .current_dir(root)
+        .args(["run", "--quiet", "--locked", "--bin", "watchfire-sim", "--"])
+        .args(std::env::args().skip(2))
+        .status();
+    match run {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {cargo}: {error}");
+            ExitCode::FAILURE
         }
     }
 }

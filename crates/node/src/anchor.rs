@@ -130,6 +130,7 @@ impl Anchorer {
                 false
             };
             tokio::select! {
+                biased;
                 more = grown => if !more { return },
                 () = tokio::time::sleep(pause) => {}
             }

@@ -194,6 +194,7 @@ impl Deliverer {
             }
             let pause = self.until_due(&queue).await;
             tokio::select! {
+                biased;
                 () = woken => {}
                 Some(done) = queue.under_way.join_next_with_id() => queue.free(done),
                 () = tokio::time::sleep(pause) => {}

@@ -153,6 +153,11 @@ impl Node {
         }
     }
 
+    /// Stops everything at once, as the end of the process would: nothing is written any more.
+    pub fn kill(&self) {
+        self.stop.cancel();
+    }
+
     /// Who we are.
     #[must_use]
     pub fn me(&self) -> &MemberName {

@@ -7,7 +7,10 @@ use std::{
 };
 
 use futures_util::future::BoxFuture;
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::broadcast::{self, error::TryRecvError},
+    time::Instant,
+};
 use watchfire_signal::name::{LogName, MemberName};
 
 use crate::peer::Peer;
@@ -35,35 +38,70 @@ type Told = BTreeMap<(MemberName, LogName), Vec<Point>>;
 /// What is effective where.
 #[derive(Debug, Clone)]
 pub struct Receipts {
-    here: watch::Sender<BTreeMap<LogName, u64>>,
+    here: Arc<Mutex<BTreeMap<LogName, u64>>>,
+    /// Tells of changes, whoever waited first first.
+    changes: broadcast::Sender<()>,
     others: Arc<Mutex<Told>>,
 }
 
 impl Default for Receipts {
     fn default() -> Self {
-        Self { here: watch::Sender::new(BTreeMap::new()), others: Arc::default() }
+        let (here, others) = (Arc::default(), Arc::default());
+        // One place is enough: a change more or less in between is none.
+        Self { here, changes: broadcast::Sender::new(1), others }
+    }
+}
+
+/// What is effective here, and its changes.
+struct Here {
+    now: Arc<Mutex<BTreeMap<LogName, u64>>>,
+    changes: broadcast::Receiver<()>,
+}
+
+impl Here {
+    /// What it is; changes before this are none any more.
+    fn now(&mut self) -> BTreeMap<LogName, u64> {
+        self.has_changed();
+        locked(&self.now).clone()
+    }
+
+    /// Whether it has changed since it was looked at or waited for.
+    fn has_changed(&mut self) -> bool {
+        let mut changed = false;
+        loop {
+            match self.changes.try_recv() {
+                Ok(()) | Err(TryRecvError::Lagged(_)) => changed = true,
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return changed,
+            }
+        }
+    }
+
+    /// Waits for a change. The sender lives as long as we do, so this ends with one only.
+    async fn changed(&mut self) {
+        let _lagged = self.changes.recv().await;
     }
 }
 
 impl Receipts {
     /// Notes that a log is effective here up to a size.
     pub fn set_here(&self, log: &LogName, size: u64) {
-        self.here.send_modify(|here| {
-            here.insert(log.clone(), size);
-        });
+        locked(&self.here).insert(log.clone(), size);
+        // Nobody waits: nobody is told.
+        let _nobody = self.changes.send(());
     }
 
     /// Up to where each log is effective here.
     #[must_use]
     pub fn here(&self) -> BTreeMap<LogName, u64> {
-        self.here.borrow().clone()
+        locked(&self.here).clone()
     }
 
     /// Waits until a log is effective here up to a size.
     pub async fn wait_here(&self, log: &LogName, size: u64) {
-        let mut here = self.here.subscribe();
-        // The sender lives as long as we do, so this cannot fail.
-        let _closed = here.wait_for(|here| here.get(log).is_some_and(|have| *have >= size)).await;
+        let mut here = self.subscribe();
+        while here.now().get(log).is_none_or(|have| *have < size) {
+            here.changed().await;
+        }
     }
 
     /// Notes what a member told; true if it is news. A smaller size than before takes the larger
@@ -102,18 +140,21 @@ impl Receipts {
 
     /// Tells one peer, on change and at most once a [`PAUSE`], for as long as the node runs.
     pub async fn run(self, peer: Arc<dyn Peer>) {
-        let mut here = self.here.subscribe();
-        here.mark_changed();
+        let mut here = self.subscribe();
+        let mut told = false;
         loop {
-            if here.changed().await.is_err() {
-                return;
+            if told {
+                here.changed().await;
             }
             let sent = Instant::now();
-            let now = here.borrow_and_update().clone();
-            if let Err(error) = peer.receipt(&now).await {
-                tracing::debug!(%error, "receipt not delivered");
-                here.mark_changed();
-            }
+            let now = here.now();
+            told = match peer.receipt(&now).await {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::debug!(%error, "receipt not delivered");
+                    false
+                }
+            };
             tokio::time::sleep_until(sent + PAUSE).await;
         }
     }
@@ -125,11 +166,10 @@ impl Receipts {
         peer: Arc<dyn Peer>,
         note: impl Fn(BTreeMap<LogName, u64>) -> BoxFuture<'static, ()> + Send,
     ) {
-        let mut here = self.here.subscribe();
-        here.mark_changed();
+        let mut here = self.subscribe();
         let mut wait = PAUSE;
         loop {
-            let now = here.borrow_and_update().clone();
+            let now = here.now();
             let behind = match peer.receipts().await {
                 Ok(there) => {
                     let lacks = |(log, size): (&LogName, &u64)| there.get(log) < Some(size);
@@ -145,17 +185,23 @@ impl Receipts {
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(ASK_PAUSE_END);
             if !behind {
-                if here.changed().await.is_err() {
-                    return;
-                }
+                here.changed().await;
                 wait = PAUSE;
-            } else if here.has_changed().unwrap_or(false) {
+            } else if here.has_changed() {
                 wait = PAUSE;
             }
         }
     }
 
-    fn others(&self) -> MutexGuard<'_, Told> {
-        self.others.lock().unwrap_or_else(PoisonError::into_inner)
+    fn subscribe(&self) -> Here {
+        Here { now: self.here.clone(), changes: self.changes.subscribe() }
     }
+
+    fn others(&self) -> MutexGuard<'_, Told> {
+        locked(&self.others)
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

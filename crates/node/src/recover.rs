@@ -99,6 +99,7 @@ pub async fn recover(
         // The peers go on being heard while the size is read: one of them may stand before us at
         // the lock on our log, and would never give it up unheard.
         let size = tokio::select! {
+            biased;
             size = own.size() => size.map_err(store_error)?,
             Some(answer) = asked.next() => {
                 answer?;
@@ -122,6 +123,7 @@ pub async fn recover(
             tracing::warn!(size, shown, "peers show a longer log of ours and do not deliver it");
         }
         tokio::select! {
+            biased;
             Some(answer) = asked.next() => {
                 answer?;
                 first_answer.get_or_insert_with(Instant::now);

@@ -174,17 +174,18 @@ impl Review {
         let mut group = Vec::with_capacity(MAX_GROUP);
         loop {
             tokio::select! {
+                biased;
+                _ = tick.tick() => {
+                    if let Err(error) = self.settle().await {
+                        tracing::error!(%error, "a decision could not be put into effect");
+                    }
+                }
                 came = proposals.0.recv_many(&mut group, MAX_GROUP) => {
                     if came == 0 {
                         return;
                     }
                     if let Err(error) = self.take_in(std::mem::take(&mut group)).await {
                         tracing::error!(%error, "what waits for a person could not be written");
-                    }
-                }
-                _ = tick.tick() => {
-                    if let Err(error) = self.settle().await {
-                        tracing::error!(%error, "a decision could not be put into effect");
                     }
                 }
             }

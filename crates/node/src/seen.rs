@@ -62,9 +62,13 @@ impl Seen {
     pub async fn load(parts: SeenParts) -> Result<(Self, Unwritten), StoreError> {
         let SeenParts { store, clock, setup, seed, least_matched_ms } = parts;
         let SeenSetup { directory, limits } = setup;
-        let older = tokio::task::spawn_blocking(|| Older::open(directory)).await;
         let failed = |error: String| StoreError::Failed(format!("files of seen signals: {error}"));
-        let older = older.map_err(|error| failed(error.to_string()))?;
+        let older = if directory.is_some() {
+            let older = tokio::task::spawn_blocking(|| Older::open(directory)).await;
+            older.map_err(|error| failed(error.to_string()))?
+        } else {
+            Older::open(None)
+        };
         let older = older.map_err(|error| failed(error.to_string()))?;
         let recent = Recent::new(seed, least_matched_ms);
         let cut_ms = AtomicU64::new(0);

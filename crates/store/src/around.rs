@@ -30,6 +30,36 @@ pub trait Around: Send + Sync + 'static {
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<(), StoreError> {
         self.inner().settle(settlements).await
     }
+
+    /// [`Store::held`].
+    async fn held(&self, log: &Origin, from: u64, limit: usize) -> Result<Vec<Held>, StoreError> {
+        self.inner().held(log, from, limit).await
+    }
+
+    /// [`Store::fill`].
+    async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<(), StoreError> {
+        self.inner().fill(log, index, record).await
+    }
+
+    /// [`Store::erase`].
+    async fn erase(&self, log: &Origin, index: u64) -> Result<(), StoreError> {
+        self.inner().erase(log, index).await
+    }
+
+    /// [`Store::seen_add`].
+    async fn seen_add(&self, items: Vec<SeenItem>) -> Result<(), StoreError> {
+        self.inner().seen_add(items).await
+    }
+
+    /// [`Store::seen_remove`].
+    async fn seen_remove(&self, item: &str) -> Result<bool, StoreError> {
+        self.inner().seen_remove(item).await
+    }
+
+    /// [`Store::seen_drop`].
+    async fn seen_drop(&self, rows: Vec<u64>) -> Result<(), StoreError> {
+        self.inner().seen_drop(rows).await
+    }
 }
 
 #[async_trait]
@@ -43,7 +73,7 @@ impl<A: Around> Store for A {
     }
 
     async fn held(&self, log: &Origin, from: u64, limit: usize) -> Result<Vec<Held>, StoreError> {
-        self.inner().held(log, from, limit).await
+        Around::held(self, log, from, limit).await
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
@@ -55,11 +85,11 @@ impl<A: Around> Store for A {
     }
 
     async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<(), StoreError> {
-        self.inner().fill(log, index, record).await
+        Around::fill(self, log, index, record).await
     }
 
     async fn erase(&self, log: &Origin, index: u64) -> Result<(), StoreError> {
-        self.inner().erase(log, index).await
+        Around::erase(self, log, index).await
     }
 
     async fn row(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
@@ -168,11 +198,11 @@ impl<A: Around> Store for A {
     }
 
     async fn seen_add(&self, items: Vec<SeenItem>) -> Result<(), StoreError> {
-        self.inner().seen_add(items).await
+        Around::seen_add(self, items).await
     }
 
     async fn seen_remove(&self, item: &str) -> Result<bool, StoreError> {
-        self.inner().seen_remove(item).await
+        Around::seen_remove(self, item).await
     }
 
     async fn seen_find(&self, items: Vec<String>) -> Result<Vec<(u64, SeenItem)>, StoreError> {
@@ -192,7 +222,7 @@ impl<A: Around> Store for A {
     }
 
     async fn seen_drop(&self, rows: Vec<u64>) -> Result<(), StoreError> {
-        self.inner().seen_drop(rows).await
+        Around::seen_drop(self, rows).await
     }
 
     async fn seen(&self, after: u64, limit: usize) -> Result<Vec<(u64, SeenItem)>, StoreError> {

@@ -4,10 +4,9 @@
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream, StreamExt};
-use tokio::sync::watch;
 use watchfire_tlog::{Extension, SourceError};
 
-use crate::StoreError;
+use crate::{StoreError, feed::Sizes};
 
 /// Where a follower reads on.
 #[async_trait]
@@ -20,7 +19,7 @@ pub(crate) trait ReadOn: Send + Sync + 'static {
 /// Follows a log from `from` on; `sizes` tells when it grows and closes when the store does.
 pub(crate) fn follow(
     log: impl ReadOn,
-    sizes: watch::Receiver<u64>,
+    sizes: Sizes,
     from: u64,
 ) -> BoxStream<'static, Result<Extension, SourceError>> {
     let start = Some(Follower { log, sizes, next: from });
@@ -36,14 +35,14 @@ pub(crate) fn follow(
 
 struct Follower<L> {
     log: L,
-    sizes: watch::Receiver<u64>,
+    sizes: Sizes,
     next: u64,
 }
 
 impl<L: ReadOn> Follower<L> {
     async fn step(&mut self) -> Result<Extension, StoreError> {
         loop {
-            if *self.sizes.borrow_and_update() > self.next {
+            if self.sizes.latest() > self.next {
                 let Some(extension) = self.log.read_on(self.next).await? else {
                     let text = format!("nothing at {} of a longer log", self.next);
                     return Err(StoreError::Corrupt(text));
@@ -51,7 +50,7 @@ impl<L: ReadOn> Follower<L> {
                 self.next = extension.from + extension.entries.len() as u64;
                 return Ok(extension);
             }
-            self.sizes.changed().await.map_err(|_| StoreError::Closed)?;
+            self.sizes.grown().await.ok_or(StoreError::Closed)?;
         }
     }
 }

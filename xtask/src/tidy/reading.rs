@@ -27,7 +27,7 @@ const UNSAFE_PLACES: [&str; 2] = ["crates/index/", "crates/media/src/simd"];
 /// Things that only some crates may name, so that everything else works with any other of the kind.
 const CONCRETE: [(&str, &[&str]); 3] = [
     ("SqliteStore", &["crates/store/", "crates/cli/"]),
-    ("MemoryStore", &["crates/store/"]),
+    ("MemoryStore", &["crates/store/", "crates/sim/"]),
     ("Webhook", &["crates/connector/", "crates/cli/"]),
 ];
 /// How far above `unsafe` its proof may begin: a long proof is a long comment.

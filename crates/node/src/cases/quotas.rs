@@ -3,7 +3,7 @@
 //!
 //! **Invariant:** whether an entry is within its author's quotas depends on the charters and on its own
 //! log up to it; what is over stays in its log and says nothing.
-//! **Invariant:** retractions, halts and erasures are never over the quota of records.
+//! **Invariant:** retractions, halts and erasures are never over the quota of records, and wait for no time.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -22,6 +22,9 @@ use crate::urgent::is_urgent_verb;
 pub(super) const MAX_AHEAD_MINUTES: u64 = 10;
 const MINUTE_MS: u64 = 60_000;
 const MINUTES_A_DAY: u64 = 24 * 60;
+
+/// The hour of all retractions that are dated ahead, until their time has come: they have one quota together.
+const AHEAD: u64 = u64::MAX;
 
 /// What the quotas say of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,12 +74,16 @@ impl Quotas {
         if !urgent && account.is_over(place.index) {
             return Quota::Over;
         }
-        let dated_ms = header.minute.map_or(0, |minute| u64::from(minute) * MINUTE_MS);
-        let from_ms = dated_ms.saturating_sub(MAX_AHEAD_MINUTES * MINUTE_MS);
-        if from_ms > self.now_ms {
-            return Quota::Ahead(from_ms);
+        let grave = account.grave.contains(&place.index);
+        match from_ms(header) {
+            from_ms if from_ms <= self.now_ms => Quota::Counts { grave },
+            from_ms if urgent => {
+                // It comes again, to be counted in its own hour.
+                self.wait(place, from_ms);
+                Quota::Counts { grave }
+            }
+            from_ms => Quota::Ahead(from_ms),
         }
-        Quota::Counts { grave: account.grave.contains(&place.index) }
     }
 
     /// Has an entry come again once its time has come.
@@ -103,12 +110,22 @@ impl Quotas {
         self.ahead.keys().next().copied()
     }
 
-    /// The hour, since 1970, that an entry belongs to: by its own word, and never before what it comes after.
+    /// The hour, since 1970, that a retraction is counted in: by its own word, and never before what it comes
+    /// after; what is dated ahead is counted together until its time has come.
     pub(super) fn hour(&self, place: &Place, header: &Header) -> u64 {
+        if from_ms(header) > self.now_ms {
+            return AHEAD;
+        }
         let said = header.minute.map_or(0, u64::from);
         let before = self.accounts.get(&place.log).map_or(0, |account| account.minute);
         said.max(before) / 60
     }
+}
+
+/// From when on an entry counts, in milliseconds since 1970.
+fn from_ms(header: &Header) -> u64 {
+    let dated_ms = header.minute.map_or(0, |minute| u64::from(minute) * MINUTE_MS);
+    dated_ms.saturating_sub(MAX_AHEAD_MINUTES * MINUTE_MS)
 }
 
 impl Account {

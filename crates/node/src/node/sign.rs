@@ -62,8 +62,9 @@ impl Node {
         self.readiness.send_replace(Readiness::Ready);
         self.spawn_anchorer();
         tokio::select! {
-            () = sequencer.run(drafts) => Ok(()),
+            biased;
             error = contradiction(&self.log, own, &setup.peers, &*self.random) => Err(error),
+            () = sequencer.run(drafts) => Ok(()),
         }
     }
 

@@ -282,6 +282,7 @@ impl Node {
         let stop = self.stop.clone();
         self.tasks.spawn(async move {
             tokio::select! {
+                biased;
                 () = stop.cancelled() => {}
                 () = work => {}
             }

@@ -4,7 +4,7 @@
 //! **Invariant:** nothing else writes it, so what is read here before a write still holds at the write.
 //! **Invariant:** an item that was forgotten while it waited is not written afterwards.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -56,6 +56,10 @@ impl Unwritten {
         let mut group = Vec::with_capacity(MAX_GROUP);
         loop {
             tokio::select! {
+                biased;
+                _ = tick.tick() => {
+                    report(self.expire(GROUPS_EXPIRED).await, "old items could not be dropped");
+                }
                 count = self.messages.recv_many(&mut group, MAX_GROUP) => {
                     if count == 0 {
                         return;
@@ -63,9 +67,6 @@ impl Unwritten {
                     self.gather(&mut group).await;
                     self.write(&mut group).await;
                     report(self.table.spill().await, "items could not move into a file");
-                }
-                _ = tick.tick() => {
-                    report(self.expire(GROUPS_EXPIRED).await, "old items could not be dropped");
                 }
             }
         }
@@ -130,7 +131,7 @@ impl Unwritten {
 
     async fn import(&self, items: Vec<Item>) -> Result<usize, StoreError> {
         let oldest_ms = self.table.days_ago();
-        let mut youngest = HashMap::<ItemId, Item>::new();
+        let mut youngest = BTreeMap::<ItemId, Item>::new();
         for item in items.into_iter().filter(|item| item.seen_ms >= oldest_ms) {
             match youngest.get(&item.id) {
                 Some(known) if known.seen_ms >= item.seen_ms => {}
@@ -142,7 +143,7 @@ impl Unwritten {
         for group in items.chunks(MAX_GROUP) {
             let ids = group.iter().map(|item| item.id.to_string()).collect();
             let held = self.table.store.seen_find(ids).await?;
-            let known: HashMap<String, u64> =
+            let known: BTreeMap<String, u64> =
                 held.into_iter().map(|(_, held)| (held.item, held.seen_ms)).collect();
             let younger = |item: &&Item| {
                 let here = self.table.recent.item(&item.id).map(|held| held.seen_ms);

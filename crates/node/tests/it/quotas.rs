@@ -196,6 +196,30 @@ fn the_hour_of_a_retraction_is_never_before_what_stands_before_it() {
 }
 
 #[test]
+fn retractions_wait_for_no_time_and_those_dated_ahead_have_one_quota_together() {
+    let mut logs = logs(|charter| charter.quotas.retractions_an_hour = 2);
+    let own = assert_at(&mut logs, "reddit", NOW, |_| {});
+    let cases = confirmed(&mut logs, 4);
+    // A receiver whose clock is far behind hears at once that somebody was wrong.
+    retract_at(&mut logs, "reddit", &own.1, NOW + 2 * 60);
+    for (at, (_, place)) in (1..).zip(&cases) {
+        retract_at(&mut logs, "tiktok", place, NOW + at * DAY);
+    }
+    let mut folded = logs.fold(&[]);
+    assert_eq!(state(&folded, &own.0), Some(State::Retracted));
+    let waiting = |folded: &Cases| {
+        cases.iter().filter(|(name, _)| !folded.set(name).unwrap().waiting.is_empty()).count()
+    };
+    assert_eq!(waiting(&folded), 2, "an hour of its own for each is of the future");
+    let due = folded.pass_time(START_MS + 10 * 86_400_000);
+    for place in due {
+        let held = logs.logs[&place.log][place.index as usize].clone();
+        folded.fold(&place.log, held);
+    }
+    assert_eq!(waiting(&folded), 0);
+}
+
+#[test]
 fn the_gravest_alerts_act_before_they_are_confirmed_for_labels_of_the_charter_within_a_quota() {
     let label = "self_harm.suicide_depiction";
     let make = |labels: Vec<&str>| {

@@ -1,0 +1,246 @@
+//! A member that lies: its log has two histories, shrinks, is signed by another key, covers what is not
+//! there, and says what it must not.
+//!
+//! **Invariant:** it holds its own key and no other: what it cannot do a member cannot do.
+
+mod lies;
+mod speech;
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use async_trait::async_trait;
+use watchfire_node::{
+    heads::Heads,
+    publish::{Letterhead, Minutes},
+};
+use watchfire_signal::{
+    charter::Charter,
+    header::CharterRef,
+    name::{LogName, MemberName},
+};
+use watchfire_store::{Append, Batch, MemoryStore, Store};
+use watchfire_tlog::{
+    Checkpoint, Entry, Evidence, EvidenceKind, Extension, Frontier, Origin, OwnKey,
+    SignedCheckpoint, Source,
+};
+
+use crate::{
+    Broken, cast,
+    chance::Chance,
+    fault::{Fault, Faults},
+    host::Host,
+    process::{Life, Process},
+    time::MemberClock,
+    trace::Trace,
+};
+
+use lies::Face;
+pub use speech::Known;
+
+/// The liar.
+pub struct Liar {
+    /// Its name.
+    pub name: MemberName,
+    log: LogName,
+    origin: Origin,
+    key: OwnKey,
+    charter: Arc<Charter>,
+    letterhead: Letterhead,
+    /// What it shows to members at even and at odd places; the same until it forks.
+    histories: [Arc<History>; 2],
+    forked: AtomicBool,
+    honest: AtomicBool,
+    process: Process,
+    places: BTreeMap<MemberName, usize>,
+    chance: Arc<Chance>,
+    faults: Faults,
+    trace: Trace,
+}
+
+/// One history of its log.
+struct History {
+    store: Arc<MemoryStore>,
+    state: Mutex<Written>,
+}
+
+#[derive(Default)]
+struct Written {
+    frontier: Frontier,
+    heads: Vec<SignedCheckpoint>,
+}
+
+impl History {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { store: Arc::new(MemoryStore::new()), state: Mutex::default() })
+    }
+
+    fn state(&self) -> MutexGuard<'_, Written> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Liar {
+    /// A liar among these members.
+    ///
+    /// # Errors
+    /// [`Broken`] where it is not in the charter.
+    pub fn new(
+        name: &MemberName,
+        charter: &Arc<Charter>,
+        (seed, clock): (u64, Arc<MemberClock>),
+        (faults, trace): (&Faults, &Trace),
+    ) -> Result<Arc<Self>, Broken> {
+        let log = charter.log_of(name).ok_or_else(|| Broken("the liar has no log".to_owned()))?;
+        let origin = Origin::new(log.to_string())?;
+        let chance = Arc::new(Chance::new(seed, "liar"));
+        let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
+        let minutes = Minutes::after(0, clock);
+        let letterhead =
+            Letterhead { log: log.clone(), charter: reference, random: chance.clone(), minutes };
+        let names = charter.members.iter().map(|member| member.name.clone());
+        Ok(Arc::new(Self {
+            name: name.clone(),
+            log,
+            origin,
+            key: cast::key(name),
+            charter: charter.clone(),
+            letterhead,
+            histories: [History::new(), History::new()],
+            forked: AtomicBool::new(false),
+            honest: AtomicBool::new(false),
+            process: Process::default(),
+            places: names.zip(0..).collect(),
+            chance,
+            faults: faults.clone(),
+            trace: trace.clone(),
+        }))
+    }
+
+    /// From now on it says different things to different members.
+    pub fn fork(&self) {
+        self.forked.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on it shows what it has signed, as it is.
+    pub fn repent(&self) {
+        self.honest.store(true, Ordering::Relaxed);
+    }
+
+    fn lies(&self) -> bool {
+        !self.honest.load(Ordering::Relaxed)
+    }
+
+    fn shows(&self, asker: Option<&MemberName>) -> &Arc<History> {
+        let place = asker.and_then(|asker| self.places.get(asker)).copied().unwrap_or(0);
+        let [even, odd] = &self.histories;
+        if self.forked.load(Ordering::Relaxed) && place % 2 == 1 { odd } else { even }
+    }
+
+    /// Signs entries into one history.
+    async fn append(&self, history: &History, entries: Vec<Entry>) -> Result<(), Broken> {
+        let (size, frontier) = {
+            let state = history.state();
+            (state.frontier.size(), state.frontier.clone())
+        };
+        let mut grown = frontier;
+        let leaf_hashes: Vec<_> = entries.iter().map(Entry::leaf_hash).collect();
+        leaf_hashes.iter().for_each(|hash| grown.append(*hash));
+        let checkpoint =
+            Checkpoint { origin: self.origin.clone(), size: grown.size(), root: grown.root() };
+        let checkpoint = SignedCheckpoint::sign(&checkpoint, &self.key);
+        let append = Append {
+            log: self.origin.clone(),
+            size,
+            entries,
+            leaf_hashes,
+            checkpoint: checkpoint.clone(),
+            verified_ms: 0,
+        };
+        history.store.commit(Batch { append: Some(append), ..Batch::default() }).await?;
+        let mut state = history.state();
+        state.frontier = grown;
+        state.heads.push(checkpoint);
+        Ok(())
+    }
+
+    /// Heads and proofs that prove nothing.
+    fn false_heads(&self) -> Heads {
+        let mut heads = Heads::default();
+        let Some(own) = self.histories[0].state().heads.last().cloned() else { return heads };
+        for member in self.charter.members.iter().filter(|member| member.name != self.name) {
+            let Some(log) = self.charter.log_of(&member.name) else { continue };
+            let forged = own.text.replace(&self.log.to_string(), &log.to_string());
+            heads.heads.insert(log.clone(), SignedCheckpoint::new(forged.clone()));
+            let proof = Evidence {
+                ours: SignedCheckpoint::new(forged),
+                theirs: own.clone(),
+                kind: EvidenceKind::SameSize,
+            };
+            heads.proofs.push((log, proof));
+        }
+        heads.heads.insert(self.log.clone(), own);
+        heads
+    }
+}
+
+#[async_trait]
+impl Host for Liar {
+    fn life(&self) -> Option<Life> {
+        Some(self.process.life())
+    }
+
+    fn source(&self, asker: Option<&MemberName>, log: &LogName) -> Option<Arc<dyn Source>> {
+        if *log != self.log {
+            return None;
+        }
+        let history = self.shows(asker);
+        let heads = history.state().heads.clone();
+        let face = Face {
+            truth: history.store.read(&self.origin),
+            heads,
+            charter: self.charter.clone(),
+            asker: asker.cloned(),
+            // One member gets everything, the others ask it.
+            favourite: asker
+                .and_then(|asker| self.places.get(asker))
+                .is_none_or(|place| *place == 0),
+            lies: self.lies(),
+            chance: self.chance.clone(),
+            faults: self.faults.clone(),
+        };
+        Some(Arc::new(face))
+    }
+
+    async fn push(&self, _from: &MemberName, _more: Extension) -> Result<u64, String> {
+        Err("does not care".to_owned())
+    }
+
+    async fn receipt(
+        &self,
+        _from: &MemberName,
+        _effective: &BTreeMap<LogName, u64>,
+    ) -> Result<(), String> {
+        Ok(())
+    }
+
+    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, String> {
+        Ok(BTreeMap::from([(self.log.clone(), u64::MAX)]))
+    }
+
+    async fn exchange(&self, from: &MemberName, _theirs: &Heads) -> Result<Heads, String> {
+        if self.lies() && self.chance.one_in(2) {
+            self.faults.fired(Fault::FalseHeads);
+            return Ok(self.false_heads());
+        }
+        let mut heads = Heads::default();
+        let head = self.shows(Some(from)).state().heads.last().cloned();
+        heads.heads.extend(head.map(|head| (self.log.clone(), head)));
+        Ok(heads)
+    }
+}

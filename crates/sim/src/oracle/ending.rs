@@ -1,0 +1,286 @@
+//! What must hold once everybody is connected again and has had time.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use watchfire_node::{EffectState, Node, Readiness, standing::State};
+use watchfire_signal::{
+    commitment::Commitment,
+    name::{LogName, MemberName},
+    record::{Leaf, Record},
+};
+use watchfire_store::{Held, Store, StoreError};
+
+use super::{Finding, Oracle, Reading, Rule, View};
+use crate::pictures::{Posted, picture};
+
+/// A member at the end: what it computed, for comparison with what it should have.
+pub struct Standpoint {
+    /// Its name.
+    pub name: MemberName,
+    /// Its node.
+    pub node: Arc<Node>,
+    /// What its platform holds.
+    pub posted: BTreeMap<String, Posted>,
+}
+
+/// Rows read at a time.
+const PAGE: usize = 1_024;
+
+/// What one member holds.
+struct Shelf<'a> {
+    at: &'a Standpoint,
+    view: &'a View,
+    logs: Vec<(LogName, Vec<Held>)>,
+    reading: Reading,
+}
+
+impl Oracle {
+    /// What does not hold yet.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn unsettled(&self, all: &[Standpoint]) -> Result<Vec<Finding>, StoreError> {
+        let mut shelves = Vec::new();
+        for at in all {
+            let Some(view) = self.view(at.name.as_str()) else { continue };
+            let logs = self.logs(view).await?;
+            let reading = Reading::of(&logs, &self.charter, u64::MAX);
+            shelves.push(Shelf { at, view, logs, reading });
+        }
+        let forked = self.forked(&shelves).await?;
+        let mut found = Vec::new();
+        for shelf in &shelves {
+            if shelf.at.node.readiness() != Readiness::Ready {
+                found.push(shelf.finding(Rule::Unwell, format!("{:?}", shelf.at.node.readiness())));
+            }
+            found.extend(self.logs_differ(shelf, &shelves, forked.is_some()));
+            found.extend(self.bodies_missing(shelf, forked.is_some()));
+            found.extend(shelf.states_differ(self));
+            found.extend(shelf.items_differ(self).await?);
+            found.extend(self.erased_left(shelf).await?);
+        }
+        found.extend(forked.iter().flatten().cloned());
+        if forked.is_none() {
+            found.extend(self.states_differ(&shelves));
+        }
+        Ok(found)
+    }
+
+    /// Where two members hold different histories of the liar's log all must know; `None`: nobody does.
+    async fn forked(&self, shelves: &[Shelf<'_>]) -> Result<Option<Vec<Finding>>, StoreError> {
+        let Some(liar) = &self.liar else { return Ok(None) };
+        let mut histories: Vec<_> = shelves.iter().map(|shelf| shelf.leaves_of(liar)).collect();
+        histories.sort();
+        let differ = histories.windows(2).any(|two| match two {
+            [one, other] => one.iter().zip(other).any(|(one, other)| one != other),
+            _ => false,
+        });
+        let mut known = false;
+        let mut unseen = Vec::new();
+        for shelf in shelves {
+            if shelf.at.node.forked().await?.contains(liar) {
+                known = true;
+            } else {
+                unseen.push(shelf.finding(Rule::ForkUnseen, format!("the fork of {liar}")));
+            }
+        }
+        Ok((differ || known).then_some(unseen))
+    }
+
+    /// Everybody holds what the author has.
+    fn logs_differ(&self, shelf: &Shelf<'_>, all: &[Shelf<'_>], forked: bool) -> Vec<Finding> {
+        let mut found = Vec::new();
+        for member in self.charter.members.iter().map(|member| &member.name) {
+            let lies = Some(member) == self.liar.as_ref();
+            if lies && forked {
+                continue;
+            }
+            let author = all.iter().find(|shelf| shelf.at.name == *member);
+            let most = all.iter().max_by_key(|shelf| shelf.leaves_of(member).len());
+            let Some(best) = author.or(most) else { continue };
+            let (ours, theirs) = (shelf.leaves_of(member), best.leaves_of(member));
+            if ours != theirs {
+                let what = format!("{} of {} entries of {member}", ours.len(), theirs.len());
+                found.push(shelf.finding(Rule::LogsDiffer, what));
+            }
+        }
+        found
+    }
+
+    /// Every record that is still of use is with every member of its group.
+    fn bodies_missing(&self, shelf: &Shelf<'_>, forked: bool) -> Vec<Finding> {
+        let today = shelf.view.now_ms() / 86_400_000;
+        let mut found = Vec::new();
+        for (log, held) in &shelf.logs {
+            let lies = Some(&log.member) == self.liar.as_ref();
+            for held in held.iter().filter(|held| held.entry.record.is_none()) {
+                let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { continue };
+                let at = (log.clone(), held.index);
+                // What nobody has, nobody can give.
+                let exists = self.state().bodies.contains_key(&at);
+                let over = leaf.header.lease_day.is_some_and(|day| u64::from(day) < today);
+                let ours = self.may_have(&shelf.at.name, &leaf.header.group);
+                let excused = (lies && forked) || self.is_excused(&log.member, &leaf.header.group);
+                if exists && ours && !over && !excused && !shelf.reading.erased.contains(&at) {
+                    let what = format!("record {} of {log}", held.index);
+                    found.push(shelf.finding(Rule::BodyMissing, what));
+                }
+            }
+        }
+        found
+    }
+
+    /// What is erased is nowhere.
+    async fn erased_left(&self, shelf: &Shelf<'_>) -> Result<Vec<Finding>, StoreError> {
+        let mut found = Vec::new();
+        let mut needles = Vec::new();
+        for at in &shelf.reading.erased {
+            let held = shelf.logs.iter().find(|(log, _)| *log == at.0);
+            let held = held.and_then(|(_, held)| held.iter().find(|held| held.index == at.1));
+            if held.is_some_and(|held| held.entry.record.is_some()) {
+                let what = format!("record {} of {} is in its log", at.1, at.0);
+                found.push(shelf.finding(Rule::StillThere, what));
+            }
+            let body = self.state().bodies.get(at).cloned();
+            if let Some(record) = body.and_then(|body| Record::decode(&body).ok()) {
+                needles.push((at.clone(), record.salt));
+            }
+        }
+        if needles.is_empty() {
+            return Ok(found);
+        }
+        let store = shelf.view.disk.durable();
+        for table in shelf.view.disk.tables() {
+            let mut after = Vec::new();
+            loop {
+                let rows = store.rows(table, &after, PAGE).await?;
+                let Some((last, _)) = rows.last() else { break };
+                after.clone_from(last);
+                for (at, salt) in &needles {
+                    if rows.iter().any(|(_, value)| value.windows(16).any(|bytes| bytes == salt)) {
+                        let what = format!("record {} of {} is in {table:?}", at.1, at.0);
+                        found.push(shelf.finding(Rule::StillThere, what));
+                    }
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Members that may read a case agree about it.
+    fn states_differ(&self, shelves: &[Shelf<'_>]) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let mut states: BTreeMap<Commitment, (State, &MemberName)> = BTreeMap::new();
+        for shelf in shelves {
+            let now_ms = shelf.at.node.clock().now_ms();
+            for set in shelf.at.node.alerts(None, usize::MAX) {
+                let group = &set.header.group;
+                let said = set.opinions.keys().chain([set.author()]);
+                let excused = said.into_iter().any(|member| self.is_excused(member, group));
+                if !self.may_have(&shelf.at.name, group) || excused {
+                    continue;
+                }
+                let state = set.state(now_ms);
+                let (first, by) = states.entry(set.name).or_insert((state, &shelf.at.name));
+                if *first != state {
+                    let what = format!("{} is {state:?}, and {first:?} at {by}", set.name);
+                    found.push(shelf.finding(Rule::StatesDiffer, what));
+                }
+            }
+        }
+        // Terms begin at each member's own verification: they are compared once all are over.
+        if self.time.leapt_within(super::Duration::from_secs(3_600)).is_some_and(|ms| ms >= LONG_MS)
+        {
+            found
+        } else {
+            Vec::new()
+        }
+    }
+}
+
+/// A leap after which every term of hours is over.
+pub(super) const LONG_MS: u64 = 25 * 3_600_000;
+
+impl Shelf<'_> {
+    fn finding(&self, rule: Rule, what: String) -> Finding {
+        Finding { rule, member: self.at.name.to_string(), what }
+    }
+
+    fn leaves_of(&self, member: &MemberName) -> Vec<&[u8]> {
+        let log = self.logs.iter().find(|(log, _)| log.member == *member);
+        let held = log.into_iter().flat_map(|(_, held)| held);
+        held.map(|held| held.entry.leaf.as_ref()).collect()
+    }
+
+    /// The node's states are those that its records add up to.
+    fn states_differ(&self, oracle: &Oracle) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let now_ms = self.view.now_ms();
+        for (name, case) in &self.reading.cases {
+            let wanted = self.reading.outlook(case, &oracle.charter).state(now_ms);
+            let known = self.at.node.alert(name);
+            if known.as_ref().map(|known| known.state) != Some(wanted) {
+                let set = known.map(|known| known.set);
+                let (log, index) = &case.at;
+                let said = set.map(|set| (set.state(now_ms), set.standing.clone()));
+                let outlook = self.reading.outlook(case, &oracle.charter);
+                let what = format!(
+                    "{index} of {log} is {wanted:?} by {outlook:?} of {:?}, not {said:?}",
+                    case.said
+                );
+                found.push(self.finding(Rule::StatesDiffer, what));
+            }
+        }
+        found
+    }
+
+    /// What is shown and hidden is what the cases say.
+    async fn items_differ(&self, oracle: &Oracle) -> Result<Vec<Finding>, StoreError> {
+        let mut found = Vec::new();
+        let (now_ms, store) = (self.view.now_ms(), self.view.disk.durable());
+        for (item, posted) in self.at.posted.clone() {
+            let wanted = picture(posted.picture);
+            let fits = |case: &&super::Case| {
+                let signals = case.alert.iter().flat_map(|alert| &alert.signals);
+                signals.into_iter().any(|signal| signal.value == wanted.value)
+            };
+            let matching: Vec<_> = self.reading.cases.values().filter(fits).collect();
+            let takes = |case: &&super::Case| {
+                oracle.takes_down(&self.reading, case, self.view, (&wanted, now_ms))
+            };
+            if matching.iter().any(takes) {
+                // What was uploaded moments before a crash may be lost to the node: it says so.
+                let known = !store.seen_find(vec![item.clone()]).await?.is_empty();
+                if !posted.hidden && known {
+                    found.push(self.finding(Rule::StillShown, item));
+                }
+            } else if posted.hidden && self.comes_back(oracle, &*store, &item).await? {
+                found.push(self.finding(Rule::StillHidden, item));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Whether every case that ever took an item down has been undone, and none takes it down now.
+    async fn comes_back(
+        &self,
+        oracle: &Oracle,
+        store: &dyn Store,
+        item: &str,
+    ) -> Result<bool, StoreError> {
+        let effects = store.effects_of_item(item).await?;
+        if effects
+            .iter()
+            .any(|effect| matches!(effect.state, EffectState::Dead | EffectState::Dropped))
+        {
+            return Ok(false);
+        }
+        let now_ms = self.view.now_ms();
+        let undone = |effect: &watchfire_store::Effect| {
+            let case = self.reading.cases.get(&Commitment(effect.record));
+            let outlook = case.map(|case| self.reading.outlook(case, &oracle.charter));
+            outlook.is_some_and(|outlook| outlook.gives_back(now_ms))
+        };
+        Ok(effects.iter().all(undone))
+    }
+}

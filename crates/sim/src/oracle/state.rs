@@ -1,0 +1,208 @@
+//! The state of a set of signals, by the words of `docs/states.md`.
+//!
+//! **Invariant:** nothing here is the node's code, so that a mistake there is seen here.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use watchfire_node::standing::State;
+use watchfire_signal::name::{MemberName, OrganisationName};
+
+use super::reading::Case;
+
+/// An hour in milliseconds.
+const HOUR_MS: u64 = 3_600_000;
+
+/// What a member said of a set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Say {
+    /// It is harmful; `human`: a person there has looked.
+    Stands {
+        /// Whether a person has looked.
+        human: bool,
+    },
+    /// It is not.
+    Disputes,
+    /// It had disputed, and has ended that.
+    DisputedBefore,
+    /// It takes back what it said.
+    Withdrew {
+        /// Whether what was done should be undone.
+        restore: bool,
+    },
+}
+
+/// How a set looks, the time apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outlook {
+    /// Organisations of which a person has looked and stands by it.
+    pub looked: usize,
+    /// Organisations that dispute it.
+    pub disputes: usize,
+    /// Whether anybody stands by it.
+    pub stood_by: bool,
+    /// Members of which a person has looked and stands by it.
+    pub lookers: BTreeSet<MemberName>,
+    /// Whether enough organisations ever stood by it.
+    pub was_confirmed: bool,
+    /// Whether it comes back once it is retracted.
+    pub restores: bool,
+    /// Whether its record was erased while somebody stood by it.
+    pub left: bool,
+    /// When its term ends.
+    pub until_ms: u64,
+    confirmed: bool,
+    disputed: bool,
+    halted: bool,
+    erased: bool,
+}
+
+type Organisation<'a> = &'a dyn Fn(&MemberName) -> Option<OrganisationName>;
+
+impl Outlook {
+    /// How a set looks with these quorums for confirming and disputing.
+    #[must_use]
+    pub fn of(
+        case: &Case,
+        organisation: Organisation<'_>,
+        (confirm, dispute): (usize, usize),
+    ) -> Self {
+        let latest: BTreeMap<&MemberName, (u64, Say)> = case
+            .said
+            .iter()
+            .filter_map(|(member, said)| Some((member, *said.last_key_value()?.1)))
+            .collect();
+        let organisations = |fits: &dyn Fn(Say) -> bool| -> BTreeSet<OrganisationName> {
+            let fitting = latest.iter().filter(|(_, (_, say))| fits(*say));
+            fitting.filter_map(|(member, _)| organisation(member)).collect()
+        };
+        let human = |say: Say| say == Say::Stands { human: true };
+        let looked = organisations(&human);
+        let any = organisations(&|say| matches!(say, Say::Stands { .. }));
+        let disputes = organisations(&|say| say == Say::Disputes).len();
+        let since = |by: &BTreeSet<OrganisationName>| {
+            let mut times: Vec<u64> =
+                by.iter().filter_map(|by| first_stood(case, by, organisation)).collect();
+            times.sort_unstable();
+            times
+        };
+        let confirmed = looked.len() >= confirm;
+        let (since_ms, hours) = if confirmed {
+            (since(&looked).get(confirm - 1).copied(), 90 * 24)
+        } else if !looked.is_empty() {
+            (since(&looked).first().copied(), 6)
+        } else {
+            (since(&any).first().copied(), 24)
+        };
+        let asked = case.alert.as_ref().map_or(u64::MAX, |alert| alert.valid_until);
+        let counted: Vec<_> = case
+            .renewals
+            .iter()
+            .filter(|(member, _)| {
+                let say = latest.get(member).map(|(_, say)| *say);
+                confirmed && matches!(say, Some(Say::Stands { .. }))
+            })
+            .map(|(_, (_, verified_ms, until))| (*verified_ms, *until))
+            .collect();
+        let begun = counted.iter().map(|(at, _)| *at).chain(since_ms).max().unwrap_or(0);
+        let asked = counted.iter().map(|(_, until)| *until).fold(asked, u64::max);
+        Self {
+            looked: looked.len(),
+            disputes,
+            stood_by: !any.is_empty(),
+            lookers: latest
+                .iter()
+                .filter(|(_, (_, say))| human(*say))
+                .map(|(by, _)| (*by).clone())
+                .collect(),
+            was_confirmed: ever_stood(case, organisation) >= confirm,
+            restores: !any.is_empty() || wants_back(case, &latest),
+            left: case.erased
+                && (!any.is_empty()
+                    || !latest.values().any(|(_, say)| matches!(say, Say::Withdrew { .. }))),
+            until_ms: asked.min(begun.saturating_add(hours * HOUR_MS)),
+            confirmed,
+            disputed: if confirmed { disputes >= dispute.max(1) } else { disputes > 0 },
+            halted: false,
+            erased: case.erased,
+        }
+    }
+
+    /// The same where enough organisations want it halted.
+    #[must_use]
+    pub fn halted(self, halted: bool) -> Self {
+        Self { restores: self.restores || halted, left: self.left && !halted, halted, ..self }
+    }
+
+    /// Its state at a moment.
+    #[must_use]
+    pub fn state(&self, now_ms: u64) -> State {
+        if self.halted || self.erased || !self.stood_by {
+            if self.left { State::Lapsed } else { State::Retracted }
+        } else if now_ms >= self.until_ms {
+            State::Lapsed
+        } else if self.disputed {
+            State::Disputed
+        } else if self.confirmed {
+            State::Confirmed
+        } else if self.looked > 0 {
+            State::Provisional
+        } else {
+            State::Proposed
+        }
+    }
+
+    /// Whether a member with the standard rules may take copies down by itself at a moment.
+    #[must_use]
+    pub fn takes_down(&self, me: &MemberName, trust: &BTreeSet<MemberName>, now_ms: u64) -> bool {
+        let own = self.lookers.contains(me);
+        let trusted = self.lookers.iter().any(|member| trust.contains(member));
+        match self.state(now_ms) {
+            State::Confirmed => true,
+            State::Proposed | State::Provisional => own || trusted,
+            State::Disputed => own,
+            State::Lapsed | State::Retracted => false,
+        }
+    }
+
+    /// Whether what it took down comes back by itself at a moment, if nothing else holds it.
+    #[must_use]
+    pub fn gives_back(&self, now_ms: u64) -> bool {
+        match self.state(now_ms) {
+            State::Retracted => self.restores,
+            State::Lapsed => !self.was_confirmed && !self.left,
+            _ => false,
+        }
+    }
+}
+
+/// Since when any person of an organisation, or else any of its machines, has stood by a set.
+fn first_stood(case: &Case, by: &OrganisationName, organisation: Organisation<'_>) -> Option<u64> {
+    let members = case.said.iter().filter(|(member, _)| organisation(member).as_ref() == Some(by));
+    let said: Vec<_> = members.flat_map(|(_, said)| said.values()).collect();
+    let human = said.iter().filter(|(_, say)| *say == Say::Stands { human: true });
+    let any = said.iter().filter(|(_, say)| matches!(say, Say::Stands { .. }));
+    human.map(|(at, _)| *at).min().or(any.map(|(at, _)| *at).max())
+}
+
+fn ever_stood(case: &Case, organisation: Organisation<'_>) -> usize {
+    let stood = case
+        .said
+        .iter()
+        .filter(|(_, said)| said.values().any(|(_, say)| *say == Say::Stands { human: true }));
+    stood.filter_map(|(member, _)| organisation(member)).collect::<BTreeSet<_>>().len()
+}
+
+/// Whether anybody who stood by it wants it back, or nobody asked that it stay.
+fn wants_back(case: &Case, latest: &BTreeMap<&MemberName, (u64, Say)>) -> bool {
+    let stood = |member: &MemberName| {
+        let said = case.said.get(member).into_iter().flat_map(BTreeMap::values);
+        said.into_iter().any(|(_, say)| *say == Say::Stands { human: true })
+    };
+    let keeps = latest.values().any(|(_, say)| *say == Say::Withdrew { restore: false });
+    let wants = latest.iter().any(|(member, (_, say))| match say {
+        Say::Withdrew { restore } => *restore,
+        Say::Disputes => stood(member),
+        _ => false,
+    });
+    wants || !keeps
+}

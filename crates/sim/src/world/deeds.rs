@@ -1,0 +1,195 @@
+//! What members do, a deed a step: people report, answer and upload.
+
+use std::{sync::Arc, time::Duration};
+
+use watchfire_node::{
+    Node,
+    cases::SignalSet,
+    policy::{ItemFacts, Verdict},
+    publish::Published,
+    raise::{Answer, NewAlert, RaiseError},
+    seen::Item,
+    standing::Stance,
+};
+use watchfire_signal::{
+    header::Review,
+    name::GroupName,
+    reason::Reason,
+    statement::{Basis, Resolution},
+};
+
+use super::{PICTURES, World};
+use crate::{Broken, cast, member::Member, oracle::Acked, pictures::picture};
+
+/// How long a caller waits for an answer.
+const PATIENCE: Duration = Duration::from_secs(40);
+const HOUR_MS: u64 = 3_600_000;
+
+impl World {
+    /// Somebody does something.
+    ///
+    /// # Errors
+    /// [`Broken`]
+    pub(super) async fn deed(&self) -> Result<(), Broken> {
+        let Some(member) = self.chance.pick(&self.members).cloned() else { return Ok(()) };
+        let Some(node) = member.node() else { return Ok(()) };
+        match self.chance.below(100) {
+            0..22 => self.report(&member, node),
+            22..74 => self.answer(&member, node),
+            74..78 => self.widen(&member, node),
+            78..92 => self.upload(&member, node).await?,
+            _ => self.import(&member, node)?,
+        }
+        Ok(())
+    }
+
+    fn report(&self, member: &Member, node: Arc<Node>) {
+        let new = self.new_alert();
+        self.trace.note(member.name.as_str(), format_args!("reports to {}", new.group));
+        self.say(member, async move { node.raise(new, None).await.map(|said| (node, said)) });
+    }
+
+    fn new_alert(&self) -> NewAlert {
+        let hours = if self.chance.one_in(5) { self.chance.within(1..12) } else { 90 * 24 };
+        let until_ms = self.time.now_ms() + hours * HOUR_MS;
+        let new = cast::alert(self.chance.below(PICTURES), self.chance.below(4) > 0, until_ms);
+        let group =
+            if self.chance.one_in(5) { self.around.cast.group.clone() } else { GroupName::all() };
+        NewAlert { group, test: self.chance.one_in(20), ..new }
+    }
+
+    fn known(&self, node: &Node) -> Option<Arc<SignalSet>> {
+        let mut known = node.alerts(None, 400);
+        // What the liar floods with is rarely spoken of.
+        let liar = self.around.cast.liar.as_ref();
+        if !self.chance.one_in(4) {
+            known.retain(|set| Some(set.author()) != liar);
+        }
+        self.chance.pick(&known).cloned()
+    }
+
+    fn answer(&self, member: &Member, node: Arc<Node>) {
+        let Some(set) = self.known(&node) else { return };
+        let own = set.author() == &member.name;
+        let Some(answer) = self.words(own, &set, member) else { return };
+        self.trace.note(member.name.as_str(), format_args!("says {answer:?} of {}", set.name));
+        let name = set.name;
+        self.say(
+            member,
+            async move { node.answer(&name, answer, None).await.map(|said| (node, said)) },
+        );
+    }
+
+    fn words(&self, own: bool, set: &SignalSet, member: &Member) -> Option<Answer> {
+        let until_ms = self.time.now_ms() + self.chance.within(1..100 * 24) * HOUR_MS;
+        let opinion = set.opinions.get(&member.name).map(|opinion| opinion.stance);
+        let restore = self.chance.below(4) > 0;
+        let reason = Reason::WrongMatch;
+        Some(match (self.chance.below(20), opinion) {
+            (0..5, Some(Stance::Positive { .. })) => {
+                Answer::Retract { reason, restore, note: None }
+            }
+            (5..7, _) => Answer::Renew { valid_until: until_ms },
+            (7..9, _) => Answer::Halt { reason },
+            (9, _) if set.halted_by.contains_key(&member.name) => Answer::Unhalt { reason },
+            (10..12, _) if own => Answer::Erase { reason: None },
+            (10..16, Some(Stance::Disputes)) => Answer::Resolve {
+                member: member.name.clone(),
+                outcome: Resolution::Stands,
+                note: None,
+            },
+            (12..14, _) if !own => Answer::Dispute { reason, note: None },
+            _ if !own => Answer::Confirm { basis: self.basis() },
+            _ => return None,
+        })
+    }
+
+    fn basis(&self) -> Basis {
+        if self.chance.one_in(8) { Basis::AutomaticMatch } else { Basis::OwnCopySeenByHuman }
+    }
+
+    fn widen(&self, member: &Member, node: Arc<Node>) {
+        let own = |set: &SignalSet| set.author() == &member.name && set.name == set.subject;
+        let mut known = node.alerts(None, 400);
+        known.retain(|set| own(set));
+        let Some(set) = self.chance.pick(&known).cloned() else { return };
+        let review = if self.chance.one_in(2) { Review::OneHuman } else { Review::Unreviewed };
+        let new = NewAlert { review, group: set.header.group.clone(), ..self.new_alert() };
+        self.trace.note(member.name.as_str(), format_args!("adds signals to {}", set.name));
+        let name = set.name;
+        self.say(member, async move {
+            node.widen(&name, (new, None), None).await.map(|said| (node, said))
+        });
+    }
+
+    /// Has a caller wait for a statement; the oracle hears of it when the caller does.
+    fn say(
+        &self,
+        member: &Member,
+        statement: impl Future<Output = Result<(Arc<Node>, Published), RaiseError>> + Send + 'static,
+    ) {
+        let (oracle, trace, name) = (self.oracle.clone(), self.trace.clone(), member.name.clone());
+        tokio::spawn(async move {
+            match tokio::time::timeout(PATIENCE, statement).await {
+                Ok(Ok((node, said))) => {
+                    trace.note(
+                        name.as_str(),
+                        format_args!("said {} at {}", said.commitment, said.index),
+                    );
+                    oracle.hears(Acked {
+                        at: (node.log().clone(), said.index),
+                        commitment: said.commitment,
+                    });
+                }
+                Ok(Err(error)) => {
+                    trace.note(name.as_str(), format_args!("could not say it: {error}"))
+                }
+                Err(_) => trace.note(name.as_str(), "was not answered"),
+            }
+        });
+    }
+
+    /// A user uploads something, or something that is held is scanned again.
+    async fn upload(&self, member: &Member, node: Arc<Node>) -> Result<(), Broken> {
+        let number = self.chance.below(PICTURES);
+        let item = format!("i{}", self.number());
+        member.platform.post(&item, number);
+        let id = item.parse().map_err(|_| Broken("an item".to_owned()))?;
+        let (oracle, trace) = (self.oracle.clone(), self.trace.clone());
+        let (platform, name) = (member.platform.clone(), member.name.clone());
+        tokio::spawn(async move {
+            let scan = node.scan(id, vec![picture(number)]);
+            let Ok(scanned) = tokio::time::timeout(PATIENCE, scan).await else { return };
+            trace.note(
+                name.as_str(),
+                format_args!("scans {item} ({number}): {:?}", scanned.verdict),
+            );
+            if scanned.verdict == Verdict::Block {
+                oracle.hears_take_down(name.as_str(), &item, number).await;
+                platform.refuse(&item);
+            }
+        });
+        Ok(())
+    }
+
+    fn import(&self, member: &Member, node: Arc<Node>) -> Result<(), Broken> {
+        let mut items = Vec::new();
+        for _ in 0..self.chance.within(1..5) {
+            let number = self.chance.below(PICTURES);
+            let item = format!("i{}", self.number());
+            member.platform.post(&item, number);
+            items.push(Item {
+                id: item.parse().map_err(|_| Broken("an item".to_owned()))?,
+                seen_ms: self.time.now_ms().saturating_sub(HOUR_MS),
+                signals: vec![picture(number)],
+                facts: ItemFacts::default(),
+            });
+        }
+        self.trace.note(member.name.as_str(), format_args!("imports {} items", items.len()));
+        tokio::spawn(async move {
+            // What is not taken in stays unknown to the node, which the disk shows.
+            let _taken = tokio::time::timeout(PATIENCE, node.import(items)).await;
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,4 @@
+//! The tests of the simulation, in one binary.
+
+mod mutants;
+mod seeds;

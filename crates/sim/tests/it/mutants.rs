@@ -1,0 +1,52 @@
+//! The oracle can object: to nodes in which something is wrong on purpose.
+
+use watchfire_sim::{Mutant, Options, oracle::Rule, run};
+
+/// Seeds in which a mistake must show.
+const SEEDS: u64 = 60;
+
+/// The first objection to a mutant.
+fn objection(mutant: Mutant) -> Option<Rule> {
+    let found = (0..SEEDS).find_map(|seed| {
+        let outcome = run(&Options { mutant: Some(mutant), ..Options::of(seed) });
+        outcome.map_or_else(
+            |error| Some(Err(error)),
+            |outcome| Some(Ok(outcome.findings.first()?.rule)),
+        )
+    });
+    found.transpose().ok().flatten()
+}
+
+#[test]
+fn a_disk_that_loses_what_it_acknowledged_is_objected_to() {
+    let rule = objection(Mutant::ForgetsStatements);
+    assert!(matches!(rule, Some(Rule::AlertLost | Rule::HistoryChanged)), "{rule:?}");
+}
+
+#[test]
+fn an_erased_record_that_stays_on_a_disk_is_objected_to() {
+    assert_eq!(objection(Mutant::KeepsErased), Some(Rule::StillThere));
+}
+
+#[test]
+fn a_member_that_does_not_heed_retractions_is_objected_to() {
+    let rule = objection(Mutant::IgnoresRetractions);
+    assert!(
+        matches!(rule, Some(Rule::StatesDiffer | Rule::Forbidden | Rule::StillHidden)),
+        "{rule:?}"
+    );
+}
+
+#[test]
+fn a_member_for_whom_no_term_ends_is_objected_to() {
+    let rule = objection(Mutant::StoppedClock);
+    assert!(
+        matches!(rule, Some(Rule::StatesDiffer | Rule::Forbidden | Rule::StillHidden)),
+        "{rule:?}"
+    );
+}
+
+#[test]
+fn records_that_leave_their_group_are_objected_to() {
+    assert_eq!(objection(Mutant::LeaksRecords), Some(Rule::OutOfGroup));
+}
