@@ -7,7 +7,7 @@ use std::{
 
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_store::StoreError;
-use watchfire_tlog::SignedCheckpoint;
+use watchfire_tlog::{ProofError, SignedCheckpoint, Source, Urgent};
 
 use super::Node;
 use crate::{
@@ -112,6 +112,42 @@ impl Node {
             }
         }
         Ok(forked)
+    }
+
+    /// A member's log, as we hold it: that of an epoch, ended or not, or the one that it writes.
+    #[must_use]
+    pub fn log_of(&self, member: &MemberName, epoch: Option<u32>) -> Option<LogName> {
+        let current = self.charter.log_of(member);
+        let Some(epoch) = epoch else { return current };
+        let log = LogName::new(self.charter.coalition.clone(), member.clone(), epoch);
+        self.copies.contains_key(&log).then_some(log)
+    }
+
+    /// A log, as we hold it.
+    #[must_use]
+    pub fn source(&self, log: &LogName) -> Option<Arc<dyn Source>> {
+        let origin = self.copies.get(log)?.origin().clone();
+        Some(self.store.read(&origin))
+    }
+
+    /// The first urgent entries of a log from an index on, for somebody who holds `held` leaves
+    /// of it.
+    ///
+    /// # Errors
+    /// Where our copy cannot be read.
+    pub async fn urgent(
+        &self,
+        log: &LogName,
+        (held, from): (u64, u64),
+    ) -> Result<Vec<Urgent>, ProofError> {
+        let Some(copy) = self.copies.get(log) else { return Ok(Vec::new()) };
+        let source = self.store.read(copy.origin());
+        let Some(head) = source.checkpoint().await? else { return Ok(Vec::new()) };
+        let size = copy.covered_by(&head).unwrap_or(0);
+        if held > size {
+            return Ok(Vec::new());
+        }
+        self.urgent.answer(&copy.log, &*source, (&head, size), (held, from)).await
     }
 
     fn own_log(&self) -> Option<OwnLog> {
