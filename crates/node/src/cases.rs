@@ -94,7 +94,7 @@ pub enum Ignored {
     Flood,
     /// It is more than its author may say, or dated before what it comes after.
     Quota,
-    /// It is dated ahead of the clock; it counts once that time has come.
+    /// It is dated ahead of the clock, with too many others; it counts once that time has come.
     Ahead,
 }
 
@@ -292,10 +292,7 @@ impl Cases {
         match self.quotas.judge(place, header, &limits.unwrap_or(self.charter.quotas)) {
             Quota::Counts { grave } => Ok(grave),
             Quota::Over => Err(Ignored::Quota),
-            Quota::Ahead(from_ms) => {
-                self.quotas.wait(place, from_ms);
-                Err(Ignored::Ahead)
-            }
+            Quota::Ahead => Err(Ignored::Ahead),
         }
     }
 

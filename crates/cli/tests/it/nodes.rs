@@ -250,6 +250,7 @@ fn a_video_with_more_frames_than_an_alert_lists_is_reported_and_recognised() {
 fn what_a_platform_held_before_comes_in_from_a_file_and_goes_on_where_it_was_broken_off() {
     let mut trio = Trio::found(None);
     trio.start(&MEMBERS);
+    drop(trio.connect("ant"));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("held.ndjson");
     let line = |number: u64| {

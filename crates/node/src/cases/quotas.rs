@@ -5,7 +5,7 @@
 //! log up to it; what is over stays in its log and says nothing.
 //! **Invariant:** retractions, halts and erasures are never over the quota of records, and wait for no time.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use watchfire_signal::{
     charter::Quotas as Limits,
@@ -17,8 +17,9 @@ use watchfire_signal::{
 use super::Place;
 use crate::urgent::is_urgent_verb;
 
-/// How far ahead of this node's clock a record may be dated: clocks differ. What is dated later counts
-/// once its time has come, so that nobody spends the quota of days to come.
+/// How far ahead of this node's clock a record may be dated: clocks differ. All that is dated later has one
+/// quota together until its time has come, so that nobody spends those of days to come, and a node whose
+/// clock is behind hears everybody all the same.
 pub(super) const MAX_AHEAD_MINUTES: u64 = 10;
 const MINUTE_MS: u64 = 60_000;
 const MINUTES_A_DAY: u64 = 24 * 60;
@@ -33,8 +34,8 @@ pub(super) enum Quota {
     Counts { grave: bool },
     /// It is more than its author may say in a day, or dated before an entry that it comes after.
     Over,
-    /// It is dated ahead of the clock, and counts from this time on, in milliseconds since 1970.
-    Ahead(u64),
+    /// It is dated ahead of the clock, with too many others, and counts once its time has come.
+    Ahead,
 }
 
 /// What has been said in one log.
@@ -52,6 +53,10 @@ struct Account {
     over: Vec<(u64, u64)>,
     /// Asserts of severity 4 that act; few a day.
     grave: Vec<u64>,
+    /// Entries that are dated ahead and count.
+    ahead: BTreeSet<u64>,
+    /// Those of them that dispute.
+    ahead_disputes: BTreeSet<u64>,
 }
 
 /// The accounts of all logs.
@@ -74,20 +79,20 @@ impl Quotas {
         if !urgent && account.is_over(place.index) {
             return Quota::Over;
         }
-        let grave = account.grave.contains(&place.index);
-        match from_ms(header) {
-            from_ms if from_ms <= self.now_ms => Quota::Counts { grave },
-            from_ms if urgent => {
-                // It comes again, to be counted in its own hour.
-                self.wait(place, from_ms);
-                Quota::Counts { grave }
-            }
-            from_ms => Quota::Ahead(from_ms),
+        let from_ms = from_ms(header);
+        if from_ms <= self.now_ms {
+            account.ahead.remove(&place.index);
+            account.ahead_disputes.remove(&place.index);
+            return Quota::Counts { grave: account.grave.contains(&place.index) };
         }
+        let counts = urgent || account.admit_ahead(place.index, header, limits);
+        // It comes again, to be counted in its own hour and day.
+        self.wait(place, from_ms);
+        if counts { Quota::Counts { grave: false } } else { Quota::Ahead }
     }
 
     /// Has an entry come again once its time has come.
-    pub(super) fn wait(&mut self, place: &Place, from_ms: u64) {
+    fn wait(&mut self, place: &Place, from_ms: u64) {
         let waiting = self.ahead.entry(from_ms).or_default();
         if !waiting.contains(place) {
             waiting.push(place.clone());
@@ -153,6 +158,23 @@ impl Account {
                 self.grave.push(index);
             }
         }
+    }
+
+    /// Whether an entry that is dated ahead counts now.
+    fn admit_ahead(&mut self, index: u64, header: &Header, limits: &Limits) -> bool {
+        let room = |counted: &BTreeSet<u64>, limit: u64| {
+            counted.contains(&index) || (counted.len() as u64) < limit
+        };
+        let disputes = header.verb == Verb::Dispute;
+        let fits = room(&self.ahead, limits.records_a_day)
+            && (!disputes || room(&self.ahead_disputes, limits.disputes_a_day));
+        if fits {
+            self.ahead.insert(index);
+            if disputes {
+                self.ahead_disputes.insert(index);
+            }
+        }
+        fits
     }
 
     fn refuse(&mut self, index: u64) {

@@ -76,7 +76,7 @@ impl Node {
         let minute = last.and_then(|leaf| leaf.header.minute).unwrap_or(0);
         if u64::from(minute) * 60_000 > self.wall_clock.now_ms() + AHEAD_WARNING_MS {
             tracing::error!(
-                "our log is dated ahead of this machine's clock: others hear us only once that time has come"
+                "our log is dated ahead of this machine's clock: all that it says until then has the quota of one day"
             );
         }
         Ok(Minutes::after(minute, self.wall_clock.clone()))

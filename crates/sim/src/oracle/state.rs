@@ -79,19 +79,22 @@ impl Outlook {
         let looked = organisations(&human);
         let any = organisations(&|say| matches!(say, Say::Stands { .. }));
         let disputes = organisations(&|say| say == Say::Disputes).len();
-        let since = |by: &BTreeSet<OrganisationName>| {
-            let mut times: Vec<u64> =
-                by.iter().filter_map(|by| first_stood(case, by, organisation)).collect();
+        let since = |by: &BTreeSet<OrganisationName>, unseen: bool| {
+            let first = |by| {
+                let unseen = unseen.then(|| first_unseen(&latest, by, organisation)).flatten();
+                first_stood(case, by, organisation).into_iter().chain(unseen).min()
+            };
+            let mut times: Vec<u64> = by.iter().filter_map(first).collect();
             times.sort_unstable();
             times
         };
         let confirmed = looked.len() >= confirm;
         let (since_ms, hours) = if confirmed {
-            (since(&looked).get(confirm - 1).copied(), 90 * 24)
+            (since(&looked, false).get(confirm - 1).copied(), 90 * 24)
         } else if !looked.is_empty() {
-            (since(&looked).first().copied(), 6)
+            (since(&looked, false).first().copied(), 6)
         } else {
-            (since(&any).first().copied(), 24)
+            (since(&any, true).first().copied(), 24)
         };
         let asked = case.alert.as_ref().map_or(u64::MAX, |alert| alert.valid_until);
         let counted: Vec<_> = case
@@ -182,6 +185,17 @@ fn first_stood(case: &Case, by: &OrganisationName, organisation: Organisation<'_
     let human = said.iter().filter(|(_, say)| *say == Say::Stands { human: true });
     let any = said.iter().filter(|(_, say)| matches!(say, Say::Stands { .. }));
     human.map(|(at, _)| *at).min().or(any.map(|(at, _)| *at).max())
+}
+
+/// Since when members of an organisation stand by it that never looked.
+fn first_unseen(
+    latest: &BTreeMap<&MemberName, (u64, Say)>,
+    by: &OrganisationName,
+    organisation: Organisation<'_>,
+) -> Option<u64> {
+    let unseen = latest.iter().filter(|(_, (_, say))| *say == Say::Stands { human: false });
+    let own = unseen.filter(|(member, _)| organisation(member).as_ref() == Some(by));
+    own.map(|(_, (at, _))| *at).min()
 }
 
 fn ever_stood(case: &Case, organisation: Organisation<'_>) -> usize {
