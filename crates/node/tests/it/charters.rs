@@ -179,13 +179,14 @@ async fn what_nobody_of_the_charter_has_signed_or_does_not_follow_is_passed_over
 async fn who_approves_two_charters_of_one_number_is_found_out() {
     let first = charter(&THREE, 2);
     let ant = opened("ant", &store(), first.clone()).await;
-    for halt in [1, 3] {
+    for halt in [1, 3, 4] {
         // Each is told to another member; `cat` has two disks.
         let cat = opened("cat", &store(), first.clone()).await;
         cat.propose(halting(&first, halt)).await.unwrap();
         ant.take(cat.lacking(1, true)).await.unwrap();
     }
     assert_eq!(ant.doubled().into_iter().collect::<Vec<_>>(), [name("cat")]);
+    assert_eq!(ant.proposals().len(), 2, "a third one proves nothing more");
 }
 
 fn card(member: &str, organisation: &str) -> Member {
