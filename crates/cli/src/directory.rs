@@ -114,22 +114,21 @@ impl Directory {
         let key = self.key()?;
         let missing = || environment(format!("the charter has no member {me}"));
         let own = charter.member(me).ok_or_else(missing)?;
-        let next = self.next_key_file();
-        let key = if own.key != key.public().to_bytes() && next.exists() {
-            let made = OwnKey::from_seed(&self.seed(&next)?);
-            if made.public().to_bytes() == own.key {
+        let made = self.key_in(&self.next_key_file())?;
+        let key = match made.filter(|made| made.public().to_bytes() == own.key) {
+            Some(made) => {
                 self.take_next_key(own)?;
                 made
-            } else {
-                key
             }
-        } else {
-            key
+            None => key,
         };
-        let former = own.epoch.checked_sub(1).map(|epoch| self.former_key_file(epoch));
-        let former = former.filter(|path| path.exists());
-        let former = former.map(|path| self.seed(&path)).transpose()?;
-        Ok((key, former.map(|seed| OwnKey::from_seed(&seed))))
+        Ok((key, self.key_in(&self.former_key_file(own.epoch.saturating_sub(1)))?))
+    }
+
+    /// The key of a file, if it is there.
+    fn key_in(&self, path: &Path) -> Result<Option<OwnKey>, Failure> {
+        let seed = path.exists().then(|| self.seed(path)).transpose()?;
+        Ok(seed.map(|seed| OwnKey::from_seed(&seed)))
     }
 
     /// Puts the next key in the place of the present one, which stays beside it.

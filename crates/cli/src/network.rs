@@ -6,6 +6,9 @@ use watchfire_api::outbound::{Allowed, Outbound};
 
 use crate::exit::{Failure, OrEnvironment};
 
+/// Where the person at the keyboard may send a command: they chose the address.
+pub(crate) const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
+
 /// The way out; `allow` names what may be reached besides the public internet, `roots` are files
 /// with certificates that are trusted besides the system's.
 pub(crate) fn way_out<T: AsRef<str>>(allow: &[T], roots: &[PathBuf]) -> Result<Outbound, Failure> {

@@ -7,7 +7,7 @@ use watchfire_api::client::{Client, ClientError};
 
 use crate::{
     exit::{Failure, OrEnvironment},
-    network::way_out,
+    network::{ANYWHERE, way_out},
 };
 
 /// Where the node is, and who we are to it.
@@ -28,9 +28,6 @@ pub(crate) struct NodeApi {
     #[arg(long)]
     root: Vec<PathBuf>,
 }
-
-/// The person at the keyboard chose the address, so it may be anywhere.
-const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 impl NodeApi {
     /// The node's API.

@@ -45,7 +45,7 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
-    charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter},
+    charter::{Approval, Charter, Member, Quorums, Role, SignedCharter},
     header::{Provenance, Review},
     label::TAXONOMY_VERSION,
     name::GroupName,
@@ -160,23 +160,8 @@ fn charter(key: &OwnKey) -> Result<SignedCharter> {
         address: None,
     };
     let charter = Charter {
-        coalition: "bench".parse()?,
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: 1,
-        least_min_matched_ms: 1_000,
-        severity4_labels: vec![],
         quorums: Quorums { confirm: 1, dispute: 1, charter: 1, halt: 1 },
-        quotas: Quotas {
-            records_a_day: 100_000,
-            severity4_acts_a_day: 20,
-            retractions_an_hour: 20,
-            disputes_a_day: 100,
-        },
-        members: vec![member],
-        groups: vec![],
-        closed: Vec::new(),
+        ..Charter::founding("bench".parse()?, vec![member])
     };
     let signature = approve(&charter.hash(), key);
     Ok(SignedCharter::new(charter, vec![Approval { member: "bench".parse()?, signature }])?)

@@ -109,13 +109,6 @@ fn charter() -> Result<SignedCharter, Failed> {
         })
     };
     let mut charter = Charter {
-        coalition: "bench".parse()?,
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: 1,
-        least_min_matched_ms: 1_000,
-        severity4_labels: vec![],
         quorums: Quorums { confirm: 2, dispute: 2, charter: 2, halt: 2 },
         // What is measured is a flood that no quota stops.
         quotas: Quotas {
@@ -124,9 +117,7 @@ fn charter() -> Result<SignedCharter, Failed> {
             retractions_an_hour: 20,
             disputes_a_day: 100,
         },
-        members: MEMBERS.iter().map(member).collect::<Result<_, _>>()?,
-        groups: vec![],
-        closed: vec![],
+        ..Charter::founding("bench".parse()?, MEMBERS.iter().map(member).collect::<Result<_, _>>()?)
     };
     charter.sort();
     let hash = charter.hash();

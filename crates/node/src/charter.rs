@@ -69,10 +69,8 @@ pub fn check_next(before: &SignedCharter, next: &SignedCharter) -> Result<(), Tr
     if electorate.is_approved_by(&approved) {
         return Ok(());
     }
-    let organisations: BTreeSet<_> =
-        approved.iter().filter_map(|name| electorate.organisation_of(name)).collect();
-    let needed = usize::try_from(electorate.quorums.charter).unwrap_or(usize::MAX);
-    Err(TrustError::Quorum { approved: organisations.len(), needed })
+    let needed = electorate.quorum_charter();
+    Err(TrustError::Quorum { approved: electorate.count_organisations(&approved), needed })
 }
 
 /// Checks a chain of charters from the first to the one in force.
@@ -98,28 +96,32 @@ pub fn approvers(
     electorate: &Charter,
 ) -> Result<BTreeSet<MemberName>, TrustError> {
     let message = approval_message(&signed.hash());
-    let mut approved = BTreeSet::new();
-    for approval in &signed.approvals {
-        let name = &approval.member;
-        let member = electorate.member(name).ok_or_else(|| TrustError::Approval(name.clone()))?;
-        let key = PeerKey::from_bytes(&member.key).map_err(|_| TrustError::Key(name.clone()))?;
-        if !key.verify(&message, &Signature(approval.signature)) {
-            return Err(TrustError::Approval(name.clone()));
-        }
-        approved.insert(name.clone());
+    let checked = signed.approvals.iter().map(|approval| {
+        check_approval(approval, &message, electorate).map(|()| approval.member.clone())
+    });
+    checked.collect()
+}
+
+fn check_approval(
+    approval: &Approval,
+    message: &[u8],
+    electorate: &Charter,
+) -> Result<(), TrustError> {
+    let name = &approval.member;
+    let member = electorate.member(name).ok_or_else(|| TrustError::Approval(name.clone()))?;
+    let key = PeerKey::from_bytes(&member.key).map_err(|_| TrustError::Key(name.clone()))?;
+    if key.verify(message, &Signature(approval.signature)) {
+        Ok(())
+    } else {
+        Err(TrustError::Approval(name.clone()))
     }
-    Ok(approved)
 }
 
 /// The approvals of a charter by members of `electorate` that verify; others are left out.
 #[must_use]
 pub fn verified(signed: &SignedCharter, electorate: &Charter) -> Vec<Approval> {
     let message = approval_message(&signed.hash());
-    let holds = |approval: &&Approval| {
-        let key = electorate.member(&approval.member).map(|member| member.key);
-        let key = key.and_then(|key| PeerKey::from_bytes(&key).ok());
-        key.is_some_and(|key| key.verify(&message, &Signature(approval.signature)))
-    };
+    let holds = |approval: &&Approval| check_approval(approval, &message, electorate).is_ok();
     signed.approvals.iter().filter(holds).cloned().collect()
 }
 

@@ -38,6 +38,8 @@ pub const PRIORITY_RESTORE: u8 = 0;
 /// Items decided about in one transaction: few enough that an alert's commit never waits long
 /// behind it.
 pub const PAGE: usize = 256;
+/// Items that are looked at first for what a set did: that of a set that acted is nearly always among them.
+const FEW: usize = 16;
 /// How long a set whose consequences could not be drawn waits.
 const AGAIN: Duration = Duration::from_millis(200);
 
@@ -168,9 +170,10 @@ impl Consequences {
 
     /// Whether this very set had an effect on anything before: others of its case say nothing of it.
     async fn acted_on(&self, case: Commitment, record: Commitment) -> Result<bool, StoreError> {
-        let mut after = String::new();
+        let (mut after, mut page) = (String::new(), FEW);
         loop {
-            let items = self.store.items_of_case(case.0, &after, PAGE).await?;
+            let items = self.store.items_of_case(case.0, &after, page).await?;
+            page = PAGE;
             let Some(last) = items.last() else { return Ok(false) };
             after.clone_from(last);
             let effects = self.store.effects_of_items(items).await?;

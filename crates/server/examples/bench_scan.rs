@@ -28,8 +28,7 @@ use watchfire_node::{Node, Readiness, Setup};
 use watchfire_server::hashing::HashingSetup;
 use watchfire_server::rates::Limits;
 use watchfire_server::{Running, Server, Tls, serve_on};
-use watchfire_signal::charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter};
-use watchfire_signal::label::TAXONOMY_VERSION;
+use watchfire_signal::charter::{Approval, Charter, Member, Quorums, Role, SignedCharter};
 use watchfire_signal::pdq::Pdq;
 use watchfire_signal::value::{Kind, Signal};
 use watchfire_store::{SqliteOptions, SqliteStore};
@@ -102,23 +101,8 @@ fn charter(key: &OwnKey) -> Result<SignedCharter> {
         address: None,
     };
     let charter = Charter {
-        coalition: "bench".parse()?,
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: 1,
-        least_min_matched_ms: 1_000,
-        severity4_labels: vec![],
         quorums: Quorums { confirm: 1, dispute: 1, charter: 1, halt: 1 },
-        quotas: Quotas {
-            records_a_day: 100_000,
-            severity4_acts_a_day: 20,
-            retractions_an_hour: 20,
-            disputes_a_day: 100,
-        },
-        members: vec![member],
-        groups: vec![],
-        closed: Vec::new(),
+        ..Charter::founding("bench".parse()?, vec![member])
     };
     let approval = approve(&charter.hash(), key);
     let approvals = vec![Approval { member: "bench".parse()?, signature: approval }];

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, Request};
+use bytes::Bytes;
 use http::request::Parts;
 use watchfire_api::problem::ProblemKind;
 use watchfire_api::signature::{Incoming, SignatureError, Verified, verify};
 use watchfire_signal::name::MemberName;
 
 use crate::answer::Failure;
-use crate::limits::MEMBER_REQUESTS;
+use crate::input::read_body;
+use crate::limits::{Limit, MEMBER_REQUESTS};
 use crate::rates::address_of;
 use crate::server::Server;
 
@@ -55,6 +57,19 @@ pub(crate) fn same_member(verified: &Verified, member: &MemberName) -> Result<()
     Err(Failure::new(ProblemKind::Forbidden, detail))
 }
 
+/// What a member says: the body of a request to the path that has its name, which its signature covers.
+pub(crate) async fn said_by(
+    signer: &Verified,
+    member: &MemberName,
+    request: Request,
+    limit: Limit,
+) -> Result<Bytes, Failure> {
+    same_member(signer, member)?;
+    let body = read_body(request.into_body(), limit).await?;
+    signer.check_body(&body).map_err(refusal)?;
+    Ok(body)
+}
+
 /// A caller that has to be a member.
 pub(crate) struct Signer(pub(crate) Verified);
 
@@ -73,7 +88,7 @@ impl FromRequestParts<Arc<Server>> for Signer {
 }
 
 /// The answer to a request whose signature is not believed.
-pub(crate) fn refusal(error: SignatureError) -> Failure {
+fn refusal(error: SignatureError) -> Failure {
     match error {
         SignatureError::TooMany => MEMBER_REQUESTS.too_many(),
         error => Failure::new(ProblemKind::Unauthenticated, error.to_string()),

@@ -15,8 +15,9 @@ use thiserror::Error;
 use crate::{
     cbor::{self, CborError, Item, Reader, Writer, map_item},
     code::codes,
+    header::RECORD_VERSION,
     hex,
-    label::Label,
+    label::{Label, TAXONOMY_VERSION},
     name::{CoalitionName, GroupName, LogName, MemberName, OrganisationName},
     text::{self, MAX_LINE_BYTES},
 };
@@ -202,6 +203,34 @@ pub enum CharterError {
 }
 
 impl Charter {
+    /// A first charter of these members, with the usual quorums and quotas.
+    #[must_use]
+    pub fn founding(coalition: CoalitionName, members: Vec<Member>) -> Self {
+        let mut charter = Self {
+            coalition,
+            seq: 1,
+            previous: [0; 32],
+            taxonomy: TAXONOMY_VERSION,
+            record_version: RECORD_VERSION,
+            least_min_matched_ms: 1_000,
+            severity4_labels: Vec::new(),
+            quorums: Quorums { confirm: 2, dispute: 2, charter: 0, halt: 2 },
+            quotas: Quotas {
+                records_a_day: 100_000,
+                severity4_acts_a_day: 20,
+                retractions_an_hour: 20,
+                disputes_a_day: 100,
+            },
+            members,
+            groups: Vec::new(),
+            closed: Vec::new(),
+        };
+        charter.sort();
+        let majority = charter.organisations() / 2 + 1;
+        charter.quorums.charter = u32::try_from(majority).unwrap_or(u32::MAX);
+        charter
+    }
+
     /// The one encoding. Only that of a valid charter is read again.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -398,9 +427,23 @@ impl Charter {
     /// charter in force: m organisations of this one.
     #[must_use]
     pub fn is_approved_by<'a>(&self, members: impl IntoIterator<Item = &'a MemberName>) -> bool {
-        let organisations: BTreeSet<_> =
-            members.into_iter().filter_map(|name| self.organisation_of(name)).collect();
-        organisations.len() >= usize::try_from(self.quorums.charter).unwrap_or(usize::MAX)
+        self.count_organisations(members) >= self.quorum_charter()
+    }
+
+    /// How many organisations approve the next charter.
+    #[must_use]
+    pub fn quorum_charter(&self) -> usize {
+        usize::try_from(self.quorums.charter).unwrap_or(usize::MAX)
+    }
+
+    /// How many organisations control these members.
+    #[must_use]
+    pub fn count_organisations<'a>(
+        &self,
+        members: impl IntoIterator<Item = &'a MemberName>,
+    ) -> usize {
+        let owners = members.into_iter().filter_map(|name| self.organisation_of(name));
+        owners.collect::<BTreeSet<_>>().len()
     }
 }
 

@@ -91,18 +91,10 @@ fn charter(members: Vec<Member>, groups: Vec<Group>) -> Result<Charter, Broken> 
         disputes_a_day: 1_000,
     };
     let mut charter = Charter {
-        coalition,
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: 1,
-        least_min_matched_ms: 1_000,
-        severity4_labels: vec![],
         quorums: Quorums { confirm: 2, dispute: 2, charter: majority, halt: majority },
         quotas,
-        members,
         groups,
-        closed: vec![],
+        ..Charter::founding(coalition, members)
     };
     charter.sort();
     Ok(charter)

@@ -13,10 +13,8 @@ use serde::Serialize;
 use watchfire_api::wire::StopRequest;
 use watchfire_node::charter::{approve, approvers, check_founding};
 use watchfire_signal::{
-    charter::{Approval, Charter, Member, Quorums, Quotas, SignedCharter},
-    header::RECORD_VERSION,
+    charter::{Approval, Charter, Member, Quorums, SignedCharter},
     hex,
-    label::TAXONOMY_VERSION,
     name::{CoalitionName, MemberName},
     reason::Reason,
 };
@@ -210,7 +208,7 @@ fn run_init(init: &Init, output: &Output) -> Ended {
         return Err(environment(format!("{} is there already", init.out.display())));
     }
     let cards = init.cards.iter().map(|path| read_card(path)).collect::<Result<Vec<_>, _>>()?;
-    let mut charter = draft(init.name.clone(), cards);
+    let mut charter = Charter::founding(init.name.clone(), cards);
     let Init { confirm, dispute, halt, .. } = *init;
     let majority = charter.quorums.charter;
     charter.quorums = Quorums { confirm, dispute, charter: init.charter.unwrap_or(majority), halt };
@@ -221,34 +219,6 @@ fn run_init(init: &Init, output: &Output) -> Ended {
     replace(&init.out, &signed.encode())?;
     show(&signed, output)?;
     Ok(Answer::Yes)
-}
-
-/// The founding charter of members with the usual quorums and quotas.
-pub(crate) fn draft(coalition: CoalitionName, members: Vec<Member>) -> Charter {
-    let organisations = members.iter().map(|member| &member.organisation);
-    let organisations = organisations.collect::<BTreeSet<_>>().len();
-    let majority = u32::try_from(organisations / 2 + 1).unwrap_or(u32::MAX);
-    let mut charter = Charter {
-        coalition,
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: RECORD_VERSION,
-        least_min_matched_ms: 1_000,
-        severity4_labels: Vec::new(),
-        quorums: Quorums { confirm: 2, dispute: 2, charter: majority, halt: 2 },
-        quotas: Quotas {
-            records_a_day: 100_000,
-            severity4_acts_a_day: 20,
-            retractions_an_hour: 20,
-            disputes_a_day: 100,
-        },
-        members,
-        groups: Vec::new(),
-        closed: Vec::new(),
-    };
-    charter.sort();
-    charter
 }
 
 fn run_approve(args: &Approve, output: &Output) -> Ended {

@@ -23,7 +23,7 @@ use watchfire_tlog::{
 use crate::{
     directory::read_chain,
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
-    network::way_out,
+    network::{ANYWHERE, way_out},
     output::Output,
     runtime,
 };
@@ -131,7 +131,7 @@ async fn check(which: &Which, output: &Output) -> Ended {
 impl Which {
     /// The log at its address.
     fn open(&self) -> Result<PublicLog, Failure> {
-        PublicLog::new(way_out(&["0.0.0.0/0", "::/0"], &self.root)?, &self.url)
+        PublicLog::new(way_out(&ANYWHERE, &self.root)?, &self.url)
     }
 
     /// The name and key that the log must have.

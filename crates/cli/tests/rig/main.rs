@@ -41,7 +41,7 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
-    charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter},
+    charter::{Approval, Charter, Member, Quorums, Role, SignedCharter},
     header::{Provenance, Review},
     label::TAXONOMY_VERSION,
     name::{GroupName, MemberName},
@@ -296,23 +296,8 @@ fn charter() -> SignedCharter {
         address: None,
     });
     let mut charter = Charter {
-        coalition: "test".parse().unwrap(),
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: 1,
-        least_min_matched_ms: 1_000,
-        severity4_labels: vec![],
         quorums: Quorums { confirm: 2, dispute: 2, charter: 2, halt: 2 },
-        quotas: Quotas {
-            records_a_day: 100_000,
-            severity4_acts_a_day: 20,
-            retractions_an_hour: 20,
-            disputes_a_day: 100,
-        },
-        members: members.into(),
-        groups: vec![],
-        closed: Vec::new(),
+        ..Charter::founding("test".parse().unwrap(), members.into())
     };
     charter.sort();
     let hash = charter.hash();

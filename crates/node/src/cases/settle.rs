@@ -31,10 +31,13 @@ impl Cases {
     /// sets that stand differently because of that.
     pub(super) fn weigh(&mut self, name: &Commitment) -> BTreeSet<Commitment> {
         let Some(set) = self.sets.get(name) else { return BTreeSet::new() };
+        let mut undone = set.undone();
+        if undone.is_empty() {
+            return BTreeSet::new();
+        }
         let charter = &self.charter;
         let stood = set.ever_stood().filter_map(|member| charter.organisation_of(member));
         let stood: BTreeSet<_> = stood.collect();
-        let mut undone = set.undone();
         undone.retain(|(member, ..)| {
             let own = charter.organisation_of(member);
             stood.iter().any(|other| Some(*other) != own)
@@ -54,9 +57,9 @@ impl Cases {
     ) -> impl Iterator<Item = (&'a MemberName, &'a Opinion)> {
         let quota = self.charter.quotas.retractions_an_hour;
         set.opinions.iter().filter(move |(member, opinion)| {
-            let own = self.charter.organisation_of(member);
             let agreed = || {
                 let by = set.cosigned.get(&((*member).clone(), opinion.turn)).into_iter().flatten();
+                let own = self.charter.organisation_of(member);
                 let mut heard =
                     by.filter(|by| self.halts.voice(by, &self.charter) == Voice::Counts);
                 heard.any(|by| self.charter.organisation_of(by) != own)

@@ -64,6 +64,8 @@ pub enum Joining {
         approved: usize,
         /// Organisations that must.
         needed: usize,
+        /// Whether it was proposed just now.
+        new: bool,
     },
     /// Another change is voted on; the proposal is made after that.
     Waiting,
@@ -201,19 +203,22 @@ impl Invites {
         }
         let proposals = self.changes.proposals();
         if let Some(proposal) = proposals.iter().find(|proposal| has(&proposal.signed.charter)) {
-            let approved = &proposal.approved;
-            let organisations: std::collections::BTreeSet<_> =
-                approved.iter().filter_map(|name| before.charter.organisation_of(name)).collect();
             return Ok(Joining::Proposed {
                 hash: proposal.signed.hash(),
-                approved: organisations.len(),
-                needed: usize::try_from(before.charter.quorums.charter).unwrap_or(usize::MAX),
+                approved: before.charter.count_organisations(&proposal.approved),
+                needed: before.charter.quorum_charter(),
+                new: false,
             });
         }
         let mut wanted = before.charter.clone();
         wanted.members.push(card.clone());
         match self.changes.propose(next(before, wanted, &self.me, &Ends::new())).await {
-            Ok(_) => Box::pin(self.progress(card)).await,
+            Ok(_) => Ok(match Box::pin(self.progress(card)).await? {
+                Joining::Proposed { hash, approved, needed, .. } => {
+                    Joining::Proposed { hash, approved, needed, new: true }
+                }
+                joined => joined,
+            }),
             Err(ChangeError::Voted { .. }) => Ok(Joining::Waiting),
             Err(error) => Err(error.into()),
         }

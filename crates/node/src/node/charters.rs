@@ -139,11 +139,8 @@ impl Node {
         card: &Member,
         signature: &[u8; 64],
     ) -> Result<Joining, JoinError> {
-        let before = self.changes.proposals().len();
         let joining = self.invites().join(token, card, signature).await?;
-        if let Joining::Proposed { hash, .. } = joining
-            && self.changes.proposals().len() > before
-        {
+        if let Joining::Proposed { hash, new: true, .. } = joining {
             self.tell_proposal(card).await;
             self.tell_approval(hash).await;
         }

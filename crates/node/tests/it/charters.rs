@@ -234,7 +234,8 @@ async fn an_invitation_lets_one_key_in_once_enough_have_approved() {
     let signed = sign_join(&token, &cow, &key("cow"));
     assert!(matches!(join(&token, &cow, signed).await, Err(JoinError::Other { .. })));
     assert!(ant.proposals().is_empty());
-    let Joining::Proposed { hash, approved, needed } = join(&token, &dog, signature).await.unwrap()
+    let Joining::Proposed { hash, approved, needed, new: true } =
+        join(&token, &dog, signature).await.unwrap()
     else {
         panic!("it is proposed");
     };

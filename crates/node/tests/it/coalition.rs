@@ -25,7 +25,7 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
-    charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter},
+    charter::{Approval, Charter, Member, Quorums, Role, SignedCharter},
     header::{Provenance, Review},
     label::TAXONOMY_VERSION,
     name::{GroupName, LogName, MemberName},
@@ -117,23 +117,8 @@ pub(crate) fn charter_with(
     };
     let majority = u32::try_from(members.len() / 2 + 1).unwrap();
     let mut charter = Charter {
-        coalition: "test".parse().unwrap(),
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: 1,
-        least_min_matched_ms: 1_000,
-        severity4_labels: vec![],
         quorums: Quorums { confirm, dispute: 2, charter: majority, halt: majority },
-        quotas: Quotas {
-            records_a_day: 100_000,
-            severity4_acts_a_day: 20,
-            retractions_an_hour: 20,
-            disputes_a_day: 100,
-        },
-        members: members.iter().map(member).collect(),
-        groups: vec![],
-        closed: Vec::new(),
+        ..Charter::founding("test".parse().unwrap(), members.iter().map(member).collect())
     };
     change(&mut charter);
     charter.sort();

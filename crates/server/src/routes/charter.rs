@@ -17,9 +17,9 @@ use watchfire_signal::name::MemberName;
 use super::answers::check_ready;
 use crate::answer::Failure;
 use crate::caller::{Administering, Allowed, Anything};
-use crate::input::{Named, Query, json, read_body, read_json};
+use crate::input::{Named, Query, json, read_json};
 use crate::limits::CHARTERS_BYTES;
-use crate::member::{Asker, Signer, refusal, same_member};
+use crate::member::{Asker, Signer, said_by};
 use crate::rates::address_of;
 use crate::server::Server;
 use crate::views::charter as views;
@@ -177,9 +177,7 @@ pub(crate) async fn tell(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<StatusCode, Failure> {
-    same_member(&signer, &member)?;
-    let body = read_body(request.into_body(), CHARTERS_BYTES).await?;
-    signer.check_body(&body).map_err(refusal)?;
+    let body = said_by(&signer, &member, request, CHARTERS_BYTES).await?;
     let list: CharterList = json(&body)?;
     let invalid = |error: String| Failure::new(ProblemKind::Invalid, error);
     let charters = views::charters_of(&list).map_err(invalid)?;

@@ -9,9 +9,9 @@ use watchfire_api::wire::HeadsExchange;
 use watchfire_signal::name::MemberName;
 
 use crate::answer::Failure;
-use crate::input::{Named, json, read_body};
+use crate::input::{Named, json};
 use crate::limits::HEADS_BYTES;
-use crate::member::{Signer, refusal, same_member};
+use crate::member::{Signer, said_by};
 use crate::server::Server;
 use crate::views;
 
@@ -31,9 +31,7 @@ pub(crate) async fn heads(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<Json<HeadsExchange>, Failure> {
-    same_member(&signer, &member)?;
-    let body = read_body(request.into_body(), HEADS_BYTES).await?;
-    signer.check_body(&body).map_err(refusal)?;
+    let body = said_by(&signer, &member, request, HEADS_BYTES).await?;
     let theirs = views::heads_of(json(&body)?);
     let gossip = server.node.gossip();
     gossip.take(&theirs).await.map_err(|error| Failure::internal(&error))?;

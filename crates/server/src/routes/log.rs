@@ -17,9 +17,9 @@ use watchfire_tlog::tile::{Tile, TileKind, encode_bundle, encode_hashes};
 use watchfire_tlog::{Entry, Extension, Source};
 
 use crate::answer::Failure;
-use crate::input::{Named, Query, json, read_body};
+use crate::input::{Named, Query, json};
 use crate::limits::{FRAME_BYTES, RECEIPT_BYTES, RECORD_INDICES};
-use crate::member::{Asker, Signer, refusal, same_member};
+use crate::member::{Asker, Signer, said_by, same_member};
 use crate::server::Server;
 
 /// Entries `from..to`.
@@ -225,9 +225,7 @@ pub(crate) async fn frames(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<Json<SizeAnswer>, Failure> {
-    same_member(&signer, &member)?;
-    let body = read_body(request.into_body(), FRAME_BYTES).await?;
-    signer.check_body(&body).map_err(refusal)?;
+    let body = said_by(&signer, &member, request, FRAME_BYTES).await?;
     let invalid = |detail: String| Failure::new(ProblemKind::Invalid, detail);
     let more = match Frame::decode(&body).map_err(|error| invalid(error.to_string()))? {
         Frame::Entries(more) => more,
@@ -253,9 +251,7 @@ pub(crate) async fn receipts(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<StatusCode, Failure> {
-    same_member(&signer, &member)?;
-    let body = read_body(request.into_body(), RECEIPT_BYTES).await?;
-    signer.check_body(&body).map_err(refusal)?;
+    let body = said_by(&signer, &member, request, RECEIPT_BYTES).await?;
     let ReceiptRequest { effective } = json(&body)?;
     let noted = server.node.receipt(&member, &effective).await;
     noted.map_err(|error| Failure::internal(&error))?;

@@ -1,7 +1,5 @@
 //! The charter, as programs and people read it.
 
-use std::collections::BTreeSet;
-
 use watchfire_api::wire;
 use watchfire_node::Node;
 use watchfire_node::charter::draft::differences;
@@ -17,15 +15,12 @@ pub(crate) fn charter(node: &Node) -> wire::CharterView {
     let in_force = chain.in_force();
     let proposals = changes.proposals().into_iter().map(|proposal| {
         let signed = proposal.signed;
-        let approved = proposal.approved.iter();
-        let organisations: BTreeSet<_> =
-            approved.filter_map(|name| in_force.charter.organisation_of(name)).collect();
         wire::ProposalView {
             hash: hex::encode(&signed.hash()),
             seq: signed.charter.seq,
             changes: differences(&in_force.charter, &signed.charter),
-            organisations: organisations.len(),
-            needed: usize::try_from(in_force.charter.quorums.charter).unwrap_or(usize::MAX),
+            organisations: in_force.charter.count_organisations(&proposal.approved),
+            needed: in_force.charter.quorum_charter(),
             approved_by: proposal.approved.into_iter().collect(),
             charter: signed.charter,
         }
@@ -56,7 +51,7 @@ pub(crate) fn joining(joining: Joining) -> wire::MembershipAnswer {
     };
     match joining {
         Joining::Waiting => answer(wire::MembershipState::Waiting),
-        Joining::Proposed { hash, approved, needed } => wire::MembershipAnswer {
+        Joining::Proposed { hash, approved, needed, .. } => wire::MembershipAnswer {
             hash: Some(hex::encode(&hash)),
             approved,
             needed,

@@ -28,8 +28,7 @@ use watchfire_server::hashing::HashingSetup;
 use watchfire_server::limits::Patience;
 use watchfire_server::views;
 use watchfire_server::{Running, Server, Tls, serve_on};
-use watchfire_signal::charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter};
-use watchfire_signal::label::TAXONOMY_VERSION;
+use watchfire_signal::charter::{Approval, Charter, Member, Quorums, Role, SignedCharter};
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Extension, OwnKey, Source};
@@ -246,23 +245,8 @@ fn charter(plans: &[Plan<'_>], addresses: &[SocketAddr]) -> SignedCharter {
     });
     let majority = u32::try_from(plans.len() / 2 + 1).unwrap();
     let mut charter = Charter {
-        coalition: "test".parse().unwrap(),
-        seq: 1,
-        previous: [0; 32],
-        taxonomy: TAXONOMY_VERSION,
-        record_version: 1,
-        least_min_matched_ms: 1_000,
-        severity4_labels: vec![],
         quorums: Quorums { confirm: 3, dispute: 2, charter: majority, halt: majority },
-        quotas: Quotas {
-            records_a_day: 100_000,
-            severity4_acts_a_day: 20,
-            retractions_an_hour: 20,
-            disputes_a_day: 100,
-        },
-        members: members.collect(),
-        groups: vec![],
-        closed: Vec::new(),
+        ..Charter::founding("test".parse().unwrap(), members.collect())
     };
     charter.sort();
     let hash = charter.hash();

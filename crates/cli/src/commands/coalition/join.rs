@@ -19,15 +19,13 @@ use watchfire_signal::{
 use crate::{
     directory::{Directory, replace},
     exit::{Answer, Ended, Failure, OrEnvironment, environment, failed},
-    network::way_out,
+    network::{ANYWHERE, way_out},
     node_api::{NodeApi, answered},
     output::Output,
 };
 
 /// How often a joining member asks how far it is.
 const ASK_EVERY: Duration = Duration::from_secs(2);
-/// The person at the keyboard was given the address, so it may be anywhere.
-const ANYWHERE: [&str; 2] = ["0.0.0.0/0", "::/0"];
 
 /// An invitation.
 #[derive(Debug, Args)]

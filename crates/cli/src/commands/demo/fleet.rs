@@ -10,7 +10,10 @@ use std::{
 use tokio::{net::TcpSocket, time::Instant};
 use watchfire_api::outbound::Outbound;
 use watchfire_node::clock::{Random, SystemRandom};
-use watchfire_signal::{charter::SignedCharter, name::MemberName};
+use watchfire_signal::{
+    charter::{Charter, SignedCharter},
+    name::MemberName,
+};
 
 use crate::{
     commands::{coalition, init},
@@ -225,7 +228,7 @@ fn charter(
     place: &Path,
     cards: Vec<watchfire_signal::charter::Member>,
 ) -> Result<SignedCharter, Failure> {
-    let mut charter = coalition::draft(COALITION.parse()?, cards);
+    let mut charter = Charter::founding(COALITION.parse()?, cards);
     charter.quorums.confirm = CONFIRM_QUORUM;
     charter.quotas.retractions_an_hour = RETRACTIONS_AN_HOUR;
     charter.least_min_matched_ms = MIN_MATCHED_MS;
