@@ -13,8 +13,8 @@ use std::{
 };
 
 use watchfire_index::{
-    ExactIndex, Found, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex, TextMatch,
-    VideoMatch, align,
+    ExactIndex, Found, FoundVideos, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex,
+    TextMatch, VideoMatch, align,
 };
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
@@ -241,8 +241,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
                     Whose::Held => self.videos_like(&frames, |_| None),
                     Whose::Query => {
                         let rule = video_rule(signal.rule, self.least_matched_ms);
-                        let found = self.videos.search_with(&frames, &rule).videos;
-                        found.iter().filter_map(|found| self.aligned(found)).collect()
+                        self.either_way(&frames, |frames| self.videos.search_with(frames, &rule))
                     }
                 }
             }
@@ -316,11 +315,9 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Pdq(pdq), _) => {
                 let like = |pdq| self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX);
                 let mut hits = self.hits(like(pdq).hits, signal, Method::Near);
-                if whose == Whose::Held {
-                    let turned = pdq.turned();
-                    let turned = turned.iter().flat_map(|pdq| like(pdq).hits).collect();
-                    hits.extend(self.hits(turned, signal, Method::Turned));
-                }
+                let turned = pdq.turned();
+                let turned = turned.iter().flat_map(|pdq| like(pdq).hits).collect();
+                hits.extend(self.hits(turned, signal, Method::Turned));
                 return hits;
             }
             (Value::Text(TextPrint::Short(digest)), _) => {
@@ -386,11 +383,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
 
     /// Owners of videos that show the same moments as an upload, as it is or mirrored.
     fn videos_like(&self, frames: &[Frame], crowd: impl Fn(u64) -> Option<u64>) -> Vec<Hit<K>> {
-        let mirror = |frame: &Frame| Frame { pdq: frame.pdq.mirrored(), ..*frame };
-        let mirrored = frames.iter().map(mirror).collect::<Vec<_>>();
-        let like = |frames: &[Frame]| self.videos.search_crowds(frames, &crowd).videos;
-        let plain = like(frames).into_iter().filter_map(|found| self.aligned(&found));
-        let turned = like(&mirrored).into_iter().filter_map(|found| self.aligned(&found));
+        self.either_way(frames, |frames| self.videos.search_crowds(frames, &crowd))
+    }
+
+    /// Owners of videos that frames find, as they are or mirrored.
+    fn either_way(&self, frames: &[Frame], like: impl Fn(&[Frame]) -> FoundVideos) -> Vec<Hit<K>> {
+        let plain = like(frames).videos.into_iter().filter_map(|found| self.aligned(&found));
+        let turned = like(&mirrored(frames)).videos;
+        let turned = turned.into_iter().filter_map(|found| self.aligned(&found));
         plain.chain(turned.map(|hit| Hit { method: Method::Turned, ..hit })).collect()
     }
 
@@ -451,8 +451,10 @@ pub fn compare<K: Copy>(
         }
         (Value::Md5(query), Value::Md5(held)) if query == held => Some(still(Method::Exact, None)),
         (Value::Pdq(of), Value::Pdq(held)) => {
-            let distance = of.distance(held);
-            (distance <= farthest(kind, query.rule)).then(|| still(Method::Near, Some(distance)))
+            let most = farthest(kind, query.rule);
+            let near = |method, distance| (distance <= most).then(|| still(method, Some(distance)));
+            let turned = || of.turned().iter().map(|of| of.distance(held)).min();
+            near(Method::Near, of.distance(held)).or_else(|| near(Method::Turned, turned()?))
         }
         (Value::Text(TextPrint::Short(of)), Value::Text(TextPrint::Short(held))) if of == held => {
             Some(still(Method::Exact, None))
@@ -467,7 +469,11 @@ pub fn compare<K: Copy>(
         (Value::Vpdq(of), Value::Vpdq(held)) => {
             let frames = harmful_frames(of, query.span);
             let rule = video_rule(query.rule, least_matched_ms);
-            align(&frames, &held.frames, &rule).map(|found| aligned(owner, &found))
+            let like = |frames: &[Frame]| align(frames, &held.frames, &rule);
+            let hit = |method, found| Hit { method, ..aligned(owner, &found) };
+            like(&frames)
+                .map(|found| hit(Method::Aligned, found))
+                .or_else(|| like(&mirrored(&frames)).map(|found| hit(Method::Turned, found)))
         }
         _ => None,
     }
@@ -521,6 +527,11 @@ pub(crate) fn harmful_frames(vpdq: &Vpdq, span: Option<Span>) -> Vec<Frame> {
         span.is_none_or(|span| (span.start_ms..=span.end_ms).contains(&frame.at_ms))
     };
     vpdq.frames.iter().filter(inside).copied().collect()
+}
+
+/// The frames of the mirrored video, about.
+pub(crate) fn mirrored(frames: &[Frame]) -> Vec<Frame> {
+    frames.iter().map(|frame| Frame { pdq: frame.pdq.mirrored(), ..*frame }).collect()
 }
 
 /// The value, if it can be matched.

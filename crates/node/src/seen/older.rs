@@ -22,11 +22,12 @@ use watchfire_signal::{
     pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq},
     text_print::{Grams, MAX_TEXT_DISTANCE, TextPrint, needed},
     value::{Signal, Value},
+    vpdq::Frame,
 };
 use watchfire_store::{Batch, Row, SeenItem, Store, StoreError, Table};
 
 use super::Item;
-use crate::near::{harmful_frames, matchable};
+use crate::near::{harmful_frames, matchable, mirrored};
 
 /// Rows read at once while a file is made.
 const PAGE: usize = 4_096;
@@ -402,11 +403,14 @@ async fn write_counts(store: &dyn Store, rows: Vec<Row>) -> Result<(), StoreErro
 /// What is looked for.
 #[derive(Default)]
 struct Wanted {
+    /// Each picture in all the ways to turn, mirror and invert it.
     pictures: Vec<Pdq>,
-    /// Distinct frames of each video.
+    /// Distinct frames of each video, and of the mirrored one.
     frames: Vec<Pdq>,
-    /// Which of the signals each frame is of.
+    /// Of which video each frame is.
     video_of: Vec<u32>,
+    /// Videos, mirrored ones counted.
+    videos: u32,
     keys: Vec<u64>,
     texts: Vec<WantedText>,
 }
@@ -422,15 +426,16 @@ struct WantedText {
 impl Wanted {
     fn of(signals: &[Signal]) -> Self {
         let mut wanted = Self::default();
-        for (signal, place) in signals.iter().zip(0u32..) {
+        for signal in signals {
             match matchable(signal) {
-                Some(Value::Pdq(pdq)) => wanted.pictures.push(*pdq),
+                Some(Value::Pdq(pdq)) => {
+                    wanted.pictures.push(*pdq);
+                    wanted.pictures.extend(pdq.turned());
+                }
                 Some(Value::Vpdq(vpdq)) => {
                     let frames = harmful_frames(vpdq, signal.span);
-                    let counts = frames.iter().filter(|frame| frame.quality >= MIN_QUALITY);
-                    let distinct: HashSet<Pdq> = counts.map(|frame| frame.pdq).collect();
-                    wanted.video_of.extend(distinct.iter().map(|_| place));
-                    wanted.frames.extend(distinct);
+                    wanted.add_video(&mirrored(&frames));
+                    wanted.add_video(&frames);
                 }
                 Some(Value::Text(TextPrint::Long(text))) => {
                     let keys: Vec<u64> = gram_keys(text).collect();
@@ -442,6 +447,14 @@ impl Wanted {
             }
         }
         wanted
+    }
+
+    fn add_video(&mut self, frames: &[Frame]) {
+        let counts = frames.iter().filter(|frame| frame.quality >= MIN_QUALITY);
+        let distinct: HashSet<Pdq> = counts.map(|frame| frame.pdq).collect();
+        self.video_of.extend(distinct.iter().map(|_| self.videos));
+        self.frames.extend(distinct);
+        self.videos += 1;
     }
 }
 

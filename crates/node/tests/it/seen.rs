@@ -10,7 +10,7 @@ use std::{
 use proptest::prelude::*;
 use watchfire_node::{
     clock::{Clock, Random},
-    near::compare,
+    near::{Method, compare},
     policy::Verdict,
     raise::Answer,
     seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup},
@@ -22,13 +22,15 @@ use watchfire_signal::{
     pdq::Pdq,
     statement::Basis,
     text_print::TextPrint,
-    value::Signal,
+    value::{Signal, Value, ValueOrBlob},
+    vpdq::{Frame, Vpdq},
 };
 use watchfire_store::{Durability, MemoryStore, OpenError, SqliteOptions, SqliteStore, Store};
 
 use crate::{
     coalition::{START_MS, TestClock, TestRandom, alert},
     story::{clip, coalition, picture, until, until_hidden},
+    workshop::picture as random_picture,
 };
 
 fn id(number: u64) -> ItemId {
@@ -142,8 +144,13 @@ async fn a_member_that_repeats_itself_does_not_hide_a_confirmed_case() {
     until(&stages["twitch"], 255, Verdict::Allow).await;
 }
 
+fn mirrored(film: &Vpdq) -> Vpdq {
+    let mirror = |frame: &Frame| Frame { pdq: frame.pdq.mirrored(), ..*frame };
+    Vpdq { frames: film.frames.iter().map(mirror).collect() }
+}
+
 /// Signals that are near each other now and then: digests of few kinds, pictures of few sorts with some
-/// bits changed, clips of few films that begin somewhere, texts of few sentences with some letters changed,
+/// bits changed, turned now and then, clips of few films that begin somewhere, texts of few sentences with some letters changed,
 /// links at few hosts.
 fn signals(seed: u64) -> Vec<Signal> {
     let mut bytes = [0; 8];
@@ -153,17 +160,17 @@ fn signals(seed: u64) -> Vec<Signal> {
     for bit in 0..usize::from(bits % 48) {
         hash[(bit * 7 + usize::from(noise)) % 32] ^= 1 << (bit % 8);
     }
-    let picture = Signal { quality: Some(49 + kind % 40), ..Signal::new(Pdq(hash)) };
+    let hash = Pdq(hash).turned().get(usize::from(start % 30)).copied().unwrap_or(Pdq(hash));
+    let picture = Signal { quality: Some(49 + kind % 40), ..Signal::new(hash) };
     match kind % 6 {
         3 => text(&posted(usize::from(sort), usize::from(bits), usize::from(noise))),
         4 => vec![Signal::new(link(sort, bits % 8))],
         0 => vec![Signal::new(Sha256Digest([sort % 6; 32])), picture],
         1 => vec![Signal::new(Md5Digest([sort % 6; 16]))],
-        2 => vec![Signal::new(clip(
-            u32::from(sort % 4) * 100_000 + u32::from(start % 8) * 500,
-            6,
-            2,
-        ))],
+        2 => {
+            let film = clip(u32::from(sort % 4) * 100_000 + u32::from(start % 8) * 500, 6, 2);
+            vec![Signal::new(if bits % 3 == 0 { mirrored(&film) } else { film })]
+        }
         _ => vec![picture],
     }
 }
@@ -389,4 +396,55 @@ async fn what_a_platform_held_before_is_taken_down_by_an_alert_that_is_older() {
     until_hidden(tiktok, "item:1", true).await;
     assert!(!tiktok.platform.is_hidden("item:2"));
     assert_eq!(tiktok.node.import(items).await.unwrap(), 0);
+}
+
+/// What was uploaded before anybody knew: turned, inverted and mirrored copies, of which those that are not
+/// in memory any more are in files.
+#[tokio::test]
+async fn copies_that_were_turned_before_the_alert_came_are_taken_down_by_it() {
+    let stages = coalition().await;
+    let tiktok = &stages["tiktok"];
+    let ValueOrBlob::Value(Value::Pdq(pdq)) = random_picture(9).value else { panic!("no picture") };
+    let turned = pdq.turned();
+    for (number, pdq) in (0..).zip(turned) {
+        tiktok.node.scan(id(number), vec![Signal::new(pdq)]).await;
+    }
+    tiktok.node.scan(id(50), vec![Signal::new(mirrored(&clip(0, 10, 2)))]).await;
+    tiktok.node.scan(id(51), vec![random_picture(8)]).await;
+    tiktok.node.scan(id(52), vec![Signal::new(mirrored(&clip(9_000, 10, 2)))]).await;
+    let known = vec![random_picture(9), Signal::new(clip(0, 10, 2))];
+    tiktok.node.raise(alert(known), None).await.unwrap();
+    for number in (0..turned.len() as u64).chain([50]) {
+        until_hidden(tiktok, id(number).as_str(), true).await;
+    }
+    assert!(!tiktok.platform.is_hidden("item:51") && !tiktok.platform.is_hidden("item:52"));
+}
+
+#[tokio::test]
+async fn a_copy_says_whether_it_was_turned() {
+    let directory = tempfile::tempdir().unwrap();
+    let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+    let seen = open(&store, &TestClock::new(), setup(directory.path())).await;
+    let ValueOrBlob::Value(Value::Pdq(pdq)) = random_picture(9).value else { panic!("no picture") };
+    scan(&seen, item(0, vec![Signal::new(pdq.mirrored())])).await;
+    scan(&seen, item(1, vec![Signal::new(pdq)])).await;
+    scan(&seen, item(2, vec![Signal::new(mirrored(&clip(0, 10, 2)))])).await;
+    for number in 10..40 {
+        scan(&seen, item(number, vec![random_picture(number as u8)])).await;
+    }
+    // Both in memory, and of both kinds in files.
+    scan(&seen, item(41, vec![Signal::new(pdq.complement())])).await;
+    seen.flush().await;
+    assert!(seen.older() > 3);
+    let mut copies = seen.search(&[Signal::new(pdq), Signal::new(clip(0, 10, 2))]).await.unwrap();
+    let mut methods = BTreeMap::new();
+    loop {
+        let page = copies.next().await.unwrap();
+        if page.is_empty() {
+            break;
+        }
+        methods.extend(page.into_iter().map(|(item, hit)| (item.id.clone(), hit.method)));
+    }
+    let turned = [0, 2, 41].map(|number| (id(number), Method::Turned));
+    assert_eq!(methods, turned.into_iter().chain([(id(1), Method::Near)]).collect());
 }
