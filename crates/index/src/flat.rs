@@ -1,7 +1,8 @@
 //! Finds signals in a file that is read from its beginning to its end: for so many that an index in
 //! memory would cost more than it saves.
 //!
-//! A hash takes 36 bytes of disk; files are mapped, so that they are compared where they lie in the page
+//! A hash takes 36 bytes of disk, its bits in an order in which it is compared at once with all the ways to
+//! turn, mirror and invert a picture. Files are mapped, so that they are compared where they lie in the page
 //! cache, which the system takes back when it needs the memory. Layout, numbers little-endian:
 //! magic (8), counts of pictures, frames and digests (8 each), what the writer says of the file (48),
 //! SHA-256 of everything else (32); then hashes and owners of pictures, the same of frames, and keys
@@ -20,10 +21,10 @@ use std::{
 
 use memmap2::{Mmap, MmapOptions};
 use sha2::{Digest, Sha256};
-use watchfire_signal::pdq::Pdq;
+use watchfire_signal::pdq::{AnyWay, Pdq, Sorted};
 
 /// The first bytes of a file; the last of them counts versions of the layout.
-const MAGIC: [u8; 8] = *b"wfflat\0\x01";
+const MAGIC: [u8; 8] = *b"wfflat\0\x02";
 /// Bytes of what the writer says of a file.
 pub const ABOUT_BYTES: usize = 48;
 /// Bytes before the checksum.
@@ -32,9 +33,6 @@ const HEAD_BYTES: usize = 8 + 3 * 8 + ABOUT_BYTES;
 const START: u64 = HEAD_BYTES as u64 + 32;
 /// Bytes written at once.
 const WRITTEN: usize = 1 << 20;
-
-/// A hash as four words, in any order of bits: only distances count.
-type Words = [u64; 4];
 
 /// Signals with the number of whoever owns each.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -63,7 +61,7 @@ pub struct FlatHit {
     pub owner: u32,
     /// The place of the query.
     pub query: u32,
-    /// Bits in which they differ.
+    /// Bits in which they differ in the nearest way to turn, mirror or invert the picture.
     pub distance: u32,
 }
 
@@ -164,7 +162,8 @@ impl Flat {
         START.checked_add(hashes)?.checked_add(self.digests.checked_mul(12)?)
     }
 
-    /// All hashes of a section within a distance of any of the queries, in the order of the file.
+    /// All hashes of a section within a distance of any of the queries as it is, turned, mirrored or inverted,
+    /// in the order of the file. Frames are not turned by a quarter.
     #[must_use]
     pub fn near(&self, section: Section, queries: &[Pdq], max_distance: u32) -> Vec<FlatHit> {
         let (start, count) = match section {
@@ -173,10 +172,13 @@ impl Flat {
         };
         let (hashes, owners) =
             (self.part::<32>(start, count), self.owners(start + count * 32, count));
-        let queries: Vec<Words> = queries.iter().map(|query| words(&query.0)).collect();
+        let queries: Vec<AnyWay> = queries.iter().map(AnyWay::of).collect();
         let mut near = Vec::new();
         if !queries.is_empty() {
-            compare(hashes, &queries, max_distance, &mut near);
+            match section {
+                Section::Pictures => compare::<true>(hashes, &queries, max_distance, &mut near),
+                Section::Frames => compare::<false>(hashes, &queries, max_distance, &mut near),
+            }
         }
         let hit =
             |(place, query, distance)| FlatHit { owner: owner(owners, place), query, distance };
@@ -244,67 +246,69 @@ where
 /// Everything behind the checksum.
 fn body(signals: &FlatSignals, mut write: impl FnMut(&[u8]) -> io::Result<()>) -> io::Result<()> {
     for hashes in [&signals.pictures, &signals.frames] {
-        hashes.iter().try_for_each(|(hash, _)| write(&hash.0))?;
+        for (hash, _) in hashes {
+            Sorted::of(hash).0.iter().try_for_each(|word| write(&word.to_le_bytes()))?;
+        }
         hashes.iter().try_for_each(|(_, owner)| write(&owner.to_le_bytes()))?;
     }
     signals.digests.iter().try_for_each(|(key, _)| write(&key.to_le_bytes()))?;
     signals.digests.iter().try_for_each(|(_, owner)| write(&owner.to_le_bytes()))
 }
 
-/// Adds place, query and distance of every pair within the distance.
-fn compare(
+/// Adds place, query and distance of every pair within the distance; `QUARTERS` says whether turning by a
+/// quarter counts.
+fn compare<const QUARTERS: bool>(
     hashes: &[[u8; 32]],
-    queries: &[Words],
+    queries: &[AnyWay],
     max_distance: u32,
     near: &mut Vec<(u32, u32, u32)>,
 ) {
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("popcnt") {
         // SAFETY: the machine has POPCNT, as asked just now.
-        unsafe { compare_popcnt(hashes, queries, max_distance, near) };
+        unsafe { compare_popcnt::<QUARTERS>(hashes, queries, max_distance, near) };
         return;
     }
-    compare_with(hashes, queries, max_distance, near);
+    compare_with::<QUARTERS>(hashes, queries, max_distance, near);
 }
 
 /// # Safety
 /// The machine has POPCNT.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "popcnt")]
-unsafe fn compare_popcnt(
+unsafe fn compare_popcnt<const QUARTERS: bool>(
     hashes: &[[u8; 32]],
-    queries: &[Words],
+    queries: &[AnyWay],
     max_distance: u32,
     near: &mut Vec<(u32, u32, u32)>,
 ) {
-    compare_with(hashes, queries, max_distance, near);
+    compare_with::<QUARTERS>(hashes, queries, max_distance, near);
 }
 
 #[inline(always)]
-fn compare_with(
+fn compare_with<const QUARTERS: bool>(
     hashes: &[[u8; 32]],
-    queries: &[Words],
+    queries: &[AnyWay],
     max_distance: u32,
     near: &mut Vec<(u32, u32, u32)>,
 ) {
     for (place, hash) in hashes.iter().enumerate() {
-        let hash = words(hash);
+        let held = sorted(hash);
         for (number, query) in queries.iter().enumerate() {
-            // Half of the bits tell nearly all that are far.
-            let half = (hash[0] ^ query[0]).count_ones() + (hash[1] ^ query[1]).count_ones();
-            if half > max_distance {
-                continue;
-            }
-            let rest = (hash[2] ^ query[2]).count_ones() + (hash[3] ^ query[3]).count_ones();
-            if half + rest <= max_distance {
-                near.push((place as u32, number as u32, half + rest));
+            let distance = if QUARTERS {
+                query.within(&held, max_distance)
+            } else {
+                query.within_upright(&held, max_distance)
+            };
+            if let Some(distance) = distance {
+                near.push((place as u32, number as u32, distance));
             }
         }
     }
 }
 
 #[inline(always)]
-fn words(hash: &[u8; 32]) -> Words {
+fn sorted(hash: &[u8; 32]) -> Sorted {
     let words = hash.as_chunks::<8>().0;
-    std::array::from_fn(|word| u64::from_le_bytes(words[word]))
+    Sorted(std::array::from_fn(|word| u64::from_le_bytes(words[word])))
 }

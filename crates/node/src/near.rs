@@ -530,7 +530,7 @@ pub(crate) fn harmful_frames(vpdq: &Vpdq, span: Option<Span>) -> Vec<Frame> {
 }
 
 /// The frames of the mirrored video, about.
-pub(crate) fn mirrored(frames: &[Frame]) -> Vec<Frame> {
+fn mirrored(frames: &[Frame]) -> Vec<Frame> {
     frames.iter().map(|frame| Frame { pdq: frame.pdq.mirrored(), ..*frame }).collect()
 }
 

@@ -1,5 +1,5 @@
-//! The older items of the seen table: flat files of their signals that only propose rows; the store's
-//! row decides. A view: a file that is damaged or gone is made again from the store.
+//! The older items of the seen table: flat files of their signals that only propose rows, and propose what is
+//! near turned, mirrored or inverted too; the store's row decides. A view: a file that is damaged or gone is made again from the store.
 //!
 //! **Invariant:** a file holds every signal of every row in its range that was in the store when it was
 //! made; what was deleted or replaced since is told by the row that is not there any more.
@@ -22,12 +22,11 @@ use watchfire_signal::{
     pdq::{MAX_DISTANCE, MIN_QUALITY, Pdq},
     text_print::{Grams, MAX_TEXT_DISTANCE, TextPrint, needed},
     value::{Signal, Value},
-    vpdq::Frame,
 };
 use watchfire_store::{Batch, Row, SeenItem, Store, StoreError, Table};
 
 use super::Item;
-use crate::near::{harmful_frames, matchable, mirrored};
+use crate::near::{harmful_frames, matchable};
 
 /// Rows read at once while a file is made.
 const PAGE: usize = 4_096;
@@ -403,14 +402,11 @@ async fn write_counts(store: &dyn Store, rows: Vec<Row>) -> Result<(), StoreErro
 /// What is looked for.
 #[derive(Default)]
 struct Wanted {
-    /// Each picture in all the ways to turn, mirror and invert it.
     pictures: Vec<Pdq>,
-    /// Distinct frames of each video, and of the mirrored one.
+    /// Distinct frames of each video.
     frames: Vec<Pdq>,
-    /// Of which video each frame is.
+    /// Which of the signals each frame is of.
     video_of: Vec<u32>,
-    /// Videos, mirrored ones counted.
-    videos: u32,
     keys: Vec<u64>,
     texts: Vec<WantedText>,
 }
@@ -426,16 +422,15 @@ struct WantedText {
 impl Wanted {
     fn of(signals: &[Signal]) -> Self {
         let mut wanted = Self::default();
-        for signal in signals {
+        for (signal, place) in signals.iter().zip(0u32..) {
             match matchable(signal) {
-                Some(Value::Pdq(pdq)) => {
-                    wanted.pictures.push(*pdq);
-                    wanted.pictures.extend(pdq.turned());
-                }
+                Some(Value::Pdq(pdq)) => wanted.pictures.push(*pdq),
                 Some(Value::Vpdq(vpdq)) => {
                     let frames = harmful_frames(vpdq, signal.span);
-                    wanted.add_video(&mirrored(&frames));
-                    wanted.add_video(&frames);
+                    let counts = frames.iter().filter(|frame| frame.quality >= MIN_QUALITY);
+                    let distinct: HashSet<Pdq> = counts.map(|frame| frame.pdq).collect();
+                    wanted.video_of.extend(distinct.iter().map(|_| place));
+                    wanted.frames.extend(distinct);
                 }
                 Some(Value::Text(TextPrint::Long(text))) => {
                     let keys: Vec<u64> = gram_keys(text).collect();
@@ -447,14 +442,6 @@ impl Wanted {
             }
         }
         wanted
-    }
-
-    fn add_video(&mut self, frames: &[Frame]) {
-        let counts = frames.iter().filter(|frame| frame.quality >= MIN_QUALITY);
-        let distinct: HashSet<Pdq> = counts.map(|frame| frame.pdq).collect();
-        self.video_of.extend(distinct.iter().map(|_| self.videos));
-        self.frames.extend(distinct);
-        self.videos += 1;
     }
 }
 

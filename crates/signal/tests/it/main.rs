@@ -18,3 +18,4 @@ mod records;
 mod text_forms;
 mod texts;
 mod tree;
+mod ways;
