@@ -182,6 +182,7 @@ fn alert() -> Result<NewAlert> {
             incident: None,
             evidence_hold: false,
             authority: None,
+            tlp: None,
         },
         severity: 3,
         review: Review::OneHuman,

@@ -49,7 +49,8 @@ pub struct Delivery {
     pub reversible: bool,
     /// When it was decided, in milliseconds since 1970.
     pub decided_at_ms: u64,
-    /// Why: case, record, member, labels and state.
+    /// Why: case, record, member, labels, state, and `tlp`, to whom that may be handed on. Of what is marked
+    /// `TLP:RED` there are no labels.
     pub detail: Value,
 }
 

@@ -185,6 +185,7 @@ fn alert(number: u64) -> Result<NewAlert, Failed> {
             incident: None,
             evidence_hold: false,
             authority: None,
+            tlp: None,
         },
         severity: 3,
         review: Review::OneHuman,

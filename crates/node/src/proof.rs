@@ -2,8 +2,8 @@
 //! this member decided about it: a file that proves itself.
 //!
 //! **Invariant:** a proof says of each decision whether it is anchored, and by what it is proven.
-//! **Invariant:** a record is in it only if this member wrote it or everybody in the coalition may
-//! have it, and no record about the case is in a redacted one.
+//! **Invariant:** a record is in it only if this member wrote it or its mark allows the audience that the
+//! proof is for, and no record about the case is in a redacted one.
 
 pub mod bundle;
 pub mod check;
@@ -21,6 +21,7 @@ use watchfire_signal::{
     name::{LogName, MemberName},
     record::Leaf,
     statement::Head,
+    tlp::{Audience, Tlp},
     verb::Verb,
 };
 use watchfire_store::{Held, Store, StoreError};
@@ -58,8 +59,8 @@ pub struct Prover {
 pub struct Known {
     /// The commitment of its founding assert.
     pub case: Commitment,
-    /// Where its signal sets stand.
-    pub sets: BTreeSet<Place>,
+    /// Where its signal sets stand, with their marks.
+    pub sets: BTreeMap<Place, Tlp>,
     /// When this node verified the first of them: nothing was decided before.
     pub since_ms: u64,
 }
@@ -94,21 +95,26 @@ struct Said {
 }
 
 impl Prover {
-    /// The proof of a case; `redact` leaves the records about it out.
+    /// The proof of a case for an audience; for nobody in particular no record about it is in it.
     ///
     /// # Errors
     /// [`ProofError`]
-    pub async fn prove(&self, known: &Known, redact: bool) -> Result<Bundle, ProofError> {
+    pub async fn prove(
+        &self,
+        known: &Known,
+        audience: Option<Audience>,
+    ) -> Result<Bundle, ProofError> {
         let own = self.charter.log_of(&self.me).ok_or(ProofError::Unknown(known.case))?;
         let said = self.walk(known, &own).await?;
         let (desk, used) = self.desk_part(known, &said.anchors).await?;
         let mut by_log = BTreeMap::<LogName, BTreeMap<u64, (Held, bool)>>::new();
         for (place, held) in said.about {
-            by_log.entry(place.log).or_default().insert(place.index, (held, redact));
+            let shown = audience.is_some_and(|audience| self.may_show(known, &place, audience));
+            by_log.entry(place.log).or_default().insert(place.index, (held, shown));
         }
         for (index, _, held) in said.anchors.into_iter().filter(|(index, ..)| used.contains(index))
         {
-            by_log.entry(own.clone()).or_default().insert(index, (held, false));
+            by_log.entry(own.clone()).or_default().insert(index, (held, true));
         }
         let mut logs = Vec::new();
         for (log, entries) in by_log {
@@ -151,7 +157,7 @@ impl Prover {
         Ok(said)
     }
 
-    /// The entries of one log under its newest checkpoint. A flag says which records stay out.
+    /// The entries of one log under its newest checkpoint. A flag says which records are shown.
     async fn log_part(
         &self,
         log: LogName,
@@ -163,9 +169,9 @@ impl Prover {
         let missing = || StoreError::Corrupt(format!("log {log} has no head"));
         let head = head.ok_or_else(missing)?;
         let mut parts = Vec::new();
-        for (index, (held, redact)) in entries {
+        for (index, (held, shown)) in entries {
             let inclusion = links(proof::inclusion(&*source, index, head.size).await?);
-            let record = held.entry.record.filter(|_| !redact && self.may_show(&held.entry.leaf));
+            let record = held.entry.record.filter(|_| shown);
             let record = record.map(|record| Octets(record.to_vec()));
             parts.push(EntryPart {
                 index,
@@ -177,11 +183,12 @@ impl Prover {
         Ok(LogPart { log, checkpoint: head.checkpoint.text, entries: parts })
     }
 
-    /// Whether a record may be shown outside: it is ours, or for everybody in the coalition.
-    fn may_show(&self, leaf: &[u8]) -> bool {
-        Leaf::decode(leaf).is_ok_and(|leaf| {
-            leaf.header.group.is_all() || leaf.header.author_log.member == self.me
-        })
+    /// Whether a record may be shown to an audience: it is ours, or its mark allows it. What is said of the
+    /// case beside its alerts is marked like the narrowest of them.
+    fn may_show(&self, known: &Known, place: &Place, audience: Audience) -> bool {
+        let narrowest = || known.sets.values().max().copied();
+        let mark = known.sets.get(place).copied().or_else(narrowest);
+        place.log.member == self.me || mark.is_some_and(|mark| mark.allows(audience))
     }
 
     /// The lines of the desk log about the case, each under the first anchor that covers it; and the
@@ -308,7 +315,8 @@ impl Said {
         let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { return };
         let place = Place { log: log.clone(), index: held.index };
         let target = leaf.header.target.map(|to| Place { log: to.log, index: to.index });
-        if known.sets.contains(&place) || target.as_ref().is_some_and(|to| self.is_about(to, known))
+        if known.sets.contains_key(&place)
+            || target.as_ref().is_some_and(|to| self.is_about(to, known))
         {
             self.about.insert(place, held);
         } else if let Some(target) = target
@@ -320,7 +328,7 @@ impl Said {
     }
 
     fn is_about(&self, place: &Place, known: &Known) -> bool {
-        known.sets.contains(place) || self.about.contains_key(place)
+        known.sets.contains_key(place) || self.about.contains_key(place)
     }
 
     /// Takes in what spoke of an entry that came later in the walk.

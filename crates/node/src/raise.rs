@@ -10,6 +10,7 @@ use watchfire_signal::{
     name::{CoalitionName, GroupName, LogName, MemberName},
     reason::Reason,
     statement::{AppealResult, AppealStage, Basis, Head, MemberStep, Resolution, Statement},
+    tlp::Tlp,
     verb::Verb,
 };
 
@@ -155,6 +156,9 @@ pub enum RaiseError {
         "only {0} adds signals to its alert; an edited copy is a variant, which names the edit"
     )]
     NotAuthor(MemberName),
+    /// What is added to another member's case is not handed on more widely than the case.
+    #[error("the case is marked {0}; what another member adds to it is not marked more widely")]
+    Wider(Tlp),
     /// This member's last incident lapsed: it waits before it declares another.
     #[error(
         "the last incident that this organisation declared lapsed: it declares the next one 24 hours \
@@ -307,7 +311,7 @@ fn own_halt(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
 /// The draft of more signals of a case: of our own by an amendment, of an edited copy by a variant.
 ///
 /// # Errors
-/// [`RaiseError::NotAuthor`], [`RaiseError::NoGroup`]
+/// [`RaiseError::NotAuthor`], [`RaiseError::NoGroup`], [`RaiseError::Wider`]
 pub fn widening_draft(
     charter: &Charter,
     log: &LogName,
@@ -318,6 +322,11 @@ pub fn widening_draft(
     let test = founding.header.test;
     let mut draft = alert_draft(charter, log, NewAlert { test, ..new }, answer)?;
     let Statement::Assert(mut alert) = draft.statement else { return Ok(draft) };
+    let (mark, implied) = (founding.mark(), Tlp::implied_by(&draft.header.group));
+    alert.tlp = alert.tlp.or((mark > implied).then_some(mark));
+    if founding.author() != &log.member && alert.mark(&draft.header.group) < mark {
+        return Err(RaiseError::Wider(mark));
+    }
     draft.statement = match transform {
         Some(transform) => {
             alert.family = Some(Family { root: founding.name, transform });

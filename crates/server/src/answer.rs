@@ -65,6 +65,7 @@ impl From<RaiseError> for Failure {
             | RaiseError::NotWaiting(_)
             | RaiseError::MustWait { .. }
             | RaiseError::NotAuthor(_)
+            | RaiseError::Wider(_)
             | RaiseError::NoLog(_)
             | RaiseError::Oneself
             | RaiseError::Own(_) => Failure::new(ProblemKind::Conflict, error.to_string()),

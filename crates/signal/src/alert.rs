@@ -8,7 +8,9 @@ use crate::{
     code::codes,
     commitment::Commitment,
     label::{Class, Label},
+    name::GroupName,
     text::{self, MAX_LINE_BYTES},
+    tlp::Tlp,
     value::{Signal, SignalError},
 };
 
@@ -111,6 +113,9 @@ pub struct Alert {
     /// The authority that asked, exactly if provenance is a government request.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub authority: Option<String>,
+    /// To whom those who get the record may hand on what it says; where absent the group implies it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tlp: Option<Tlp>,
 }
 
 /// What is wrong with an alert.
@@ -150,6 +155,12 @@ impl Alert {
     pub fn class(&self) -> Class {
         let mut classes = self.labels.iter().map(Label::class);
         classes.find(|class| *class != Class::None).unwrap_or(Class::None)
+    }
+
+    /// The mark that it has in a sharing group.
+    #[must_use]
+    pub fn mark(&self, group: &GroupName) -> Tlp {
+        self.tlp.unwrap_or_else(|| Tlp::implied_by(group))
     }
 
     /// Checks what the types leave open; what depends on the header is checked with the statement.
@@ -203,6 +214,7 @@ impl Item for Alert {
             map.put_some(9, self.incident.as_ref());
             map.flag(10, self.evidence_hold);
             map.text(11, self.authority.as_deref());
+            map.put_some(12, self.tlp.as_ref());
         });
     }
 
@@ -221,6 +233,7 @@ impl Item for Alert {
             incident: map.take_if(9)?,
             evidence_hold: map.flag(10)?,
             authority: map.entry_if(11, |reader| reader.text(MAX_LINE_BYTES).map(str::to_owned))?,
+            tlp: map.take_if(12)?,
         };
         map.end()?;
         Ok(alert)

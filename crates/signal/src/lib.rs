@@ -26,6 +26,7 @@ pub mod sound_print;
 pub mod statement;
 pub mod text;
 pub mod text_print;
+pub mod tlp;
 pub mod value;
 pub mod verb;
 pub mod vpdq;

@@ -138,6 +138,7 @@ pub fn alert(number: u64, human: bool, valid_until: u64) -> NewAlert {
             incident: None,
             evidence_hold: false,
             authority: None,
+            tlp: None,
         },
         severity: 3,
         review: if human { Review::OneHuman } else { Review::Unreviewed },

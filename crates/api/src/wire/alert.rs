@@ -11,6 +11,7 @@ use watchfire_signal::{
     name::{GroupName, ItemId, LogName, MemberName, OrganisationName},
     reason::Reason,
     statement::{AppealResult, AppealStage, Basis, Done, Resolution},
+    tlp::Tlp,
     value::Span,
 };
 
@@ -92,6 +93,12 @@ pub struct AlertRequest {
     #[serde(default = "GroupName::all")]
     #[schema(value_type = String)]
     pub group: GroupName,
+    /// To whom those who get it may hand on what it says, a mark of the Traffic Light Protocol 2.0: `TLP:CLEAR`,
+    /// `TLP:GREEN`, `TLP:AMBER`, `TLP:AMBER+STRICT` or `TLP:RED`. When absent what the group
+    /// implies, `TLP:GREEN` of `all`, `TLP:AMBER` of any other, or that of the case of `of`, if narrower.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "TLP:AMBER")]
+    pub tlp: Option<Tlp>,
     /// Whether copies should be kept as evidence where they are removed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub evidence_hold: bool,
@@ -380,6 +387,9 @@ pub struct AlertSummary {
     pub labels: Vec<Label>,
     /// How bad it is, 0 to 4.
     pub severity: u8,
+    /// To whom what it says may be handed on: its mark, or the one that its group implies.
+    #[schema(value_type = String, example = "TLP:GREEN")]
+    pub tlp: Tlp,
     /// A drill.
     pub test: bool,
     /// When this node had verified it, in milliseconds since 1970-01-01 UTC.

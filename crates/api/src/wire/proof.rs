@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
+use watchfire_signal::tlp::Audience;
 
 /// What a proof holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -11,4 +12,9 @@ pub struct ProofQuery {
     /// Whether the records about the case stay out, so that only leaves are shown and no signals.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redact: Option<bool>,
+    /// Whom it is for: `organisation`, `clients`, `community` or `public`; `community` when absent. Records of other
+    /// members are in it as far as their marks allow that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    pub audience: Option<Audience>,
 }

@@ -17,6 +17,7 @@ use watchfire_signal::{
     name::{GroupName, ItemId, MemberName},
     reason::Reason,
     statement::{AppealResult, AppealStage, Basis, Resolution},
+    tlp::Tlp,
     value::{Kind, Span},
 };
 
@@ -208,6 +209,13 @@ struct Raise {
     /// What was done to the copy, such as mirrored.
     #[arg(long, requires = "of")]
     transform: Option<String>,
+    /// The sharing group that gets it; all is every member.
+    #[arg(long, default_value = "all")]
+    group: GroupName,
+    /// To whom those who get it may hand on what it says, a mark of the Traffic Light Protocol: clear, green,
+    /// amber, amber+strict or red. Without it green for all, amber for a group.
+    #[arg(long, value_parser = mark)]
+    tlp: Option<Tlp>,
     /// The incident that it belongs to.
     #[arg(long)]
     incident: Option<Commitment>,
@@ -242,6 +250,13 @@ fn signal(text: &str) -> Result<SignalJson, String> {
     let (kind, value) = text.split_once(':').ok_or("a signal is KIND:VALUE")?;
     let kind: Kind = kind.parse().map_err(|error| format!("{error}"))?;
     Ok(SignalJson { kind, value: value.to_owned(), quality: None, span: None, rule: None })
+}
+
+/// A mark with or without its `TLP:`, in capitals or not.
+fn mark(text: &str) -> Result<Tlp, String> {
+    let text = text.to_ascii_uppercase();
+    let text = if text.starts_with("TLP:") { text } else { format!("TLP:{text}") };
+    text.parse().map_err(|error| format!("{error}"))
 }
 
 fn span(text: &str) -> Result<Span, String> {
@@ -394,7 +409,8 @@ fn request(raise: &Raise) -> Result<AlertRequest, Failure> {
         exceptions: raise.exceptions.clone(),
         valid_for_s: DEFAULT_VALID_FOR_S,
         test: raise.test,
-        group: GroupName::all(),
+        group: raise.group.clone(),
+        tlp: raise.tlp,
         evidence_hold: false,
         incident: raise.incident,
         of: raise.of,
@@ -437,8 +453,8 @@ fn said(answer: &Answered, output: &Output) -> Result<(), Failure> {
 
 fn line(alert: &AlertSummary) -> String {
     let labels: Vec<_> = alert.labels.iter().map(ToString::to_string).collect();
-    let AlertSummary { id, state, author, severity, .. } = alert;
-    format!("{id} {} {author} severity {severity} {}", word(state), labels.join(" "))
+    let AlertSummary { id, state, author, severity, tlp, .. } = alert;
+    format!("{id} {} {author} severity {severity} {} {tlp}", word(state), labels.join(" "))
 }
 
 fn text(view: &AlertView) -> String {

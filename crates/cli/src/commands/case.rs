@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use watchfire_api::wire::ProofQuery;
-use watchfire_signal::commitment::Commitment;
+use watchfire_signal::{commitment::Commitment, tlp::Audience};
 
 use crate::{
     exit::{Answer, Ended, OrEnvironment},
@@ -47,6 +47,10 @@ enum What {
         /// spoke, when it counts, with which verb and reason.
         #[arg(long)]
         redact: bool,
+        /// Whom it is for: organisation, clients, community (such as a regulator) or public. Records of other
+        /// members are in it as far as their TLP marks allow that; what is marked red is in none.
+        #[arg(long = "for", value_name = "AUDIENCE", default_value = "community")]
+        audience: Audience,
     },
 }
 
@@ -59,9 +63,9 @@ struct Written {
 
 /// Runs the command.
 pub(crate) fn run(case: &Case, output: &Output) -> Ended {
-    let What::Proof { id, out, redact } = &case.what;
+    let What::Proof { id, out, redact, audience } = &case.what;
     let client = case.node.client()?;
-    let query = ProofQuery { redact: redact.then_some(true) };
+    let query = ProofQuery { redact: redact.then_some(true), audience: Some(*audience) };
     let proof = runtime::block_on(client.proof(id, &query))?;
     let proof = answered(proof)?;
     let Some(file) = out else {

@@ -121,7 +121,8 @@ fn entry(entry: &ProvenEntry) -> String {
             if let Some(alert) = statement.alert() {
                 let labels: Vec<_> = alert.labels.iter().map(ToString::to_string).collect();
                 let severity = header.severity.unwrap_or(0);
-                words.push_str(&format!(" {} severity {severity}", labels.join(" ")));
+                let mark = alert.mark(&header.group);
+                words.push_str(&format!(" {} severity {severity} {mark}", labels.join(" ")));
             }
         }
     }

@@ -324,6 +324,7 @@ fn alert() -> NewAlert {
             incident: None,
             evidence_hold: false,
             authority: None,
+            tlp: None,
         },
         severity: 3,
         review: Review::OneHuman,

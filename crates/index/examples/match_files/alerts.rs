@@ -24,6 +24,7 @@ pub(crate) fn through_alert(kind: ContentKind, signals: Vec<Signal>) -> io::Resu
         incident: None,
         evidence_hold: false,
         authority: None,
+        tlp: None,
     };
     let body = Statement::Assert(alert).encode();
     let read = Statement::decode(Verb::Assert, &body).map_err(io::Error::other)?;

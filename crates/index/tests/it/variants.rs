@@ -67,6 +67,7 @@ fn alert(print: FeaturesPrint) -> Statement {
         incident: None,
         evidence_hold: false,
         authority: None,
+        tlp: None,
     })
 }
 

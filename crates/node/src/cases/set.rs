@@ -10,6 +10,7 @@ use watchfire_signal::{
     header::Header,
     name::MemberName,
     statement::{AppealResult, AppealStage, Done, Resolution, Statement},
+    tlp::Tlp,
 };
 
 use crate::{
@@ -136,6 +137,13 @@ impl SignalSet {
     #[must_use]
     pub fn author(&self) -> &MemberName {
         &self.place.log.member
+    }
+
+    /// To whom what it says may be handed on.
+    #[must_use]
+    pub fn mark(&self) -> Tlp {
+        let group = &self.header.group;
+        self.alert.as_ref().map_or_else(|| Tlp::implied_by(group), |alert| alert.mark(group))
     }
 
     /// The state at a moment.

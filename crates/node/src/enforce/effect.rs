@@ -6,6 +6,7 @@ use watchfire_signal::{
     effect::effect_name,
     label::Label,
     name::{BankName, ItemId, MemberName},
+    tlp::{Audience, Tlp},
 };
 use watchfire_store::{Effect, EffectState};
 
@@ -63,10 +64,16 @@ impl Consequences {
             content: content_of(last),
             member: None,
             bank: None,
+            tlp: self.mark(&record),
             labels: Vec::new(),
         };
         let begin = Begin { item, subject, record, round, connector, detail };
         Some(begin.effect(RESTORE, PRIORITY_RESTORE, now))
+    }
+
+    /// To whom what an alert says may be handed on; nothing of a bank's content.
+    fn mark(&self, record: &Commitment) -> Option<Tlp> {
+        self.reasons.known.set(record).map(|set| set.mark())
     }
 
     fn take_down(
@@ -78,13 +85,17 @@ impl Consequences {
     ) -> Option<Effect> {
         let action = down.decision.take_down()?;
         let (subject, record) = (down.case, down.record);
+        let tlp = self.mark(&record);
+        // The order leaves the node for another system of this organisation.
+        let shows = tlp.is_none_or(|mark| mark.allows(Audience::Organisation));
         let detail = Detail {
             case: subject,
             record,
             member: down.facts.source.clone(),
             bank: down.facts.bank.clone(),
             content: down.content,
-            labels: down.facts.labels.clone(),
+            labels: if shows { down.facts.labels.clone() } else { Vec::new() },
+            tlp,
             state: down.facts.state,
             ruled: None,
         };
@@ -116,6 +127,8 @@ struct Detail {
     bank: Option<BankName>,
     #[serde(skip_serializing_if = "Option::is_none")]
     content: Option<ContentPlace>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tlp: Option<Tlp>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     labels: Vec<Label>,
     state: Option<State>,

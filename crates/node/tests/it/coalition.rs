@@ -321,6 +321,7 @@ pub(crate) fn alert(signals: Vec<Signal>) -> NewAlert {
             incident: None,
             evidence_hold: false,
             authority: None,
+            tlp: None,
         },
         severity: 3,
         review: Review::OneHuman,

@@ -15,6 +15,7 @@ mod fold;
 mod halts;
 mod incidents;
 mod logs;
+mod marks;
 mod outbox;
 mod poisoning;
 mod policies;

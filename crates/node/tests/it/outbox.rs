@@ -13,6 +13,7 @@ use watchfire_node::{
     policy::Policy,
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Stance, State},
 };
+use watchfire_signal::tlp::Tlp;
 use watchfire_store::MemoryStore;
 
 use crate::{
@@ -413,5 +414,20 @@ proptest! {
         steps in prop::collection::vec(step(), 1..40)
     ) {
         on_a_paused_clock(all_at_once(&steps));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_order_says_its_mark_and_shows_nothing_of_what_is_red() {
+    for mark in Tlp::ALL {
+        let mut shop = Workshop::open(Budget::default()).await;
+        shop.hold("x", &[0x0f]);
+        shop.set(A, &[0x0f], None);
+        shop.mark(A, *mark);
+        confirm(&mut shop, A).await;
+        let detail = shop.effects("x").await[0].detail.clone();
+        let detail: serde_json::Value = serde_json::from_slice(&detail).unwrap();
+        assert_eq!(detail["tlp"], mark.as_str());
+        assert_eq!(detail.get("labels").is_some(), *mark != Tlp::Red, "{mark}");
     }
 }

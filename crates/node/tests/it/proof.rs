@@ -21,6 +21,7 @@ use watchfire_signal::{
     pdq::Pdq,
     reason::Reason,
     statement::{Basis, Statement},
+    tlp::Audience,
     value::Signal,
     verb::Verb,
 };
@@ -31,7 +32,9 @@ use crate::coalition::{
     Cast, Stage, TestClock, TestPeer, alert, charter, charter_with, name, start,
 };
 
-const THREE: [(&str, &str); 3] =
+const FOR_THE_COMMUNITY: Option<Audience> = Some(Audience::Community);
+
+pub(crate) const THREE: [(&str, &str); 3] =
     [("tiktok", "bytedance"), ("twitch", "amazon"), ("google", "alphabet")];
 
 #[derive(serde::Serialize)]
@@ -230,7 +233,7 @@ fn verbs(proven: &Proven) -> Vec<(&str, Verb)> {
 #[tokio::test]
 async fn an_enforcement_is_proven_with_nothing_but_the_charter() {
     let story = story().await;
-    let bundle = story.google.node.prove(&story.case, false).await.unwrap();
+    let bundle = story.google.node.prove(&story.case, FOR_THE_COMMUNITY).await.unwrap();
     let bytes = bundle.encode().unwrap();
     let line = serde_json::to_vec(&bundle.desk.lines[0]).unwrap();
     println!(
@@ -261,7 +264,7 @@ async fn an_enforcement_is_proven_with_nothing_but_the_charter() {
 #[tokio::test]
 async fn a_redacted_proof_holds_without_a_single_record_about_the_case() {
     let story = story().await;
-    let bundle = through_a_file(&story.google.node.prove(&story.case, true).await.unwrap());
+    let bundle = through_a_file(&story.google.node.prove(&story.case, None).await.unwrap());
     let proven = check(&bundle, &story.charter.clone().into()).unwrap();
     assert!(proven.entries.iter().all(|entry| entry.statement.is_none()));
     assert_eq!(proven.lines.len(), 4);
@@ -269,41 +272,9 @@ async fn a_redacted_proof_holds_without_a_single_record_about_the_case() {
 }
 
 #[tokio::test]
-async fn a_record_of_a_group_is_shown_by_its_author_only() {
-    let grouped = |change: &mut watchfire_signal::charter::Charter| {
-        let members = vec![name("google"), name("tiktok")];
-        let group = watchfire_signal::charter::Group { name: "two".parse().unwrap(), members };
-        change.groups = vec![group];
-    };
-    let charter = charter_with(&THREE, 2, grouped);
-    let stores = [(); 2].map(|()| Arc::new(MemoryStore::new()) as Arc<dyn Store>);
-    let mut stages = Vec::new();
-    for (me, other, own, peer) in [("google", "tiktok", 0, 1), ("tiktok", "google", 1, 0)] {
-        let up = tokio::sync::watch::Sender::new(true);
-        let peer = Arc::new(TestPeer { store: stores[peer].clone(), up }) as Arc<dyn Peer>;
-        let (store, clock, seed) = (stores[own].clone(), TestClock::new(), own as u64);
-        let peers = BTreeMap::from([(name(other), peer)]);
-        stages.push(
-            start(Cast { me, charter: &charter, store, trust: &[], peers, clock, seed }).await,
-        );
-    }
-    let mut new = alert(vec![Signal::new(Pdq([9; 32]))]);
-    new.group = "two".parse().unwrap();
-    let case = stages[1].node.raise(new, None).await.unwrap().commitment;
-    while stages[0].node.alert(&case).is_none() {
-        tokio::task::yield_now().await;
-    }
-    for (stage, shown) in stages.iter().zip([false, true]) {
-        let proven =
-            check(&stage.node.prove(&case, false).await.unwrap(), &charter.clone().into()).unwrap();
-        assert_eq!(proven.entries[0].statement.is_some(), shown, "{}", stage.node.me());
-    }
-}
-
-#[tokio::test]
 async fn what_is_not_anchored_yet_is_said_so() {
     let story = story().await;
-    let mut bundle = story.google.node.prove(&story.case, false).await.unwrap();
+    let mut bundle = story.google.node.prove(&story.case, FOR_THE_COMMUNITY).await.unwrap();
     let line = bundle.desk.lines.last_mut().unwrap();
     (line.anchored, line.anchor, line.inclusion) = (false, None, vec![]);
     let proven = check(&bundle, &story.charter.clone().into()).unwrap();
@@ -454,7 +425,7 @@ fn changes_of_the_whole() -> Vec<Change> {
 #[tokio::test]
 async fn whatever_is_changed_in_a_proof_is_found_and_named() {
     let story = story().await;
-    let bundle = story.google.node.prove(&story.case, false).await.unwrap();
+    let bundle = story.google.node.prove(&story.case, FOR_THE_COMMUNITY).await.unwrap();
     check(&bundle, &story.charter.clone().into()).unwrap();
     for (what, change, named) in changes() {
         let mut changed = bundle.clone();
@@ -467,7 +438,7 @@ async fn whatever_is_changed_in_a_proof_is_found_and_named() {
 #[tokio::test]
 async fn a_proof_of_another_coalition_is_none_here() {
     let story = story().await;
-    let mut bundle = story.google.node.prove(&story.case, false).await.unwrap();
+    let mut bundle = story.google.node.prove(&story.case, FOR_THE_COMMUNITY).await.unwrap();
     let other = charter_with(&THREE, 1, |_| {});
     assert!(matches!(check(&bundle, &other.clone().into()), Err(Wrong::OtherCharter(..))));
     // Who renames the charter in the file has to sign with its keys too.
@@ -530,7 +501,7 @@ impl watchfire_tlog::HashReader for Tree {
 #[tokio::test]
 async fn a_desk_log_that_was_rewritten_after_its_anchor_proves_nothing() {
     let story = story().await;
-    let bundle = story.google.node.prove(&story.case, false).await.unwrap();
+    let bundle = story.google.node.prove(&story.case, FOR_THE_COMMUNITY).await.unwrap();
     let first = bundle.desk.lines[0].index;
     let forged = rewritten(&story, &bundle).await;
     let wrong = check(&forged, &story.charter.clone().into()).unwrap_err();

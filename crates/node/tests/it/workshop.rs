@@ -51,6 +51,7 @@ use watchfire_signal::{
     commitment::Commitment,
     name::{ItemId, MemberName, OrganisationName},
     pdq::Pdq,
+    tlp::Tlp,
     value::Signal,
 };
 use watchfire_store::{Effect, MemoryStore, Store};
@@ -362,6 +363,12 @@ impl Workshop {
     pub(crate) fn except(&mut self, number: usize, exception: Exception) {
         let set = self.sets.get_mut(&number).unwrap();
         set.alert.as_mut().unwrap().exceptions.push(exception);
+    }
+
+    /// Its author marks it.
+    pub(crate) fn mark(&mut self, number: usize, mark: Tlp) {
+        let set = self.sets.get_mut(&number).unwrap();
+        set.alert.as_mut().unwrap().tlp = Some(mark);
     }
 
     /// A member says something about a set; what follows from it begins to happen.

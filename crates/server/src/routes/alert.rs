@@ -76,6 +76,7 @@ fn summary(set: &SignalSet, now_ms: u64) -> AlertSummary {
         state: state(set.state(now_ms)),
         labels: set.alert.as_ref().map(|alert| alert.labels.clone()).unwrap_or_default(),
         severity: set.header.severity.unwrap_or(0),
+        tlp: set.mark(),
         test: set.header.test,
         verified_ms: set.verified_ms,
     }

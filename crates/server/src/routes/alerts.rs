@@ -254,6 +254,7 @@ fn new_alert(said: AlertRequest, kind: ContentKind, signals: Vec<Signal>, now_ms
             incident: said.incident,
             evidence_hold: said.evidence_hold,
             authority: said.authority,
+            tlp: said.tlp,
         },
         severity: said.severity,
         review: said.review,

@@ -9,6 +9,7 @@ use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::ProofQuery;
 use watchfire_node::proof::{ProofError, bundle::BundleError};
 use watchfire_signal::commitment::Commitment;
+use watchfire_signal::tlp::Audience;
 
 use crate::answer::Failure;
 use crate::caller::{Allowed, Auditing};
@@ -38,7 +39,9 @@ pub(crate) async fn proof(
     if let Some(session) = allowed.caller.session {
         server.node.access().note_look(session, "proof").await?;
     }
-    let bundle = server.node.prove(&id, query.redact.unwrap_or(false)).await?;
+    let audience = query.audience.unwrap_or(Audience::Community);
+    let redact = query.redact.unwrap_or(false);
+    let bundle = server.node.prove(&id, (!redact).then_some(audience)).await?;
     let bytes = bundle.encode()?;
     Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }

@@ -22,7 +22,7 @@ async fn who_may_audit_gets_the_proof_of_a_case_and_redacted_if_asked() {
     let whole = Bundle::decode(&whole).unwrap();
     assert_eq!((whole.case, whole.logs.len()), (id, 1));
     assert!(whole.logs[0].entries[0].record.is_some());
-    let query = ProofQuery { redact: Some(true) };
+    let query = ProofQuery { redact: Some(true), audience: None };
     let redacted = Bundle::decode(&auditor.proof(&id, &query).await.unwrap()).unwrap();
     assert!(redacted.logs[0].entries[0].record.is_none());
     let unknown = "11".repeat(32).parse().unwrap();

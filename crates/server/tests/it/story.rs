@@ -10,6 +10,7 @@ use watchfire_api::wire::{
 use watchfire_node::access::Scope;
 use watchfire_signal::reason::Reason;
 use watchfire_signal::statement::{AppealResult, AppealStage, Basis, Resolution};
+use watchfire_signal::tlp::Tlp;
 use watchfire_tlog::{Origin, audit};
 
 use crate::house::{alert_of, coalition, pdq, scan, wait_for};
@@ -290,4 +291,21 @@ async fn what_else_is_said_of_cases_is_shown() {
     assert_eq!(view.joined, [second.id]);
     let counts = &view.counts;
     assert_eq!((counts.appeals_opened, counts.appeals_overturned), (1, 1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mark_is_kept_on_the_way_to_the_others() {
+    let houses = coalition(&[("a", true), ("b", true)]).await;
+    let (a, b) = (houses[0].client(&[Scope::Admin]).await, houses[1].client(&[Scope::Admin]).await);
+    let mut at_b = b.events(None).await.unwrap();
+    let strict = AlertRequest { tlp: Some(Tlp::AmberStrict), ..alert_of(vec![pdq(1)]) };
+    let marked = a.alert(&strict, None).await.unwrap().id.to_string();
+    let bare = a.alert(&alert_of(vec![pdq(2)]), None).await.unwrap().id.to_string();
+    for (set, mark) in [(marked, Tlp::AmberStrict), (bare, Tlp::Green)] {
+        wait_for(&mut at_b, |event| event.event == "case" && event.more["set"] == set).await;
+        let view = b.alert_view(&set.parse().unwrap()).await.unwrap();
+        assert_eq!(view.summary.tlp, mark);
+    }
+    let unknown = serde_json::json!({ "tlp": "RED" });
+    assert!(serde_json::from_value::<Tlp>(unknown["tlp"].clone()).is_err());
 }

@@ -21,6 +21,7 @@ use watchfire_signal::{
         AppealResult, AppealStage, Basis, Done, Head, KeyStep, MemberStep, Resolution, Statement,
     },
     text_print::TextPrint,
+    tlp::Tlp,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
     verb::{Need, Verb},
     vpdq::{Frame, Vpdq},
@@ -158,8 +159,9 @@ fn alert(variant: bool) -> impl Strategy<Value = Alert> {
     });
     let first = (one_of(ContentKind::ALL), vec(signal(), 1..5), labels, any::<u32>(), 0_u8..=100);
     let second = (one_of(Suggestion::ALL), exceptions, any::<u64>(), family);
-    (first, second, option::of(commitment()), any::<bool>()).prop_map(
-        |(first, second, incident, evidence_hold)| {
+    let tlp = option::of(one_of(Tlp::ALL));
+    (first, second, option::of(commitment()), any::<bool>(), tlp).prop_map(
+        |(first, second, incident, evidence_hold, tlp)| {
             let (kind, signals, labels, taxonomy, confidence) = first;
             let (suggestion, exceptions, valid_until, family) = second;
             Alert {
@@ -175,6 +177,7 @@ fn alert(variant: bool) -> impl Strategy<Value = Alert> {
                 incident,
                 evidence_hold,
                 authority: None,
+                tlp,
             }
         },
     )

@@ -109,6 +109,7 @@ pub(crate) fn assert() -> (Header, Statement) {
         incident: None,
         evidence_hold: true,
         authority: None,
+        tlp: None,
     };
     let header = Header {
         provenance: Provenance::OwnDetection,

@@ -13,6 +13,7 @@ mod json;
 mod limits;
 mod links;
 mod lists;
+mod marks;
 mod one_encoding;
 mod records;
 mod text_forms;

@@ -53,6 +53,7 @@ pub(super) fn report(
         test: false,
         anyway: false,
         group: GroupName::all(),
+        tlp: None,
         evidence_hold: false,
         incident: None,
         of: None,
