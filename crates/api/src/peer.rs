@@ -18,7 +18,10 @@ use crate::frame::{self, split};
 use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::signature::{Identity, Outgoing, sign};
-use crate::wire::{CharterList, HeadsExchange, LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer};
+use crate::wire::{
+    CharterList, HeadsExchange, LackingAnswer, LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer,
+    TakenAnswer,
+};
 
 pub use source::{PeerSource, STREAM_SILENCE};
 
@@ -30,6 +33,8 @@ const MAX_SMALL_ANSWER_BYTES: usize = 64 * 1024;
 
 /// The longest list of receipts: a size for each log of the largest coalition.
 const MAX_RECEIPTS_BYTES: usize = 256 * 1024;
+/// The longest answer about what is lacking: 256 places of each of some hundred logs.
+const MAX_LACKING_BYTES: usize = 512 * 1024;
 
 /// The longest list of heads: a signed checkpoint for each log of the largest coalition, and proofs.
 pub const MAX_HEADS_BYTES: usize = 2 << 20;
@@ -157,6 +162,35 @@ impl PeerClient {
         let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         let answer = self.answer(request, MAX_HEADS_BYTES).await?;
         serde_json::from_slice(&answer).map_err(|error| broken(&error))
+    }
+
+    /// Asks which records the peer lacks, some of each log. A peer that has no such question lacks none.
+    ///
+    /// # Errors
+    /// [`SourceError`]; the caller asks again later.
+    pub async fn lacking(&self) -> Result<LackingAnswer, SourceError> {
+        let request = self.request(Method::GET, "/log/lacking", None)?;
+        let answer = self.answer_if_found(request, MAX_LACKING_BYTES).await?;
+        let answer = answer.map(|answer| serde_json::from_slice(&answer)).transpose();
+        Ok(answer.map_err(|error| broken(&error))?.unwrap_or_default())
+    }
+
+    /// Brings the peer a record that it lacks; false where it did not take it.
+    ///
+    /// # Errors
+    /// [`SourceError`]
+    pub async fn bring(
+        &self,
+        log: &LogName,
+        index: u64,
+        record: &Bytes,
+    ) -> Result<bool, SourceError> {
+        let path = format!("/log/{}/records?index={index}", LogPath::from(log));
+        let request = self.request(Method::POST, &path, Some(record))?;
+        let request = request.header(header::CONTENT_TYPE, "application/cbor").body(record.clone());
+        let answer = self.small_answer(request).await?;
+        let answer: TakenAnswer = serde_json::from_slice(&answer).map_err(|e| broken(&e))?;
+        Ok(answer.taken)
     }
 
     async fn small_answer(&self, request: RequestBuilder) -> Result<Bytes, SourceError> {

@@ -53,8 +53,8 @@ pub use incident::{
 pub use log_path::LogPath;
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
-    HeadsExchange, MemberView, Members, Readiness, ReadyView, ReceiptAnswer, ReceiptRequest,
-    SizeAnswer, StopAnswer,
+    HeadsExchange, LackingAnswer, MemberView, Members, Readiness, ReadyView, ReceiptAnswer,
+    ReceiptRequest, SizeAnswer, StopAnswer, TakenAnswer,
 };
 pub use policy::{
     BacktestRequest, BacktestStep, ExplainQuery, ExplainView, HoldView, HoldsView, PolicyApplied,

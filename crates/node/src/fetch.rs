@@ -1,4 +1,5 @@
-//! Asks the other members of a group for records that came as holes, and puts them in their place.
+//! Asks the other members of a group for records that came as holes, and puts them in their place; says
+//! what is missing to members that bring it.
 //!
 //! **Invariant:** a record is filled in only where it opens under its leaf.
 //! **Invariant:** whatever a member withholds costs the others a bounded number of requests.
@@ -24,6 +25,8 @@ use crate::{clock::Random, peer::Peer, place::Place, replicate::jittered};
 pub const MAX_HOLES: usize = 65_536;
 /// Records asked for at once; what `GET …/records` takes.
 pub const MAX_ASKED: usize = 256;
+/// The most logs of which a member is told what is missing.
+const MAX_TOLD_LOGS: usize = 64;
 /// The first wait before everybody is asked again for what is still missing.
 const BACKOFF_START: Duration = Duration::from_secs(1);
 /// The longest such wait. New holes do not shorten it, so that a member that makes holes without
@@ -42,6 +45,7 @@ pub struct Holes {
 struct Shared {
     open: Mutex<BTreeMap<LogName, BTreeSet<u64>>>,
     more: Notify,
+    told: Mutex<BTreeMap<LogName, u64>>,
 }
 
 impl Holes {
@@ -77,6 +81,19 @@ impl Holes {
         }
     }
 
+    /// Some holes of each log, for a member that may bring them; another time the next ones.
+    #[must_use]
+    pub fn lacking(&self) -> BTreeMap<LogName, Vec<u64>> {
+        let mut told = self.shared.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let some: BTreeMap<_, _> = self.some(&told).into_iter().take(MAX_TOLD_LOGS).collect();
+        *told = some.iter().filter_map(|(log, at)| Some((log.clone(), *at.last()?))).collect();
+        some
+    }
+
+    fn has(&self, place: &Place) -> bool {
+        self.open().get(&place.log).is_some_and(|indices| indices.contains(&place.index))
+    }
+
     /// Some holes of each log, from where the last round ended.
     fn some(&self, after: &BTreeMap<LogName, u64>) -> Vec<(LogName, Vec<u64>)> {
         let open = self.open();
@@ -93,18 +110,25 @@ impl Holes {
     }
 }
 
-/// Fills holes. One task.
-pub struct Fetcher {
+/// Puts records in their place. Cheap to clone.
+#[derive(Clone)]
+pub struct Filler {
     /// What is missing.
     pub holes: Holes,
     /// Where records belong.
     pub store: Arc<dyn Store>,
-    /// Who may have them: the members that can be reached.
+    /// Told which places have their record now.
+    pub filled: mpsc::Sender<Place>,
+}
+
+/// Asks for what is missing. One task.
+pub struct Fetcher {
+    /// What puts it in its place.
+    pub filler: Filler,
+    /// Who may have it: the members that can be reached.
     pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
     /// For waits.
     pub random: Arc<dyn Random>,
-    /// Told which places have their record now.
-    pub filled: mpsc::Sender<Place>,
 }
 
 impl Fetcher {
@@ -113,12 +137,13 @@ impl Fetcher {
         let mut wait = BACKOFF_START;
         let mut after = BTreeMap::new();
         loop {
-            while self.holes.is_empty() {
-                self.holes.shared.more.notified().await;
+            let holes = &self.filler.holes;
+            while holes.is_empty() {
+                holes.shared.more.notified().await;
                 wait = BACKOFF_START;
             }
-            let before = self.holes.len();
-            for (log, indices) in self.holes.some(&after) {
+            let before = holes.len();
+            for (log, indices) in holes.some(&after) {
                 if let Some(last) = indices.last() {
                     after.insert(log.clone(), *last);
                 }
@@ -127,7 +152,7 @@ impl Fetcher {
                 }
             }
             // What fills up goes on at once; what does not is asked for less and less often.
-            let progress = self.holes.len() < before;
+            let progress = holes.len() < before;
             wait = if progress { BACKOFF_START } else { (wait * 2).min(BACKOFF_END) };
             tokio::time::sleep(jittered(wait, &*self.random)).await;
         }
@@ -135,7 +160,6 @@ impl Fetcher {
 
     /// Asks the author, then the others, until nothing of this is missing any more.
     async fn fetch(&self, log: &LogName, mut missing: Vec<u64>) -> Result<(), StoreError> {
-        let Ok(origin) = Origin::new(log.to_string()) else { return Ok(()) };
         let author = self.peers.get(&log.member);
         let others = self.peers.iter().filter(|(member, _)| **member != log.member);
         for peer in author.into_iter().chain(others.map(|(_, peer)| peer)) {
@@ -151,23 +175,32 @@ impl Fetcher {
             };
             let mut found = BTreeSet::new();
             for (&index, record) in missing.iter().zip(records) {
+                let place = Place { log: log.clone(), index };
                 if let Some(record) = record
-                    && self.fill(&origin, index, record).await?
+                    && self.filler.fill(place, record).await?
                 {
                     found.insert(index);
-                    let place = Place { log: log.clone(), index };
-                    self.holes.close(&place);
-                    // The fold has gone: the node stops, and folds it at its next start.
-                    let _stopping = self.filled.send(place).await;
                 }
             }
             missing.retain(|index| !found.contains(index));
         }
         Ok(())
     }
+}
+
+impl Filler {
+    /// Takes a record that a member brings; false where it is not missing here, or does not belong there.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn take(&self, place: Place, record: Bytes) -> Result<bool, StoreError> {
+        Ok(self.holes.has(&place) && self.fill(place, record).await?)
+    }
 
     /// Puts a record in its place; false where it is not the one that belongs there.
-    async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<bool, StoreError> {
+    async fn fill(&self, place: Place, record: Bytes) -> Result<bool, StoreError> {
+        let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(false) };
+        let (log, index) = (&origin, place.index);
         let held = self.store.held(log, index, 1).await?;
         let Some(held) = held.into_iter().find(|held| held.index == index) else {
             return Ok(false);
@@ -175,6 +208,9 @@ impl Fetcher {
         let fits = Leaf::decode(&held.entry.leaf).is_ok_and(|leaf| open(&leaf, &record).is_ok());
         if fits {
             self.store.fill(log, index, record).await?;
+            self.holes.close(&place);
+            // The fold has gone: the node stops, and folds it at its next start.
+            let _stopping = self.filled.send(place).await;
         } else {
             metrics::counter!("watchfire_records_refused_total", "member" => "relay").increment(1);
             tracing::warn!(%log, index, "a record that was fetched does not belong to its leaf");

@@ -11,6 +11,7 @@ pub mod backtest;
 pub mod banks;
 pub mod benign;
 pub mod breaker;
+pub mod bring;
 pub mod budget;
 pub mod cases;
 pub mod charter;

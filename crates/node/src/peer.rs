@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use thiserror::Error;
 use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_tlog::{Extension, Source};
 
-use crate::heads::Heads;
+use crate::{heads::Heads, place::Place};
 
 /// Another member's node.
 #[async_trait]
@@ -27,6 +28,17 @@ pub trait Peer: Send + Sync + 'static {
 
     /// Tells the peer what we hold of all logs; answers what it holds, once it has compared.
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError>;
+
+    /// Asks the peer which records it lacks of those that it may have, some of each log. One that does not say
+    /// lacks none.
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, PeerError> {
+        Ok(BTreeMap::new())
+    }
+
+    /// Brings the peer a record that it lacks; false where it did not take it.
+    async fn bring(&self, _place: &Place, _record: &Bytes) -> Result<bool, PeerError> {
+        Ok(false)
+    }
 
     /// Asks the peer for charters after a number, and for what is proposed there. One whose charter never
     /// changes has none.

@@ -65,6 +65,15 @@ pub(crate) async fn said_by(
     limit: Limit,
 ) -> Result<Bytes, Failure> {
     same_member(signer, member)?;
+    said(signer, request, limit).await
+}
+
+/// The body of a member's request, which its signature covers.
+pub(crate) async fn said(
+    signer: &Verified,
+    request: Request,
+    limit: Limit,
+) -> Result<Bytes, Failure> {
     let body = read_body(request.into_body(), limit).await?;
     signer.check_body(&body).map_err(refusal)?;
     Ok(body)

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use watchfire_node::{Node, heads::Heads};
+use watchfire_node::{Node, heads::Heads, place::Place};
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint, Source, SourceError, Urgent};
 
@@ -34,6 +34,12 @@ pub trait Host: Send + Sync + 'static {
 
     /// Says what is effective here.
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, String>;
+
+    /// Says which records it lacks.
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, String>;
+
+    /// Takes a record that it lacks.
+    async fn bring(&self, place: Place, record: Bytes) -> Result<bool, String>;
 
     /// Compares heads.
     async fn exchange(&self, from: &MemberName, theirs: &Heads) -> Result<Heads, String>;

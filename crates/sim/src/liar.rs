@@ -15,8 +15,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use watchfire_node::{
     heads::Heads,
+    place::Place,
     publish::{Letterhead, Minutes},
 };
 use watchfire_signal::{
@@ -231,6 +233,17 @@ impl Host for Liar {
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, String> {
         Ok(BTreeMap::from([(self.log.clone(), u64::MAX)]))
+    }
+
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, String> {
+        // What it has, and what it may not have.
+        let names = self.places.keys().filter(|_| self.lies());
+        let log = |name: &MemberName| LogName::new(self.log.coalition.clone(), name.clone(), 1);
+        Ok(names.map(|name| (log(name), (0..3).collect())).collect())
+    }
+
+    async fn bring(&self, _place: Place, _record: Bytes) -> Result<bool, String> {
+        Ok(false)
     }
 
     async fn exchange(&self, from: &MemberName, _theirs: &Heads) -> Result<Heads, String> {

@@ -9,9 +9,10 @@ use std::{
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use watchfire_node::{
-    Node, Readiness, Setup, connector::Connector, heads::Heads, peer::Peer, policy::Policy,
-    routes::Routes, seen::SeenSetup,
+    Node, Readiness, Setup, connector::Connector, heads::Heads, peer::Peer, place::Place,
+    policy::Policy, routes::Routes, seen::SeenSetup,
 };
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_tlog::{Extension, Source};
@@ -202,6 +203,15 @@ impl Host for Member {
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, String> {
         Ok(self.serving()?.receipts().here())
+    }
+
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, String> {
+        Ok(self.serving()?.filler().holes.lacking())
+    }
+
+    async fn bring(&self, place: Place, record: Bytes) -> Result<bool, String> {
+        let taken = self.serving()?.filler().take(place, record).await;
+        taken.map_err(|error| error.to_string())
     }
 
     async fn exchange(&self, _from: &MemberName, theirs: &Heads) -> Result<Heads, String> {

@@ -142,9 +142,6 @@ pub struct Oracle {
     time: Arc<Time>,
     /// Whose logs may have two histories.
     liar: Option<MemberName>,
-    /// Who cannot be asked for records, so that those of a group that it alone has, or of a liar that gave
-    /// them to it alone, may be missing elsewhere for good (`docs/sim.md`, what is not right yet).
-    behind_nat: Option<MemberName>,
     views: OnceLock<BTreeMap<String, View>>,
     state: Mutex<State>,
 }
@@ -157,7 +154,6 @@ impl Oracle {
             charter: cast.charter.charter.clone(),
             time: time.clone(),
             liar: cast.liar.clone(),
-            behind_nat: cast.behind_nat.clone(),
             views: OnceLock::new(),
             state: Mutex::default(),
         })
@@ -305,11 +301,6 @@ impl Oracle {
             let what = format!("record {} of {log} is of group {}", held.index, leaf.header.group);
             self.object(Rule::OutOfGroup, &view.name, what);
         }
-    }
-
-    fn is_excused(&self, author: &MemberName, group: &GroupName) -> bool {
-        let among = Some(author) == self.behind_nat.as_ref() || Some(author) == self.liar.as_ref();
-        self.behind_nat.is_some() && among && *group != GroupName::all()
     }
 
     fn may_have(&self, member: &MemberName, group: &GroupName) -> bool {

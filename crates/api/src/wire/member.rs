@@ -117,6 +117,21 @@ pub struct HeadsExchange {
     pub proofs: Vec<Evidence>,
 }
 
+/// Records that a node lacks of those that it may have.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct LackingAnswer {
+    /// Some indices of each log, by its name; another time the next ones.
+    #[schema(value_type = Object)]
+    pub lacking: BTreeMap<LogName, Vec<u64>>,
+}
+
+/// What became of a record that was brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct TakenAnswer {
+    /// Whether it was lacking, and belongs there.
+    pub taken: bool,
+}
+
 /// How much of a log the receiver of frames now holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SizeAnswer {

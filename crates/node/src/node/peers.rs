@@ -11,6 +11,8 @@ use watchfire_tlog::{ProofError, SignedCheckpoint, Source, Urgent};
 
 use super::Node;
 use crate::{
+    bring::Bringer,
+    fetch::Filler,
     gossip::Gossip,
     peer::Peer,
     replicate::LogCopy,
@@ -49,7 +51,7 @@ impl Node {
         }
     }
 
-    /// Goes to a peer that cannot come to us: brings our log, and asks what is effective there.
+    /// Goes to a peer that cannot come to us: brings our log and records that it lacks, and asks what is effective there.
     fn spawn_visits(self: &Arc<Self>, member: &MemberName, peer: &Arc<dyn Peer>) {
         if let Some(own) = self.own_log() {
             let ours = self.store.read(&own.origin);
@@ -57,6 +59,14 @@ impl Node {
             let reader = Reader { member: member.clone(), peer: peer.clone(), charter };
             self.spawn(upload(own, ours, reader, self.random.clone()));
         }
+        let bringer = Bringer {
+            member: member.clone(),
+            peer: peer.clone(),
+            charter: self.charter.clone(),
+            store: self.store.clone(),
+            random: self.random.clone(),
+        };
+        self.spawn(bringer.run());
         let (node, member) = (self.clone(), member.clone());
         self.spawn(self.receipts.clone().ask(peer.clone(), move |effective| {
             let (node, member) = (node.clone(), member.clone());
@@ -91,6 +101,12 @@ impl Node {
     pub fn gossip(&self) -> Gossip {
         let (copies, store) = (self.copies.clone(), self.store.clone());
         Gossip::new(self.me.clone(), copies, store, self.witnesses.clone())
+    }
+
+    /// What knows which records are missing here, and takes those that members bring.
+    #[must_use]
+    pub fn filler(&self) -> &Filler {
+        &self.filler
     }
 
     /// The newest head of a log that each witness has cosigned.

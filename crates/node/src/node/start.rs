@@ -33,7 +33,7 @@ use crate::{
     deliver::Deliverer,
     events::Events,
     facts,
-    fetch::{FILLED, Fetcher, Holes},
+    fetch::{FILLED, Fetcher, Filler, Holes},
     follow::Follower,
     late::Late,
     looks::Enforcer,
@@ -130,6 +130,8 @@ impl Node {
         let scanner = home.scanner(&reasons, &seen);
         let consequences = home.consequences(&setup, &reasons, &seen);
         let (publisher, drafts) = Publisher::new();
+        let (filled, fills) = mpsc::channel(FILLED);
+        let filler = Filler { holes: Holes::default(), store: setup.store.clone(), filled };
         let node = Arc::new(Self {
             me: setup.me.clone(),
             log,
@@ -155,6 +157,7 @@ impl Node {
             events,
             receipts: Receipts::default(),
             urgent: Places::default(),
+            filler: filler.clone(),
             anchored: Anchored::default(),
             witnesses: Witnesses::new(&charter, &setup.me, &setup.key, wall_clock.clone()),
             readiness: watch::Sender::new(Readiness::Recovering),
@@ -164,10 +167,9 @@ impl Node {
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
         });
-        let holes = Holes::default();
-        let (fills, filled) = mpsc::channel(FILLED);
-        node.fold(home.enforcer.clone(), &holes, (filled, earlier)).await?;
-        node.spawn(node.fetcher(&setup, holes, fills).run());
+        node.fold(home.enforcer.clone(), (fills, earlier)).await?;
+        let (peers, random) = (setup.peers.clone(), setup.random.clone());
+        node.spawn(Fetcher { filler, peers, random }.run());
         node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
@@ -193,17 +195,16 @@ impl Node {
     async fn fold(
         &self,
         enforcer: Enforcer,
-        holes: &Holes,
         (filled, early): (mpsc::Receiver<Place>, mpsc::Receiver<(LogName, Held)>),
     ) -> Result<(), StoreError> {
-        let mut follower = self.follower(enforcer, holes.clone());
+        let mut follower = self.follower(enforcer);
         follower.catch_up().await?;
         self.banks.go_on().await?;
         self.spawn(follower.run(filled, early));
         Ok(())
     }
 
-    fn follower(&self, enforcer: Enforcer, holes: Holes) -> Follower {
+    fn follower(&self, enforcer: Enforcer) -> Follower {
         Follower {
             me: self.me.clone(),
             charter: self.charter.clone(),
@@ -214,23 +215,13 @@ impl Node {
             enforcer,
             events: self.events.clone(),
             receipts: self.receipts.clone(),
-            holes,
+            holes: self.filler.holes.clone(),
             clock: self.clock.clone(),
             cursors: HashMap::new(),
             deadlines: BTreeSet::new(),
             urgent: self.urgent.clone(),
             early: BTreeSet::new(),
             incidents: BTreeMap::new(),
-        }
-    }
-
-    fn fetcher(&self, setup: &Setup, holes: Holes, filled: mpsc::Sender<Place>) -> Fetcher {
-        Fetcher {
-            holes,
-            store: self.store.clone(),
-            peers: setup.peers.clone(),
-            random: self.random.clone(),
-            filled,
         }
     }
 

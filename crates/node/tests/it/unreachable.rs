@@ -3,13 +3,16 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use watchfire_node::{
     Node,
     gossip::Heads,
     peer::{Peer, PeerError},
+    place::Place,
 };
 use watchfire_signal::{
     charter::{Group, SignedCharter},
@@ -52,6 +55,15 @@ impl Peer for Visited {
         Ok(self.node.receipts().here())
     }
 
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, PeerError> {
+        Ok(self.node.filler().holes.lacking())
+    }
+
+    async fn bring(&self, place: &Place, record: &Bytes) -> Result<bool, PeerError> {
+        let taken = self.node.filler().take(place.clone(), record.clone()).await;
+        taken.map_err(|error| PeerError(error.to_string()))
+    }
+
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
         let failed = |error: watchfire_store::StoreError| PeerError(error.to_string());
         self.node.gossip().take(ours).await.map_err(failed)?;
@@ -79,7 +91,20 @@ struct House {
 
 impl House {
     async fn open(me: &str, charter: &SignedCharter, hosts: &[Arc<Visited>]) -> House {
-        let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+        Self::open_on(Arc::new(MemoryStore::new()), me, charter, hosts).await
+    }
+
+    /// Starts it again, with others within reach.
+    async fn again(self, charter: &SignedCharter, hosts: &[Arc<Visited>]) -> House {
+        Self::open_on(self.store, self.stage.node.me().as_str(), charter, hosts).await
+    }
+
+    async fn open_on(
+        store: Arc<dyn Store>,
+        me: &str,
+        charter: &SignedCharter,
+        hosts: &[Arc<Visited>],
+    ) -> House {
         let peers = hosts.iter().map(|host| (host.node.me().clone(), host.clone() as _)).collect();
         let seed = u64::from(me.as_bytes()[0]);
         let (trust, clock) = (&[][..], TestClock::new());
@@ -138,4 +163,32 @@ async fn what_is_brought_to_a_member_outside_the_group_has_no_record() {
         entries.map(|entry| entry.record.is_some()).collect::<Vec<_>>()
     };
     assert_eq!((records(&at_bee), records(&at_cat)), (vec![false], vec![true]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_a_relay_outside_its_group_left_out_is_brought_by_its_author() {
+    let charter = charter(&["bee", "cat"], ["ant", "cat"]);
+    let bee = House::open("bee", &charter, &[]).await;
+    let cat = House::open("cat", &charter, &[bee.visited_by("cat")]).await;
+    // At first ant reaches bee alone, and cat has its log from there.
+    let ant = House::open("ant", &charter, &[bee.visited_by("ant")]).await;
+    let mut secret = alert(vec![picture(3)]);
+    secret.group = "insiders".parse().unwrap();
+    let case = ant.stage.node.raise(secret, None).await.unwrap().commitment;
+    let known =
+        |house: &House| house.stage.node.alert(&case).map(|known| known.set.alert.is_some());
+    while known(&cat).is_none() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(known(&cat), Some(false), "a hole");
+    ant.stage.node.stop().await;
+    let at_cat = cat.visited_by("ant");
+    let hosts = [bee.visited_by("ant"), at_cat.clone()];
+    let again = ant.again(&charter, &hosts).await;
+    while known(&cat) != Some(true) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(known(&bee), Some(false), "who is not in the group gets nothing");
+    assert!(at_cat.node.filler().holes.is_empty());
+    again.stage.node.stop().await;
 }

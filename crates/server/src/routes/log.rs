@@ -11,7 +11,10 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use watchfire_api::frame::{self, Frame, MAX_FRAME_ENTRIES, encode_records, split};
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer};
+use watchfire_api::wire::{
+    LackingAnswer, LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer, TakenAnswer,
+};
+use watchfire_node::place::Place;
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_tlog::tile::{Tile, TileKind, encode_bundle, encode_hashes};
 use watchfire_tlog::{Entry, Extension, Source};
@@ -19,7 +22,7 @@ use watchfire_tlog::{Entry, Extension, Source};
 use crate::answer::Failure;
 use crate::input::{Named, Query, json};
 use crate::limits::{FRAME_BYTES, RECEIPT_BYTES, RECORD_INDICES};
-use crate::member::{Asker, Signer, said_by, same_member};
+use crate::member::{Asker, Signer, said, said_by, same_member};
 use crate::server::Server;
 
 /// Entries `from..to`.
@@ -208,6 +211,54 @@ pub(crate) async fn records(
         records.push(record);
     }
     Ok(([(header::CONTENT_TYPE, "application/cbor")], encode_records(&records)).into_response())
+}
+
+/// Records that this node lacks of those that it may have, some of each log: for members that it cannot reach, who
+/// bring them.
+#[utoipa::path(
+    get, path = "/log/lacking", tag = "log",
+    responses(
+        (status = 200, body = LackingAnswer),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn lacking(
+    State(server): State<Arc<Server>>,
+    _signer: Signer,
+) -> Json<LackingAnswer> {
+    Json(LackingAnswer { lacking: server.node.filler().holes.lacking() })
+}
+
+/// Which record.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct PlaceQuery {
+    /// The index of its leaf.
+    index: u64,
+}
+
+/// Takes a record that this node lacks, from whatever member brings it; it has to open under its leaf.
+#[utoipa::path(
+    post, path = "/log/{member}/records", tag = "log", params(("member" = String, Path), PlaceQuery),
+    request_body(content((Vec<u8> = "application/cbor"))),
+    responses(
+        (status = 200, body = TakenAnswer),
+        (status = "default", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub(crate) async fn bring(
+    State(server): State<Arc<Server>>,
+    Signer(signer): Signer,
+    Named(path): Named<LogPath>,
+    Query(PlaceQuery { index }): Query<PlaceQuery>,
+    request: Request,
+) -> Result<Json<TakenAnswer>, Failure> {
+    let _place = server.places.request(Some(&signer.member))?;
+    let record = said(&signer, request, FRAME_BYTES).await?;
+    let place = Place { log: log_of(&server, &path)?, index };
+    let taken = server.node.filler().take(place, record).await;
+    Ok(Json(TakenAnswer { taken: taken.map_err(|error| Failure::internal(&error))? }))
 }
 
 /// Takes more of the log of the member that brings it, as a frame of type 1.

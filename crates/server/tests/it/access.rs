@@ -11,7 +11,7 @@ use watchfire_node::desk::DeskKind;
 use crate::house::{House, alone, to_loopback};
 
 /// What needs no key: health, logs (which members sign for, and anyone may read in part), and logging in.
-const OPEN: [&str; 19] = [
+const OPEN: [&str; 21] = [
     "get /healthz",
     "get /readyz",
     "get /log/{member}/checkpoint",
@@ -19,7 +19,9 @@ const OPEN: [&str; 19] = [
     "get /log/{member}/entries",
     "get /log/{member}/evidence",
     "get /log/{member}/cosigned",
+    "get /log/lacking",
     "get /log/{member}/records",
+    "post /log/{member}/records",
     "get /log/{member}/urgent",
     "get /log/{member}/follow",
     "post /log/{member}/frames",

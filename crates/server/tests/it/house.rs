@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::net::TcpListener;
 use watchfire_api::client::Client;
@@ -20,6 +21,7 @@ use watchfire_node::connector::Connector;
 use watchfire_node::desk::Actor;
 use watchfire_node::gossip::Heads;
 use watchfire_node::peer::{Peer, PeerError};
+use watchfire_node::place::Place;
 use watchfire_node::policy::Policy;
 use watchfire_node::routes::Routes;
 use watchfire_node::seen::SeenSetup;
@@ -109,6 +111,14 @@ impl Peer for HttpPeer {
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
         let theirs = self.0.heads(&views::heads(ours)).await;
         Ok(views::heads_of(theirs.map_err(|error| PeerError(error.to_string()))?))
+    }
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, PeerError> {
+        let answer = self.0.lacking().await.map_err(|error| PeerError(error.to_string()))?;
+        Ok(answer.lacking)
+    }
+    async fn bring(&self, place: &Place, record: &Bytes) -> Result<bool, PeerError> {
+        let taken = self.0.bring(&place.log, place.index, record).await;
+        taken.map_err(|error| PeerError(error.to_string()))
     }
 }
 

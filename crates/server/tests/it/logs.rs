@@ -6,6 +6,7 @@ use watchfire_api::frame::Frame;
 use watchfire_api::signature::{Identity, Outgoing, sign};
 use watchfire_api::wire::RetractRequest;
 use watchfire_node::access::Scope;
+use watchfire_node::place::Place;
 use watchfire_signal::reason::Reason;
 use watchfire_tlog::tile::{decode_bundle, decode_hashes};
 use watchfire_tlog::{Entry, Extension, Origin, Source, SourceError, Urgent, Verified, leaf_hash};
@@ -194,4 +195,26 @@ async fn what_is_urgent_in_a_log_is_handed_out_with_its_proofs() {
         assert_eq!(nothing.check_urgent(&urgent), Ok(()));
         assert!(urgent.entry.record.is_some());
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_ask_what_is_lacking_and_bring_it_and_nobody_else_does() {
+    let house = alone().await;
+    with_alerts(&house, 2).await;
+    let member = peer_client("a", 9, house.address);
+    assert!(member.lacking().await.unwrap().lacking.is_empty());
+    let records = member.source(&house.name).records(&[0, 1]).await.unwrap();
+    let [first, second] = [records[0].clone().unwrap(), records[1].clone().unwrap()];
+    let log = house.node.log();
+    assert!(!member.bring(log, 0, &first).await.unwrap(), "it is here");
+
+    house.store.erase(&Origin::new(log.to_string()).unwrap(), 0).await.unwrap();
+    house.node.filler().holes.add(&Place { log: log.clone(), index: 0 });
+    assert_eq!(member.lacking().await.unwrap().lacking[log], [0]);
+    assert!(!member.bring(log, 0, &second).await.unwrap(), "it is another's");
+    assert!(member.bring(log, 0, &first).await.unwrap());
+    assert!(member.lacking().await.unwrap().lacking.is_empty());
+    let again = member.source(&house.name).records(&[0]).await.unwrap();
+    assert_eq!(again, [Some(first)]);
+    assert_eq!(Stranger::of(&house).get("/log/lacking").await.status(), 401);
 }

@@ -3,10 +3,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use watchfire_node::{
     heads::Heads,
     peer::{Peer, PeerError},
+    place::Place,
 };
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_tlog::{Extension, Source};
@@ -135,6 +137,19 @@ impl Peer for Line {
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
         self.ask(|host| Box::pin(async move { host.receipts().await })).await.map_err(PeerError)
+    }
+
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, PeerError> {
+        self.ask(|host| Box::pin(async move { host.lacking().await })).await.map_err(PeerError)
+    }
+
+    async fn bring(&self, place: &Place, record: &Bytes) -> Result<bool, PeerError> {
+        let (place, record) = (place.clone(), record.clone());
+        self.tell(move |host| {
+            let (place, record) = (place.clone(), record.clone());
+            Box::pin(async move { host.bring(place, record).await })
+        })
+        .await
     }
 
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {

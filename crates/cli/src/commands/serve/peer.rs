@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use watchfire_api::{peer::PeerClient, signature::Fresh};
 use watchfire_node::{
     clock::{Clock, Random},
     gossip::Heads,
     peer::{Peer, PeerError, Theirs},
+    place::Place,
 };
 use watchfire_server::views;
 use watchfire_signal::{charter::SignedCharter, name::LogName};
@@ -46,6 +48,14 @@ impl Peer for HttpPeer {
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
         let theirs = self.client.heads(&views::heads(ours)).await.map_err(told)?;
         Ok(views::heads_of(theirs))
+    }
+
+    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, PeerError> {
+        Ok(self.client.lacking().await.map_err(told)?.lacking)
+    }
+
+    async fn bring(&self, place: &Place, record: &Bytes) -> Result<bool, PeerError> {
+        self.client.bring(&place.log, place.index, record).await.map_err(told)
     }
 
     async fn charters(&self, after: u64) -> Result<Theirs, PeerError> {
