@@ -449,7 +449,8 @@ impl LogCopy {
         opened: impl FnOnce(),
     ) -> Result<(), FollowError> {
         self.check_thawed(&mut *self.state.lock().await).await?;
-        let mut stream = source.follow(self.size().await?).await?;
+        // Asked what has arrived already, a stream may say that it is over; then it is asked once more.
+        let mut stream = source.follow(self.size().await?).await?.fuse();
         opened();
         self.hurry_if_it_can(source).await?;
         let mut hurried = Instant::now();
