@@ -227,6 +227,10 @@ fn run_approve(args: &Approve, output: &Output) -> Ended {
     };
     let file = Path::new(&args.charter);
     let signed = read_charter(file)?;
+    if signed.charter.seq > 1 {
+        // Only the node knows whether this member has approved another one of that number.
+        return Err(environment("a later charter is approved at the running node, by its hash"));
+    }
     let signed = approved_by(signed, &Directory::new(dir))?;
     replace(file, &signed.encode())?;
     show(&signed, output)?;
