@@ -24,8 +24,8 @@ mod signal;
 
 pub use access::{
     AccountRequest, AccountView, Accounts, AuditLine, AuditPage, AuditQuery, DEFAULT_OVERLAP_S,
-    DeskReport, InvitationRequest, Invited, KeyMade, KeyRequest, KeyView, Keys, LoginRequest, Role,
-    RoleRequest, RotateRequest, Scope, SessionView,
+    DeskQuery, DeskReport, InvitationRequest, Invited, KeyMade, KeyRequest, KeyView, Keys,
+    LoginRequest, Role, RoleRequest, RotateRequest, Scope, SessionView,
 };
 pub use action::{ActionQuery, EffectState, EffectView, Effects, RuleRequest};
 pub use alert::{

@@ -5,7 +5,11 @@
 //! written; what is anchored is not anchored again.
 //! **Invariant:** an anchor says what the signed head of the desk log says.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use futures_util::StreamExt;
 use thiserror::Error;
@@ -64,6 +68,60 @@ impl Anchored {
     pub fn last(&self) -> Option<Anchor> {
         *self.0.borrow()
     }
+}
+
+/// What members say in their logs of their desk logs, held against what they said before: a desk log only
+/// grows. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Anchors(Arc<Mutex<BTreeMap<LogName, Said>>>);
+
+/// What one log says of its author's desk log.
+#[derive(Debug, Clone, Copy)]
+struct Said {
+    /// The newest anchor by its place. What comes late, a record that was missing, is held against this one; at
+    /// the next start each is held against the one before it.
+    newest: (u64, Head),
+    rewritten: bool,
+}
+
+impl Anchors {
+    /// Takes in what an entry of a log says, if it is an anchor that can be read; true where it is the first one
+    /// that does not go with another.
+    pub fn take(&self, log: &LogName, index: u64, entry: &Entry) -> bool {
+        let Some(head) = anchor_in(entry) else { return false };
+        let mut all = self.all();
+        let said =
+            all.entry(log.clone()).or_insert(Said { newest: (index, head), rewritten: false });
+        let (at, newest) = said.newest;
+        let fits = match index.cmp(&at) {
+            std::cmp::Ordering::Less => grows(&head, &newest),
+            std::cmp::Ordering::Equal => true,
+            std::cmp::Ordering::Greater => grows(&newest, &head),
+        };
+        if index > at {
+            said.newest = (index, head);
+        }
+        let found = !fits && !said.rewritten;
+        said.rewritten |= !fits;
+        found
+    }
+
+    /// Logs of which two anchors do not go together: lines of that desk log were lost, or rewritten.
+    #[must_use]
+    pub fn rewritten(&self) -> Vec<LogName> {
+        let all = self.all();
+        let logs = all.iter().filter(|(_, said)| said.rewritten);
+        logs.map(|(log, _)| log.clone()).collect()
+    }
+
+    fn all(&self) -> MutexGuard<'_, BTreeMap<LogName, Said>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a desk log can have gone on from one anchor to a later one, as far as the two tell.
+fn grows(before: &Head, after: &Head) -> bool {
+    after.size > before.size || after == before
 }
 
 /// Anchors the desk log. One task.

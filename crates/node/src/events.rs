@@ -105,6 +105,13 @@ pub enum Event {
         /// The log.
         log: LogName,
     },
+    /// Two anchors in a log do not go together: its author's desk log has lost lines, or was rewritten.
+    DeskRewritten {
+        /// The log.
+        log: LogName,
+        /// The place of the anchor that tells.
+        index: u64,
+    },
 }
 
 /// An event with its number.

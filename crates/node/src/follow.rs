@@ -24,6 +24,7 @@ use watchfire_store::{Held, Store, StoreError};
 use watchfire_tlog::Origin;
 
 use crate::{
+    anchor::Anchors,
     cases::Cases,
     clock::Clock,
     events::{Event, Events},
@@ -68,6 +69,8 @@ pub struct Follower {
     pub receipts: Receipts,
     /// Told which records are missing.
     pub holes: Holes,
+    /// Told what members say of their desk logs.
+    pub anchors: Anchors,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
     /// Entries folded of each log.
@@ -324,6 +327,10 @@ impl Follower {
             if held.entry.record.is_none() && self.misses(&leaf) && !self.cases.is_erased(&place) {
                 self.holes.add(&place);
             }
+        }
+        if self.anchors.take(log, index, &held.entry) {
+            tracing::error!(%log, index, "two anchors of this member's desk log do not go together");
+            self.events.send(Event::DeskRewritten { log: log.clone(), index });
         }
         let (names, ignored) = self.cases.fold(log, held);
         if let Some(incidents) = self.cases.changed_incidents() {

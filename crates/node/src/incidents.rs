@@ -31,6 +31,8 @@ pub const CRITICAL: u8 = 3;
 const SMALL_COALITION: usize = 3;
 /// The level that needs no cosigner: awareness.
 const AWARENESS: u8 = 1;
+/// Organisations that stand by an incident and add a case to it: one alone ties nothing later.
+const ADDERS: usize = 2;
 
 /// An incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +55,9 @@ pub struct Incident {
     pub concluded: BTreeMap<MemberName, u64>,
     /// When it is what.
     pub course: Course,
+    /// The subjects of the cases that belong to it: those that it was declared with, and those that members of
+    /// two organisations which stand by it have added.
+    pub tied: BTreeSet<Commitment>,
 }
 
 /// When an incident is what.
@@ -114,14 +119,6 @@ impl Incident {
         let Course { in_force_ms, lapses_ms, ends_ms, .. } = self.course;
         let times = [in_force_ms, Some(lapses_ms), Some(ends_ms)];
         times.into_iter().flatten().filter(|at| *at > now_ms).min()
-    }
-
-    /// The subjects of the cases that those who stand by it say belong to it.
-    #[must_use]
-    pub fn cases(&self) -> BTreeSet<Commitment> {
-        let updates = self.updates.iter().filter(|(place, _)| self.stands_by(&place.log.member));
-        let bodies = self.declared.iter().chain(updates.map(|(_, (body, _))| body));
-        bodies.flat_map(|body| body.cases.iter().copied()).collect()
     }
 
     /// The words that count: its declarer's latest.
@@ -242,13 +239,14 @@ impl Incidents {
         self.fresh = true;
         let before = self.ties.keys().copied();
         let mut affected: BTreeSet<Commitment> = before.collect();
+        self.all.values_mut().for_each(|one| one.tied = court.tied(one));
         let courses: Vec<_> =
             self.all.values().map(|one| (one.name, self.course(one, court, &latest))).collect();
         self.ties.clear();
         for (name, course) in courses {
             let Some(incident) = self.all.get_mut(&name) else { continue };
             incident.course = course;
-            for subject in incident.cases() {
+            for &subject in &incident.tied {
                 self.ties.entry(subject).or_default().insert(name);
                 affected.insert(subject);
             }
@@ -291,7 +289,7 @@ impl Incidents {
         let in_force = enough.map(|at| at.max(incident.declared_ms));
         let in_force_ms =
             in_force.filter(|at| level > 0 && *at < lapses_ms && !court.silenced.contains(author));
-        let news = incident.cases().iter().filter_map(latest).max().unwrap_or(0);
+        let news = incident.tied.iter().filter_map(latest).max().unwrap_or(0);
         let quiet = news.max(in_force_ms.unwrap_or(incident.declared_ms)).saturating_add(QUIET_MS);
         let voted = court.voted_over(incident, in_force_ms);
         let by_vote = voted.is_some_and(|at| at < quiet);
@@ -320,6 +318,25 @@ impl Court<'_> {
     /// How many organisations beside the declarer's a declaration of level 2 or 3 needs.
     fn cosigners_needed(&self) -> usize {
         if self.charter.organisations() <= SMALL_COALITION { 1 } else { 2 }
+    }
+
+    /// The cases that belong to an incident. One organisation adds to what changes no cap; to more, two do.
+    fn tied(&self, incident: &Incident) -> BTreeSet<Commitment> {
+        let level = incident.declared.as_ref().map_or(0, |body| body.level);
+        let mut added = BTreeMap::<Commitment, BTreeSet<&OrganisationName>>::new();
+        for (place, (body, _)) in &incident.updates {
+            let member = &place.log.member;
+            let counts = incident.stands_by(member) && !self.silenced.contains(member);
+            let owner = self.charter.organisation_of(member).filter(|_| counts);
+            for (owner, case) in owner.iter().flat_map(|o| body.cases.iter().map(move |c| (*o, c)))
+            {
+                added.entry(*case).or_default().insert(owner);
+            }
+        }
+        let needed = if level > AWARENESS { ADDERS } else { 1 };
+        added.retain(|_, owners| owners.len() >= needed);
+        let declared = incident.declared.iter().flat_map(|body| body.cases.iter().copied());
+        declared.chain(added.into_keys()).collect()
     }
 
     /// When enough organisations had said that it is over, or a convenor; while it waits for cosigners its

@@ -34,7 +34,7 @@ use watchfire_tlog::{Evidence, Extension, Origin, PeerKey};
 
 use crate::{
     access::Access,
-    anchor::{Anchor, Anchored},
+    anchor::{Anchor, Anchored, Anchors},
     banks::Banks,
     cases::SignalSet,
     charter::{self, changes::Changes},
@@ -119,6 +119,7 @@ pub struct Node {
     urgent: Places,
     filler: Filler,
     anchored: Anchored,
+    anchors: Anchors,
     witnesses: Witnesses,
     readiness: watch::Sender<Readiness>,
     enforcer: Enforcer,

@@ -28,8 +28,8 @@ use watchfire_store::{Held, Store, StoreError};
 use watchfire_tlog::{Origin, ProofError as PathError, Source, SourceError, proof};
 
 use self::bundle::{
-    AnchorPart, Bundle, CharterName, DeskPart, EntryPart, LinePart, Link, LogPart, MAX_ENTRIES,
-    MAX_LINES, Octets, VERSION, links,
+    AnchorPart, Bundle, CharterName, DeskPart, EntryPart, FormerPart, LinePart, Link, LogPart,
+    MAX_ENTRIES, MAX_LINES, Octets, VERSION, links,
 };
 use crate::{
     anchor::{anchor_in, fits},
@@ -50,8 +50,9 @@ pub struct Prover {
     pub chain: CharterChain,
     /// Where the logs are.
     pub store: Arc<dyn Store>,
-    /// What this member decided.
-    pub desk: Desk,
+    /// What this member decided, by the name of the log that anchors it, ascending by epoch: the last one is
+    /// written now.
+    pub desks: Vec<(LogName, Desk)>,
 }
 
 /// A case as the node knows it.
@@ -89,7 +90,7 @@ pub enum ProofError {
 #[derive(Default)]
 struct Said {
     about: BTreeMap<Place, Held>,
-    anchors: Vec<(u64, Head, Held)>,
+    anchors: BTreeMap<LogName, Vec<(u64, Head, Held)>>,
     /// What may speak of an entry that comes later in the walk.
     unsure: Vec<(Place, Place, Held)>,
 }
@@ -104,18 +105,23 @@ impl Prover {
         known: &Known,
         audience: Option<Audience>,
     ) -> Result<Bundle, ProofError> {
-        let own = self.charter.log_of(&self.me).ok_or(ProofError::Unknown(known.case))?;
-        let said = self.walk(known, &own).await?;
-        let (desk, used) = self.desk_part(known, &said.anchors).await?;
+        let mut said = self.walk(known).await?;
         let mut by_log = BTreeMap::<LogName, BTreeMap<u64, (Held, bool)>>::new();
         for (place, held) in said.about {
             let shown = audience.is_some_and(|audience| self.may_show(known, &place, audience));
             by_log.entry(place.log).or_default().insert(place.index, (held, shown));
         }
-        for (index, _, held) in said.anchors.into_iter().filter(|(index, ..)| used.contains(index))
-        {
-            by_log.entry(own.clone()).or_default().insert(index, (held, true));
+        let mut desks = Vec::new();
+        for (log, desk) in &self.desks {
+            let anchors = said.anchors.remove(log).unwrap_or_default();
+            let (part, used) = desk_part(&*self.store, desk, known, &anchors).await?;
+            for (index, _, held) in anchors.into_iter().filter(|(index, ..)| used.contains(index)) {
+                by_log.entry(log.clone()).or_default().insert(index, (held, true));
+            }
+            desks.push(FormerPart { epoch: log.epoch, desk: part });
         }
+        let now = desks.pop().ok_or(ProofError::Unknown(known.case))?;
+        desks.retain(|former| !former.desk.lines.is_empty());
         let mut logs = Vec::new();
         for (log, entries) in by_log {
             logs.push(self.log_part(log, entries).await?);
@@ -128,25 +134,27 @@ impl Prover {
             member: self.me.clone(),
             case: known.case,
             logs,
-            desk,
+            desk: now.desk,
+            former: desks,
         })
     }
 
     /// Reads all logs once for what speaks of the case.
-    async fn walk(&self, known: &Known, own: &LogName) -> Result<Said, ProofError> {
+    async fn walk(&self, known: &Known) -> Result<Said, ProofError> {
         let mut said = Said::default();
         for head in self.store.logs().await? {
             let Ok(log) = head.log.as_str().parse::<LogName>() else { continue };
             if self.chain.author_of(&log).is_none() {
                 continue;
             }
+            let own = self.desks.iter().any(|(own, _)| *own == log);
             let mut next = 0;
             while next < head.size {
                 let page = self.store.held(&head.log, next, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 next = last.index + 1;
                 for held in page.into_iter().filter(|held| held.index < head.size) {
-                    said.take(held, &log, known, log == *own);
+                    said.take(held, &log, known, own);
                 }
                 if said.about.len() > MAX_ENTRIES {
                     return Err(ProofError::TooMuch);
@@ -190,75 +198,80 @@ impl Prover {
         let mark = known.sets.get(place).copied().or_else(narrowest);
         place.log.member == self.me || mark.is_some_and(|mark| mark.allows(audience))
     }
+}
 
-    /// The lines of the desk log about the case, each under the first anchor that covers it; and the
-    /// places of the anchors that are used.
-    async fn desk_part(
-        &self,
-        known: &Known,
-        anchors: &[(u64, Head, Held)],
-    ) -> Result<(DeskPart, BTreeSet<u64>), ProofError> {
-        let (lines, left_out) = self.lines(known).await?;
-        let source = self.desk.source();
-        let mut fitting = Fitting { desk: &self.desk, rest: anchors.iter(), current: None };
-        let mut used = BTreeMap::new();
-        let mut parts = Vec::new();
-        for (index, leaf, record) in lines {
-            let anchor = fitting.covering(index).await?;
-            let inclusion = match anchor {
-                Some((place, head)) => {
-                    used.insert(place, head);
-                    links(proof::inclusion(&*source, index, head.size).await?)
-                }
-                None => Vec::new(),
-            };
-            let anchor = anchor.map(|(place, _)| place);
-            let anchored = anchor.is_some();
-            parts.push(LinePart { index, leaf, record, anchored, anchor, inclusion });
-        }
-        // The newest one too: what was fixed then still stands now.
-        for (place, head, _) in anchors.iter().rev().filter(|_| !used.is_empty()) {
-            if fits(&self.desk, head).await? {
-                used.insert(*place, *head);
-                break;
+/// The lines of the desk log about the case, each under the first anchor that covers it; and the
+/// places of the anchors that are used.
+async fn desk_part(
+    store: &dyn Store,
+    desk: &Desk,
+    known: &Known,
+    anchors: &[(u64, Head, Held)],
+) -> Result<(DeskPart, BTreeSet<u64>), ProofError> {
+    let (lines, left_out) = lines_about(store, desk, known).await?;
+    let source = desk.source();
+    let mut fitting = Fitting { desk, rest: anchors.iter(), current: None };
+    let mut used = BTreeMap::new();
+    let mut parts = Vec::new();
+    for (index, leaf, record) in lines {
+        let anchor = fitting.covering(index).await?;
+        let inclusion = match anchor {
+            Some((place, head)) => {
+                used.insert(place, head);
+                links(proof::inclusion(&*source, index, head.size).await?)
             }
-        }
-        let anchors = consistent(&*source, &used).await?;
-        let places = used.into_keys().collect();
-        Ok((DeskPart { anchors, lines: parts, left_out }, places))
+            None => Vec::new(),
+        };
+        let anchor = anchor.map(|(place, _)| place);
+        let anchored = anchor.is_some();
+        parts.push(LinePart { index, leaf, record, anchored, anchor, inclusion });
     }
+    // The newest one too: what was fixed then still stands now.
+    for (place, head, _) in anchors.iter().rev().filter(|_| !used.is_empty()) {
+        if fits(desk, head).await? {
+            used.insert(*place, *head);
+            break;
+        }
+    }
+    let anchors = consistent(&*source, &used).await?;
+    let places = used.into_keys().collect();
+    Ok((DeskPart { anchors, lines: parts, left_out }, places))
+}
 
-    /// The newest lines about the case, oldest first, and how many more there are.
-    async fn lines(&self, known: &Known) -> Result<(Vec<(u64, Octets, Octets)>, u64), ProofError> {
-        let (mut found, mut left_out) = (Vec::new(), 0);
-        let mut end = self.desk.size().await?;
-        'all: while end > 0 {
-            let from = end.saturating_sub(PAGE as u64);
-            let (mut next, mut page) = (from, Vec::new());
-            while next < end {
-                let limit = usize::try_from(end - next).unwrap_or(PAGE);
-                let more = self.store.held(self.desk.origin(), next, limit).await?;
-                let Some(last) = more.last() else { break };
-                next = last.index + 1;
-                page.extend(more);
-            }
-            for held in page.into_iter().rev() {
-                let Ok(leaf) = DeskLeaf::decode(&held.entry.leaf) else { continue };
-                if leaf.at_ms < known.since_ms {
-                    break 'all;
-                }
-                let Some(record) = decision(&leaf, &held, &known.case) else { continue };
-                if found.len() == MAX_LINES {
-                    left_out += 1;
-                } else {
-                    found.push((held.index, Octets(held.entry.leaf.to_vec()), record));
-                }
-            }
-            end = from;
+/// The newest lines about the case, oldest first, and how many more there are.
+async fn lines_about(
+    store: &dyn Store,
+    desk: &Desk,
+    known: &Known,
+) -> Result<(Vec<(u64, Octets, Octets)>, u64), ProofError> {
+    let (mut found, mut left_out) = (Vec::new(), 0);
+    let mut end = desk.size().await?;
+    'all: while end > 0 {
+        let from = end.saturating_sub(PAGE as u64);
+        let (mut next, mut page) = (from, Vec::new());
+        while next < end {
+            let limit = usize::try_from(end - next).unwrap_or(PAGE);
+            let more = store.held(desk.origin(), next, limit).await?;
+            let Some(last) = more.last() else { break };
+            next = last.index + 1;
+            page.extend(more);
         }
-        found.reverse();
-        Ok((found, left_out))
+        for held in page.into_iter().rev() {
+            let Ok(leaf) = DeskLeaf::decode(&held.entry.leaf) else { continue };
+            if leaf.at_ms < known.since_ms {
+                break 'all;
+            }
+            let Some(record) = decision(&leaf, &held, &known.case) else { continue };
+            if found.len() == MAX_LINES {
+                left_out += 1;
+            } else {
+                found.push((held.index, Octets(held.entry.leaf.to_vec()), record));
+            }
+        }
+        end = from;
     }
+    found.reverse();
+    Ok((found, left_out))
 }
 
 /// The anchors that the desk log still begins with, in order; those that it does not were written
@@ -309,7 +322,7 @@ impl Said {
             if held.verified_ms < known.since_ms {
                 return;
             }
-            self.anchors.push((held.index, head, held));
+            self.anchors.entry(log.clone()).or_default().push((held.index, head, held));
             return;
         }
         let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { return };

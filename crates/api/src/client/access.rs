@@ -7,8 +7,8 @@ use watchfire_signal::commitment::Commitment;
 use super::{Client, ClientError, MAX_ANSWER_BYTES, call, send};
 use crate::outbound::read_body;
 use crate::wire::{
-    AccountRequest, AccountView, Accounts, AuditPage, AuditQuery, DeskReport, Invited, KeyMade,
-    KeyRequest, Keys, ProofQuery, RoleRequest, RotateRequest,
+    AccountRequest, AccountView, Accounts, AuditPage, AuditQuery, DeskQuery, DeskReport, Invited,
+    KeyMade, KeyRequest, Keys, ProofQuery, RoleRequest, RotateRequest,
 };
 
 use super::CALL_TIMEOUT;
@@ -81,9 +81,9 @@ impl Client {
         call(self.request(Method::GET, "/v1/audit")?.query(query)).await
     }
 
-    /// Lets the node walk its whole desk log.
-    pub async fn verify_desk(&self) -> Result<DeskReport, ClientError> {
-        call(self.request(Method::GET, "/v1/audit/verify")?).await
+    /// Lets the node walk a whole desk log.
+    pub async fn verify_desk(&self, query: &DeskQuery) -> Result<DeskReport, ClientError> {
+        call(self.request(Method::GET, "/v1/audit/verify")?.query(query)).await
     }
 
     /// The proof of a case, as the file that it is.

@@ -209,6 +209,16 @@ pub struct SessionView {
     pub token: Option<String>,
 }
 
+/// Which desk log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct DeskQuery {
+    /// The epoch of the member's log; the one that it writes when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epoch: Option<u32>,
+}
+
 /// Which lines of the desk log.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]

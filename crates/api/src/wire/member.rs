@@ -59,6 +59,9 @@ pub struct MemberView {
     /// Whether its log has shown two histories: nothing more of it is taken here, and
     /// `/log/MEMBER/evidence` proves it.
     pub forked: bool,
+    /// Whether two anchors in its logs do not go together: its desk log has lost lines, or was rewritten.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub desk_rewritten: bool,
     /// Members that want it halted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]

@@ -1,7 +1,7 @@
 //! `watchfire audit`: shows what was done at this member, and checks its desk log.
 
 use clap::{Args, Subcommand};
-use watchfire_api::wire::{AuditLine, AuditQuery, DeskReport};
+use watchfire_api::wire::{AuditLine, AuditQuery, DeskQuery, DeskReport};
 use watchfire_node::{
     audit::{Filter, page, verify},
     desk::DeskKind,
@@ -65,6 +65,10 @@ pub(crate) struct List {
 pub(crate) struct Verify {
     #[command(flatten)]
     at: Reach,
+    /// That of an epoch before this member got another key, at the running node; the one that is written now
+    /// without it.
+    #[arg(long)]
+    epoch: Option<u32>,
 }
 
 /// Runs the command.
@@ -124,9 +128,12 @@ async fn run_verify(check: &Verify, output: &Output) -> Ended {
     let report = match check.at.member().await? {
         Reached::Running(client) => {
             let step = output.step("the node walks its desk log");
-            let report = answered(client.verify_desk().await);
+            let report = answered(client.verify_desk(&DeskQuery { epoch: check.epoch }).await);
             step.finish_and_clear();
             report?
+        }
+        Reached::Stopped(_) if check.epoch.is_some() => {
+            return Err(environment("an epoch before is asked for at the running node"));
         }
         Reached::Stopped(member) => {
             let bar = output.progress(2, "walking the desk log");

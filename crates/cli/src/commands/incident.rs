@@ -105,7 +105,8 @@ struct Update {
     /// Other regions; several times if needed.
     #[arg(long = "region")]
     regions: Vec<String>,
-    /// A further case that it ties; several times if needed.
+    /// A further case that it ties, once members of two organisations that stand by it have added it; several
+    /// times if needed.
     #[arg(long = "case")]
     cases: Vec<Commitment>,
     /// More words.

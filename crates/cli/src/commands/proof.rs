@@ -130,10 +130,10 @@ fn entry(entry: &ProvenEntry) -> String {
 }
 
 fn line(line: &ProvenLine) -> String {
-    let ProvenLine { index, at_ms, kind, actor, body, anchor } = line;
+    let ProvenLine { epoch, index, at_ms, kind, actor, body, anchor } = line;
     let fixed = match anchor {
         Some(anchor) => format!("fixed by entry {} of its log", anchor.index),
         None => "NOT ANCHORED YET, only said".to_owned(),
     };
-    format!("  line {index} at {at_ms} {kind} by {actor}: {body}; {fixed}")
+    format!("  epoch {epoch} line {index} at {at_ms} {kind} by {actor}: {body}; {fixed}")
 }

@@ -80,6 +80,7 @@ fn a_member_joins_gets_a_new_key_and_leaves_while_all_nodes_run() {
         (view["state"] == "RETRACTED").then_some(())
     });
     check_both_logs(&trio);
+    check_former_desk(&trio, &of_dog, dir);
     leave(&mut trio, &after);
 }
 
@@ -96,6 +97,24 @@ fn check_both_logs(trio: &Trio) {
             (found["sound"] == true && found["size"].as_u64()? >= least).then_some(())
         });
     }
+}
+
+/// Its desk log of before the new key is sound, and a proof of a case from before the new key is checked with all
+/// charters.
+fn check_former_desk(trio: &Trio, case: &str, dir: &str) {
+    let (url, key) = (trio.url("dog"), &trio.keys["dog"]);
+    let verify = ["--json", "audit", "verify", "--url", &url, "--key", key, "--epoch", "1"];
+    trio.until("the desk log of before is sound", || {
+        let found: Value = serde_json::from_slice(&run(verify).stdout).ok()?;
+        (found["sound"] == true && found["log"] == "watchfire/zoo/dog/1/desk").then_some(())
+    });
+    let (proof, charters) = (format!("{dir}/proof.json"), format!("{dir}/fetched.cbor"));
+    trio.until("dog proves it", || trio.ask("dog", &["case", "proof", case, "--out", &proof]));
+    let checked = run(["--json", "proof", "check", &proof, "--charter", &charters]);
+    let found: Value = serde_json::from_slice(&checked.stdout).unwrap();
+    assert_eq!(found["sound"], true, "{found}");
+    let logs = found["entries"].as_array().unwrap().iter().map(|entry| entry["log"].clone());
+    assert_eq!(logs.collect::<Vec<_>>(), ["watchfire/zoo/dog/1", "watchfire/zoo/dog/2"]);
 }
 
 /// The member leaves; what it alone stood by waits for people.

@@ -26,7 +26,7 @@ const END_WAIT: Duration = Duration::from_secs(60);
 pub(crate) struct Trio {
     place: tempfile::TempDir,
     listen: BTreeMap<&'static str, SocketAddr>,
-    keys: BTreeMap<&'static str, String>,
+    pub(crate) keys: BTreeMap<&'static str, String>,
     running: BTreeMap<&'static str, Child>,
     /// Bound and not listened on: a node may listen there, again and again, and nobody else is given
     /// the port in between.

@@ -48,6 +48,7 @@ impl Cases {
             updates: Default::default(),
             concluded: Default::default(),
             course: Course::default(),
+            tied: Default::default(),
         });
         self.meanings.insert(place.clone(), Meaning::Incident(name));
         Vec::new()

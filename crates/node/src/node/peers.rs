@@ -130,6 +130,12 @@ impl Node {
         Ok(forked)
     }
 
+    /// Logs of which two anchors do not go together, to what this run of the node has folded.
+    #[must_use]
+    pub fn rewritten_desks(&self) -> Vec<LogName> {
+        self.anchors.rewritten()
+    }
+
     /// A member's log, as we hold it: that of an epoch, ended or not, or the one that it writes.
     #[must_use]
     pub fn log_of(&self, member: &MemberName, epoch: Option<u32>) -> Option<LogName> {

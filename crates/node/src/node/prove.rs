@@ -1,9 +1,12 @@
 //! Proves cases to strangers.
 
-use watchfire_signal::{commitment::Commitment, tlp::Audience};
+use watchfire_signal::{commitment::Commitment, name::LogName, tlp::Audience};
 
 use super::Node;
-use crate::proof::{Known, ProofError, Prover, bundle::Bundle};
+use crate::{
+    desk::{Desk, desk_origin},
+    proof::{Known, ProofError, Prover, bundle::Bundle},
+};
 
 impl Node {
     /// The proof of a case, by the name of any of its alerts: what was said about it, and what this
@@ -30,8 +33,24 @@ impl Node {
             charter: self.charter.clone(),
             chain: self.changes.chain(),
             store: self.store.clone(),
-            desk: self.desk.clone(),
+            desks: self.desks(),
         };
         prover.prove(&known, audience).await
+    }
+
+    /// What this member decided, in each epoch of its log, ascending; the last one is written now.
+    #[must_use]
+    pub fn desks(&self) -> Vec<(LogName, Desk)> {
+        let former =
+            self.copies.iter().filter(|(log, _)| log.member == self.me && **log != self.log);
+        let mut desks = former
+            .filter_map(|(log, copy)| {
+                let (desk, _) = Desk::new(desk_origin(log).ok()?, *copy.key(), self.store.clone());
+                Some((log.clone(), desk))
+            })
+            .collect::<Vec<_>>();
+        desks.sort_by_key(|(log, _)| log.epoch);
+        desks.push((self.log.clone(), self.desk.clone()));
+        desks
     }
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     access::KeyError,
-    anchor::Anchored,
+    anchor::{Anchored, Anchors},
     budget::Budget,
     cases::Cases,
     charter::{
@@ -157,8 +157,9 @@ impl Node {
             events,
             receipts: Receipts::default(),
             urgent: Places::default(),
-            filler: filler.clone(),
+            filler,
             anchored: Anchored::default(),
+            anchors: Anchors::default(),
             witnesses: Witnesses::new(&charter, &setup.me, &setup.key, wall_clock.clone()),
             readiness: watch::Sender::new(Readiness::Recovering),
             enforcer: home.enforcer.clone(),
@@ -168,8 +169,7 @@ impl Node {
             stop: CancellationToken::new(),
         });
         node.fold(home.enforcer.clone(), (fills, earlier)).await?;
-        let (peers, random) = (setup.peers.clone(), setup.random.clone());
-        node.spawn(Fetcher { filler, peers, random }.run());
+        node.spawn(node.fetcher(&setup).run());
         node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
@@ -216,6 +216,7 @@ impl Node {
             events: self.events.clone(),
             receipts: self.receipts.clone(),
             holes: self.filler.holes.clone(),
+            anchors: self.anchors.clone(),
             clock: self.clock.clone(),
             cursors: HashMap::new(),
             deadlines: BTreeSet::new(),
@@ -223,6 +224,11 @@ impl Node {
             early: BTreeSet::new(),
             incidents: BTreeMap::new(),
         }
+    }
+
+    fn fetcher(&self, setup: &Setup) -> Fetcher {
+        let (peers, random) = (setup.peers.clone(), setup.random.clone());
+        Fetcher { filler: self.filler.clone(), peers, random }
     }
 
     /// Keeps decisions as facts.

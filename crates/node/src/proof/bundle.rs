@@ -23,7 +23,9 @@ pub const VERSION: u32 = 1;
 pub const MAX_BUNDLE_BYTES: usize = 64 << 20;
 /// The most entries of logs.
 pub const MAX_ENTRIES: usize = 4_096;
-/// The most lines of the desk log.
+/// The most epochs before that a proof is of.
+pub const MAX_FORMER: usize = 64;
+/// The most lines of the desk log of one epoch.
 pub const MAX_LINES: usize = 10_000;
 /// The longest line of a desk log, leaf or record, with room for its frame.
 const MAX_LINE_BYTES: usize = 66_000;
@@ -44,7 +46,20 @@ pub struct Bundle {
     pub case: Commitment,
     /// What the logs say about it.
     pub logs: Vec<LogPart>,
-    /// What the member decided.
+    /// What the member decided, by the desk log of the epoch that the charter names.
+    pub desk: DeskPart,
+    /// What it decided in epochs before, ascending; those without a line are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub former: Vec<FormerPart>,
+}
+
+/// What a member decided in an epoch before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FormerPart {
+    /// The epoch.
+    pub epoch: u32,
+    /// What it decided, by the desk log of that epoch, anchored in its log of that epoch.
     pub desk: DeskPart,
 }
 
@@ -183,6 +198,20 @@ impl Bundle {
         if long { Err(BundleError::TooLong(bytes.len())) } else { Ok(bytes) }
     }
 
+    /// What the member decided, by the name of the log that anchors it: in the log of each epoch.
+    pub(super) fn desks<'a>(
+        &'a self,
+        own: &LogName,
+    ) -> impl Iterator<Item = (LogName, &'a DeskPart)> + use<'a> {
+        let own = own.clone();
+        let log = {
+            let own = own.clone();
+            move |epoch| LogName::new(own.coalition.clone(), own.member.clone(), epoch)
+        };
+        let former = self.former.iter().map(move |former| (log(former.epoch), &former.desk));
+        former.chain([(own, &self.desk)])
+    }
+
     fn check_limits(&self) -> Result<(), BundleError> {
         let least = |what, most, found| {
             if found > most { Err(BundleError::Limit(what, most)) } else { Ok(()) }
@@ -190,8 +219,14 @@ impl Bundle {
         let entries = || self.logs.iter().flat_map(|log| &log.entries);
         least("the number of entries", MAX_ENTRIES, entries().count())?;
         least("the number of logs", MAX_ENTRIES, self.logs.len())?;
-        least("the number of anchors", MAX_ENTRIES, self.desk.anchors.len())?;
-        least("the number of lines", MAX_LINES, self.desk.lines.len())?;
+        let desks = || self.former.iter().map(|former| &former.desk).chain([&self.desk]);
+        let (lines, anchors) =
+            (|| desks().flat_map(|desk| &desk.lines), || desks().flat_map(|desk| &desk.anchors));
+        least("the number of epochs", MAX_FORMER, self.former.len())?;
+        for desk in desks() {
+            least("the number of anchors", MAX_ENTRIES, desk.anchors.len())?;
+            least("the number of lines", MAX_LINES, desk.lines.len())?;
+        }
         for log in &self.logs {
             least("a checkpoint", MAX_NOTE_BYTES, log.checkpoint.len())?;
         }
@@ -199,12 +234,12 @@ impl Bundle {
             least("a leaf", MAX_LEAF_BYTES, entry.leaf.0.len())?;
             least("a record", MAX_RECORD_BYTES, entry.record.as_ref().map_or(0, Octets::len))?;
         }
-        for line in &self.desk.lines {
+        for line in lines() {
             least("a line", MAX_LINE_BYTES, line.leaf.len().max(line.record.len()))?;
         }
         let paths = entries().map(|entry| &entry.inclusion);
-        let paths = paths.chain(self.desk.lines.iter().map(|line| &line.inclusion));
-        let paths = paths.chain(self.desk.anchors.iter().map(|anchor| &anchor.consistency));
+        let paths = paths.chain(lines().map(|line| &line.inclusion));
+        let paths = paths.chain(anchors().map(|anchor| &anchor.consistency));
         paths.into_iter().try_for_each(|path| least("a path", MAX_PROOF_HASHES, path.len()))
     }
 }

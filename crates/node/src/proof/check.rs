@@ -26,7 +26,7 @@ use watchfire_tlog::{
 
 use super::{
     about,
-    bundle::{Bundle, EntryPart, LinePart, LogPart, hashes},
+    bundle::{Bundle, DeskPart, EntryPart, LinePart, LogPart, hashes},
 };
 use crate::charter::{TrustError, check_chain};
 
@@ -69,7 +69,9 @@ pub struct ProvenEntry {
 /// A line of the member's desk log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProvenLine {
-    /// Its place.
+    /// The epoch of the desk log.
+    pub epoch: u32,
+    /// Its place there.
     pub index: u64,
     /// When it was written, by the member's clock, in milliseconds since 1970.
     pub at_ms: u64,
@@ -168,12 +170,20 @@ pub fn check(bundle: &Bundle, chain: &CharterChain) -> Result<Proven, Wrong> {
     for part in &bundle.logs {
         entries.extend(check_log(part, chain)?);
     }
-    let anchors = check_anchors(bundle, &own, &entries)?;
-    check_related(bundle, &own, &mut entries)?;
-    let lines = bundle.desk.lines.iter().map(|line| check_line(line, bundle, &anchors));
-    let lines = lines.collect::<Result<Vec<_>, _>>()?;
-    if let Some(pair) = lines.windows(2).find(|pair| pair[0].index >= pair[1].index) {
-        return Err(Wrong::LineUnrelated(pair[1].index));
+    let desks = bundle.desks(&own).collect::<Vec<_>>();
+    if !desks.is_sorted_by(|(a, _), (b, _)| a < b) {
+        return Err(Wrong::Log(own));
+    }
+    let mut anchors = BTreeMap::new();
+    for (log, desk) in &desks {
+        chain.author_of(log).ok_or_else(|| Wrong::Log(log.clone()))?;
+        anchors.insert(log, check_anchors(desk, log, &entries)?);
+    }
+    check_related(bundle, &anchors, &mut entries)?;
+    let (mut lines, mut left_out) = (Vec::new(), 0_u64);
+    for (log, desk) in &desks {
+        lines.extend(check_lines(desk, bundle, log, &anchors[log])?);
+        left_out = left_out.saturating_add(desk.left_out);
     }
     Ok(Proven {
         coalition: bundle.coalition.clone(),
@@ -183,7 +193,7 @@ pub fn check(bundle: &Bundle, chain: &CharterChain) -> Result<Proven, Wrong> {
         entries: entries.into_iter().map(|entry| entry.proven).collect(),
         not_anchored: lines.iter().filter(|line| line.anchor.is_none()).count(),
         lines,
-        left_out: bundle.desk.left_out,
+        left_out,
     })
 }
 
@@ -232,13 +242,13 @@ fn check_entry(
 
 /// Checks that each anchor is one of the member's, and that each continues the one before.
 fn check_anchors(
-    bundle: &Bundle,
+    desk: &DeskPart,
     own: &LogName,
     entries: &[Checked],
 ) -> Result<BTreeMap<u64, Head>, Wrong> {
     let mut anchors = BTreeMap::new();
     let mut before: Option<(u64, Head)> = None;
-    for anchor in &bundle.desk.anchors {
+    for anchor in &desk.anchors {
         let index = anchor.index;
         let mut entry = entries.iter().map(|entry| &entry.proven);
         let entry = entry.find(|entry| entry.log == *own && entry.index == index);
@@ -264,11 +274,14 @@ fn check_anchors(
 
 /// Checks that every entry is the founding alert, speaks of it or of what speaks of it, or is an
 /// anchor that is used; drops the anchors.
-fn check_related(bundle: &Bundle, own: &LogName, entries: &mut Vec<Checked>) -> Result<(), Wrong> {
-    let anchors = bundle.desk.anchors.iter().map(|anchor| anchor.index).collect::<BTreeSet<_>>();
+fn check_related(
+    bundle: &Bundle,
+    anchors: &BTreeMap<&LogName, BTreeMap<u64, Head>>,
+    entries: &mut Vec<Checked>,
+) -> Result<(), Wrong> {
     entries.retain(|Checked { proven, .. }| {
-        let anchor = proven.log == *own && proven.header.verb == Verb::Desk;
-        !(anchor && anchors.contains(&proven.index))
+        let used = anchors.get(&proven.log).is_some_and(|used| used.contains_key(&proven.index));
+        !(used && proven.header.verb == Verb::Desk)
     });
     let place = |entry: &Checked| (entry.proven.log.clone(), entry.proven.index);
     let founding = entries
@@ -294,9 +307,25 @@ fn check_related(bundle: &Bundle, own: &LogName, entries: &mut Vec<Checked>) -> 
     }
 }
 
+/// Checks the lines of one desk log.
+fn check_lines(
+    desk: &DeskPart,
+    bundle: &Bundle,
+    log: &LogName,
+    anchors: &BTreeMap<u64, Head>,
+) -> Result<Vec<ProvenLine>, Wrong> {
+    let lines = desk.lines.iter().map(|line| check_line(line, bundle, log.epoch, anchors));
+    let lines = lines.collect::<Result<Vec<_>, _>>()?;
+    match lines.windows(2).find(|pair| pair[0].index >= pair[1].index) {
+        Some(pair) => Err(Wrong::LineUnrelated(pair[1].index)),
+        None => Ok(lines),
+    }
+}
+
 fn check_line(
     line: &LinePart,
     bundle: &Bundle,
+    epoch: u32,
     anchors: &BTreeMap<u64, Head>,
 ) -> Result<ProvenLine, Wrong> {
     let index = line.index;
@@ -322,5 +351,5 @@ fn check_line(
     }
     let body = serde_json::from_slice(&record.body).unwrap_or_default();
     let (at_ms, kind, actor) = (leaf.at_ms, leaf.kind.name(), record.actor);
-    Ok(ProvenLine { index, at_ms, kind, actor, body, anchor })
+    Ok(ProvenLine { epoch, index, at_ms, kind, actor, body, anchor })
 }

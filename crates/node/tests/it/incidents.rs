@@ -64,7 +64,9 @@ fn a_provisional_case_lasts_longer_while_news_come() {
     for member in ["facebook", "reddit"] {
         logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
     }
-    logs.incident("reddit", Some(&declared.1), incident(Update, 3, &[case.0]));
+    for member in ["facebook", "reddit"] {
+        logs.incident(member, Some(&declared.1), incident(Update, 3, &[case.0]));
+    }
     let long = START_MS + 3_000 + PROVISIONAL_MAX_MS;
     let state = |logs: &Logs, at| logs.fold(&[]).set(&case.0).unwrap().state(at);
     assert_eq!(state(&logs, long), State::Provisional);
@@ -139,6 +141,8 @@ fn only_those_who_stand_by_it_tie_cases_and_a_halted_declarer_has_no_incident() 
     let state = |logs: &Logs| states(&logs.fold(&[]), &declared.0, &other.0, SOON);
     assert_eq!(state(&logs), (IncidentState::InForce, State::Proposed));
     logs.incident("reddit", Some(&declared.1), incident(Update, 3, &[other.0]));
+    assert_eq!(state(&logs), (IncidentState::InForce, State::Proposed), "one alone ties nothing");
+    logs.incident("facebook", Some(&declared.1), incident(Update, 3, &[other.0]));
     assert_eq!(state(&logs), (IncidentState::InForce, State::Provisional));
     for member in ["facebook", "reddit", "google"] {
         logs.halt_member(member, "tiktok");

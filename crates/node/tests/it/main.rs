@@ -8,6 +8,7 @@ mod coalition;
 mod copies;
 mod desk;
 mod disputes;
+mod epochs;
 mod equivocation;
 mod faulty;
 mod flood;

@@ -155,19 +155,23 @@ async fn a_desk_log_that_lost_lines_is_anchored_anew_for_all_to_see() {
     look(&stage).await;
     anchored(&stage, 2).await;
     assert_eq!(anchors(&stage).await, [(0, 4), (1, 2)]);
+    // Whoever has the log sees it.
+    while stage.node.rewritten_desks() != [stage.node.log().clone()] {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// A case that `tiktok` raised, `twitch` confirmed and `google` enforced on two copies and restored
 /// one of, with all of it anchored but the last line.
-struct Story {
-    google: Stage,
+pub(crate) struct Story {
+    pub(crate) google: Stage,
     _others: [Stage; 2],
-    store: Arc<dyn Store>,
-    charter: SignedCharter,
-    case: Commitment,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) charter: SignedCharter,
+    pub(crate) case: Commitment,
 }
 
-async fn story() -> Story {
+pub(crate) async fn story() -> Story {
     let charter = charter(&THREE, 2);
     let clock = TestClock::new();
     let stores = THREE.map(|_| Arc::new(MemoryStore::new()) as Arc<dyn Store>);

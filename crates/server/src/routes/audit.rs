@@ -43,9 +43,11 @@ pub(crate) async fn list(
     Ok(Json(wire::AuditPage { lines, next: page.next }))
 }
 
-/// Walks the whole desk log: every line against the signed head, every record against its line.
+/// Walks the whole desk log: every line against the signed head, every record against its line. That of an epoch
+/// before this member got another key is asked for by its number.
 #[utoipa::path(
     get, path = "/v1/audit/verify", tag = "audit", security(("key" = ["audit"])),
+    params(wire::DeskQuery),
     responses(
         (status = 200, body = wire::DeskReport),
         (status = "default", body = Problem, content_type = "application/problem+json"),
@@ -54,9 +56,14 @@ pub(crate) async fn list(
 pub(crate) async fn walk(
     State(server): State<Arc<Server>>,
     _caller: Allowed<Auditing>,
+    Query(wire::DeskQuery { epoch }): Query<wire::DeskQuery>,
 ) -> Result<Json<wire::DeskReport>, Failure> {
+    let epoch = epoch.unwrap_or(server.node.log().epoch);
+    let desk = server.node.desks().into_iter().find(|(log, _)| log.epoch == epoch);
+    let none = || Failure::new(ProblemKind::NotFound, format!("no log of epoch {epoch} here"));
+    let (_, desk) = desk.ok_or_else(none)?;
     let _place = server.desk_walks.try_acquire().map_err(|_| DESK_WALKS.too_many())?;
-    let report = verify(server.node.desk(), &mut |_, _| {}).await;
+    let report = verify(&desk, &mut |_, _| {}).await;
     Ok(Json(views::report(report)))
 }
 

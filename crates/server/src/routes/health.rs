@@ -53,12 +53,13 @@ fn short(server: &Server) -> Option<String> {
 }
 
 /// How much of the desk log is anchored in this member's own log, and since when; and how many logs have shown two
-/// histories.
+/// histories, and how many anchors of a desk log that has lost lines.
 async fn log_gauges(server: &Server, now_ms: u64) -> Result<(), Failure> {
     let lines = server.node.desk().size().await.map_err(|error| Failure::internal(&error))?;
     metrics::gauge!("watchfire_desk_size").set(lines as f64);
     let forked = server.node.forked().await.map_err(|error| Failure::internal(&error))?;
     metrics::gauge!("watchfire_logs_forked").set(forked.len() as f64);
+    metrics::gauge!("watchfire_desks_rewritten").set(server.node.rewritten_desks().len() as f64);
     let anchor = server.node.anchored();
     let size = anchor.map_or(0, |anchor| anchor.head.size);
     metrics::gauge!("watchfire_desk_anchored_size").set(size as f64);

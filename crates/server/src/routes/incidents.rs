@@ -201,7 +201,7 @@ fn view(server: &Server, incident: &Incident) -> IncidentView {
         matches!(state, incidents::IncidentState::Declared | incidents::IncidentState::Refused);
     let over = state == incidents::IncidentState::Concluded;
     let words = incident.words();
-    let cases: Vec<_> = incident.cases().into_iter().collect();
+    let cases: Vec<_> = incident.tied.iter().copied().collect();
     IncidentView {
         id: incident.name,
         declarer: incident.place.log.member.clone(),

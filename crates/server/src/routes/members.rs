@@ -31,6 +31,7 @@ pub(crate) async fn members(
     let node = &server.node;
     let held = node.held().await.map_err(|error| Failure::internal(&error))?;
     let forked = node.forked().await.map_err(|error| Failure::internal(&error))?;
+    let rewritten = node.rewritten_desks();
     let (here, links, charter) = (node.receipts().here(), node.events().links(), node.charter());
     let members = charter.members.iter().filter_map(|member| {
         let log = charter.log_of(&member.name)?;
@@ -48,6 +49,7 @@ pub(crate) async fn members(
             last_error: link.and_then(|link| link.last_error.clone()),
             log,
             forked: forked.contains(&member.name),
+            desk_rewritten: rewritten.iter().any(|log| log.member == member.name),
             halted_by: stops.halted_by.into_keys().collect(),
             halted: stops.halted,
             suspended_by: stops.suspended_by.into_keys().collect(),

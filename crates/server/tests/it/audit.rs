@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::json;
-use watchfire_api::wire::AuditQuery;
+use watchfire_api::wire::{AuditQuery, DeskQuery};
 use watchfire_node::access::Scope;
 use watchfire_node::access::account::Role;
 use watchfire_node::desk::{Actor, DeskKind};
@@ -100,10 +100,12 @@ async fn the_whole_log_is_verified_and_an_erased_record_leaves_it_sound() {
         house.key(&[Scope::Scan]).await;
     }
     house.store.erase(house.node.desk().origin(), 2).await.unwrap();
-    let report = audit.verify_desk().await.unwrap();
+    let report = audit.verify_desk(&DeskQuery::default()).await.unwrap();
     assert!(report.sound, "{report:?}");
     assert_eq!((report.size, report.erased, report.problem), (5, 1, None));
     assert!(report.log.ends_with("/desk"));
+    let unknown = audit.verify_desk(&DeskQuery { epoch: Some(7) }).await.unwrap_err();
+    assert!(unknown.to_string().contains("epoch 7"), "{unknown}");
     let page = audit.audit(&AuditQuery::default()).await.unwrap();
     assert_eq!((&page.lines[2].actor, &page.lines[2].body), (&None, &None));
 }
@@ -119,7 +121,7 @@ async fn a_record_that_is_not_that_of_its_line_is_found() {
     // The store believes whoever fills a hole: here it is somebody who swaps what was done.
     let swapped = other.entry.record.unwrap();
     Arc::clone(&house.store).fill(desk.origin(), 1, swapped).await.unwrap();
-    let report = audit.verify_desk().await.unwrap();
+    let report = audit.verify_desk(&DeskQuery::default()).await.unwrap();
     assert!(!report.sound);
     assert!(report.problem.unwrap().contains("line 1"));
 }

@@ -18,6 +18,7 @@ mod people;
 mod policy;
 mod preflight;
 mod proofs;
+mod quorums;
 mod seen;
 mod story;
 mod tls;
