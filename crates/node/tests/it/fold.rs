@@ -394,7 +394,7 @@ fn what_waits_for_its_target_keeps_its_place_in_its_own_log() {
 
 /// What members may do in a story made by chance, about one of the sets that there are.
 #[derive(Debug, Clone)]
-enum Move {
+pub(crate) enum Move {
     Confirm { automatic: bool },
     Dispute,
     RetractLast { restore: bool },
@@ -413,7 +413,7 @@ enum Move {
     Wait { hours: u64 },
 }
 
-fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, Move)>> {
+pub(crate) fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, Move)>> {
     let what = prop_oneof![
         any::<bool>().prop_map(|automatic| Move::Confirm { automatic }),
         Just(Move::Confirm { automatic: false }),
@@ -438,7 +438,7 @@ fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, Move)>> {
 }
 
 /// Plays a story; answers all that may have become sets.
-fn play(
+pub(crate) fn play(
     logs: &mut Logs,
     moves: Vec<(usize, prop::sample::Index, Move)>,
 ) -> Vec<(Commitment, Target)> {

@@ -252,21 +252,26 @@ impl Logs {
     }
 
     fn fold_into(&self, mut cases: Cases, choices: &[u8]) -> Cases {
+        for (log, held) in self.interleaved(choices) {
+            cases.fold(log, held.clone());
+        }
+        cases
+    }
+
+    /// All entries in the interleaving of the logs that the choices name.
+    pub(crate) fn interleaved(&self, choices: &[u8]) -> Vec<(&LogName, &Held)> {
         let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
         let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
+        let mut all = Vec::new();
         while !queues.is_empty() {
             let at = usize::from(choices.next().unwrap()) % queues.len();
             let (log, entries) = &mut queues[at];
             match entries.next() {
-                Some(held) => {
-                    cases.fold(log, held.clone());
-                }
-                None => {
-                    drop(queues.remove(at));
-                }
+                Some(held) => all.push((*log, held)),
+                None => drop(queues.remove(at)),
             }
         }
-        cases
+        all
     }
 
     /// Folds in an interleaving of the logs, with entries that come again, as often as the choices say.

@@ -3,6 +3,7 @@
 
 mod banks;
 mod breaker;
+mod caps;
 mod charters;
 mod coalition;
 mod copies;

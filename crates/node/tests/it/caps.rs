@@ -1,0 +1,401 @@
+//! At no moment is more allowed than the table of `docs/states.md` allows for the records delivered by
+//! then: judged by that table, written down here once more, from the records alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use proptest::prelude::*;
+use watchfire_node::{
+    cases::Cases,
+    policy::{Action, Policy},
+};
+use watchfire_signal::{
+    commitment::Commitment,
+    header::{Header, Target},
+    name::{LogName, MemberName},
+    record::{DecodeError, Leaf, open},
+    statement::{Basis, Resolution, Statement},
+    verb::Verb,
+};
+use watchfire_store::Held;
+
+use crate::{
+    coalition::{START_MS, name},
+    fold::{moves, play},
+    logs::{Logs, MEMBERS},
+};
+
+const HOUR_MS: u64 = 3_600_000;
+/// Organisations, of four, that confirm and that dispute; and those that halt, suspend and erase.
+const TWO: usize = 2;
+const MANY: usize = 3;
+/// Whose policy decides, and whom it trusts.
+const ME: &str = "reddit";
+const TRUSTED: &str = "google";
+const RULES: &str = r#"
+version = 1
+default = "ignore"
+trust = ["google"]
+
+[[rule]]
+id = "all-that-is-allowed"
+mode = "live"
+irreversible = true
+then = ["remove"]
+"#;
+
+/// The columns of the table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Most {
+    Nothing,
+    Review,
+    Reversible,
+    Everything,
+}
+
+fn owner(member: &MemberName) -> &'static str {
+    MEMBERS.iter().find(|(known, _)| *known == member.as_str()).unwrap().1
+}
+
+fn owners<'a>(members: impl IntoIterator<Item = &'a MemberName>) -> usize {
+    members.into_iter().map(owner).collect::<BTreeSet<_>>().len()
+}
+
+/// A record that was delivered.
+struct Heard {
+    at: Target,
+    verified_ms: u64,
+    header: Header,
+    name: Commitment,
+    says: Statement,
+}
+
+impl Heard {
+    fn by(&self) -> &MemberName {
+        &self.at.log.member
+    }
+
+    fn speaks_of(&self, place: &Target) -> bool {
+        self.header.target.as_ref() == Some(place)
+    }
+}
+
+/// All that was delivered, in the order of each log.
+#[derive(Default)]
+struct Delivered {
+    heard: Vec<Heard>,
+    unknown: Vec<Target>,
+}
+
+/// What a member holds of a set by its latest word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Word {
+    Stands { person: bool },
+    Disputes,
+    TookBack,
+}
+
+/// The words about a set, by member and in the order of its log.
+type Words<'a> = BTreeMap<MemberName, Vec<(&'a Heard, Word)>>;
+
+/// How a member is heard.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Full,
+    Halted,
+    /// Up to this size of its log.
+    Suspended(u64),
+}
+
+impl Delivered {
+    fn take(&mut self, log: &LogName, held: &Held) {
+        match Leaf::decode(&held.entry.leaf) {
+            Ok(leaf) => self.heard.push(Heard {
+                at: Target { log: log.clone(), index: held.index },
+                verified_ms: held.verified_ms,
+                says: open(&leaf, held.entry.record.as_ref().unwrap()).unwrap(),
+                name: leaf.commitment,
+                header: leaf.header,
+            }),
+            Err(DecodeError::UnknownVersion { target, .. }) => self.unknown.extend(target),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    fn at(&self, place: &Target) -> Option<&Heard> {
+        self.heard.iter().find(|heard| heard.at == *place)
+    }
+
+    /// By its author, or by many organisations.
+    fn is_erased(&self, place: &Target) -> bool {
+        let erasing = |heard: &&Heard| heard.says == Statement::Erase && heard.speaks_of(place);
+        let by: Vec<_> = self.heard.iter().filter(erasing).map(Heard::by).collect();
+        by.contains(&&place.log.member) || owners(by) >= MANY
+    }
+
+    /// Votes that stand, each member's latest: what `about` picks, unless it was taken back since.
+    fn votes<T>(&self, about: impl Fn(&Heard) -> Option<T>) -> BTreeMap<&MemberName, T> {
+        let mut votes = BTreeMap::new();
+        for heard in &self.heard {
+            let undone = || self.at(heard.header.target.as_ref()?).and_then(&about);
+            if let Some(vote) = about(heard) {
+                votes.insert(heard.by(), vote);
+            } else if heard.header.verb == Verb::Retract && undone().is_some() {
+                votes.remove(heard.by());
+            }
+        }
+        votes
+    }
+
+    fn voice(&self, member: &MemberName) -> Voice {
+        let accepted = self.votes(|heard| match &heard.says {
+            Statement::Member { member: of, last: Some(last), .. } => {
+                (of == member).then_some(last.size)
+            }
+            _ => None,
+        });
+        let mut by_owner = BTreeMap::<_, u64>::new();
+        for (by, size) in accepted {
+            let most = by_owner.entry(owner(by)).or_default();
+            *most = size.max(*most);
+        }
+        let mut sizes: Vec<_> = by_owner.into_values().collect();
+        sizes.sort_unstable_by(|a, b| b.cmp(a));
+        if let Some(size) = sizes.get(MANY - 1) {
+            return Voice::Suspended(*size);
+        }
+        let halts = |heard: &Heard| match &heard.says {
+            Statement::Halt { member: Some(of) } => (of == member).then_some(()),
+            _ => None,
+        };
+        if owners(self.votes(halts).into_keys()) >= MANY { Voice::Halted } else { Voice::Full }
+    }
+
+    /// The alert that founded the case of a set.
+    fn founding<'a>(&'a self, set: &'a Heard) -> &'a Heard {
+        match set.header.target.as_ref().and_then(|target| self.at(target)) {
+            Some(of) => self.founding(of),
+            None => set,
+        }
+    }
+
+    /// All words about a set that count, by member and in the order of its log.
+    fn words(&self, set: &Heard) -> Words<'_> {
+        let mut words = Words::new();
+        for heard in self.heard.iter().filter(|heard| heard.header.test == set.header.test) {
+            let own = words.entry(heard.by().clone()).or_default();
+            let names = |commitment| heard.speaks_of(&set.at) && commitment == set.name;
+            let about_own = || {
+                let target = heard.header.target.as_ref();
+                target.is_some_and(|target| {
+                    (*target == set.at && *heard.by() == target.log.member)
+                        || own.iter().any(|(word, _)| word.at == *target)
+                })
+            };
+            let word = match &heard.says {
+                _ if heard.at == set.at => Word::Stands {
+                    person: heard.header.review.is_some_and(|review| review.is_human()),
+                },
+                Statement::Confirm { commitment, basis: Basis::OwnCopySeenByHuman }
+                    if names(*commitment) && *heard.by() != set.at.log.member =>
+                {
+                    Word::Stands { person: true }
+                }
+                Statement::Dispute { commitment, .. } if names(*commitment) => Word::Disputes,
+                Statement::Retract { .. } if about_own() => Word::TookBack,
+                _ => continue,
+            };
+            own.push((heard, word));
+        }
+        // What was erased was never said; a retraction stands by its leaf.
+        let stays =
+            |(heard, word): &(&Heard, Word)| *word == Word::TookBack || !self.is_erased(&heard.at);
+        words.values_mut().for_each(|words| words.retain(stays));
+        words.retain(|_, words| !words.is_empty());
+        words
+    }
+
+    /// Organisations that want a dispute ended so.
+    fn ends(&self, dispute: &Heard, how: Resolution) -> (bool, usize) {
+        let votes = self.votes(|heard| match heard.says {
+            Statement::Resolve { outcome, .. } if heard.speaks_of(&dispute.at) => Some(outcome),
+            _ => None,
+        });
+        let by: Vec<_> = votes.into_iter().filter(|(_, vote)| *vote == how).collect();
+        let own = by.iter().any(|(member, _)| *member == dispute.by());
+        let heard = by.into_iter().map(|(member, _)| member);
+        (own, owners(heard.filter(|member| self.voice(member) == Voice::Full)))
+    }
+
+    /// The latest words of those who are heard, and whether somebody who stood by it is suspended.
+    fn latest(&self, words: &Words<'_>) -> (BTreeMap<MemberName, Word>, bool) {
+        let (mut latest, mut suspended) = (BTreeMap::new(), false);
+        for (member, words) in words {
+            let (heard, word) = words[words.len() - 1];
+            let (own, others) = self.ends(heard, Resolution::Stands);
+            if word == Word::Disputes && (own || others >= TWO) {
+                continue;
+            }
+            let stands = matches!(word, Word::Stands { .. });
+            let counts = match self.voice(member) {
+                Voice::Full => Some(word),
+                Voice::Halted if stands => Some(Word::TookBack),
+                Voice::Halted => Some(word),
+                Voice::Suspended(size) => (!stands && heard.at.index < size).then_some(word),
+            };
+            suspended |= counts.is_none();
+            latest.extend(counts.map(|word| (member.clone(), word)));
+        }
+        (latest, suspended)
+    }
+
+    /// Whether many organisations have ended it.
+    fn is_ended(&self, set: &Heard, words: &Words<'_>) -> bool {
+        let subject = self.founding(set);
+        let halting = |heard: &Heard| {
+            let halts = matches!(heard.says, Statement::Halt { member: None });
+            (halts && heard.speaks_of(&subject.at)).then_some(())
+        };
+        let mut disputes = words.values().flatten();
+        disputes.any(|(dispute, _)| self.ends(dispute, Resolution::Withdrawn).1 >= MANY)
+            || owners(self.votes(halting).into_keys()) >= MANY
+    }
+
+    /// When its term ends: the state's longest one since the organisations that make it stood by it, for the
+    /// first time, or since it was renewed.
+    fn end_ms(&self, set: &Heard, words: &Words<'_>, latest: &BTreeMap<MemberName, Word>) -> u64 {
+        let (mut persons, mut any) = (BTreeMap::new(), BTreeMap::new());
+        for (member, word) in latest {
+            let Word::Stands { person } = word else { continue };
+            let of_owner = latest.keys().filter(|other| owner(other) == owner(member));
+            let firsts = of_owner.flat_map(|other| &words[other]).filter(|(_, word)| looked(word));
+            let first = firsts.map(|(heard, _)| heard.verified_ms).min();
+            let since = first.unwrap_or(words[member][words[member].len() - 1].0.verified_ms);
+            let times = if *person { vec![&mut persons, &mut any] } else { vec![&mut any] };
+            for time in times.into_iter().map(|times| times.entry(owner(member)).or_insert(since)) {
+                *time = since.min(*time);
+            }
+        }
+        let sorted = |times: BTreeMap<&str, u64>| {
+            let mut times = times.into_values().collect::<Vec<_>>();
+            times.sort_unstable();
+            times
+        };
+        let (persons, any) = (sorted(persons), sorted(any));
+        let (mut since, hours) = match (persons.get(TWO - 1), persons.first()) {
+            (Some(second), _) => (*second, 90 * 24),
+            (None, Some(first)) => (*first, 6),
+            (None, None) => (any[0], 24),
+        };
+        let mut asked = set.says.alert().unwrap().valid_until;
+        let renewals = self.votes(|heard| match heard.says {
+            Statement::Renew { valid_until } if heard.speaks_of(&set.at) => {
+                Some((heard.verified_ms, valid_until))
+            }
+            _ => None,
+        });
+        for (by, (at_ms, until)) in renewals {
+            if persons.len() >= TWO && matches!(latest.get(by), Some(Word::Stands { .. })) {
+                (since, asked) = (since.max(at_ms), asked.max(until));
+            }
+        }
+        asked.min(since + hours * HOUR_MS)
+    }
+
+    /// The most that the table allows about a set.
+    fn most(&self, set: &Heard, now_ms: u64) -> Most {
+        let words = self.words(set);
+        if set.header.test || self.is_ended(set, &words) {
+            return Most::Nothing;
+        }
+        let (latest, suspended) = self.latest(&words);
+        let by = |fits: &dyn Fn(&Word) -> bool| {
+            let fitting = latest.iter().filter(|(_, word)| fits(word));
+            fitting.map(|(member, _)| member).collect::<Vec<_>>()
+        };
+        let stands = by(&|word| matches!(word, Word::Stands { .. }));
+        let (persons, disputes) = (by(&looked), by(&|word| *word == Word::Disputes));
+        let to_a_person = |yes: bool| if yes { Most::Review } else { Most::Nothing };
+        let erased = self.is_erased(&set.at);
+        if stands.is_empty() || erased {
+            return to_a_person(suspended || erased);
+        }
+        if now_ms >= self.end_ms(set, &words, &latest) {
+            let ever = words.iter().filter(|(_, words)| words.iter().any(|(_, word)| looked(word)));
+            return to_a_person(suspended || owners(ever.map(|(member, _)| member)) >= TWO);
+        }
+        let confirmed = owners(persons.iter().copied()) >= TWO;
+        let disputed = owners(disputes) >= if confirmed { TWO } else { 1 };
+        let mine = persons.contains(&&name(ME));
+        let most = match (disputed, confirmed) {
+            (true, _) if mine => Most::Reversible,
+            (true, _) => Most::Review,
+            (false, true) => Most::Everything,
+            (false, false) if mine || persons.contains(&&name(TRUSTED)) => Most::Reversible,
+            (false, false) => Most::Review,
+        };
+        if self.unknown.contains(&set.at) { most.min(Most::Review) } else { most }
+    }
+}
+
+fn looked(word: &Word) -> bool {
+    *word == Word::Stands { person: true }
+}
+
+/// What a policy does that would do everything.
+fn done(policy: &Policy, cases: &Cases, set: &Commitment, now_ms: u64) -> Most {
+    let Some(set) = cases.set(set) else { return Most::Nothing };
+    let decision = policy.decide(&set.facts(&name(ME), now_ms));
+    match (decision.take_down(), decision.reversible) {
+        (Some(_), true) => Most::Reversible,
+        (Some(_), false) => Most::Everything,
+        (None, _) if decision.has(Action::Review) => Most::Review,
+        (None, _) => Most::Nothing,
+    }
+}
+
+proptest! {
+    #[test]
+    fn no_prefix_in_no_batches_allows_more_than_the_table(
+        moves in moves(),
+        choices in proptest::collection::vec(any::<u8>(), 0..60),
+        batch in 1_usize..6,
+        hours in 0_u64..2_500,
+    ) {
+        let mut logs = Logs::new();
+        play(&mut logs, moves);
+        let policy = Policy::read(RULES).unwrap();
+        let mut cases = Cases::new(std::sync::Arc::new(logs.charter.charter.clone()));
+        let mut delivered = Delivered::default();
+        let all = logs.interleaved(&choices);
+        for batch in all.chunks(batch) {
+            for (log, held) in batch {
+                cases.fold(log, (*held).clone());
+                delivered.take(log, held);
+            }
+            let newest = delivered.heard.iter().map(|heard| heard.verified_ms).max();
+            for now_ms in [0, 7, 25, hours].map(|hours| newest.unwrap_or(START_MS) + hours * HOUR_MS) {
+                for set in delivered.heard.iter().filter(|heard| heard.says.alert().is_some()) {
+                    let (does, may) = (done(&policy, &cases, &set.name, now_ms), delivered.most(set, now_ms));
+                    prop_assert!(does <= may, "{does:?} of {}, and the table says {may:?}", set.name);
+                }
+            }
+        }
+    }
+}
+
+/// The same judge is not so strict that nothing ever happened.
+#[test]
+fn a_confirmed_case_is_acted_on_by_the_fold_and_by_the_table() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", watchfire_signal::header::Review::OneHuman);
+    logs.confirm("facebook", &case, Basis::OwnCopySeenByHuman);
+    let mut delivered = Delivered::default();
+    for (log, held) in logs.interleaved(&[]) {
+        delivered.take(log, held);
+    }
+    let policy = Policy::read(RULES).unwrap();
+    let now_ms = START_MS + HOUR_MS;
+    let set = delivered.at(&case.1).unwrap();
+    assert_eq!(delivered.most(set, now_ms), Most::Everything);
+    assert_eq!(done(&policy, &logs.fold(&[]), &case.0, now_ms), Most::Everything);
+}
