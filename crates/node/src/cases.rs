@@ -64,7 +64,8 @@ enum Meaning {
 pub struct Cases {
     charter: Arc<Charter>,
     authors: Authors,
-    sets: HashMap<Commitment, SignalSet>,
+    /// Shared with who looks things up; copied when it changes.
+    sets: HashMap<Commitment, Arc<SignalSet>>,
     /// The sets that were added to a case, by its founding assert.
     added: HashMap<Commitment, Vec<Commitment>>,
     meanings: HashMap<Place, Meaning>,
@@ -149,13 +150,13 @@ impl Cases {
 
     /// A signal set by its name.
     #[must_use]
-    pub fn set(&self, name: &Commitment) -> Option<&SignalSet> {
+    pub fn set(&self, name: &Commitment) -> Option<&Arc<SignalSet>> {
         self.sets.get(name)
     }
 
     /// All signal sets.
     pub fn sets(&self) -> impl Iterator<Item = &SignalSet> {
-        self.sets.values()
+        self.sets.values().map(|set| &**set)
     }
 
     /// Folds one verified entry and whatever waited for it; answers the names of the sets touched.
@@ -313,7 +314,7 @@ impl Cases {
     fn note_grave(&mut self, leaf: &Leaf, within_quota: bool) {
         let charter = self.authors.charter_of(&leaf.header);
         let labels = charter.map_or(&[][..], |charter| &charter.severity4_labels);
-        let Some(set) = self.sets.get_mut(&leaf.commitment) else { return };
+        let Some(set) = self.sets.get_mut(&leaf.commitment).map(Arc::make_mut) else { return };
         let named = set.alert.iter().flat_map(|alert| &alert.labels);
         set.grave = within_quota && named.clone().any(|label| labels.contains(label));
     }
@@ -328,7 +329,7 @@ impl Cases {
         if !self.erasures.vote(target, &place.log.member, &self.charter) {
             return Vec::new();
         }
-        if let Some(set) = self.sets.get_mut(&name) {
+        if let Some(set) = self.sets.get_mut(&name).map(Arc::make_mut) {
             set.forget(target);
         }
         vec![name]
@@ -360,7 +361,7 @@ impl Cases {
         let Some(Statement::Resolve { outcome, .. }) = statement else {
             return Err(Ignored::Senseless);
         };
-        let set = self.sets.get_mut(&name).ok_or(Ignored::Senseless)?;
+        let set = self.sets.get_mut(&name).map(Arc::make_mut).ok_or(Ignored::Senseless)?;
         set.resolve((dispute.log.member.clone(), dispute.turn()), place, outcome);
         Ok(vec![name])
     }
@@ -397,11 +398,11 @@ impl Cases {
                 let human = leaf.header.review.is_some_and(|review| review.is_human());
                 let stance = Stance::Positive { human };
                 set.hold(place, Said { stance, verified_ms, hour: 0, name });
-                free.insert(set);
+                free.insert(Arc::new(set));
             }
             // Its record had been missing.
             Entry::Occupied(mut there) if there.get().place == *place => {
-                let there = there.get_mut();
+                let there = Arc::make_mut(there.get_mut());
                 there.alert = there.alert.take().or(alert);
             }
             // Two leaves with one commitment would need one salt twice: the first one stands.
@@ -430,7 +431,7 @@ impl Cases {
                 return Err(Ignored::Senseless);
             }
         };
-        let set = self.sets.get_mut(&name).ok_or(Ignored::Senseless)?;
+        let set = self.sets.get_mut(&name).map(Arc::make_mut).ok_or(Ignored::Senseless)?;
         if leaf.header.test != set.header.test {
             // A drill says nothing about the real thing, nor the other way round.
             return Err(Ignored::Senseless);
@@ -504,7 +505,7 @@ impl Cases {
         let target = Place { log: target.log.clone(), index: target.index };
         match self.meanings.get(&target) {
             Some(Meaning::Set(name) | Meaning::OpinionOn(name)) => {
-                if let Some(set) = self.sets.get_mut(name) {
+                if let Some(set) = self.sets.get_mut(name).map(Arc::make_mut) {
                     set.unreadable = true;
                 }
                 Ok(vec![*name])

@@ -357,8 +357,7 @@ impl Follower {
 
     /// Makes a changed set visible to lookups, then has its consequences drawn.
     fn refresh(&mut self, name: Commitment, log: &LogName, index: u64) {
-        let Some(set) = self.cases.set(&name) else { return };
-        let set = Arc::new(set.clone());
+        let Some(set) = self.cases.set(&name).cloned() else { return };
         let now = self.clock.now_ms();
         self.known.publish(set.clone());
         let decision = self.judge.about(&set, now);

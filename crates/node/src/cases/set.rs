@@ -51,8 +51,8 @@ pub struct SignalSet {
     pub unreadable: bool,
     /// What the opinions add up to.
     pub standing: Standing,
-    /// Every opinion that stands in a log, by its index there.
-    pub(super) said: BTreeMap<MemberName, BTreeMap<Turn, Said>>,
+    /// Every opinion that stands in a log.
+    pub(super) said: Sayings,
     /// Who wants which dispute ended how: by the member that disputes and its index.
     pub(super) resolutions: BTreeMap<(MemberName, Turn), BTreeMap<MemberName, (Turn, Resolution)>>,
     /// Who agrees with which retraction.
@@ -74,6 +74,77 @@ pub(super) struct Said {
     pub(super) hour: u64,
     /// The record's commitment.
     pub(super) name: Commitment,
+}
+
+/// Who said what, and when: of one member in the order of its turns. A list, for there are few in most sets, and a
+/// million sets: a map of maps takes two kilobytes for one opinion.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Sayings(Vec<Saying>);
+
+/// An opinion with the member that said it and its turn.
+type Saying = (MemberName, Turn, Said);
+
+impl Sayings {
+    /// All, by member and turn.
+    pub(super) fn all(&self) -> impl Iterator<Item = &Saying> {
+        self.0.iter()
+    }
+
+    /// What one member said.
+    pub(super) fn of(&self, member: &MemberName) -> &[Saying] {
+        let from = self.0.partition_point(|(by, ..)| by < member);
+        let count = self.0[from..].partition_point(|(by, ..)| by == member);
+        &self.0[from..from + count]
+    }
+
+    fn find(&self, member: &MemberName, turn: Turn) -> Result<usize, usize> {
+        self.0.binary_search_by(|(by, at, _)| (by, *at).cmp(&(member, turn)))
+    }
+
+    fn one(&self, member: &MemberName, turn: Turn) -> Option<&Said> {
+        self.find(member, turn).ok().map(|place| &self.0[place].2)
+    }
+
+    fn one_mut(&mut self, member: &MemberName, turn: Turn) -> Option<&mut Said> {
+        self.find(member, turn).ok().map(|place| &mut self.0[place].2)
+    }
+
+    fn insert(&mut self, member: &MemberName, turn: Turn, said: Said) {
+        match self.find(member, turn) {
+            Ok(place) => self.0[place].2 = said,
+            Err(place) => {
+                if self.0.is_empty() {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(place, (member.clone(), turn, said));
+            }
+        }
+    }
+
+    fn remove(&mut self, member: &MemberName, turn: Turn) {
+        if let Ok(place) = self.find(member, turn) {
+            self.0.remove(place);
+        }
+    }
+}
+
+fn who((member, ..): &Saying) -> &MemberName {
+    member
+}
+
+fn by_a_person((_, _, said): &&Saying) -> bool {
+    said.stance == Stance::Positive { human: true }
+}
+
+/// What the last of these says, and since when a person has stood by the set.
+fn opinion(said: &[Saying]) -> Option<Opinion> {
+    let (_, turn, latest) = said.last()?;
+    Some(Opinion {
+        turn: *turn,
+        verified_ms: latest.verified_ms,
+        stance: latest.stance,
+        stood_since_ms: said.iter().filter(by_a_person).map(|(.., said)| said.verified_ms).min(),
+    })
 }
 
 /// What members count, in buckets: the number of binary digits. Of one member the latest word counts.
@@ -125,7 +196,7 @@ impl SignalSet {
             counts: Counts::default(),
             unreadable: false,
             standing: Standing::default(),
-            said: BTreeMap::new(),
+            said: Sayings::default(),
             resolutions: BTreeMap::new(),
             cosigned: BTreeMap::new(),
             waiting: BTreeSet::new(),
@@ -155,12 +226,10 @@ impl SignalSet {
     /// Takes a member's opinion in. The latest word counts; since when a person stood by the set
     /// does not move with it, so that saying it again lengthens nothing.
     pub(super) fn hold(&mut self, place: &Place, what: Said) {
-        let member = &place.log.member;
-        let said = self.said.entry(member.clone()).or_default();
         // What waited for its target is folded later than what came after it in its own log, and a
         // record that was missing is folded again in its place.
-        said.insert(place.turn(), what);
-        self.opine(&member.clone());
+        self.said.insert(&place.log.member, place.turn(), what);
+        self.opine(&place.log.member);
     }
 
     /// Forgets what an erased record said. A retraction stands by its leaf alone.
@@ -168,32 +237,21 @@ impl SignalSet {
         if *place == self.place {
             (self.alert, self.erased) = (None, true);
         }
-        let member = place.log.member.clone();
-        let Some(said) = self.said.get_mut(&member) else { return };
-        match said.get_mut(&place.turn()) {
+        let (member, turn) = (&place.log.member, place.turn());
+        match self.said.one_mut(member, turn) {
             Some(Said { stance: Stance::Withdrawn { restore }, .. }) => *restore = true,
-            Some(_) => drop(said.remove(&place.turn())),
+            Some(_) => self.said.remove(member, turn),
             None => {}
         }
-        self.opine(&member);
+        self.opine(member);
     }
 
     /// The opinion of a member, of all that it said.
     fn opine(&mut self, member: &MemberName) {
-        let said = self.said.get(member);
-        let Some((turn, latest)) = said.and_then(BTreeMap::last_key_value) else {
-            self.opinions.remove(member);
-            return;
-        };
-        let stood = said.into_iter().flatten().map(|(_, said)| said);
-        let stood = stood.filter(|said| said.stance == Stance::Positive { human: true });
-        let opinion = Opinion {
-            turn: *turn,
-            verified_ms: latest.verified_ms,
-            stance: latest.stance,
-            stood_since_ms: stood.map(|said| said.verified_ms).min(),
-        };
-        self.opinions.insert(member.clone(), opinion);
+        match opinion(self.said.of(member)) {
+            Some(opinion) => drop(self.opinions.insert(member.clone(), opinion)),
+            None => drop(self.opinions.remove(member)),
+        }
     }
 
     /// Takes in that a member agrees with a retraction of another; false if there is no such retraction.
@@ -204,7 +262,7 @@ impl SignalSet {
         by: &MemberName,
     ) -> bool {
         let member = &retraction.log.member;
-        let said = self.said.get(member).and_then(|said| said.get(&retraction.turn()));
+        let said = self.said.one(member, retraction.turn());
         let fits = said.is_some_and(|said| {
             said.name == *name && matches!(said.stance, Stance::Withdrawn { .. })
         });
@@ -218,17 +276,15 @@ impl SignalSet {
     /// Retractions of what their authors had stood by, with the hour that each is counted in.
     pub(super) fn undone(&self) -> Vec<(MemberName, Turn, u64)> {
         let mut undone = Vec::new();
-        for (member, said) in &self.said {
-            let mut stood = false;
-            for (turn, said) in said {
-                match said.stance {
-                    Stance::Withdrawn { .. } if stood => {
-                        undone.push((member.clone(), *turn, said.hour));
-                        stood = false;
-                    }
-                    Stance::Positive { .. } => stood = true,
-                    Stance::Withdrawn { .. } | Stance::Disputes => stood = false,
+        let mut stood_by = None;
+        for (member, turn, said) in self.said.all() {
+            match said.stance {
+                Stance::Withdrawn { .. } if stood_by == Some(member) => {
+                    undone.push((member.clone(), *turn, said.hour));
+                    stood_by = None;
                 }
+                Stance::Positive { .. } => stood_by = Some(member),
+                Stance::Withdrawn { .. } | Stance::Disputes => stood_by = None,
             }
         }
         undone
@@ -236,29 +292,23 @@ impl SignalSet {
 
     /// Members of which a person has ever stood by the set.
     pub(super) fn ever_stood(&self) -> impl Iterator<Item = &MemberName> {
-        let human = |said: &Said| said.stance == Stance::Positive { human: true };
-        let stood = self.said.iter().filter(move |(_, said)| said.values().any(human));
-        stood.map(|(member, _)| member)
+        let mut stood: Vec<&MemberName> = self.said.all().filter(by_a_person).map(who).collect();
+        stood.dedup();
+        stood.into_iter()
     }
 
     /// What a member held before a retraction that does not count yet.
     pub(super) fn before(&self, member: &MemberName, retraction: Turn) -> Option<Opinion> {
-        let said = self.said.get(member)?;
-        let (turn, latest) = said.range(..retraction).next_back()?;
-        let human = Stance::Positive { human: true };
-        let stood = said.values().filter(|said| said.stance == human);
-        Some(Opinion {
-            turn: *turn,
-            verified_ms: latest.verified_ms,
-            stance: latest.stance,
-            stood_since_ms: stood.map(|said| said.verified_ms).min(),
-        })
+        let said = self.said.of(member);
+        let before = said.partition_point(|(_, turn, _)| *turn < retraction);
+        let stood_since_ms = opinion(said)?.stood_since_ms;
+        Some(Opinion { stood_since_ms, ..opinion(&said[..before])? })
     }
 
     /// The commitment of a member's retraction, if that is its latest word.
     #[must_use]
     pub fn retraction_of(&self, member: &MemberName) -> Option<(Turn, Commitment)> {
-        let (turn, said) = self.said.get(member)?.last_key_value()?;
+        let (_, turn, said) = self.said.of(member).last()?;
         matches!(said.stance, Stance::Withdrawn { .. }).then_some((*turn, said.name))
     }
 

@@ -3,6 +3,7 @@
 use std::{
     borrow::Cow,
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
 };
 
 use watchfire_signal::{commitment::Commitment, name::MemberName, statement::Resolution};
@@ -21,7 +22,7 @@ impl Cases {
         let halted_by = self.halts.halted_by(&set.subject);
         let joined = self.joined(set);
         let waiting = self.waiting_in(set).map(|(member, _)| member.clone()).collect();
-        if let Some(set) = self.sets.get_mut(name) {
+        if let Some(set) = self.sets.get_mut(name).map(Arc::make_mut) {
             (set.standing, set.halted_by, set.joined) = (standing, halted_by, joined);
             set.waiting = waiting;
         }
@@ -127,7 +128,7 @@ impl Cases {
     /// The cases that the author of either says are the same.
     fn joined(&self, set: &SignalSet) -> BTreeSet<Commitment> {
         let others = self.joins.get(&set.name).into_iter().flatten();
-        let author = |name| self.sets.get(name).map(SignalSet::author);
+        let author = |name| self.sets.get(name).map(|set| set.author());
         let by_either = others.filter(|(other, by)| {
             by.iter().any(|by| by == set.author() || author(*other) == Some(by))
         });

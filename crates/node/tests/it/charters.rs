@@ -310,7 +310,7 @@ fn changed(first: &SignedCharter, change: impl FnOnce(&mut Charter), ends: &Ends
     chain
 }
 
-fn state(set: Option<&SignalSet>) -> State {
+fn state(set: Option<&Arc<SignalSet>>) -> State {
     set.unwrap().state(SOON)
 }
 
