@@ -170,7 +170,8 @@ impl Anchorer {
         loop {
             let pause = match self.step(&mut owed).await {
                 Ok(pause) => pause.min(LONGEST_PAUSE),
-                Err(AnchorError::Publish(error)) => {
+                // Signing goes on when there is room on the disk.
+                Err(AnchorError::Publish(error)) if !error.is_full() => {
                     tracing::error!(%error, "the desk log is not anchored any more");
                     return;
                 }

@@ -33,7 +33,7 @@ const BACKOFF_START: Duration = Duration::from_secs(1);
 /// end costs no more than one request a log, a peer and a minute.
 const BACKOFF_END: Duration = Duration::from_secs(60);
 /// Filled places on their way to the fold.
-pub const FILLED: usize = 1_024;
+const FILLED: usize = 1_024;
 
 /// Records that we may have and do not. Cheap to clone.
 #[derive(Debug, Clone, Default)]
@@ -189,6 +189,13 @@ impl Fetcher {
 }
 
 impl Filler {
+    /// One that knows of nothing missing yet, and what it tells of.
+    #[must_use]
+    pub fn new(store: Arc<dyn Store>) -> (Self, mpsc::Receiver<Place>) {
+        let (filled, fills) = mpsc::channel(FILLED);
+        (Self { holes: Holes::default(), store, filled }, fills)
+    }
+
     /// Takes a record that a member brings; false where it is not missing here, or does not belong there.
     ///
     /// # Errors

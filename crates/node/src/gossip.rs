@@ -3,6 +3,8 @@
 //!
 //! **Invariant:** of two members that hold different histories of one log, both have the evidence
 //! after one exchange: who holds the larger one, or both where they are of one size, can prove it.
+//! **Invariant:** of which log another member shows more, twice and a minute apart, while nothing of it came, that
+//! log is followed anew.
 //! **Invariant:** nothing that another member says is believed that the log's own key has not signed.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -90,7 +92,12 @@ impl Gossip {
     /// # Errors
     /// The store's; what was found before stays.
     pub async fn take(&self, theirs: &Heads) -> Result<usize, StoreError> {
-        let mut found = 0;
+        Ok(self.compare(theirs).await?.0)
+    }
+
+    /// The same, with the logs of which the other member holds more, and how much we hold of them.
+    async fn compare(&self, theirs: &Heads) -> Result<(usize, BTreeMap<LogName, u64>), StoreError> {
+        let (mut found, mut behind) = (0, BTreeMap::new());
         for (log, proof) in theirs.proofs.iter().take(MAX_PROOFS) {
             if let Some(copy) = self.copies.get(log) {
                 found += usize::from(told(copy.convict(proof).await, false)?);
@@ -102,40 +109,59 @@ impl Gossip {
                 match told(copy.compare_head(head, own).await, Compared::Unsaid)? {
                     Compared::Forked => found += 1,
                     Compared::Held { size } => self.witnesses.keep(copy, size, head),
-                    Compared::Unsaid => {}
+                    // Our own log is longer there only before it is recovered.
+                    Compared::Ahead { held } if !own => drop(behind.insert(log.clone(), held)),
+                    Compared::Ahead { .. } | Compared::Unsaid => {}
                 }
             }
         }
-        Ok(found)
+        Ok((found, behind))
     }
 
     /// One exchange: tells a member what we hold, compares what it holds, and tells it at once what
-    /// that proves.
+    /// that proves. Answers the logs of which it holds more, and how much we hold of them.
     ///
     /// # Errors
     /// [`GossipError`]
-    pub async fn exchange(&self, peer: &dyn Peer) -> Result<(), GossipError> {
+    pub async fn exchange(&self, peer: &dyn Peer) -> Result<BTreeMap<LogName, u64>, GossipError> {
         let theirs = peer.exchange(&self.ours().await?).await?;
-        if self.take(&theirs).await? > 0 {
+        let (found, behind) = self.compare(&theirs).await?;
+        if found > 0 {
             let theirs = peer.exchange(&self.ours().await?).await?;
             self.take(&theirs).await?;
         }
-        Ok(())
+        Ok(behind)
     }
 
     /// Compares with one member, as soon as its logs have had a moment to come and then every
     /// [`GOSSIP_EVERY`], for as long as the node runs.
     pub async fn run(self, peer: Arc<dyn Peer>, random: Arc<dyn Random>) {
-        let mut wait = RETRY;
+        let (mut wait, mut before) = (RETRY, BTreeMap::new());
         loop {
             tokio::time::sleep(jittered(wait, &*random)).await;
             wait = match self.exchange(&*peer).await {
-                Ok(()) => GOSSIP_EVERY,
+                Ok(behind) => {
+                    self.open_silent_again(&before, &behind);
+                    before = behind;
+                    GOSSIP_EVERY
+                }
                 Err(error) => {
                     tracing::debug!(%error, "heads were not compared");
                     (wait * 2).min(GOSSIP_EVERY)
                 }
             };
+        }
+    }
+
+    /// Has logs followed anew of which a member holds more than we for the second time, while we have got
+    /// nothing in between: a stream may stand, and say so, and bring nothing.
+    fn open_silent_again(&self, before: &BTreeMap<LogName, u64>, now: &BTreeMap<LogName, u64>) {
+        for (log, held) in now.iter().filter(|(log, held)| before.get(log) == Some(*held)) {
+            let Some(copy) = self.copies.get(log) else { continue };
+            metrics::counter!("watchfire_streams_silent_total", "member" => log.member.to_string())
+                .increment(1);
+            tracing::warn!(%log, held, "others hold more of this log than its stream brings; it is opened again");
+            copy.open_again();
         }
     }
 }

@@ -53,6 +53,7 @@ pub mod receipts;
 pub mod recover;
 pub mod replicate;
 pub mod review;
+pub mod room;
 pub mod routes;
 pub mod scan;
 pub mod seen;

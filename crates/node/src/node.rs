@@ -58,6 +58,7 @@ use crate::{
     receipts::{Point, Receipts},
     replicate::{LogCopy, TakeError},
     review::Review,
+    room::Room,
     scan::{Scanned, Scanner},
     seen::{Horizon, Item, Seen},
     sequence,
@@ -122,6 +123,7 @@ pub struct Node {
     anchors: Anchors,
     witnesses: Witnesses,
     readiness: watch::Sender<Readiness>,
+    room: Room,
     enforcer: Enforcer,
     consequences: Consequences,
     late: Late,
@@ -200,7 +202,18 @@ impl Node {
     /// Whether the node may sign.
     #[must_use]
     pub fn readiness(&self) -> Readiness {
-        self.readiness.borrow().clone()
+        let readiness = self.readiness.borrow().clone();
+        if self.room.is_full() && readiness == Readiness::Ready {
+            let full = "the disk is full: nothing new is taken until there is room";
+            return Readiness::Failed(full.to_owned());
+        }
+        readiness
+    }
+
+    /// Whether the last write found the disk full.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
+        self.room.is_full()
     }
 
     /// What happens here.

@@ -82,6 +82,13 @@ pub enum PublishError {
     Sequence(#[from] SequenceError),
 }
 
+impl PublishError {
+    /// Whether a full disk refused it: the same may be said again once there is room.
+    pub(crate) fn is_full(&self) -> bool {
+        matches!(self, Self::Sequence(SequenceError::Store(StoreError::Full)))
+    }
+}
+
 impl From<StoreError> for PublishError {
     fn from(error: StoreError) -> Self {
         SequenceError::Store(error).into()

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
 use tokio::{
-    sync::{Mutex, mpsc},
+    sync::{Mutex, Notify, mpsc},
     time::Instant,
 };
 use watchfire_signal::{
@@ -93,6 +93,8 @@ pub struct LogCopy {
     events: Events,
     early: Option<mpsc::Sender<(LogName, Held)>>,
     state: Mutex<CopyState>,
+    /// Ends the streams that are open.
+    again: Notify,
 }
 
 /// What a signed head is beside what we hold.
@@ -103,7 +105,12 @@ pub enum Compared {
         /// The entries that it covers.
         size: u64,
     },
-    /// It covers more than we hold, or its log is frozen already.
+    /// It covers more than we hold.
+    Ahead {
+        /// The entries that we hold.
+        held: u64,
+    },
+    /// Its log is frozen already.
     Unsaid,
     /// It is of another history; the evidence is durable, and the log frozen.
     Forked,
@@ -126,8 +133,8 @@ impl LogCopy {
         events: Events,
     ) -> Result<Self, watchfire_tlog::origin::OriginError> {
         let origin = Origin::new(log.to_string())?;
-        let state = Mutex::default();
-        Ok(Self { log, origin, key, store, clock, events, early: None, state })
+        let (state, again) = (Mutex::default(), Notify::new());
+        Ok(Self { log, origin, key, store, clock, events, early: None, state, again })
     }
 
     /// Has what comes ahead of its turn told, once it is durable.
@@ -295,7 +302,7 @@ impl LogCopy {
             }
             let size = self.covered_by(head)?;
             if size > ours.size() {
-                return Ok(Compared::Unsaid);
+                return Ok(Compared::Ahead { held: ours.size() });
             }
             size
         };
@@ -409,18 +416,28 @@ impl LogCopy {
         }
     }
 
+    /// Has every open stream of the log opened again: it brings less than there is.
+    pub fn open_again(&self) {
+        self.again.notify_waiters();
+    }
+
     /// Follows the log at its author for as long as the node runs.
     pub async fn run(&self, source: Arc<dyn Source>, random: Arc<dyn Random>) {
-        let mut wait = BACKOFF_START;
+        let (mut wait, mut said) = (BACKOFF_START, String::new());
         loop {
             let (begun, before) = (Instant::now(), self.size().await.ok());
             match self.follow_once(&*source, || self.events.link(self.member(), None)).await {
                 Err(FollowError::Take(TakeError::Frozen(_))) => return,
                 Err(error) => {
-                    tracing::debug!(log = %self.log, %error, "stream ended");
-                    self.events.link(self.member(), Some(error.to_string()));
+                    let why = error.to_string();
+                    // Each reason once: it is tried again for as long as it takes.
+                    if why != said {
+                        tracing::warn!(log = %self.log, why, "this log cannot be followed; tried again");
+                        said.clone_from(&why);
+                    }
+                    self.events.link(self.member(), Some(why));
                 }
-                Ok(()) => {}
+                Ok(()) => said.clear(),
             }
             let good = stood(begun) || self.size().await.ok() > before;
             wait = pause_after(good, wait, &*random).await;
@@ -458,9 +475,13 @@ impl LogCopy {
         loop {
             let first = match carried.take() {
                 Some(carried) => carried,
-                None => match stream.next().await {
-                    Some(first) => first?,
-                    None => return Ok(()),
+                None => tokio::select! {
+                    biased;
+                    next = stream.next() => match next {
+                        Some(first) => first?,
+                        None => return Ok(()),
+                    },
+                    () = self.again.notified() => return Err(FollowError::Silent),
                 },
             };
             let mut room = MAX_APPEND_BYTES.saturating_sub(bytes_of(&first.entries));
@@ -509,6 +530,8 @@ enum FollowError {
     Source(#[from] SourceError),
     #[error(transparent)]
     Take(#[from] TakeError),
+    #[error("the stream brings nothing although there is more")]
+    Silent,
 }
 
 /// What is stored of a log, checked against its own signed head.

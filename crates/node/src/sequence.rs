@@ -2,7 +2,8 @@
 //! with the rows and effects that go with it, and only then leaves the process.
 //!
 //! **Invariant:** no leaf or signature leaves before `commit` returned `Ok`.
-//! **Invariant:** after a commit whose outcome is unknown nothing more is signed.
+//! **Invariant:** after a commit whose outcome is unknown nothing more is signed; after one that a full disk
+//! refused, of which nothing was written, the log goes on once there is room.
 //! **Invariant:** what has one idempotency key is said once, however many ask for it at a time.
 
 use std::{collections::HashMap, sync::Arc};
@@ -242,6 +243,14 @@ impl<D: Draft> Sequencer<D> {
                 self.frontier = group.frontier;
                 for (done, published) in group.done {
                     answer(done, Ok(published));
+                }
+                false
+            }
+            Err(CommitError::Store(StoreError::Full)) => {
+                // Of all failures this one alone is certain: nothing was written, so the log goes on from
+                // where it stands.
+                for (done, _) in group.done {
+                    answer(done, Err(SequenceError::Store(StoreError::Full).into()));
                 }
                 false
             }

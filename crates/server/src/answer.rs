@@ -3,6 +3,7 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use watchfire_api::problem::{MEDIA_TYPE, Problem, ProblemKind};
+use watchfire_node::StoreError;
 use watchfire_node::charter::changes::ChangeError;
 use watchfire_node::charter::invites::JoinError;
 use watchfire_node::desk::WriteError;
@@ -112,6 +113,9 @@ impl From<JoinError> for Failure {
 impl From<SequenceError> for Failure {
     fn from(error: SequenceError) -> Self {
         match error {
+            SequenceError::Store(error @ StoreError::Full) => {
+                Failure::new(ProblemKind::Unavailable, error.to_string())
+            }
             SequenceError::Store(error) => Failure::internal(&error),
             SequenceError::TwoWriters | SequenceError::Stopping => {
                 Failure::new(ProblemKind::Unavailable, error.to_string())

@@ -61,6 +61,9 @@ pub enum StoreError {
     /// The disk, the database or the connection failed.
     #[error("store failed: {0}")]
     Failed(String),
+    /// The disk is full. Nothing of the write was done, and the store goes on once there is room.
+    #[error("the disk is full; nothing was written")]
+    Full,
     /// The data breaks an invariant of the store's own: stop and call a person.
     #[error("store is corrupt: {0}")]
     Corrupt(String),
@@ -73,7 +76,7 @@ impl From<StoreError> for SourceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Corrupt(_) => SourceError::Broken(error.to_string()),
-            StoreError::Failed(_) | StoreError::Closed => {
+            StoreError::Failed(_) | StoreError::Full | StoreError::Closed => {
                 SourceError::Unreachable(error.to_string())
             }
         }

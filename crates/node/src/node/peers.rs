@@ -12,7 +12,7 @@ use watchfire_tlog::{ProofError, SignedCheckpoint, Source, Urgent};
 use super::Node;
 use crate::{
     bring::Bringer,
-    fetch::Filler,
+    fetch::{Fetcher, Filler},
     gossip::Gossip,
     peer::Peer,
     replicate::LogCopy,
@@ -29,6 +29,8 @@ impl Node {
         peers: &BTreeMap<MemberName, Arc<dyn Peer>>,
         unreachable: bool,
     ) {
+        let (filler, random) = (self.filler.clone(), self.random.clone());
+        self.spawn(Fetcher { filler, peers: peers.clone(), random }.run());
         for (member, peer) in peers {
             let Some(log) = self.charter.log_of(member) else { continue };
             if let Some(copy) = self.copies.get(&log).cloned() {

@@ -24,7 +24,7 @@ use crate::{
     raise::plain_header,
     recover::{RecoverError, contradiction, recover},
     replicate::{LogCopy, load_verified},
-    sequence::{Draft, Sequencer},
+    sequence::{Draft, Drafts, Sequencer},
 };
 
 /// How far our own log may be dated ahead of the clock before a person should look.
@@ -38,7 +38,27 @@ impl Node {
             Err(error) => error.to_string(),
         };
         tracing::error!(why, "this node does not sign");
-        self.readiness.send_replace(Readiness::Failed(why));
+        self.fail(why);
+    }
+
+    /// Says that a person has to look; the first reason stays.
+    fn fail(&self, why: String) {
+        self.readiness.send_if_modified(|now| {
+            let first = !matches!(now, Readiness::Failed(_));
+            if first {
+                *now = Readiness::Failed(why);
+            }
+            first
+        });
+    }
+
+    /// Writes the desk log for as long as that is safe. Without it nothing is decided here, so the node says that
+    /// it is not ready.
+    pub(super) async fn write_desk(self: Arc<Self>, desk: Sequencer<Line>, lines: Drafts<Line>) {
+        desk.run(lines).await;
+        let why = "the desk log could not be written; see the log of this process".to_owned();
+        tracing::error!(why, "this node decides nothing");
+        self.fail(why);
     }
 
     /// Signs for as long as that is safe. Dropping the sequencer in the middle of a commit is
@@ -59,7 +79,14 @@ impl Node {
             minutes: self.minutes_after(own).await?,
         };
         let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await?;
-        self.readiness.send_replace(Readiness::Ready);
+        // What has failed already, as the desk log may have, stays failed.
+        self.readiness.send_if_modified(|now| {
+            let first = *now == Readiness::Recovering;
+            if first {
+                *now = Readiness::Ready;
+            }
+            first
+        });
         self.spawn_anchorer();
         tokio::select! {
             biased;

@@ -33,7 +33,7 @@ use crate::{
     deliver::Deliverer,
     events::Events,
     facts,
-    fetch::{FILLED, Fetcher, Filler, Holes},
+    fetch::Filler,
     follow::Follower,
     late::Late,
     looks::Enforcer,
@@ -44,6 +44,7 @@ use crate::{
     publish::Publisher,
     receipts::Receipts,
     replicate::LogCopy,
+    room::Room,
     routes::Routes,
     seen::SeenSetup,
     urgent::{MAX_URGENT, Places},
@@ -113,6 +114,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(mut setup: Setup) -> Result<Arc<Self>, StartError> {
+        let room = Room::of(&mut setup.store);
         let newest_ms = newest_ms(&*setup.store).await?;
         let terms = TermClock::since(setup.clock.clone(), newest_ms);
         let wall_clock = std::mem::replace(&mut setup.clock, Arc::new(terms));
@@ -130,8 +132,7 @@ impl Node {
         let scanner = home.scanner(&reasons, &seen);
         let consequences = home.consequences(&setup, &reasons, &seen);
         let (publisher, drafts) = Publisher::new();
-        let (filled, fills) = mpsc::channel(FILLED);
-        let filler = Filler { holes: Holes::default(), store: setup.store.clone(), filled };
+        let (filler, fills) = Filler::new(setup.store.clone());
         let node = Arc::new(Self {
             me: setup.me.clone(),
             log,
@@ -162,6 +163,7 @@ impl Node {
             anchors: Anchors::default(),
             witnesses: Witnesses::new(&charter, &setup.me, &setup.key, wall_clock.clone()),
             readiness: watch::Sender::new(Readiness::Recovering),
+            room,
             enforcer: home.enforcer.clone(),
             consequences,
             late: late(&setup),
@@ -169,11 +171,10 @@ impl Node {
             stop: CancellationToken::new(),
         });
         node.fold(home.enforcer.clone(), (fills, earlier)).await?;
-        node.spawn(node.fetcher(&setup).run());
         node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
-        node.spawn(desk.run(home.lines));
+        node.spawn(node.clone().write_desk(desk, home.lines));
         node.tell_keys().await?;
         node.spawn(home.review.run(home.proposals));
         node.spawn_facts(home.undecided);
@@ -183,8 +184,9 @@ impl Node {
         Ok(node)
     }
 
-    /// Carries out what is in the outbox, and tells the coalition how much was done.
+    /// Carries out what is in the outbox, tells the coalition how much was done, and looks for room on a full disk.
     fn spawn_outbox(&self, setup: &Setup) {
+        self.spawn(self.room.clone().run(setup.store.clone()));
         let outcomes = Outcomes::default();
         self.spawn(self.deliverer(setup, outcomes.clone()).run());
         self.spawn(self.teller(outcomes).run());
@@ -224,11 +226,6 @@ impl Node {
             early: BTreeSet::new(),
             incidents: BTreeMap::new(),
         }
-    }
-
-    fn fetcher(&self, setup: &Setup) -> Fetcher {
-        let (peers, random) = (setup.peers.clone(), setup.random.clone());
-        Fetcher { filler: self.filler.clone(), peers, random }
     }
 
     /// Keeps decisions as facts.

@@ -134,6 +134,8 @@ pub(crate) enum Disk {
     Works,
     Hangs,
     Fails,
+    /// It takes nothing until there is room.
+    Full,
 }
 
 /// A store whose disk a test can break.
@@ -153,6 +155,7 @@ impl Around for FaultyStore {
         let disk = disk.wait_for(|disk| *disk != Disk::Hangs).await.map(|disk| *disk);
         match disk {
             Ok(Disk::Works) => self.store.commit(batch).await,
+            Ok(Disk::Full) => Err(StoreError::Full.into()),
             _ => Err(StoreError::Failed("the disk is gone".to_owned()).into()),
         }
     }

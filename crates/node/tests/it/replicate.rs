@@ -1,20 +1,26 @@
 //! The boundary of trust between members: forks, forgeries, withheld records, cut wires, broken disks.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use futures_util::StreamExt;
 use tokio::sync::watch;
 use watchfire_node::{
     Node, Readiness,
-    peer::Peer,
+    desk::{Actor, Line},
+    gossip::Heads,
+    node::CharterDeed,
+    peer::{Peer, PeerError},
     raise::RaiseError,
     receipts::{Point, Receipts},
     replicate::TakeError,
     standing::{PROVISIONAL_MAX_MS, State},
 };
-use watchfire_signal::{charter::SignedCharter, commitment::Commitment, value::Signal};
+use watchfire_signal::{
+    charter::SignedCharter, commitment::Commitment, name::LogName, value::Signal,
+};
 use watchfire_store::{MemoryStore, Store};
-use watchfire_tlog::{Checkpoint, Extension, Hash, Origin, SignedCheckpoint};
+use watchfire_tlog::{Checkpoint, Extension, Hash, Origin, SignedCheckpoint, Source};
 
 use crate::{
     coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, key, log_name, name, start},
@@ -230,6 +236,96 @@ async fn a_wire_that_was_cut_catches_up_when_it_stands_again() {
     assert!(ant.node.alert(&during).is_none());
     wire.up.send_replace(true);
     knows(&ant.node, &during).await;
+}
+
+/// A peer that fails, and tells which heads it holds all the same.
+struct Telling(Arc<FaultyPeer>);
+
+#[async_trait]
+impl Peer for Telling {
+    fn source(&self, log: &LogName) -> Arc<dyn Source> {
+        self.0.source(log)
+    }
+
+    async fn push(&self, log: &LogName, more: &Extension) -> Result<u64, PeerError> {
+        self.0.push(log, more).await
+    }
+
+    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+        self.0.receipt(effective).await
+    }
+
+    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+        self.0.receipts().await
+    }
+
+    async fn exchange(&self, _ours: &Heads) -> Result<Heads, PeerError> {
+        let logs = self.0.store.logs().await.unwrap().into_iter();
+        let heads =
+            logs.filter_map(|head| Some((head.log.as_str().parse().ok()?, head.checkpoint)));
+        Ok(Heads { heads: heads.collect(), ..Heads::default() })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_stands_and_brings_nothing_is_opened_again_when_its_member_shows_more() {
+    let (bee, bees) = author("bee", 1).await;
+    let peer = FaultyPeer::new(&bees, Fault::Withholds);
+    let telling = Arc::new(Telling(peer.clone())) as Arc<dyn Peer>;
+    let ant = member("ant", &store(), BTreeMap::from([(name("bee"), telling)]), 2).await;
+    until(|| ant.node.events().links().get(&name("bee")).is_some_and(|link| link.up)).await;
+    let case = raise(&bee, 1).await;
+    // Whoever opens it anew gets all; the stream that stands stays as it is.
+    peer.fault.send_replace(Fault::None);
+    for _ in 0..10 * 60 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    assert!(ant.node.alert(&case).is_some(), "not within ten minutes");
+}
+
+#[tokio::test]
+async fn a_node_whose_desk_log_cannot_be_written_is_not_ready() {
+    let disk = watch::Sender::new(Disk::Works);
+    let broken = Arc::new(FaultyStore { store: store(), disk });
+    let bee = member("bee", &(broken.clone() as Arc<dyn Store>), BTreeMap::new(), 1).await;
+    broken.disk.send_replace(Disk::Fails);
+    let line = || Line::new(&Actor::Node, &CharterDeed::Approved("ab".repeat(32))).unwrap();
+    bee.node.desk().write(line()).await.unwrap_err();
+    broken.disk.send_replace(Disk::Works);
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    bee.node.desk().write(line()).await.unwrap_err();
+    let Readiness::Failed(why) = bee.node.readiness() else { panic!("it says that it is ready") };
+    assert!(why.contains("desk log"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_whose_disk_was_full_says_so_and_goes_on_when_there_is_room() {
+    let disk = watch::Sender::new(Disk::Works);
+    let broken = Arc::new(FaultyStore { store: store(), disk });
+    let bees = broken.clone() as Arc<dyn Store>;
+    let bee = member("bee", &bees, BTreeMap::new(), 1).await;
+    let ant = BTreeMap::from([(name("bee"), wire(&bees) as _)]);
+    let ant = member("ant", &store(), ant, 2).await;
+    let first = raise(&bee, 1).await;
+    broken.disk.send_replace(Disk::Full);
+    let refused = bee.node.raise(alert(vec![picture(2)]), None).await.unwrap_err();
+    assert!(refused.to_string().contains("the disk is full"), "{refused}");
+    let Readiness::Failed(why) = bee.node.readiness() else { panic!("it says that it is ready") };
+    assert!(why.contains("the disk is full"), "{why}");
+    // Nothing is asked of it: it finds out by itself.
+    broken.disk.send_replace(Disk::Works);
+    while bee.node.readiness() != Readiness::Ready {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let third = raise(&bee, 3).await;
+    let line = Line::new(&Actor::Node, &CharterDeed::Approved("ab".repeat(32))).unwrap();
+    bee.node.desk().write(line).await.unwrap();
+    for case in [first, third] {
+        knows(&ant.node, &case).await;
+    }
+    assert_eq!(ant.node.held().await.unwrap()[&name("bee")], 2, "what was refused is nowhere");
 }
 
 #[tokio::test]

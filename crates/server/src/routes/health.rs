@@ -30,13 +30,21 @@ pub(crate) async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, Jso
     let (status, readiness, detail) = match server.node.readiness() {
         node::Readiness::Ready => (StatusCode::OK, Readiness::Ready, short(&server)),
         node::Readiness::Recovering => {
-            (StatusCode::SERVICE_UNAVAILABLE, Readiness::Recovering, None)
+            (StatusCode::SERVICE_UNAVAILABLE, Readiness::Recovering, unheard(&server))
         }
         node::Readiness::Failed(why) => {
             (StatusCode::SERVICE_UNAVAILABLE, Readiness::Failed, Some(why))
         }
     };
     (status, Json(ReadyView { readiness, detail }))
+}
+
+/// Why members cannot be asked what they hold of our log, as far as that is known: a clock that is wrong above all.
+fn unheard(server: &Server) -> Option<String> {
+    let links = server.node.events().links().into_iter();
+    let why = links.filter_map(|(member, link)| Some(format!("{member}: {}", link.last_error?)));
+    let why = why.collect::<Vec<_>>().join("; ");
+    (!why.is_empty()).then_some(why)
 }
 
 /// What is not as configured although everything works.
@@ -92,6 +100,9 @@ pub(crate) async fn metrics(
     let handle = server.metrics.as_ref();
     let handle =
         handle.ok_or_else(|| Failure::new(ProblemKind::NotFound, "metrics are not recorded"))?;
+    metrics::gauge!("watchfire_disk_full").set(f64::from(u8::from(server.node.is_disk_full())));
+    let unheard = server.node.events().links().values().filter(|link| !link.up).count();
+    metrics::gauge!("watchfire_members_unheard").set(unheard as f64);
     let (signals, items) = server.node.sizes();
     metrics::gauge!("watchfire_known_signals").set(signals as f64);
     metrics::gauge!("watchfire_index_bytes").set(server.node.reasons().hashes_bytes() as f64);

@@ -182,7 +182,7 @@ impl Writer {
         if let Err(error) = &answer {
             // Some errors, such as a full disk, end the transaction.
             if self.connection.is_autocommit() {
-                return Err(StoreError::Failed(error.to_string()));
+                return Err(error.clone().into());
             }
             self.execute("ROLLBACK TO write")?;
         }
