@@ -1,6 +1,6 @@
 # The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-matching build toolchain media
+.PHONY: help demo test bench bench-matching bench-overtaking build toolchain media
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -18,6 +18,9 @@ bench: toolchain ## measure hashing, the index and durable commits on this machi
 bench-matching: toolchain media ## edited copies of public photographs and videos: what is found, beside pdqhash and vpdq
 	@scripts/bench-matching.sh
 	@scripts/bench-matching-videos.sh
+
+bench-overtaking: toolchain ## a hundred thousand alerts, the last one retracted, the reader killed on the way: minutes
+	cargo nextest run --profile long --workspace --locked
 
 build: toolchain ## the binary that users run: target/release/watchfire
 	cargo build --release --locked --package watchfire-cli

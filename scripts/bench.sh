@@ -27,6 +27,8 @@ measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 1000
 measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 2000 --folder yes
 measure watchfire-node bench_seen --dir target/bench-seen --items 10000000
 measure watchfire-node bench_flood --dir target/bench-flood --alerts 100000
+cargo build --release --locked --quiet --package watchfire-cli --bin watchfire
+measure watchfire-cli bench_catch_up --dir target/bench-catch-up --records 200000
 measure watchfire-node bench_banks --directory target
 measure watchfire-server bench_scan --dir target
 # The disk under target/, not a temporary folder that may be memory.

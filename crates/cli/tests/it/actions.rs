@@ -1,29 +1,17 @@
 //! What a person does about the outbox of a real node, by the program, with a folder as the platform:
 //! try again, drop, show, keep.
 
-use std::{
-    fs,
-    io::{Read, Write},
-    net::SocketAddr,
-    os::unix::fs::OpenOptionsExt,
-    path::Path,
-    sync::Arc,
-};
+use std::fs;
 
 use serde_json::Value;
-use watchfire_connector::{
-    receiver::{Receiver, Setup},
-    standard_webhook::CheckingKey,
-};
-use watchfire_node::clock::SystemClock;
+use watchfire_connector::receiver::Receiver;
 
 use crate::{
+    platform,
     program::{code, run, words},
     trio::{MEMBERS, Trio},
 };
 
-/// The secret of node and receiver.
-const SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
 /// What the platform holds; the names of the first two are taken in its quarantine, so that it
 /// refuses to take them down.
 const ITEMS: [&str; 4] = ["stuck", "given-up", "shown", "kept"];
@@ -36,50 +24,22 @@ struct Stage {
     _platform: Receiver,
 }
 
-async fn platform(folder: &Path) -> Receiver {
-    let listen = SocketAddr::from(([127, 0, 0, 1], 0));
-    let keys = vec![CheckingKey::parse(SECRET).unwrap()];
-    let clock = Arc::new(SystemClock::default());
-    Receiver::start(Setup { folder: folder.to_owned(), listen, keys, clock }).await.unwrap()
-}
-
-fn configure(dir: &Path, url: &str, verify_url: &str) {
-    let mut key = fs::OpenOptions::new();
-    let key = key.write(true).create_new(true).mode(0o600).open(dir.join("webhook.key"));
-    key.unwrap().write_all(SECRET.as_bytes()).unwrap();
-    let mut config = fs::OpenOptions::new().append(true).open(dir.join("watchfire.toml")).unwrap();
-    let lines = format!(
-        "\n[webhook]\nurl = {url:?}\nverify_url = {verify_url:?}\nkey_files = [\"webhook.key\"]\n"
-    );
-    config.write_all(lines.as_bytes()).unwrap();
-}
-
 impl Stage {
     async fn open() -> Self {
         let uploads = tempfile::tempdir().unwrap();
         let quarantine = uploads.path().join(".quarantine");
         fs::create_dir(&quarantine).unwrap();
-        let mut held = String::new();
         let hash = "0f".repeat(32);
-        for item in ITEMS {
-            fs::write(uploads.path().join(item), b"content").unwrap();
-            let signal = serde_json::json!({ "kind": "pdq", "value": hash, "quality": 100 });
-            let line = serde_json::json!({ "item": item, "seen_ms": 4_000_000_000_000u64, "signals": [signal] });
-            held += &format!("{line}\n");
-        }
         for item in &ITEMS[..2] {
             fs::write(quarantine.join(item), b"another").unwrap();
         }
-        let platform = platform(uploads.path()).await;
+        let platform = platform::serve(uploads.path()).await;
         let (trio, case) = tokio::task::block_in_place(|| {
             let mut trio = Trio::found(None);
-            configure(&trio.dir("ant"), &platform.webhook_url(), &platform.verify_url());
+            platform::configure(&trio.dir("ant"), &platform.webhook_url(), &platform.verify_url());
             trio.start(&MEMBERS);
-            let file = uploads.path().join(".held.ndjson");
-            fs::write(&file, held).unwrap();
-            let node = ["--url", &trio.url("ant"), "--key", trio.key("ant")];
-            let import = [&["seen", "import"], &node[..], &[file.to_str().unwrap()]].concat();
-            trio.until("the held items are known", || (code(&run(&import)) == 0).then_some(()));
+            let items = ITEMS.map(|item| (item, hash.clone()));
+            platform::hold(&trio, "ant", uploads.path(), &items);
             let case = trio.raise("ant", &hash);
             (trio, case)
         });
@@ -106,15 +66,6 @@ impl Stage {
         (lines.collect(), words(&output))
     }
 
-    /// What the node measures.
-    fn metrics(&self) -> String {
-        let mut stream = self.trio.connect("ant");
-        stream.write_all(b"GET /metrics HTTP/1.0\r\nhost: ant\r\n\r\n").unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
-    }
-
     /// Waits until the newest order on an item is this and in a state; says its name.
     fn until(&self, item: &str, action: &str, state: &str) -> String {
         self.trio.until(&format!("{action} of {item} is {state}"), || {
@@ -130,7 +81,7 @@ impl Stage {
 fn a_connector_whose_name_is_taken_stops_the_start() {
     let trio = Trio::found(None);
     let dir = trio.dir("ant");
-    configure(&dir, "http://127.0.0.1:9/", "http://127.0.0.1:9/{item}");
+    platform::configure(&dir, "http://127.0.0.1:9/", "http://127.0.0.1:9/{item}");
     let file = dir.join("watchfire.toml");
     let config = fs::read_to_string(&file).unwrap();
     for name in ["webhook", "platform", "nobody"] {
@@ -163,7 +114,7 @@ fn whole_way(stage: &Stage) {
     assert!(first["note"].as_str().unwrap().contains("422"), "{first}");
     assert_eq!((&first["connector"], &first["reversible"]), (&"webhook".into(), &true.into()));
     assert!(stage.action(0, &["list", "--late"]).0.is_empty());
-    let metrics = stage.metrics();
+    let metrics = stage.trio.metrics("ant").unwrap();
     for line in ["watchfire_outbox_dead 2", "watchfire_outbox_late{connector=\"webhook\"} 0"] {
         assert!(metrics.lines().any(|found| found == line), "no {line} in {metrics}");
     }

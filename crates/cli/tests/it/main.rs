@@ -4,6 +4,7 @@
 
 mod access;
 mod actions;
+mod backlog;
 mod banks;
 mod bench;
 mod charters;
@@ -13,12 +14,16 @@ mod demo;
 mod edits;
 mod hash;
 mod live;
+mod machine;
 mod nodes;
+mod overtaking;
+mod platform;
 mod policy;
 mod program;
 mod proof;
 mod reference;
 mod services;
+mod small;
 mod sound;
 mod trio;
 mod wire;

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs::{self, File},
+    io::{Read, Write},
     net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -131,12 +132,54 @@ impl Trio {
     /// Starts nodes.
     pub(crate) fn start(&mut self, members: &[&'static str]) {
         for member in members {
-            let log = File::create(self.place.path().join(format!("{member}.log"))).unwrap();
-            let mut serve = Command::new(PROGRAM);
-            serve.args(["serve", "--stop-with-input", "--dir"]).arg(self.dir(member));
-            serve.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
-            self.running.insert(member, serve.spawn().unwrap());
+            self.start_as(member, Command::new(PROGRAM).arg("serve"));
         }
+    }
+
+    /// Starts a node by a command that ends in `serve` with its arguments, but for the directory.
+    pub(crate) fn start_as(&mut self, member: &'static str, serve: &mut Command) {
+        let log = File::create(self.place.path().join(format!("{member}.log"))).unwrap();
+        serve.args(["--stop-with-input", "--dir"]).arg(self.dir(member));
+        serve.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
+        self.running.insert(member, serve.spawn().unwrap());
+    }
+
+    /// What a node answers to a request without a key, head and body; `None` while it does not listen.
+    pub(crate) fn get(&self, member: &str, path: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(self.listen[member]).ok()?;
+        stream
+            .write_all(format!("GET {path} HTTP/1.0\r\nhost: {member}\r\n\r\n").as_bytes())
+            .ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        Some(answer)
+    }
+
+    /// The most memory that a running node ever had, in KiB, as the kernel counts it.
+    pub(crate) fn peak_kb(&self, member: &str) -> u64 {
+        let status = format!("/proc/{}/status", self.running[member].id());
+        let status = fs::read_to_string(status).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// How much a node holds of a member's log.
+    pub(crate) fn held(&self, member: &str, of: &str) -> Option<u64> {
+        let answer = self.get(member, &format!("/log/{of}/checkpoint"))?;
+        answer.split_once("\r\n\r\n")?.1.lines().nth(1)?.parse().ok()
+    }
+
+    /// What a node measures.
+    pub(crate) fn metrics(&self, member: &str) -> Option<String> {
+        self.get(member, "/metrics")
+    }
+
+    /// One number of what a node measures, by all that stands before it on its line.
+    pub(crate) fn measured(&self, member: &str, metric: &str) -> Option<f64> {
+        let metrics = self.metrics(member)?;
+        let mut lines =
+            metrics.lines().filter_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+        lines.next()?.parse().ok()
     }
 
     /// Waits until nodes may sign and have streams from all members that can be reached.

@@ -1,7 +1,12 @@
 //! Real nodes behind wires that are cut, slow, and bring one request before another, killed in every
 //! phase of what they do: in the end they agree.
 
-use std::{collections::BTreeMap, net::SocketAddr, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,49 +19,65 @@ use crate::trio::{MEMBERS, Trio};
 
 /// What a wire does to what goes over it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
     Straight,
     /// Each connection waits before all that it passes on, one longer than another: what is sent later on
     /// one comes before what was sent earlier on another.
     Slow,
+    /// A mebibyte a second, about.
+    Thin,
     /// Connections end, and new ones are refused.
     Cut,
 }
 
 /// The longest wait of a slow wire.
 const SLOWEST_MS: u64 = 400;
+/// What a thin wire waits before each piece, of 64 KiB at most.
+const THIN: Duration = Duration::from_millis(50);
 
-/// What stands before a member's node.
-struct Wire {
-    address: SocketAddr,
+/// What stands before a server: a member's node, or its platform.
+pub(crate) struct Wire {
+    pub(crate) address: SocketAddr,
     mode: watch::Sender<Mode>,
+    heard: Heard,
 }
 
+/// All that was said to the server.
+type Heard = Arc<Mutex<Vec<u8>>>;
+
 impl Wire {
-    fn before(node: SocketAddr, runtime: &Runtime) -> Self {
+    pub(crate) fn before(node: SocketAddr, runtime: &Runtime) -> Self {
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
         let mode = watch::Sender::new(Mode::Straight);
-        let seen = mode.subscribe();
+        let (seen, heard) = (mode.subscribe(), Heard::default());
+        let notes = heard.clone();
         runtime.spawn(async move {
             for number in 0_u64.. {
                 let Ok((caller, _)) = listener.accept().await else { return };
                 let wait = Duration::from_millis(number * 137 % SLOWEST_MS);
-                tokio::spawn(connect(caller, node, seen.clone(), wait));
+                let seen = seen.clone();
+                tokio::spawn(connect(caller, node, (seen, notes.clone()), wait));
             }
         });
-        Self { address, mode }
+        Self { address, mode, heard }
     }
 
-    fn set(&self, mode: Mode) {
+    pub(crate) fn set(&self, mode: Mode) {
         self.mode.send_replace(mode);
+    }
+
+    /// Whether anybody ever said this to the server.
+    pub(crate) fn has_heard(&self, what: &str) -> bool {
+        let heard = self.heard.lock().unwrap();
+        heard.windows(what.len()).any(|said| said == what.as_bytes())
     }
 }
 
 async fn connect(
     caller: TcpStream,
     node: SocketAddr,
-    mut mode: watch::Receiver<Mode>,
+    (mut mode, heard): (watch::Receiver<Mode>, Heard),
     wait: Duration,
 ) {
     if *mode.borrow_and_update() == Mode::Cut {
@@ -64,8 +85,8 @@ async fn connect(
     }
     let Ok(node) = TcpStream::connect(node).await else { return };
     let ((from_caller, to_caller), (from_node, to_node)) = (caller.into_split(), node.into_split());
-    let there = carry(from_caller, to_node, mode.clone(), wait);
-    let back = carry(from_node, to_caller, mode.clone(), wait);
+    let there = carry(from_caller, to_node, (mode.clone(), Some(heard)), wait);
+    let back = carry(from_node, to_caller, (mode.clone(), None), wait);
     tokio::select! {
         () = there => {}
         () = back => {}
@@ -76,14 +97,19 @@ async fn connect(
 async fn carry(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    mode: watch::Receiver<Mode>,
+    (mode, heard): (watch::Receiver<Mode>, Option<Heard>),
     wait: Duration,
 ) {
     let mut bytes = vec![0; 64 * 1024];
     while let Ok(read @ 1..) = from.read(&mut bytes).await {
-        if *mode.borrow() == Mode::Slow {
-            tokio::time::sleep(wait).await;
+        let now = *mode.borrow();
+        match now {
+            Mode::Slow => tokio::time::sleep(wait).await,
+            Mode::Thin => tokio::time::sleep(THIN).await,
+            Mode::Straight | Mode::Cut => {}
         }
+        // Before it is passed on: what the server does about it comes later.
+        heard.iter().for_each(|heard| heard.lock().unwrap().extend(&bytes[..read]));
         if to.write_all(&bytes[..read]).await.is_err() {
             return;
         }

@@ -1,0 +1,207 @@
+//! Measures how long a new member takes to hold and fold a long log, and how much memory that takes:
+//! `bench_catch_up --dir DIR [--records N] [--program PATH]`, one JSON object.
+//!
+//! Two real nodes on loopback: one whose log has N alerts, a picture each, signed 256 at a time, and one that nobody
+//! can reach, which starts with nothing. The rate is from the first record that counts there until the last one
+//! does; then the member is started again over what it has, as it does by itself when a charter changes. Last its
+//! parts are measured in this process: the fold, and what lookups read. The directory is made, and is gone afterwards.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
+
+#[path = "../tests/it/backlog.rs"]
+mod backlog;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use watchfire_node::{
+    cases::{Cases, SignalSet},
+    known::Known,
+};
+use watchfire_signal::charter::CharterChain;
+use watchfire_store::{SqliteOptions, SqliteStore, Store};
+use watchfire_tlog::Origin;
+
+/// How often it is asked how far it is: seldom enough to take nothing from it.
+const LOOK: Duration = Duration::from_millis(250);
+
+fn option(name: &str, default: &str) -> String {
+    let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
+    arguments.next().unwrap_or_else(|| default.to_owned())
+}
+
+/// The program, beside the folder of this example.
+fn program() -> String {
+    let beside = std::env::current_exe().unwrap();
+    let beside = beside.ancestors().nth(2).unwrap().join("watchfire");
+    option("--program", beside.to_str().unwrap())
+}
+
+fn run(arguments: &[&str]) {
+    let output = Command::new(program()).arg("--json").args(arguments).output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {error}");
+}
+
+/// Makes the two members and their charter; answers where they listen.
+fn found(dir: &Path) -> [String; 2] {
+    let listen = ["ant", "small"].map(|member| {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let place = dir.join(member);
+        let address = format!("http://{port}");
+        let mut init = vec!["init", "--member", member, "--organisation", member];
+        init.extend(["--listen", &port, "--dir", place.to_str().unwrap()]);
+        if member == "ant" {
+            init.extend(["--address", &address]);
+        }
+        run(&init);
+        port
+    });
+    let charter = dir.join("charter.cbor");
+    let charter = charter.to_str().unwrap();
+    let places = ["ant", "small"].map(|member| dir.join(member));
+    let cards = places.clone().map(|place| place.join("member.json"));
+    let cards = cards.each_ref().map(|card| card.to_str().unwrap());
+    run(&[&["coalition", "init", "--name", "bench", "--out", charter][..], &cards].concat());
+    for step in ["approve", "install"] {
+        for place in &places {
+            run(&["coalition", step, "--dir", place.to_str().unwrap(), charter]);
+        }
+    }
+    listen
+}
+
+/// A node that runs until it is dropped.
+struct Running(Child);
+
+impl Running {
+    /// Starts a node; how long it took until it listened, which it does when it has folded all that it has.
+    fn start(dir: PathBuf, arguments: &[&str]) -> (Self, Duration) {
+        let begun = Instant::now();
+        let mut serve = Command::new(program());
+        serve.args(["serve", "--dir"]).arg(dir).args(arguments);
+        let mut child = serve.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("listens"), "{line}");
+        (Self(child), begun.elapsed())
+    }
+
+    fn memory_mib(&self, what: &str) -> u64 {
+        memory_mib(&self.0.id().to_string(), what)
+    }
+}
+
+/// A line of what the kernel says of the memory of a process, in MiB.
+fn memory_mib(process: &str, what: &str) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(what)).unwrap();
+    line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() >> 10
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// One number of what a node measures.
+fn measured(listen: &str, metric: &str) -> f64 {
+    let mut stream = TcpStream::connect(listen).unwrap();
+    stream.write_all(b"GET /metrics HTTP/1.0\r\nhost: bench\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let line = answer.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '));
+    line.and_then(|number| number.parse().ok()).unwrap_or(0.0)
+}
+
+/// Waits until so many signals are known; how long after the call.
+fn until_known(listen: &str, records: u64) -> Duration {
+    let begun = Instant::now();
+    while measured(listen, "watchfire_known_signals") < records as f64 {
+        std::thread::sleep(LOOK);
+    }
+    begun.elapsed()
+}
+
+/// Time and memory of the two parts of folding, in this process: what the logs come to, and what lookups read.
+async fn parts(dir: &Path) -> serde_json::Value {
+    let chain = CharterChain::decode(&fs::read(dir.join("charter.cbor")).unwrap()).unwrap();
+    let log = chain.in_force().charter.log_of(&"ant".parse().unwrap()).unwrap();
+    let store = SqliteStore::open(dir, SqliteOptions::default()).unwrap();
+    let (origin, mut cases) = (Origin::new(log.to_string()).unwrap(), Cases::of_chain(&chain));
+    let (mut next, mut reading) = (0, Duration::ZERO);
+    let (before, begun) = (memory_mib("self", "RssAnon:"), Instant::now());
+    loop {
+        let asked = Instant::now();
+        let page = store.held(&origin, next, 1_024).await.unwrap();
+        reading += asked.elapsed();
+        let Some(last) = page.last() else { break };
+        next = last.index + 1;
+        page.into_iter().for_each(|held| drop(cases.fold(&log, held)));
+    }
+    let (folding, folded) = (begun.elapsed() - reading, memory_mib("self", "RssAnon:"));
+    let (known, begun) = (Known::new([7; 32], 1_000), Instant::now());
+    cases.sets().for_each(|set| known.publish(Arc::new(set.clone())));
+    let publishing = begun.elapsed();
+    serde_json::json!({
+        "reading_s": reading.as_secs_f64(),
+        "folding_s": folding.as_secs_f64(),
+        "cases_mib": folded - before,
+        "publishing_s": publishing.as_secs_f64(),
+        "known_mib": memory_mib("self", "RssAnon:") - folded,
+        "bytes_of_a_set_itself": size_of::<SignalSet>(),
+    })
+}
+
+fn main() {
+    let records: u64 = option("--records", "200000").parse().unwrap();
+    let dir = PathBuf::from(option("--dir", "target/bench-catch-up"));
+    fs::create_dir_all(&dir).unwrap();
+    let [_, small] = found(&dir);
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let begun = Instant::now();
+    runtime.block_on(backlog::write(&dir.join("ant"), "ant", 0..records));
+    let written = begun.elapsed();
+
+    let (author, author_start) = Running::start(dir.join("ant"), &["--alone"]);
+    let (member, _) = Running::start(dir.join("small"), &[]);
+    until_known(&small, 1);
+    let caught_up = until_known(&small, records);
+    let (peak, resident) = (member.memory_mib("VmHWM:"), member.memory_mib("VmRSS:"));
+    drop((member, author));
+    let (member, again) = Running::start(dir.join("small"), &[]);
+    let known_again = until_known(&small, records);
+    let result_parts = {
+        let hashes = measured(&small, "watchfire_index_bytes") / f64::from(1 << 20);
+        let again_peak = member.memory_mib("VmHWM:");
+        drop(member);
+        (hashes, again_peak, runtime.block_on(parts(&dir.join("small"))))
+    };
+    let (hashes, again_peak, parts) = result_parts;
+    let result = serde_json::json!({
+        "records": records,
+        "written_a_second": records as f64 / written.as_secs_f64(),
+        "catch_up_s": caught_up.as_secs_f64(),
+        "records_a_second": records as f64 / caught_up.as_secs_f64(),
+        "peak_mib": peak,
+        "resident_mib": resident,
+        "bytes_a_record": (resident << 20) as f64 / records as f64,
+        "start_again_s": (again + known_again).as_secs_f64(),
+        "start_again_peak_mib": again_peak,
+        "author_start_s": author_start.as_secs_f64(),
+        "hashes_mib": hashes,
+        "parts": parts,
+        "store_mib": fs::metadata(dir.join("small/watchfire.db")).unwrap().len() >> 20,
+    });
+    println!("{result}");
+    fs::remove_dir_all(&dir).unwrap();
+}

@@ -1,0 +1,47 @@
+//! A small member behind NAT catches up with a long log within its memory, and enforces.
+
+use tokio::runtime::Runtime;
+
+use crate::{
+    backlog, platform,
+    trio::{MEMBERS, Trio},
+};
+
+/// Records that it is behind by; `bench_catch_up` measures more.
+const RECORDS: u64 = 20_000;
+/// All the memory that it may ever have needed.
+const MEMORY_KB: u64 = 256 * 1_024;
+
+#[test]
+fn s13_a_member_in_256_mib_behind_nat_catches_up_and_enforces() {
+    let runtime = Runtime::new().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let receiver = runtime.block_on(platform::serve(folder.path()));
+    let mut trio = Trio::found(["cat"]);
+    platform::configure(&trio.dir("cat"), &receiver.webhook_url(), &receiver.verify_url());
+    platform::trust(&trio.dir("cat"), "ant");
+    let last = runtime.block_on(backlog::write(&trio.dir("ant"), "ant", 0..RECORDS)).to_string();
+    trio.start(&["cat"]);
+    let items = [("of-the-first", 0), ("of-the-last", RECORDS - 1)];
+    let held = items.map(|(item, number)| (item, backlog::picture(number).to_string()));
+    platform::hold(&trio, "cat", folder.path(), &held);
+    trio.start(&["ant", "bee"]);
+    trio.until("cat has caught up", || {
+        trio.measured("cat", "watchfire_known_signals").filter(|known| *known == RECORDS as f64)
+    });
+    for (item, _) in items {
+        trio.until(&format!("{item} is down"), || {
+            (!folder.path().join(item).exists()).then_some(())
+        });
+    }
+    // It speaks, too, though nobody can come to it.
+    trio.until("cat confirms", || trio.ask("cat", &["alert", "confirm", &last]));
+    trio.until("all have it confirmed", || {
+        let state =
+            |member| Some(trio.ask(member, &["alert", "show", &last])?["state"] == "CONFIRMED");
+        MEMBERS.iter().all(|member| state(member) == Some(true)).then_some(())
+    });
+    let peak = trio.peak_kb("cat");
+    assert!(peak <= MEMORY_KB, "{peak} KiB at its peak");
+    runtime.block_on(receiver.stop());
+}
