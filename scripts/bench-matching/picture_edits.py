@@ -3,8 +3,9 @@
 Every family is a row of the table in the report; a family has at most three strengths. What is drawn by
 lot depends on the corpus and on the name of the photograph and of the edit alone.
 
-What is written and drawn over photographs comes in two looks: the thresholds were reasoned about with `first`
-in sight; `other` was made afterwards, to see whether they hold for what nobody had looked at.
+What is written and drawn over photographs comes in three looks: thresholds were reasoned about with `first`
+in sight; `other` was made afterwards, to see whether they hold for what nobody had looked at, and `third` after
+the rule of the second look, for the same reason.
 """
 
 import hashlib
@@ -29,6 +30,10 @@ def wear(name, font):
 
 def is_other():
     return Look.name == "other"
+
+
+def is_third():
+    return Look.name == "third"
 
 
 def lot(*names):
@@ -113,6 +118,9 @@ def text(image, lines, draw):
     size = image.width / 14
     for line in range(lines):
         at = (image.width * draw.uniform(0.02, 0.15), image.height * (0.1 + 0.8 * (line + draw.uniform(0, 0.5)) / max(lines, 1)))
+        if is_third():
+            pen.text(at, sentence(draw, 5), font=font(size * 0.8), fill=(255, 230, 0), stroke_width=max(1, int(size / 9)), stroke_fill=(120, 0, 60))
+            continue
         pen.text(at, sentence(draw, 5).upper(), font=font(size), fill=(255, 255, 255), stroke_width=max(1, int(size / 12)), stroke_fill=(0, 0, 0))
     return out
 
@@ -121,6 +129,8 @@ def emoji(out, x, y, size, kind):
     pen = ImageDraw.Draw(out)
     if is_other():
         return heart(pen, x, y, size, kind)
+    if is_third():
+        return mask(pen, x, y, size, kind)
     colour = [(255, 210, 40), (230, 40, 60), (80, 170, 255), (120, 200, 80)][kind % 4]
     pen.ellipse((x, y, x + size, y + size), fill=colour, outline=(60, 40, 0), width=max(1, int(size / 30)))
     for eye in (0.3, 0.62):
@@ -141,6 +151,24 @@ def heart(pen, x, y, size, kind):
     pen.text((x + size * 0.3, y + size * 0.25), "OK", font=font(size / 4), fill=(255, 255, 255))
 
 
+def mask(pen, x, y, size, kind):
+    """A square head with crosses for eyes and teeth, or a flame."""
+    colour = [(90, 40, 130), (255, 120, 0), (0, 150, 140), (240, 240, 240)][kind % 4]
+    line = max(2, int(size / 20))
+    if kind % 2:
+        flame = [(0.5, 0), (0.7, 0.35), (0.9, 0.3), (0.85, 0.8), (0.5, 1), (0.15, 0.8), (0.1, 0.4), (0.35, 0.5)]
+        pen.polygon([(x + size * a, y + size * b) for a, b in flame], fill=colour, outline=(120, 20, 0))
+        return
+    pen.rounded_rectangle((x, y, x + size, y + size), radius=size / 8, fill=colour, outline=(10, 10, 10), width=line)
+    for eye in (0.2, 0.6):
+        left, top, wide = x + size * eye, y + size * 0.2, size * 0.2
+        pen.line((left, top, left + wide, top + wide), fill=(255, 255, 255), width=line)
+        pen.line((left + wide, top, left, top + wide), fill=(255, 255, 255), width=line)
+    for tooth in range(5):
+        left = x + size * (0.2 + 0.12 * tooth)
+        pen.rectangle((left, y + size * 0.62, left + size * 0.1, y + size * 0.8), fill=(255, 255, 255), outline=(10, 10, 10))
+
+
 def emojis(image, count, draw):
     out = image.copy()
     for kind in range(count):
@@ -151,13 +179,52 @@ def emojis(image, count, draw):
 
 def caption(image, share, draw, words=None):
     bar = int(image.height * share)
+    lines = words or [sentence(draw, 6), sentence(draw, 6)]
+    if is_third():
+        return caption_below(image, bar, lines)
     out = Image.new("RGB", (image.width, image.height + bar), (255, 255, 255))
     out.paste(image, (0, bar))
     pen = ImageDraw.Draw(out)
-    lines = words or [sentence(draw, 6), sentence(draw, 6)]
     size = min(bar / (len(lines) * 1.5), image.width / 18)
     for place, line in enumerate(lines):
         pen.text((image.width * 0.04, bar * 0.1 + place * size * 1.35), line, font=font(size), fill=(0, 0, 0))
+    return out
+
+
+def caption_below(image, bar, lines):
+    """White on black, in the middle, under a line of colour."""
+    out = Image.new("RGB", (image.width, image.height + bar), (15, 15, 15))
+    out.paste(image, (0, 0))
+    pen = ImageDraw.Draw(out)
+    pen.rectangle((0, image.height, image.width, image.height + max(3, bar // 20)), fill=(200, 0, 60))
+    size = min(bar / (len(lines) * 1.6), image.width / 22)
+    for place, line in enumerate(lines):
+        at = (image.width / 2, image.height + bar * 0.2 + place * size * 1.4)
+        pen.text(at, line, font=font(size), fill=(255, 255, 255), anchor="ma")
+    return out
+
+
+def browser(image, mode, draw, words):
+    """A page in a browser: tabs, an address, a headline, the picture, a column of links."""
+    back, ink = ((255, 255, 250), (20, 20, 60)) if mode == "light" else ((30, 32, 38), (210, 215, 220))
+    out = Image.new("RGB", (1280, 1024), back)
+    pen = ImageDraw.Draw(out)
+    pen.rectangle((0, 0, 1280, 44), fill=(90, 95, 110))
+    for place in range(3):
+        pen.rounded_rectangle((10 + place * 210, 8, 210 + place * 210, 44), radius=8, fill=back)
+        pen.text((24 + place * 210, 14), ["Front page", "Weather", "Mail (3)"][place], font=font(18), fill=ink)
+    pen.rounded_rectangle((90, 52, 1190, 84), radius=14, outline=(140, 140, 160), width=2)
+    pen.text((110, 56), "https://news.example/world/today", font=font(18), fill=ink)
+    for place in range(3):
+        pen.ellipse((12 + place * 24, 60, 28 + place * 24, 76), outline=ink, width=2)
+    lines = words or [sentence(draw, 6), sentence(draw, 7)]
+    pen.text((40, 104), lines[0], font=font(40), fill=ink)
+    inside = ImageOps.contain(image, (860, 760), Image.LANCZOS)
+    out.paste(inside, (40, 170))
+    pen.text((40, 180 + inside.height), lines[1], font=font(22), fill=(130, 130, 140))
+    for place in range(9):
+        pen.line((940, 170 + place * 84, 1240, 170 + place * 84), fill=(160, 160, 170), width=2)
+        pen.text((940, 182 + place * 84), f"{place + 1}. read next", font=font(24), fill=ink)
     return out
 
 
@@ -184,6 +251,8 @@ def screenshot(image, mode, draw, words=None):
     """A phone's screen: bars, a name, the picture, buttons, a comment."""
     if is_other():
         return tablet(image, mode, draw, words)
+    if is_third():
+        return browser(image, mode, draw, words)
     width, height = 720, 1480
     back, ink = ((255, 255, 255), (20, 20, 20)) if mode == "light" else ((18, 18, 20), (235, 235, 235))
     out = Image.new("RGB", (width, height), back)
@@ -276,6 +345,13 @@ def watermark(image, strength, draw, words="unseen media"):
                 pen.text(at, "© Front 24", font=font(image.width / 11), fill=(250, 240, 200, int(255 * strength)))
                 pen.ellipse((at[0] - 40, at[1], at[0] - 10, at[1] + 30), outline=(250, 240, 200, int(255 * strength)), width=4)
         return Image.alpha_composite(image.convert("RGBA"), layer.rotate(-22)).convert("RGB")
+    if is_third():
+        for row in range(6):
+            for column in range(2):
+                at = (image.width * (column * 0.52 - 0.12 * (row % 3)), image.height * (row * 0.18 - 0.02))
+                pen.text(at, "@night_owl", font=font(image.width / 13), fill=(20, 20, 60, int(255 * strength)))
+        pen.ellipse((image.width * 0.42, image.height * 0.4, image.width * 0.58, image.height * 0.6), outline=(20, 20, 60, int(255 * strength)), width=8)
+        return Image.alpha_composite(image.convert("RGBA"), layer.rotate(32)).convert("RGB")
     size = image.width / 16
     for row in range(5):
         for column in range(3):
@@ -292,6 +368,8 @@ def sticker(image, share, draw, at=None):
     x, y = at or (draw.uniform(0, image.width - width), draw.uniform(0, max(1, image.height - height)))
     if is_other():
         return badge(out, x, y, width)
+    if is_third():
+        return seal(out, x, y, width)
     pen.rounded_rectangle((x, y, x + width, y + height), radius=height / 5, fill=(220, 30, 40), outline=(255, 255, 255), width=max(2, int(height / 25)))
     pen.text((x + width * 0.08, y + height * 0.15), "BREAKING", font=font(width / 6.5), fill=(255, 255, 255))
     pen.text((x + width * 0.08, y + height * 0.55), "exclusive footage", font=font(width / 10), fill=(255, 240, 120))
@@ -311,8 +389,41 @@ def badge(out, x, y, width):
     return out
 
 
+def seal(out, x, y, width):
+    """A green ellipse with two rings, a word and dots around it."""
+    pen = ImageDraw.Draw(out)
+    height = width * 0.55
+    line = max(2, int(width / 60))
+    pen.ellipse((x, y, x + width, y + height), fill=(10, 110, 60), outline=(250, 250, 250), width=line)
+    pen.ellipse((x + width * 0.06, y + height * 0.08, x + width * 0.94, y + height * 0.92), outline=(250, 250, 250), width=line)
+    for dot in range(24):
+        turn = math.pi * dot / 12
+        dx, dy = x + width * (0.5 + 0.47 * math.cos(turn)), y + height * (0.5 + 0.46 * math.sin(turn))
+        pen.ellipse((dx - line, dy - line, dx + line, dy + line), fill=(255, 230, 120))
+    pen.text((x + width / 2, y + height * 0.3), "LEAKED", font=font(width / 6), fill=(255, 255, 255), anchor="ma")
+    pen.text((x + width / 2, y + height * 0.62), "part 2 of 7", font=font(width / 13), fill=(255, 230, 120), anchor="ma")
+    return out
+
+
+def film(image):
+    """A strip of film: holes above and below, numbers between them."""
+    wide = int(min(image.size) * 0.12)
+    out = Image.new("RGB", (image.width + wide, image.height + 2 * wide), (25, 15, 10))
+    out.paste(image, (wide // 2, wide))
+    pen = ImageDraw.Draw(out)
+    step = max(10, int(wide * 0.9))
+    for place, x in enumerate(range(step // 3, out.width, step)):
+        for y in (wide * 0.15, out.height - wide * 0.65):
+            pen.rounded_rectangle((x, y, x + step * 0.5, y + wide * 0.5), radius=wide / 10, fill=(245, 245, 240))
+        if place % 4 == 1:
+            pen.text((x, wide * 0.68), f"{place}A", font=font(wide * 0.25), fill=(240, 150, 40))
+    return out
+
+
 def frame(image, _, __):
     """A decorated frame."""
+    if is_third():
+        return film(image)
     wide = int(min(image.size) * 0.12)
     out = ImageOps.expand(image, wide, (20, 70, 60) if is_other() else (90, 60, 30))
     pen = ImageDraw.Draw(out)

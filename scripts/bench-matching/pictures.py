@@ -1,9 +1,11 @@
 """Fetches Debian packages with photographs and makes the files that the picture benchmark compares.
 
-pictures.py DIR LOOK: leaves DIR/pictures-LOOK.tsv with one line a file: role, name of the photograph, edit, path.
+pictures.py DIR LOOK [SHARE]: leaves DIR/pictures-LOOK.tsv with one line a file: role, name of the photograph, edit, path.
 Roles: `reference`, `query` (an edited copy), `overlaid-reference` and `overlaid-query` (different
 photographs under the same overlay), `same` (two photographs that show the same scene: a match of these
-is neither right nor wrong). LOOK is `first`, or `other`: other subjects, other edits by lot, other overlays.
+is neither right nor wrong). LOOK is `first`, or `other` or `third`: other subjects, other edits by lot, other overlays. With SHARE, from 0 to
+1, only as many of the edited copies are made and looked up, drawn by lot, and five times as many of the
+photographs under the same overlay.
 """
 
 import os
@@ -17,7 +19,12 @@ import debian
 import picture_edits as edits
 
 PACKAGES = ["endless-sky-data", "scratch", "kphotoalbum", "lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "mate-backgrounds", "opencv-doc", "fonts-dejavu-core"]
-FONT = "usr/share/fonts/truetype/dejavu/DejaVuSerif-Bold.ttf"
+FONTS = {
+    "other": "usr/share/fonts/truetype/dejavu/DejaVuSerif-Bold.ttf",
+    "third": "usr/share/fonts/truetype/dejavu/DejaVuSansMono-Bold.ttf",
+}
+# How far from those of the first look the subjects of others begin, as a share of the step between two.
+ASIDE = {"first": 0, "other": 0.5, "third": 0.25}
 PLACES = [
     "usr/share/games/endless-sky/images/land",
     "usr/share/games/endless-sky/images/scene",
@@ -54,11 +61,13 @@ def read(path):
 
 
 def make(job):
-    name, path, out, others, names = job
+    name, path, out, others, names, share = job
     lines = []
     image, others = read(path), [read(other) for other in others]
     for family, (strengths, _) in edits.FAMILIES.items():
         for number, strength in enumerate(strengths):
+            if edits.lot("sample", name, family, strength).random() >= share:
+                continue
             to = out / f"{list(edits.FAMILIES).index(family):02}-{number}-{name}.jpg"
             if not to.exists():
                 edits.edited(image, family, strength, name, others).save(to, quality=88)
@@ -69,20 +78,20 @@ def make(job):
 
 def main():
     root, look = pathlib.Path(sys.argv[1]), sys.argv[2]
+    share = float(sys.argv[3]) if len(sys.argv) > 3 else 1
     files = debian.unpacked(root, PACKAGES)
     found = photographs(files)
-    edits.wear(look, files / FONT if look == "other" else None)
+    edits.wear(look, files / FONTS[look] if look in FONTS else None)
     out = root / f"made-{look}"
     out.mkdir(exist_ok=True)
     lines = [("reference", name, "\t", path) for name, path in found]
     step = len(found) / SUBJECTS
-    aside = 0.5 if look == "other" else 0
-    subjects = [found[int((place + aside) * step)] for place in range(SUBJECTS)]
+    subjects = [found[int((place + ASIDE[look]) * step)] for place in range(SUBJECTS)]
     paths = [path for _, path in found]
     jobs = []
     for name, path in subjects:
         others = edits.lot(name, "others").sample([p for p in paths if p != path], 6)
-        jobs.append((name, path, out, others, [n for p in others for n, q in found if q == p]))
+        jobs.append((name, path, out, others, [n for p in others for n, q in found if q == p], share))
     os.nice(5)
     with ProcessPoolExecutor() as pool:
         for made in pool.map(make, jobs):
@@ -91,6 +100,8 @@ def main():
     for overlay, put in edits.OVERLAYS.items():
         for place, (name, path) in enumerate(chosen):
             role = "overlaid-reference" if place < OVERLAID // 2 else "overlaid-query"
+            if role == "overlaid-query" and edits.lot("sample", name, overlay).random() >= 5 * share:
+                continue
             to = out / f"overlaid-{overlay}-{name}.jpg"
             if not to.exists():
                 put(read(path), name).save(to, quality=88)
