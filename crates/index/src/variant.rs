@@ -55,12 +55,16 @@ const MAX_CANDIDATES: usize = 16;
 /// Of these, the most of one family: a scene that stands still must not hide others.
 const MAX_OF_FAMILY: usize = 4;
 
+/// The share of the references, those that come first, that keep all their descriptors: one in so many.
+const WITH_ALL: usize = 4;
+
 /// How much an index may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The most references.
     pub references: usize,
-    /// The most descriptors of a reference that are kept, its most telling ones.
+    /// The most descriptors of a reference that are kept, its most telling ones, once a quarter of the
+    /// references is there. Before that all are kept: more copies are found by more of them.
     pub descriptors: usize,
 }
 
@@ -142,9 +146,10 @@ impl VariantIndex {
     pub fn new(seed: [u8; 32], limits: Limits) -> Self {
         let descriptors = limits.descriptors.min(MAX_FEATURES);
         let limits = Limits { descriptors, ..limits };
+        let more = limits.references / WITH_ALL * (MAX_FEATURES - descriptors);
         Self {
             limits,
-            table: Table::new(limits.references * descriptors, &order(seed)),
+            table: Table::new(limits.references * descriptors + more, &order(seed)),
             slots: papaya::HashMap::new(),
             by_id: papaya::HashMap::new(),
             next: AtomicU32::new(0),
@@ -164,7 +169,8 @@ impl VariantIndex {
         }
         let slot = self.next.fetch_add(1, Ordering::Relaxed);
         let features = print.features().iter().zip(repeated::repeated(print.features()));
-        let kept = features.take(self.limits.descriptors);
+        let few = self.len() < self.limits.references / WITH_ALL;
+        let kept = features.take(if few { MAX_FEATURES } else { self.limits.descriptors });
         let records = kept.filter_map(|feature| self.table.insert(&mut writer, slot, feature));
         let reference = Reference {
             id,

@@ -89,8 +89,7 @@ fn read(path: &str) -> io::Result<Option<Picture>> {
 
 impl Known {
     fn of(lines: &[Line]) -> io::Result<Self> {
-        let descriptors = std::env::var("DESCRIPTORS").ok().and_then(|text| text.parse().ok());
-        let limits = VariantLimits { references: 1_000, descriptors: descriptors.unwrap_or(400) };
+        let limits = VariantLimits::default();
         let mut known = Self {
             hashes: HashIndex::new([3; 32]),
             variants: VariantIndex::new([7; 32], limits),
