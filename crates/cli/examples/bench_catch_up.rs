@@ -17,7 +17,6 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -150,7 +149,7 @@ async fn parts(dir: &Path) -> serde_json::Value {
     }
     let (folding, folded) = (begun.elapsed() - reading, memory_mib("self", "RssAnon:"));
     let (known, begun) = (Known::new([7; 32], 1_000), Instant::now());
-    cases.sets().for_each(|set| known.publish(Arc::new(set.clone())));
+    cases.sets().for_each(|set| known.publish(set.clone()));
     let publishing = begun.elapsed();
     serde_json::json!({
         "reading_s": reading.as_secs_f64(),

@@ -155,8 +155,8 @@ impl Cases {
     }
 
     /// All signal sets.
-    pub fn sets(&self) -> impl Iterator<Item = &SignalSet> {
-        self.sets.values().map(|set| &**set)
+    pub fn sets(&self) -> impl Iterator<Item = &Arc<SignalSet>> {
+        self.sets.values()
     }
 
     /// Folds one verified entry and whatever waited for it; answers the names of the sets touched.
