@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -27,6 +28,7 @@ use watchfire_tlog::{Entry, Hash, Origin, SourceError, proof};
 use crate::{
     clock::Clock,
     desk::Desk,
+    place::Place,
     publish::{Draft, PublishError, Publisher},
     raise::plain_header,
 };
@@ -85,10 +87,11 @@ struct Said {
 }
 
 impl Anchors {
-    /// Takes in what an entry of a log says, if it is an anchor that can be read; true where it is the first one
-    /// that does not go with another.
-    pub fn take(&self, log: &LogName, index: u64, entry: &Entry) -> bool {
-        let Some(head) = anchor_in(entry) else { return false };
+    /// Takes in what a leaf of a log says with its record, if it is an anchor that can be read; true where it is
+    /// the first one that does not go with another.
+    pub fn take(&self, place: &Place, leaf: &Leaf, record: Option<&Bytes>) -> bool {
+        let (log, index) = (&place.log, place.index);
+        let Some(head) = head_in(leaf, record) else { return false };
         let mut all = self.all();
         let said =
             all.entry(log.clone()).or_insert(Said { newest: (index, head), rewritten: false });
@@ -258,8 +261,14 @@ pub(crate) async fn fits(desk: &Desk, head: &Head) -> Result<bool, SourceError> 
 
 /// What an entry says of its author's desk log, if it is an anchor that can be read.
 pub(crate) fn anchor_in(entry: &Entry) -> Option<Head> {
-    let leaf = Leaf::decode(&entry.leaf).ok().filter(|leaf| leaf.header.verb == Verb::Desk)?;
-    match open(&leaf, entry.record.as_ref()?) {
+    head_in(&Leaf::decode(&entry.leaf).ok()?, entry.record.as_ref())
+}
+
+fn head_in(leaf: &Leaf, record: Option<&Bytes>) -> Option<Head> {
+    if leaf.header.verb != Verb::Desk {
+        return None;
+    }
+    match open(leaf, record?) {
         Ok(Statement::Desk(head)) => Some(head),
         _ => None,
     }

@@ -327,10 +327,10 @@ impl Follower {
             if held.entry.record.is_none() && self.misses(&leaf) && !self.cases.is_erased(&place) {
                 self.holes.add(&place);
             }
-        }
-        if self.anchors.take(log, index, &held.entry) {
-            tracing::error!(%log, index, "two anchors of this member's desk log do not go together");
-            self.events.send(Event::DeskRewritten { log: log.clone(), index });
+            if self.anchors.take(&place, &leaf, held.entry.record.as_ref()) {
+                tracing::error!(%log, index, "two anchors of this member's desk log do not go together");
+                self.events.send(Event::DeskRewritten { log: log.clone(), index });
+            }
         }
         let (names, ignored) = self.cases.fold(log, held);
         if let Some(incidents) = self.cases.changed_incidents() {

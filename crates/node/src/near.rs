@@ -19,7 +19,7 @@ use watchfire_index::{
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     features::{Area, Depth, Views},
-    pdq,
+    pdq::{self, AnyWay, Sorted},
     sound_print::SoundPrint,
     text_print::TextPrint,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
@@ -291,9 +291,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     /// an app, in a part of another video. Parts come in order of time.
     #[must_use]
     pub fn search_parts(&self, parts: &[(Frame, Area)]) -> Vec<Hit<K>> {
-        let mirror =
-            |(frame, area): &(Frame, Area)| (Frame { pdq: frame.pdq.mirrored(), ..*frame }, *area);
-        let mirrored: Vec<_> = parts.iter().map(mirror).collect();
+        let mirrored: Vec<_> = parts.iter().map(|(frame, area)| (mirror(frame), *area)).collect();
         let like = |parts: &[(Frame, Area)]| self.videos.search_parts(parts).videos;
         let found = like(parts).into_iter().chain(like(&mirrored));
         let hits = found.filter_map(|found| self.aligned(&found));
@@ -453,7 +451,7 @@ pub fn compare<K: Copy>(
         (Value::Pdq(of), Value::Pdq(held)) => {
             let most = farthest(kind, query.rule);
             let near = |method, distance| (distance <= most).then(|| still(method, Some(distance)));
-            let turned = || of.turned().iter().map(|of| of.distance(held)).min();
+            let turned = || AnyWay::of(of).within(&Sorted::of(held), most);
             near(Method::Near, of.distance(held)).or_else(|| near(Method::Turned, turned()?))
         }
         (Value::Text(TextPrint::Short(of)), Value::Text(TextPrint::Short(held))) if of == held => {
@@ -531,7 +529,11 @@ pub(crate) fn harmful_frames(vpdq: &Vpdq, span: Option<Span>) -> Vec<Frame> {
 
 /// The frames of the mirrored video, about.
 fn mirrored(frames: &[Frame]) -> Vec<Frame> {
-    frames.iter().map(|frame| Frame { pdq: frame.pdq.mirrored(), ..*frame }).collect()
+    frames.iter().map(mirror).collect()
+}
+
+fn mirror(frame: &Frame) -> Frame {
+    Frame { pdq: frame.pdq.mirrored(), ..*frame }
 }
 
 /// The value, if it can be matched.

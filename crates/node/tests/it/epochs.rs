@@ -10,6 +10,7 @@ use watchfire_node::{
         approve,
         draft::{Ends, next},
     },
+    place::Place,
     proof::{
         bundle::Bundle,
         check::{Wrong, check},
@@ -18,6 +19,7 @@ use watchfire_node::{
 use watchfire_signal::{
     charter::{Approval, CharterChain, SignedCharter},
     name::LogName,
+    record::Leaf,
     statement::{Head, Statement},
     verb::Verb,
 };
@@ -101,8 +103,12 @@ fn saying(heads: &[(u64, u8)]) -> (LogName, Vec<Entry>) {
 fn two_anchors_that_do_not_go_together_are_told_once() {
     let told = |heads: &[(u64, u8)], order: &[usize]| {
         let ((log, entries), anchors) = (saying(heads), Anchors::default());
-        let told = order.iter().filter(|at| anchors.take(&log, **at as u64, &entries[**at]));
-        let told = told.count();
+        let take = |at: usize| {
+            let (leaf, record) = (&entries[at].leaf, entries[at].record.as_ref());
+            let place = Place { log: log.clone(), index: at as u64 };
+            anchors.take(&place, &Leaf::decode(leaf).unwrap(), record)
+        };
+        let told = order.iter().filter(|at| take(**at)).count();
         assert_eq!(anchors.rewritten().len(), told.min(1));
         told
     };
