@@ -17,6 +17,7 @@ use watchfire_media::{
 use watchfire_node::near::{Hit, Near, Whose};
 use watchfire_signal::{
     features::{Depth, Views},
+    pdq::Pdq,
     text_print::{TextError, TextPrint},
     value::Signal,
 };
@@ -28,10 +29,18 @@ use crate::exit::{Failure, OrEnvironment, environment};
 pub(crate) struct Signals {
     /// The exact hashes first, then what is seen in it.
     pub signals: Vec<Signal>,
+    /// The hashes of what borders and rectangles in a picture hold.
+    pub parts: Vec<Pdq>,
     /// Width and height in pixels, of a picture or a video.
     pub size: Option<(u32, u32)>,
     /// Why nothing is known of what is seen in it.
     pub unseen: Option<anyhow::Error>,
+}
+
+impl Signals {
+    fn of(signals: Vec<Signal>) -> Self {
+        Self { signals, parts: Vec::new(), size: None, unseen: None }
+    }
 }
 
 /// A file that is a text and no picture or video.
@@ -71,7 +80,10 @@ impl Hasher {
 
     /// The signals of a file. What cannot be decoded has its exact hashes.
     pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
-        Ok(self.view(&fs::read(path).or_environment(path.display())?, Depth::Signals)?.0)
+        let (signals, views) =
+            self.view(&fs::read(path).or_environment(path.display())?, Depth::Parts)?;
+        let parts = views.parts.into_iter().map(|(part, _)| part).collect();
+        Ok(Signals { parts, ..signals })
     }
 
     /// What a file's bytes show of what is known: what is near its signals, and what it has edited copies of.
@@ -112,7 +124,7 @@ impl Hasher {
             Err(error) => {
                 let (sha256, md5) = digests(bytes);
                 let signals = vec![Signal::new(sha256), Signal::new(md5)];
-                plain(Signals { signals, size: None, unseen: Some(error.into()) })
+                plain(Signals { unseen: Some(error.into()), ..Signals::of(signals) })
             }
         }
     }
@@ -129,7 +141,7 @@ fn words(bytes: &[u8], prints: Result<Vec<TextPrint>, TextError>) -> Signals {
         }
         Err(error) => Some(error.into()),
     };
-    Signals { signals, size: None, unseen }
+    Signals { unseen, ..Signals::of(signals) }
 }
 
 fn of(hashed: Hashed) -> Signals {
@@ -138,7 +150,7 @@ fn of(hashed: Hashed) -> Signals {
         Content::Video(video) => Some((video.width, video.height)),
         Content::Sound => None,
     };
-    Signals { signals: hashed.signals(None), size, unseen: None }
+    Signals { size, ..Signals::of(hashed.signals(None)) }
 }
 
 /// Whether this machine, not the file, is to blame.

@@ -226,6 +226,7 @@ async fn node(
             id: format!("item-{number}").parse()?,
             seen_ms,
             signals: vec![picture()],
+            parts: Vec::new(),
             facts: Default::default(),
         })
     });

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use watchfire_media::pdq::{Hasher, Layout, Pixels};
 use watchfire_media::picture::{self, Limits};
+use watchfire_media::regions;
 
 /// Sizes of the comparison in docs: 512², 1.6 and 12 megapixels.
 const SIZES: [(u32, u32); 3] = [(512, 512), (1600, 1004), (4000, 3000)];
@@ -46,7 +47,7 @@ fn size(argument: &str) -> Option<(u32, u32)> {
     Some((width.parse().ok()?, height.parse().ok()?))
 }
 
-/// Times decoding with fresh and with used memory, and decoding and hashing.
+/// Times decoding with fresh and with used memory, decoding and hashing, and what is kept of parts.
 fn of_file(path: &str) {
     let Ok(bytes) = std::fs::read(path) else {
         println!("{path}: cannot be read");
@@ -66,6 +67,14 @@ fn of_file(path: &str) {
         if let Ok(picture) = picture::decode_into(black_box(&bytes), &limits, &mut memory) {
             black_box(hasher.hash(picture.pixels()));
             memory = picture.into_memory();
+        }
+    });
+    let Ok(picture) = picture::decode(&bytes, &limits) else { return };
+    let pixels = picture.pixels();
+    let parts = regions::content(pixels).len();
+    report(&format!("look for parts and hash the {parts} of {path}"), || {
+        for part in regions::content(black_box(pixels)) {
+            black_box(hasher.hash(regions::cut(pixels, part).pixels()));
         }
     });
 }

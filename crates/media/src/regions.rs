@@ -2,20 +2,17 @@
 //!
 //! What is inside is hashed too, so that a letterbox, a frame, a screenshot or a picture in a picture does
 //! not hide what it shows. A rectangle too many costs a look-up and nothing else.
-//! **Invariant:** a rectangle lies inside of its picture, and there are at most [`MAX_RECTANGLES`].
+//! **Invariant:** a rectangle lies inside of its picture, and there are at most [`MAX_PARTS`].
 
 mod lines;
 
-use watchfire_signal::features::Grey;
+use watchfire_signal::features::{Grey, MAX_PARTS};
 
 use crate::{
     grey,
     pdq::{Layout, Pixels},
 };
 use lines::Steps;
-
-/// The most rectangles of a picture.
-pub const MAX_RECTANGLES: usize = 6;
 
 /// The longest side at which edges are looked for, in pixels.
 const LONGEST: usize = 512;
@@ -115,7 +112,7 @@ pub fn content(pixels: Pixels<'_>) -> Vec<Rectangle> {
         found.extend(inner);
     }
     for candidate in rectangles(&grey) {
-        if found.len() < MAX_RECTANGLES && found.iter().all(|other| !candidate.is_like(other)) {
+        if found.len() < MAX_PARTS && found.iter().all(|other| !candidate.is_like(other)) {
             found.push(candidate);
         }
     }

@@ -71,6 +71,7 @@ fn item(number: u64, seen_ms: u64) -> Result<Item, Box<dyn Error + Send + Sync>>
         id: format!("item:{number}").parse()?,
         seen_ms,
         signals: vec![signal],
+        parts: Vec::new(),
         facts: Default::default(),
     })
 }

@@ -19,7 +19,7 @@ use watchfire_index::{
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     features::{Area, Depth, Views},
-    pdq::{self, AnyWay, Sorted},
+    pdq::{self, AnyWay, Pdq, Sorted},
     sound_print::SoundPrint,
     text_print::TextPrint,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
@@ -76,6 +76,8 @@ struct Slot<K> {
     rule: Option<MatchRule>,
     /// Below the quality floor.
     thin: bool,
+    /// It is of what lies in the owner's picture, not of all of it.
+    part: bool,
 }
 
 impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
@@ -176,13 +178,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         let Some(value) = matchable(signal) else { return };
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (span, rule, thin) = (signal.span, signal.rule, signal.is_thin());
-        let slot = Slot { owner, value: value.clone(), span, rule, thin };
-        self.slots.pin().insert(id, slot);
-        self.owned.pin().update_or_insert_with(
-            owner,
-            |ids| ids.iter().copied().chain([id]).collect(),
-            || vec![id],
-        );
+        self.hold(id, Slot { owner, value: value.clone(), span, rule, thin, part: false });
         match value {
             Value::Sha256(digest) => self.sha256.insert(id, *digest),
             Value::Md5(digest) => self.md5.insert(id, *digest),
@@ -201,6 +197,24 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             // No value that `matchable` gives.
             Value::Features(_) => {}
         }
+    }
+
+    /// Adds the hash of what a border or a rectangle in an owner's picture holds.
+    pub fn insert_part(&self, owner: K, part: &Pdq) {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let value = Value::Pdq(*part);
+        self.hold(id, Slot { owner, value, span: None, rule: None, thin: false, part: true });
+        self.pictures.insert(id, part);
+    }
+
+    fn hold(&self, id: u64, slot: Slot<K>) {
+        let owner = slot.owner;
+        self.slots.pin().insert(id, slot);
+        self.owned.pin().update_or_insert_with(
+            owner,
+            |ids| ids.iter().copied().chain([id]).collect(),
+            || vec![id],
+        );
     }
 
     /// Takes everything from an owner.
@@ -278,13 +292,19 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         let Some(edits) = &self.edits else { return Vec::new() };
         let mut hits = edits.search(views);
         for (part, area) in &views.parts {
-            let found = self.pictures.search(part, pdq::MAX_DISTANCE, CROWD_HITS).hits;
             let edit =
                 Edit { region: area.corners(), reference_region: Area::WHOLE.corners(), fit: None };
-            let part = self.hits(found, &Signal::new(*part), Method::Part);
+            let part = self.search_part(part);
             hits.extend(part.into_iter().map(|hit| Hit { edit: Some(edit), ..hit }));
         }
         hits
+    }
+
+    /// Owners of pictures that lie in another one, by the hash of what lies there.
+    #[must_use]
+    pub fn search_part(&self, part: &Pdq) -> Vec<Hit<K>> {
+        let found = self.pictures.search(part, pdq::MAX_DISTANCE, CROWD_HITS).hits;
+        self.hits(found, &Signal::new(*part), Method::Part)
     }
 
     /// Owners of videos that parts of a video's frames show, as they are or mirrored: in a letterbox, on the screen of
@@ -405,6 +425,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             let kind = query.kind();
             let limit = farthest(kind, query.rule).min(farthest(kind, slot.rule));
             let distance = (method != Method::Exact).then_some(distance);
+            let method = if slot.part { Method::Part } else { method };
             (distance.unwrap_or(0) <= limit).then_some(Hit {
                 owner: slot.owner,
                 kind,

@@ -361,8 +361,7 @@ impl Node {
         let mut looks = BTreeSet::new();
         for copy in copies {
             let reasons = &self.scanner.reasons;
-            let reasons =
-                reasons.of(&policy, Some(&copy.id), copy.signals.as_slice().into(), &copy.facts);
+            let reasons = reasons.of(&policy, Some(&copy.id), (&copy).into(), &copy.facts);
             let looked = |one: Reason| (Look::of(one.record, one.content()), one.facts.source);
             looks.extend(reasons.into_iter().map(looked));
             tokio::task::yield_now().await;

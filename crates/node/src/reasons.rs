@@ -3,12 +3,13 @@
 //!
 //! **Invariant:** one look reads the policy once, so that no answer mixes two versions.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{collections::BTreeSet, hash::Hash, sync::Arc};
 
 use watchfire_signal::{
     commitment::Commitment,
     features::{Area, Depth, SeenPicture, Views},
     name::{BankName, ItemId},
+    pdq::Pdq,
     value::Signal,
     vpdq::Frame,
 };
@@ -23,6 +24,7 @@ use crate::{
     known::{Known, Match},
     near::{Hit, Near, Watch},
     policy::{Decision, Facts, ItemFacts, Policy},
+    seen::Item,
 };
 
 /// What deciding about a match needs. Cheap to clone.
@@ -45,13 +47,22 @@ pub struct Reasons {
 pub struct Query<'a> {
     /// The signals.
     pub signals: &'a [Signal],
+    /// The hashes of parts of a picture that is held.
+    pub parts: &'a [Pdq],
     /// What was found while the file was at hand.
     pub edited: Option<&'a Edited>,
 }
 
 impl<'a> From<&'a [Signal]> for Query<'a> {
     fn from(signals: &'a [Signal]) -> Self {
-        Self { signals, edited: None }
+        Self { signals, parts: &[], edited: None }
+    }
+}
+
+/// What is held of an item is all that it is looked up by.
+impl<'a> From<&'a Item> for Query<'a> {
+    fn from(item: &'a Item) -> Self {
+        Self { signals: &item.signals, parts: &item.parts, edited: None }
     }
 }
 
@@ -60,6 +71,8 @@ impl<'a> From<&'a [Signal]> for Query<'a> {
 pub struct Edited {
     known: Vec<Hit<Commitment>>,
     own: Vec<Hit<ContentId>>,
+    /// The hashes of parts of a picture.
+    pub(crate) parts: Vec<Pdq>,
 }
 
 /// Why something is done about an item: one signal set, or one content of the member's own banks.
@@ -98,14 +111,15 @@ impl Reasons {
         facts: &ItemFacts,
     ) -> Vec<Reason> {
         let now = self.clock.now_ms();
-        let edited =
-            query.edited.unwrap_or(const { &Edited { known: Vec::new(), own: Vec::new() } });
-        let of_banks = |banks: &Arc<Banks>| banks.lookup(query.signals, &edited.own);
+        let shown = query.edited;
+        let edited = parts_in(self.known.near(), query.parts, shown.map(|edited| &edited.known));
+        let own = |banks: &Banks| parts_in(banks.near(), query.parts, shown.map(|one| &one.own));
+        let of_banks = |banks: &Arc<Banks>| banks.lookup(query.signals, &own(banks));
         let own = self.banks.as_ref().map_or_else(Vec::new, of_banks);
         let (negative, own): (Vec<_>, Vec<_>) =
             own.into_iter().partition(|found| found.bank.settings.negative);
         let negatives: BTreeSet<_> = negative.iter().map(|found| found.bank.name.clone()).collect();
-        let of_cases = self.known.lookup(query.signals, &edited.known).into_iter();
+        let of_cases = self.known.lookup(query.signals, &edited).into_iter();
         let of_cases = of_cases.filter(|found| !found.set.header.test);
         let of_cases = of_cases.map(|found| self.of_case(found, &negatives, now));
         let of_banks = own.into_iter().map(|found| of_bank(found, &negatives, now));
@@ -150,7 +164,9 @@ impl Reasons {
     #[must_use]
     pub fn edited(&self, views: &Views) -> Edited {
         let banks = self.banks.as_ref().map(|banks| banks.near().search_edited(views));
-        Edited { known: self.known.near().search_edited(views), own: banks.unwrap_or_default() }
+        let own = banks.unwrap_or_default();
+        let parts = views.parts.iter().map(|(part, _)| *part).collect();
+        Edited { known: self.known.near().search_edited(views), own, parts }
     }
 
     /// What a video shows edited; `look` hands over its frames, in order of time, with the parts of each that
@@ -173,7 +189,7 @@ impl Reasons {
         known.extend(near.search_parts(&inside));
         let mut own = own.map(Watch::found).unwrap_or_default();
         own.extend(of_banks.map(|near| near.search_parts(&inside)).unwrap_or_default());
-        Ok(Edited { known, own })
+        Ok(Edited { known, own, parts: Vec::new() })
     }
 
     /// What policy says of a set about an item that is not compared with it now: rules that ask how
@@ -237,6 +253,15 @@ impl Reasons {
             decision: Decision::default(),
         }
     }
+}
+
+/// What parts of a held picture are near, behind what was found while a file was at hand.
+fn parts_in<K>(near: &Near<K>, parts: &[Pdq], shown: Option<&Vec<Hit<K>>>) -> Vec<Hit<K>>
+where
+    K: Copy + Eq + Hash + Send + Sync + 'static,
+{
+    let parts = parts.iter().flat_map(|part| near.search_part(part));
+    shown.into_iter().flatten().cloned().chain(parts).collect()
 }
 
 /// A match with a content of a bank, not yet decided about.

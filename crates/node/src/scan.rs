@@ -54,11 +54,13 @@ impl Scanner {
         facts: ItemFacts,
     ) -> Scanned {
         let seen_ms = self.reasons.clock.now_ms();
-        let item = Item { id, seen_ms, signals, facts: facts.clone() };
+        let parts = edited.map(|edited| edited.parts.clone()).unwrap_or_default();
+        let item = Item { id, seen_ms, signals, parts, facts: facts.clone() };
         // First findable, then looked up: an alert that comes in between finds it.
         let held = self.seen.insert(item.clone());
         let policy = self.reasons.judge.policy();
-        let query = Query { signals: &item.signals, edited };
+        // What its parts match was found, with their places, while the file was at hand.
+        let query = Query { signals: &item.signals, parts: &[], edited };
         let reasons = self.reasons.of(&policy, Some(&item.id), query, &facts);
         for reason in &reasons {
             let (facts, case) = (reason.facts.clone(), Some(reason.case));
@@ -101,28 +103,22 @@ impl Scanner {
         answer(self.reasons.of(&policy, item, signals.into(), facts), policy.version)
     }
 
-    /// How far it is worth to look for edited copies in a file with these signals: as far as anything is
-    /// known that could be found and policy would act on it, and no further than the signals where they
-    /// lead to a refusal already.
+    /// How far it is worth to look for edited copies in a file with these signals: as far as policy would act
+    /// on them and anything is known that could be found, but at its parts in any case, which are held for
+    /// alerts to come; and no further than the signals where they lead to a refusal already.
     #[must_use]
     pub fn depth(&self, item: &ItemId, signals: &[Signal], facts: &ItemFacts) -> Depth {
-        let depth = self.reasons.depth();
-        let worth = depth > Depth::Signals
-            && self.reasons.judge.policy().speaks_of_variants()
+        let depth = self.reasons.depth().max(Depth::Parts);
+        let worth = self.reasons.judge.policy().speaks_of_variants()
             && self.judge(Some(item), signals, facts).verdict != Verdict::Block;
         if worth { depth } else { Depth::Signals }
     }
 
     /// All that policy looks at about an item, a match each.
     #[must_use]
-    pub fn facts(
-        &self,
-        item: Option<&ItemId>,
-        signals: &[Signal],
-        facts: &ItemFacts,
-    ) -> Vec<Facts> {
+    pub fn facts(&self, item: Option<&ItemId>, query: Query<'_>, facts: &ItemFacts) -> Vec<Facts> {
         let policy = self.reasons.judge.policy();
-        let reasons = self.reasons.of(&policy, item, signals.into(), facts);
+        let reasons = self.reasons.of(&policy, item, query, facts);
         reasons.into_iter().map(|reason| reason.facts).collect()
     }
 }

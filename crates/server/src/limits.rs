@@ -59,6 +59,10 @@ pub const SCAN_FACTS: Limit = Limit { name: "scan_facts", value: 32 };
 /// Items brought in one request: a second's work.
 pub const SEEN_LINES: Limit = Limit { name: "seen_lines", value: 10_000 };
 
+/// Parts of a picture that is held.
+pub const SEEN_PARTS: Limit =
+    Limit { name: "seen_parts", value: watchfire_signal::features::MAX_PARTS };
+
 /// Alerts in a page.
 pub const PAGE: Limit = Limit { name: "page", value: 1_000 };
 

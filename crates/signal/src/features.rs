@@ -398,8 +398,11 @@ impl Area {
     }
 }
 
+/// The most parts of a picture that are looked at: what its border and straight-edged rectangles in it hold.
+pub const MAX_PARTS: usize = 6;
+
 /// What an upload is looked up by beside its signals, while its pixels are at hand: what borders and
-/// screens hold, and local features. It never leaves the node and is not kept.
+/// screens hold, and local features. It never leaves the node; of it only the hashes of parts are kept.
 #[derive(Clone, Default, PartialEq)]
 pub struct Views {
     /// The hashes of what is inside.

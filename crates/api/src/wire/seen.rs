@@ -20,6 +20,10 @@ pub struct SeenLine {
     /// Its signals.
     #[serde(default)]
     pub signals: Vec<SignalJson>,
+    /// Hashes (pdq) of what a border or a rectangle in a picture holds, as `watchfire hash --json` prints them;
+    /// at most 6. An alert about what is shown there finds the item.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<String>,
     /// Its text, which is fingerprinted here and not kept, with the links in it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,

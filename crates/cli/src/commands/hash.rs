@@ -26,7 +26,8 @@ use crate::{
 /// Pictures have sha256, md5 and pdq; videos have sha256, md5 and vpdq, whose value is a JSON array
 /// without spaces of "pdq,quality,seconds", as python-threatexchange writes it, and whose quality is
 /// the mean over its frames; texts have sha256, md5 and text, of a very long one several. Everything else
-/// has `-` for a quality. Of several files, each line ends with the file's name. No node is needed, and
+/// has `-` for a quality. With --json a picture has "parts" too: hashes of what a border or a rectangle
+/// in it holds, as lines of `watchfire seen import` take them. Of several files, each line ends with the file's name. No node is needed, and
 /// nothing leaves this machine. Exit code 1 if a file is neither a picture nor a video nor a text.
 ///
 /// Example:
@@ -63,6 +64,9 @@ pub(crate) struct Hash {
 struct File<'a> {
     file: &'a Path,
     signals: Vec<SignalJson>,
+    /// As lines of `watchfire seen import` take them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     width: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -121,6 +125,7 @@ fn print(
         return output.object(&File {
             file: path,
             signals: found.signals.iter().map(SignalJson::from).collect(),
+            parts: found.parts.iter().map(ToString::to_string).collect(),
             width: found.size.map(|(width, _)| width),
             height: found.size.map(|(_, height)| height),
             error: found.unseen.as_ref().map(ToString::to_string),

@@ -33,7 +33,8 @@ pub(crate) enum Seen {
     /// Bring items that the platform held before.
     ///
     /// Each line of a file is a JSON object: {"item": "post-1", "seen_ms": 1764000000000, "signals":
-    /// [{"kind": "pdq", "value": "…64 digits…", "quality": 100}]}. An alert that comes later finds these
+    /// [{"kind": "pdq", "value": "…64 digits…", "quality": 100}], "parts": ["…64 digits…"]}; `watchfire hash
+    /// --json` prints signals and parts of files. An alert that comes later finds these
     /// items; those that a known alert takes down are acted on at once. How far a file was brought stands
     /// in FILE.progress until it is done, so an import that was broken off goes on there; lines that are
     /// sent twice change nothing.

@@ -144,7 +144,7 @@ fn a_picture_in_a_picture_is_found() {
     let outer = Grey::of(800, 600, hills).with(&inside, 300, 180);
     let expected = Rectangle { left: 300, top: 180, width: 320, height: 240 };
     let found = regions::content(outer.pixels());
-    assert!(found.len() <= regions::MAX_RECTANGLES);
+    assert!(found.len() <= watchfire_signal::features::MAX_PARTS);
     assert!(found.iter().any(|found| is_near(*found, expected)), "{found:?}");
     assert_eq!(regions::subject(outer.pixels()), Subject::Whole);
 }

@@ -61,7 +61,7 @@ impl Banks {
     fn counting(&self, hit: &Hit<ContentId>) -> Option<Arc<Bank>> {
         let bank = self.on(hit.owner)?;
         let most = u32::from(bank.settings.max_distance);
-        let near = hit.distance.unwrap_or(0) <= most && (most > 0 || hit.edit.is_none());
+        let near = hit.distance.unwrap_or(0) <= most && (most > 0 || !hit.method.is_variant());
         let speaks = !(bank.settings.negative && (hit.method.is_variant() || !hit.sure));
         (near && speaks).then_some(bank)
     }

@@ -46,9 +46,7 @@ impl Consequences {
         }
         // What matches as the item is now is judged by how it matches.
         if let Some(copy) = &held {
-            for reason in
-                self.reasons.of(&policy, Some(item), copy.signals.as_slice().into(), &known)
-            {
+            for reason in self.reasons.of(&policy, Some(item), (&**copy).into(), &known) {
                 let judged = self.matched(&policy, reason);
                 sets.insert(judged.record, judged);
             }

@@ -74,7 +74,11 @@ impl Consequences {
     async fn contents_near(&self, items: Vec<Item>) -> Result<BTreeSet<ContentPlace>, StoreError> {
         let Some(banks) = self.reasons.banks.clone() else { return Ok(BTreeSet::new()) };
         let find = move || {
-            let matches = items.iter().flat_map(|item| banks.lookup(&item.signals, &[]));
+            let parts = |item: &Item| {
+                let hits = item.parts.iter().flat_map(|part| banks.near().search_part(part));
+                hits.collect::<Vec<_>>()
+            };
+            let matches = items.iter().flat_map(|item| banks.lookup(&item.signals, &parts(item)));
             matches.map(|found| found.place()).collect()
         };
         let found = tokio::task::spawn_blocking(find).await;

@@ -43,7 +43,7 @@ pub enum Method {
     Sound,
     /// Local features of two pictures fit on one another, and what lies between them agrees.
     Features,
-    /// The hash of what a border or a screen around it holds is near.
+    /// The hash of what a border, a screen or another picture around it holds is near.
     Part,
     /// The hash of the picture turned, mirrored or inverted is near, or frames of the mirrored video line up.
     Turned,

@@ -156,7 +156,7 @@ impl Node {
     pub async fn explain(&self, item: &ItemId) -> Result<Vec<Explanation>, StoreError> {
         let policy = self.judge.policy();
         if let Some(held) = self.seen.item(item).await? {
-            let matched = self.scanner.facts(Some(item), &held.signals, &held.facts);
+            let matched = self.scanner.facts(Some(item), (&*held).into(), &held.facts);
             return Ok(matched.iter().map(|facts| policy.explain(facts)).collect());
         }
         let mut found = Vec::<Decided>::new();

@@ -109,6 +109,12 @@ pub enum Wrong {
     /// The checkpoint is not by the key of the charter.
     #[error("the checkpoint of log {0}: {1}")]
     Checkpoint(LogName, CheckpointError),
+    /// The log has ended, and more is said to stand in it than is accepted of it.
+    #[error("entry {1} of log {0} is beyond the {2} entries that the charter accepts of it")]
+    BeyondEnd(LogName, u64, u64),
+    /// The log has ended, and its end is another one than is accepted.
+    #[error("log {0} does not end as the charter says")]
+    OtherEnd(LogName),
     /// The leaf is not in the log.
     #[error("entry {1} of log {0} is not under its signed checkpoint")]
     Entry(LogName, u64),
@@ -214,6 +220,14 @@ fn check_log(part: &LogPart, chain: &CharterChain) -> Result<Vec<Checked>, Wrong
     let head = head.map_err(|error| Wrong::Checkpoint(log.clone(), error))?;
     if !part.entries.is_sorted_by(|a, b| a.index < b.index) {
         return Err(unknown());
+    }
+    if let Some(last) = chain.last_of(log) {
+        if head.size == last.size && head.root != Hash(last.root) {
+            return Err(Wrong::OtherEnd(log.clone()));
+        }
+        if let Some(beyond) = part.entries.iter().find(|entry| entry.index >= last.size) {
+            return Err(Wrong::BeyondEnd(log.clone(), beyond.index, last.size));
+        }
     }
     let organisation = &member.organisation;
     part.entries.iter().map(|entry| check_entry(entry, log, &head, organisation)).collect()

@@ -7,7 +7,7 @@ use watchfire_signal::value::Signal;
 use watchfire_store::StoreError;
 
 use super::{Item, table::Table};
-use crate::near::{Hit, compare};
+use crate::near::{Hit, Method, compare};
 
 /// Copies in one page of an answer: effects on so many fit into one transaction.
 pub const COPIES_PAGE: usize = 1_024;
@@ -60,6 +60,11 @@ impl Copies {
             .iter()
             .flat_map(|query| item.signals.iter().map(move |held| (query, held)));
         let hits = pairs.filter_map(|(query, held)| compare(row, query, held, least));
-        hits.max_by_key(Hit::strength)
+        let parts: Vec<Signal> = item.parts.iter().copied().map(Signal::new).collect();
+        let parts = self.signals.iter().flat_map(|query| {
+            let hits = parts.iter().filter_map(move |held| compare(row, query, held, least));
+            hits.map(|hit| Hit { method: Method::Part, ..hit })
+        });
+        hits.chain(parts).max_by_key(Hit::strength)
     }
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use minicbor::{Decoder, Encoder, data::Type, encode::Error as EncodeError};
 use thiserror::Error;
 use watchfire_signal::{
+    features::MAX_PARTS,
     name::ItemId,
+    pdq::Pdq,
     value::{Kind, Signal, Value, ValueOrBlob},
 };
 use watchfire_store::{SeenItem, StoreError};
@@ -21,6 +23,8 @@ pub struct Item {
     pub seen_ms: u64,
     /// Its signals.
     pub signals: Vec<Signal>,
+    /// The hashes of what borders and rectangles in a picture hold; at most [`MAX_PARTS`] are kept.
+    pub parts: Vec<Pdq>,
     /// What the platform said about it with the last scan.
     pub facts: ItemFacts,
 }
@@ -41,6 +45,7 @@ impl Item {
     /// three hundred pictures, and of a video its frames are kept.
     pub(super) fn kept(mut self) -> Self {
         self.signals.retain(|signal| signal.kind() != Kind::Audio);
+        self.parts.truncate(MAX_PARTS);
         self
     }
 
@@ -53,7 +58,7 @@ impl Item {
         SeenItem {
             item: self.id.to_string(),
             seen_ms: self.seen_ms,
-            signals: encode(&self.signals, &self.facts),
+            signals: encode(&self.signals, &self.facts, &self.parts),
         }
     }
 
@@ -66,14 +71,14 @@ impl Item {
     fn from_stored(stored: &SeenItem) -> Result<Self, ItemError> {
         let id =
             stored.item.parse::<ItemId>().map_err(|error| ItemError::Value(error.to_string()))?;
-        let (signals, facts) = decode(&stored.signals)?;
-        Ok(Self { id, seen_ms: stored.seen_ms, signals, facts })
+        let (signals, facts, parts) = decode(&stored.signals)?;
+        Ok(Self { id, seen_ms: stored.seen_ms, signals, parts, facts })
     }
 }
 
-/// `[[kind as text, value bytes, quality or 255] …]`, then, if there are facts, `{name: fact …}`: a
-/// private encoding of this table.
-fn encode(signals: &[Signal], facts: &ItemFacts) -> Vec<u8> {
+/// `[[kind as text, value bytes, quality or 255] …]`, then, if there are facts or parts, `{name: fact …}`, then, if
+/// there are parts, `[32 bytes …]`: a private encoding of this table.
+fn encode(signals: &[Signal], facts: &ItemFacts, parts: &[Pdq]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut encoder = Encoder::new(&mut bytes);
     let values = signals.iter().filter_map(|signal| match &signal.value {
@@ -86,7 +91,12 @@ fn encode(signals: &[Signal], facts: &ItemFacts) -> Vec<u8> {
             encoder.array(3)?.str(value.kind().as_str())?.bytes(&value.to_bytes())?.u8(*quality)
         })
     });
-    let result = result.map(drop).and_then(|()| write_facts(&mut encoder, facts));
+    let result = result.map(drop).and_then(|()| {
+        if !(facts.is_empty() && parts.is_empty()) {
+            write_facts(&mut encoder, facts)?;
+        }
+        write_parts(&mut encoder, parts)
+    });
     // Writing into memory cannot fail.
     assert!(result.is_ok(), "a vector takes every write");
     bytes
@@ -96,9 +106,6 @@ fn write_facts(
     encoder: &mut Encoder<&mut Vec<u8>>,
     facts: &ItemFacts,
 ) -> Result<(), EncodeError<std::convert::Infallible>> {
-    if facts.is_empty() {
-        return Ok(());
-    }
     encoder.map(facts.iter().count() as u64)?;
     for (name, fact) in facts.iter() {
         encoder.str(name)?;
@@ -111,7 +118,18 @@ fn write_facts(
     Ok(())
 }
 
-fn decode(bytes: &[u8]) -> Result<(Vec<Signal>, ItemFacts), ItemError> {
+fn write_parts(
+    encoder: &mut Encoder<&mut Vec<u8>>,
+    parts: &[Pdq],
+) -> Result<(), EncodeError<std::convert::Infallible>> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let encoder = encoder.array(parts.len() as u64)?;
+    parts.iter().try_fold(encoder, |encoder, part| encoder.bytes(&part.0)).map(drop)
+}
+
+fn decode(bytes: &[u8]) -> Result<(Vec<Signal>, ItemFacts, Vec<Pdq>), ItemError> {
     let mut decoder = Decoder::new(bytes);
     let count = decoder.array()?.unwrap_or(0);
     let mut signals = Vec::new();
@@ -124,13 +142,26 @@ fn decode(bytes: &[u8]) -> Result<(Vec<Signal>, ItemFacts), ItemError> {
         let quality = Some(decoder.u8()?).filter(|quality| *quality != u8::MAX);
         signals.push(Signal { quality, ..Signal::new(value) });
     }
-    Ok((signals, read_facts(&mut decoder)?))
+    Ok((signals, read_facts(&mut decoder)?, read_parts(&mut decoder)?))
+}
+
+/// Whether a row ends here: one without facts or parts.
+fn is_over(decoder: &Decoder<'_>) -> bool {
+    decoder.position() == decoder.input().len()
+}
+
+fn read_parts(decoder: &mut Decoder<'_>) -> Result<Vec<Pdq>, ItemError> {
+    let count = if is_over(decoder) { None } else { decoder.array()? };
+    let part = |_| {
+        let bytes = decoder.bytes()?.try_into();
+        Ok(Pdq(bytes.map_err(|_| ItemError::Value("a part has 32 bytes".to_owned()))?))
+    };
+    (0..count.unwrap_or(0)).map(part).collect()
 }
 
 fn read_facts(decoder: &mut Decoder<'_>) -> Result<ItemFacts, ItemError> {
     let mut facts = BTreeMap::new();
-    // A row without facts ends here.
-    let count = if decoder.position() == decoder.input().len() { None } else { decoder.map()? };
+    let count = if is_over(decoder) { None } else { decoder.map()? };
     for _ in 0..count.unwrap_or(0) {
         let name = decoder.str()?.to_owned();
         let fact = match decoder.datatype()? {

@@ -282,7 +282,9 @@ impl Contents {
     /// Takes a row; `false` where it is too far from the first to be numbered in this file.
     fn take(&mut self, row: u64, stored: SeenItem) -> Result<bool, StoreError> {
         let Ok(owner) = u32::try_from(row - self.rows.after) else { return Ok(false) };
-        for signal in Item::from_row(row, &stored)?.signals {
+        let item = Item::from_row(row, &stored)?;
+        self.signals.pictures.extend(item.parts.iter().map(|part| (*part, owner)));
+        for signal in item.signals {
             match matchable(&signal) {
                 Some(Value::Pdq(pdq)) => self.signals.pictures.push((*pdq, owner)),
                 Some(Value::Vpdq(vpdq)) => {

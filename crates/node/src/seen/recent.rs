@@ -40,6 +40,7 @@ impl Recent {
         for signal in &item.signals {
             self.near.insert(row, signal);
         }
+        item.parts.iter().for_each(|part| self.near.insert_part(row, part));
         self.bytes.fetch_add(item.bytes(), Ordering::Relaxed);
         self.items.pin().insert(row, Arc::new(item));
         let before = self.rows.pin().insert(id, row).copied();

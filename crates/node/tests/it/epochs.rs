@@ -23,7 +23,7 @@ use watchfire_signal::{
     statement::{Head, Statement},
     verb::Verb,
 };
-use watchfire_tlog::Entry;
+use watchfire_tlog::{Entry, Origin, PeerKey, SignedCheckpoint};
 
 use crate::{
     coalition::{Cast, key, name, setup},
@@ -31,12 +31,13 @@ use crate::{
     proof::{THREE, story},
 };
 
-/// The chain in which google has another key.
-fn with_a_new_key(first: &SignedCharter) -> CharterChain {
+/// The chain in which a member has another key, which google has drafted; of its former log this much is
+/// accepted if google takes the key away from it.
+fn with_a_new_key(first: &SignedCharter, member: &str, ends: &Ends) -> CharterChain {
     let mut wanted = first.charter.clone();
-    let own = wanted.members.iter_mut().find(|member| member.name == name("google"));
-    own.unwrap().key = key("google again").public().to_bytes();
-    let charter = next(first, wanted, &name("google"), &Ends::new());
+    let its = wanted.members.iter_mut().find(|one| one.name == name(member));
+    its.unwrap().key = key(&format!("{member} again")).public().to_bytes();
+    let charter = next(first, wanted, &name("google"), ends);
     let hash = charter.hash();
     let mut approvals = THREE.map(|(member, _)| Approval {
         member: name(member),
@@ -52,7 +53,7 @@ fn with_a_new_key(first: &SignedCharter) -> CharterChain {
 async fn what_was_decided_before_a_new_key_is_proven_with_the_charters_alone() {
     let story = story().await;
     story.google.node.stop().await;
-    let chain = with_a_new_key(&story.charter);
+    let chain = with_a_new_key(&story.charter, "google", &Ends::new());
     let cast = Cast {
         me: "google",
         charter: &story.charter,
@@ -85,6 +86,26 @@ async fn what_was_decided_before_a_new_key_is_proven_with_the_charters_alone() {
     changed.former[0].desk.lines[0].index += 1;
     assert!(matches!(check(&changed, &chain), Err(Wrong::Line(_))));
     assert_eq!(node.desks().len(), 2);
+}
+
+#[tokio::test]
+async fn of_a_log_that_others_ended_what_stands_beyond_its_end_proves_nothing() {
+    let story = story().await;
+    let bundle = story.google.node.prove(&story.case, None).await.unwrap();
+    assert!(check(&bundle, &story.charter.clone().into()).is_ok());
+    let part = bundle.logs.iter().find(|part| part.log.member == name("tiktok")).unwrap();
+    let origin = Origin::new(part.log.to_string()).unwrap();
+    let signer = PeerKey::from_bytes(&key("tiktok").public().to_bytes()).unwrap();
+    let head = SignedCheckpoint::new(part.checkpoint.as_str()).verify(&origin, &signer).unwrap();
+    let ended = |size, root| {
+        let ends = Ends::from([(part.log.clone(), Head { size, root })]);
+        check(&bundle, &with_a_new_key(&story.charter, "tiktok", &ends)).map(drop)
+    };
+    assert!(ended(head.size, head.root.0).is_ok());
+    assert!(ended(head.size + 1, [1; 32]).is_ok(), "what came later is not in the proof");
+    assert!(matches!(ended(head.size, [1; 32]), Err(Wrong::OtherEnd(_))));
+    let last = part.entries.last().unwrap().index;
+    assert!(matches!(ended(last, [1; 32]), Err(Wrong::BeyondEnd(_, at, end)) if at == end));
 }
 
 /// A log that says these heads of its author's desk log, with its entries.

@@ -38,7 +38,13 @@ fn id(number: u64) -> ItemId {
 }
 
 fn item(number: u64, signals: Vec<Signal>) -> Item {
-    Item { id: id(number), seen_ms: START_MS + number, signals, facts: Default::default() }
+    Item {
+        id: id(number),
+        seen_ms: START_MS + number,
+        signals,
+        parts: Vec::new(),
+        facts: Default::default(),
+    }
 }
 
 /// Small limits, so that a few items already go into files.
@@ -175,6 +181,17 @@ fn signals(seed: u64) -> Vec<Signal> {
     }
 }
 
+/// An item, in whose picture another one lies now and then.
+fn item_of(number: u64, seed: u64) -> Item {
+    let within = signals(seed.rotate_left(32));
+    let parts = within.iter().filter_map(|signal| match signal.value {
+        ValueOrBlob::Value(Value::Pdq(pdq)) => Some(pdq),
+        _ => None,
+    });
+    let parts = if seed.is_multiple_of(3) { parts.collect() } else { Vec::new() };
+    Item { parts, ..item(number, signals(seed)) }
+}
+
 const SENTENCES: [&str; 4] = [
     "Everybody who lives in this street should put their bins out before six on Thursday morning please.",
     "The ferry to the islands was cancelled again because of the wind and three hundred people wait here.",
@@ -241,12 +258,12 @@ async fn compare_with_a_map(steps: Vec<Step>) {
     for (number, step) in (100u64..).zip(steps) {
         match step {
             Step::Scan(id, seed) => {
-                let item = Item { seen_ms: START_MS + number, ..item(id, signals(seed)) };
+                let item = Item { seen_ms: START_MS + number, ..item_of(id, seed) };
                 map.insert(item.id.clone(), item.clone());
                 scan(&seen, item).await;
             }
             Step::Import(id, seed, age) => {
-                let item = Item { seen_ms: START_MS + number - age, ..item(id, signals(seed)) };
+                let item = Item { seen_ms: START_MS + number - age, ..item_of(id, seed) };
                 let known = map.get(&item.id).is_some_and(|known| known.seen_ms >= item.seen_ms);
                 assert_eq!(seen.import(vec![item.clone()]).await.unwrap(), usize::from(!known));
                 if !known {
@@ -269,8 +286,11 @@ async fn compare_with_a_map(steps: Vec<Step>) {
             Step::Search(seed) => {
                 let query = signals(seed);
                 let matches = |item: &&Item| {
-                    let mut held = item.signals.iter();
-                    held.any(|held| query.iter().any(|one| compare((), one, held, 1_000).is_some()))
+                    let parts = item.parts.iter().copied().map(Signal::new);
+                    let mut held = item.signals.iter().cloned().chain(parts);
+                    held.any(|held| {
+                        query.iter().any(|one| compare((), one, &held, 1_000).is_some())
+                    })
                 };
                 let expected: Vec<_> =
                     map.values().filter(matches).map(|item| item.id.clone()).collect();
@@ -421,7 +441,7 @@ async fn copies_that_were_turned_before_the_alert_came_are_taken_down_by_it() {
 }
 
 #[tokio::test]
-async fn a_copy_says_whether_it_was_turned() {
+async fn a_copy_says_whether_it_was_turned_or_lies_in_another_picture() {
     let directory = tempfile::tempdir().unwrap();
     let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
     let seen = open(&store, &TestClock::new(), setup(directory.path())).await;
@@ -429,11 +449,13 @@ async fn a_copy_says_whether_it_was_turned() {
     scan(&seen, item(0, vec![Signal::new(pdq.mirrored())])).await;
     scan(&seen, item(1, vec![Signal::new(pdq)])).await;
     scan(&seen, item(2, vec![Signal::new(mirrored(&clip(0, 10, 2)))])).await;
+    scan(&seen, Item { parts: vec![pdq], ..item(3, vec![random_picture(3)]) }).await;
     for number in 10..40 {
         scan(&seen, item(number, vec![random_picture(number as u8)])).await;
     }
     // Both in memory, and of both kinds in files.
     scan(&seen, item(41, vec![Signal::new(pdq.complement())])).await;
+    scan(&seen, Item { parts: vec![pdq.mirrored()], ..item(42, vec![random_picture(42)]) }).await;
     seen.flush().await;
     assert!(seen.older() > 3);
     let mut copies = seen.search(&[Signal::new(pdq), Signal::new(clip(0, 10, 2))]).await.unwrap();
@@ -446,5 +468,7 @@ async fn a_copy_says_whether_it_was_turned() {
         methods.extend(page.into_iter().map(|(item, hit)| (item.id.clone(), hit.method)));
     }
     let turned = [0, 2, 41].map(|number| (id(number), Method::Turned));
-    assert_eq!(methods, turned.into_iter().chain([(id(1), Method::Near)]).collect());
+    let parts = [3, 42].map(|number| (id(number), Method::Part));
+    let near = [(id(1), Method::Near)];
+    assert_eq!(methods, turned.into_iter().chain(parts).chain(near).collect());
 }

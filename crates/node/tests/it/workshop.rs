@@ -328,14 +328,20 @@ impl Workshop {
     pub(crate) fn hold_with(&self, item: &str, pictures: &[u8], facts: ItemFacts) {
         let signals = pictures.iter().map(|byte| picture(*byte)).collect();
         let id: ItemId = item.parse().unwrap();
-        self.consequences.seen.insert(Item { id, seen_ms: START_MS, signals, facts });
+        self.consequences.seen.insert(Item {
+            id,
+            seen_ms: START_MS,
+            signals,
+            parts: Vec::new(),
+            facts,
+        });
     }
 
     /// Holds an item of a picture since a moment.
     pub(crate) fn hold_since(&self, item: &str, picture: &Signal, seen_ms: u64) {
         let (signals, facts) = (vec![picture.clone()], ItemFacts::default());
         let id = item.parse().unwrap();
-        self.consequences.seen.insert(Item { id, seen_ms, signals, facts });
+        self.consequences.seen.insert(Item { id, seen_ms, signals, parts: Vec::new(), facts });
     }
 
     /// Makes a set over these pictures known, of the case of another set or of its own; nobody has

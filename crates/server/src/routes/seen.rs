@@ -8,12 +8,12 @@ use http::StatusCode;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{Imported, SeenLine};
 use watchfire_node::seen::Item;
-use watchfire_signal::{name::ItemId, value::Signal};
+use watchfire_signal::{name::ItemId, pdq::Pdq, value::Signal};
 
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
 use crate::input::{Named, cut, media_type, read_body};
-use crate::limits::{JSON_BYTES, SCAN_SIGNALS, SEEN_LINES};
+use crate::limits::{JSON_BYTES, SCAN_SIGNALS, SEEN_LINES, SEEN_PARTS};
 use crate::server::Server;
 use crate::texts;
 
@@ -77,7 +77,12 @@ fn read_items(body: &[u8]) -> Result<Vec<Item>, Failure> {
         };
         let signals = [signals, words.map_err(of_line)?].concat();
         let facts = super::scan::item_facts(line.facts).map_err(of_line)?;
-        items.push(Item { id: line.item, seen_ms: line.seen_ms, signals, facts });
+        if line.parts.len() > SEEN_PARTS.value {
+            return Err(SEEN_PARTS.exceeded());
+        }
+        let parts = line.parts.iter().map(|part| part.parse::<Pdq>()).collect::<Result<_, _>>();
+        let parts = parts.map_err(|error| wrong(&format!("parts: {error}")))?;
+        items.push(Item { id: line.item, seen_ms: line.seen_ms, signals, parts, facts });
     }
     Ok(items)
 }

@@ -24,7 +24,7 @@ use crate::house::{House, alert_of, alone_with, pdq, scan};
 
 /// A platform that refuses orders until it is repaired, or does not answer at all.
 #[derive(Default)]
-struct Stubborn {
+pub(crate) struct Stubborn {
     refuses: AtomicBool,
     hangs: AtomicBool,
     hidden: Mutex<BTreeSet<String>>,

@@ -1,6 +1,6 @@
 //! Edited copies of a reported picture are found from the alert alone, and what only shares something with it is not.
 
-use std::io::Cursor;
+use std::{io::Cursor, sync::Arc};
 
 use image::imageops::{crop_imm, overlay, resize};
 use image::{ImageFormat, Rgb, RgbImage};
@@ -9,7 +9,8 @@ use watchfire_api::wire::{AlertRequest, MatchDepth, Method, ScanQuery, Verdict, 
 use watchfire_node::access::Scope;
 use watchfire_signal::value::Kind;
 
-use crate::house::{alert_of, alone};
+use crate::actions::Stubborn;
+use crate::house::{alert_of, alone, alone_with};
 
 /// A picture of many things of all sizes, as a photograph has them; other ones for another seed.
 pub(crate) fn scene(seed: u32) -> RgbImage {
@@ -116,4 +117,34 @@ async fn pictures_that_share_a_sticker_with_a_reported_one_are_let_through() {
     }
     let plain = scan(&client, "plain", &scene(8), MatchDepth::Variant).await;
     assert_eq!((plain.verdict, plain.reasons.len()), (VerdictKind::Allow, 0));
+}
+
+/// Of a copy that was framed before anybody knew, the hash of what lies in the frame is held.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_was_framed_before_the_alert_came_waits_for_a_person_then() {
+    let house = alone_with(Arc::new(Stubborn::default())).await;
+    let client = house.client(&[Scope::Admin]).await;
+    let small = resize(&scene(1), 400, 300, image::imageops::FilterType::Triangle);
+    let framed = on(480, 854, [18, 18, 18], &small, (40, 260));
+    let found = scan(&client, "framed", &framed, MatchDepth::Variant).await;
+    assert_eq!(found.verdict, VerdictKind::Allow, "nobody knows it");
+    let other = resize(&scene(2), 400, 300, image::imageops::FilterType::Triangle);
+    let other = on(480, 854, [18, 18, 18], &other, (40, 260));
+    scan(&client, "other", &other, MatchDepth::Variant).await;
+
+    let alert = AlertRequest { severity: 2, ..alert_of(vec![]) };
+    client.alert_media(&alert, jpeg(&scene(1)), None).await.unwrap();
+    let ticket = loop {
+        let page = client.review_list(&Default::default()).await.unwrap();
+        match &page.tickets[..] {
+            [] => tokio::task::yield_now().await,
+            [ticket] => break ticket.clone(),
+            more => panic!("{more:?}"),
+        }
+    };
+    assert_eq!(ticket.items, ["framed".parse().unwrap()]);
+    let explained = client.explain("framed".parse().unwrap()).await.unwrap();
+    let [found] = &explained.matches[..] else { panic!("{explained:?}") };
+    assert_eq!(found["facts"]["matched"]["kind"], "variant", "{explained:?}");
+    assert!(client.explain("other".parse().unwrap()).await.unwrap().matches.is_empty());
 }

@@ -11,6 +11,7 @@ fn lines(items: &[(&str, u8)]) -> String {
             item: item.parse().unwrap(),
             seen_ms: 1_800_000_000_000,
             signals: vec![pdq(*byte)],
+            parts: Vec::new(),
             text: None,
             urls: Vec::new(),
             facts: Default::default(),

@@ -111,6 +111,7 @@ async fn words_are_brought_as_held_and_hashed_as_an_alert_has_them() {
         item: "old".parse().unwrap(),
         seen_ms: 1_800_000_000_000,
         signals: Vec::new(),
+        parts: Vec::new(),
         text: Some(TYPED.to_owned()),
         urls: vec!["https://evil.example/other".to_owned()],
         facts: Default::default(),

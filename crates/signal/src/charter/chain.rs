@@ -11,6 +11,7 @@ use super::{Charter, CharterError, MAX_CHARTER_BYTES, Member, SignedCharter};
 use crate::{
     cbor::Reader,
     name::{LogName, MemberName},
+    statement::Head,
 };
 
 /// The most charters in a chain: one a day for ten years.
@@ -110,6 +111,13 @@ impl CharterChain {
     #[must_use]
     pub fn author_of(&self, log: &LogName) -> Option<&Member> {
         self.iter().rev().find_map(|signed| signed.charter.member_of_log(log))
+    }
+
+    /// What is accepted of a log that has ended, where a charter says it.
+    #[must_use]
+    pub fn last_of(&self, log: &LogName) -> Option<Head> {
+        let closed = &self.in_force().charter.closed;
+        closed.iter().find(|one| one.name() == (&log.member, log.epoch))?.last
     }
 
     /// Adds the next charter; that enough have approved it is checked by the caller.

@@ -182,6 +182,7 @@ impl World {
                 id: item.parse().map_err(|_| Broken("an item".to_owned()))?,
                 seen_ms: self.time.now_ms().saturating_sub(HOUR_MS),
                 signals: vec![picture(number)],
+                parts: Vec::new(),
                 facts: ItemFacts::default(),
             });
         }
