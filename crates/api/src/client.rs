@@ -6,6 +6,8 @@ mod banks;
 mod charter;
 mod events;
 mod incidents;
+mod lines;
+mod live;
 mod policy;
 mod review;
 

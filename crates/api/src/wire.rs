@@ -12,6 +12,7 @@ mod event;
 mod evidence;
 mod hash;
 mod incident;
+mod live;
 mod log_path;
 mod lookup;
 mod member;
@@ -50,6 +51,7 @@ pub use incident::{
     ConcludeRequest, CosignRequest, IncidentAnswer, IncidentCounts, IncidentList, IncidentRequest,
     IncidentState, IncidentUpdateRequest, IncidentView,
 };
+pub use live::{DEFAULT_EVERY_S, DEFAULT_SEGMENT_S, LiveLine, LiveQuery, LiveVerdict};
 pub use log_path::LogPath;
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{

@@ -34,14 +34,14 @@ use crate::sandbox::Sandbox;
 
 use selection::Selection;
 
-pub use looks::{Look, MAX_LOOKS, looks};
+pub use looks::{Look, MAX_LOOKS, live_looks, looks};
 pub use moments::{MAX_MOMENTS, MOMENT_FEATURES};
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
 pub use sound::{PLAIN_RATES, QUERY_RATES, Sound};
 pub use stop::Stop;
 pub use stream::{Input, MAX_STALL, Pace, Seen, Streamed, Streaming, stream};
-pub use window::Window;
+pub use window::{Recording, Window};
 
 /// Wall time for one video; what takes longer than ten minutes belongs to a stream.
 pub const MAX_WALL_TIME: Duration = Duration::from_mins(10);

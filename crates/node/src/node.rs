@@ -324,6 +324,12 @@ impl Node {
         self.scanner.depth(item, signals, facts)
     }
 
+    /// How far it is worth to look into the frames of a stream as they come.
+    #[must_use]
+    pub fn live_depth(&self) -> Depth {
+        self.scanner.live_depth()
+    }
+
     /// What leads from matches to decisions.
     #[must_use]
     pub fn reasons(&self) -> &Reasons {

@@ -75,6 +75,49 @@ pub struct Edited {
     pub(crate) parts: Vec<Pdq>,
 }
 
+/// A video that is looked at frame by frame.
+pub struct Looking<'a> {
+    near: &'a Near<Commitment>,
+    of_banks: Option<&'a Near<ContentId>>,
+    known: Option<Watch<'a, Commitment>>,
+    own: Option<Watch<'a, ContentId>>,
+    /// Parts of frames that look like videos of their own.
+    parts: Vec<(Frame, Area)>,
+}
+
+impl Looking<'_> {
+    /// Looks at a frame, and at the parts of it that look like videos of their own; frames come in order of time.
+    pub fn see(&mut self, at_ms: u32, pictures: &[SeenPicture], parts: Vec<(Frame, Area)>) {
+        self.known.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
+        self.own.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
+        self.parts.extend(parts);
+    }
+
+    /// What was seen so far. Takes as long as looking at a frame or two.
+    #[must_use]
+    pub fn found(&self) -> Edited {
+        let mut known = self.known.as_ref().map(Watch::found).unwrap_or_default();
+        known.extend(self.near.search_parts(&self.parts));
+        let mut own = self.own.as_ref().map(Watch::found).unwrap_or_default();
+        own.extend(self.of_banks.map(|near| near.search_parts(&self.parts)).unwrap_or_default());
+        Edited { known, own, parts: Vec::new() }
+    }
+
+    /// What was seen so far of which something lies at or after a time; what lies before is not looked up in
+    /// parts any more.
+    pub fn found_since(&mut self, at_ms: u32) -> Edited {
+        self.parts.retain(|(frame, _)| frame.at_ms >= at_ms);
+        let mut found = self.found();
+        found.known.retain(|hit| is_since(hit, at_ms));
+        found.own.retain(|hit| is_since(hit, at_ms));
+        found
+    }
+}
+
+fn is_since<K>(hit: &Hit<K>, at_ms: u32) -> bool {
+    hit.aligned.is_none_or(|aligned| aligned.query.end_ms >= at_ms)
+}
+
 /// Why something is done about an item: one signal set, or one content of the member's own banks.
 #[derive(Debug, Clone)]
 pub struct Reason {
@@ -169,27 +212,13 @@ impl Reasons {
         Edited { known: self.known.near().search_edited(views), own, parts }
     }
 
-    /// What a video shows edited; `look` hands over its frames, in order of time, with the parts of each that
-    /// look like videos of their own. Takes as long as that.
-    pub fn watch<E>(
-        &self,
-        look: impl FnOnce(&mut dyn FnMut(u32, &[SeenPicture], Vec<(Frame, Area)>)) -> Result<(), E>,
-    ) -> Result<Edited, E> {
+    /// Begins to look at a video for edited copies.
+    #[must_use]
+    pub fn looking(&self) -> Looking<'_> {
         let near = self.known.near();
         let of_banks = self.banks.as_ref().map(|banks| banks.near());
-        let mut known = near.watch();
-        let mut own = of_banks.and_then(Near::watch);
-        let mut inside = Vec::new();
-        look(&mut |at_ms, pictures, parts| {
-            known.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
-            own.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
-            inside.extend(parts);
-        })?;
-        let mut known = known.map(Watch::found).unwrap_or_default();
-        known.extend(near.search_parts(&inside));
-        let mut own = own.map(Watch::found).unwrap_or_default();
-        own.extend(of_banks.map(|near| near.search_parts(&inside)).unwrap_or_default());
-        Ok(Edited { known, own, parts: Vec::new() })
+        let (known, own) = (near.watch(), of_banks.and_then(Near::watch));
+        Looking { near, of_banks, known, own, parts: Vec::new() }
     }
 
     /// What policy says of a set about an item that is not compared with it now: rules that ask how

@@ -114,6 +114,13 @@ impl Scanner {
         if worth { depth } else { Depth::Signals }
     }
 
+    /// How far it is worth to look into the frames of a stream as they come.
+    #[must_use]
+    pub fn live_depth(&self) -> Depth {
+        let speaks = self.reasons.judge.policy().speaks_of_variants();
+        if speaks { self.reasons.depth() } else { Depth::Signals }
+    }
+
     /// All that policy looks at about an item, a match each.
     #[must_use]
     pub fn facts(&self, item: Option<&ItemId>, query: Query<'_>, facts: &ItemFacts) -> Vec<Facts> {

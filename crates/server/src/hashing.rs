@@ -194,6 +194,12 @@ impl Hashing {
         }
     }
 
+    /// A decoder for a stream; it ends when the second is dropped.
+    pub(crate) fn live(&self) -> (Decoder, Waiting) {
+        let waiting = Waiting(Stop::default());
+        (Decoder { stop: waiting.0.clone(), ..self.decoder.clone() }, waiting)
+    }
+
     /// Cancelled to end all decoders; whoever waits for one is told that the node is not available.
     pub(crate) fn given_up(&self) -> CancellationToken {
         self.given_up.clone()
@@ -219,7 +225,7 @@ impl Hashing {
 }
 
 /// A request that waits for its file to be hashed: when it is gone, nobody needs the hashes.
-struct Waiting(Stop);
+pub(crate) struct Waiting(Stop);
 
 impl Drop for Waiting {
     fn drop(&mut self) {
@@ -257,7 +263,7 @@ pub(crate) fn to_json(signals: &[Signal]) -> Vec<SignalJson> {
     signals.iter().filter(plain).map(SignalJson::from).collect()
 }
 
-fn failure(error: HashError) -> Failure {
+pub(crate) fn failure(error: HashError) -> Failure {
     let detail = error.to_string();
     match error {
         HashError::Video(VideoError::NoFfmpeg(_)) => Failure::new(ProblemKind::Unavailable, detail),

@@ -96,6 +96,12 @@ pub const DESK_WALKS: Limit = Limit { name: "desk_walks", value: 1 };
 /// Watchers of events at a time.
 pub const EVENT_STREAMS: Limit = Limit { name: "event_streams", value: 256 };
 
+/// Streams of video that are judged while they come in, at a time: each takes a decoder and a fifth of a processor.
+pub const LIVE_STREAMS: Limit = Limit { name: "live_streams", value: 16 };
+
+/// The longest segment of a stream, and the longest time between two.
+pub const SEGMENT_SECONDS: Limit = Limit { name: "segment_seconds", value: 600 };
+
 /// Connections at a time.
 pub const CONNECTIONS: Limit = Limit { name: "connections", value: 8_192 };
 

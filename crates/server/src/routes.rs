@@ -17,6 +17,7 @@ mod heads;
 mod health;
 mod incidents;
 mod keys;
+mod live;
 mod log;
 mod lookup;
 mod matches;
@@ -98,6 +99,7 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
 fn content() -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::new()
         .routes(routes!(scan::scan))
+        .routes(routes!(live::live))
         .routes(routes!(hash::hash))
         .routes(routes!(lookup::lookup))
         .routes(routes!(alerts::raise, alert::list))

@@ -11,7 +11,7 @@ use watchfire_api::signature::{MAX_ADDRESSES, NonceMemory};
 use watchfire_node::Node;
 
 use crate::hashing::{Hashing, HashingSetup};
-use crate::limits::{DESK_WALKS, EVENT_STREAMS, Patience};
+use crate::limits::{DESK_WALKS, EVENT_STREAMS, LIVE_STREAMS, Patience};
 use crate::places::Places;
 use crate::rates::{Limits, Rates};
 
@@ -23,6 +23,7 @@ pub struct Server {
     pub(crate) nonces: NonceMemory,
     pub(crate) places: Places,
     pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) live_streams: Arc<Semaphore>,
     pub(crate) desk_walks: Semaphore,
     pub(crate) rates: Rates,
     pub(crate) metrics: Option<PrometheusHandle>,
@@ -66,6 +67,7 @@ impl Server {
             nonces,
             places: Places::default(),
             watchers: Arc::new(Semaphore::new(EVENT_STREAMS.value)),
+            live_streams: Arc::new(Semaphore::new(LIVE_STREAMS.value)),
             desk_walks: Semaphore::new(DESK_WALKS.value),
             rates: Rates::default(),
             metrics,

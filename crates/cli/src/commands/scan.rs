@@ -52,8 +52,9 @@ pub(crate) struct Scan {
     /// How far files are looked into: exact (their bytes only), near, or variant (edited copies too).
     #[arg(long = "match", value_enum, default_value_t = Depth::Variant)]
     depth: Depth,
-    /// Judge a stream while it runs: FILE is a pipe, a file that grows, or - for standard input. Its frames are
-    /// hashed on this machine, and a verdict is printed for each segment, until one is block.
+    /// Judge a stream while it runs: FILE is a pipe, a file that grows, or - for standard input. It is sent to the
+    /// node, which looks for edited copies in it too; with --match near its frames are hashed on this machine and
+    /// only hashes are sent. A verdict is printed for each segment, until one is block.
     #[arg(long, requires_all = ["item", "files"])]
     live: bool,
     /// With --live: seconds of stream that are judged together.
@@ -118,7 +119,11 @@ fn live(scan: &Scan, output: &Output) -> Ended {
         every: seconds(scan.every),
         idle: seconds(scan.idle),
     };
-    live::run(&live, &scan.node.client()?, output)
+    match scan.depth {
+        Depth::Exact => Err(environment("--live has no whole file: --match near or variant")),
+        Depth::Near => live::run(&live, &scan.node.client()?, output),
+        Depth::Variant => live::send(&live, &scan.node.client()?, output),
+    }
 }
 
 async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {

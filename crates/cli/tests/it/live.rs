@@ -44,32 +44,43 @@ fn a_stream_is_judged_while_it_runs_and_its_recording_is_found_later() {
     let raise = [&raise[..], &[harmful.to_str().unwrap()]].concat();
     trio.until("ant raises", || trio.ask("ant", &raise));
 
-    let scan = |file: &str, item: &str| {
+    let scan = |file: &str, item: &str, looked: &str| {
         let mut program = Command::new(env!("CARGO_BIN_EXE_watchfire"));
         program.args(["--json", "scan", "--live", "--item", item, "--every", "2", "--idle", "4"]);
-        program.args(["--url", &trio.url("ant"), "--key", trio.key("ant"), file]);
+        program.args([
+            "--match",
+            looked,
+            "--url",
+            &trio.url("ant"),
+            "--key",
+            trio.key("ant"),
+            file,
+        ]);
         program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         program.spawn().unwrap()
     };
-    // The pipe stays open: the stream runs on.
-    let mut running = scan("-", "stream-1");
-    let mut pipe = running.stdin.take().unwrap();
-    let bytes = fs::read(&stream).unwrap();
-    let feeding = std::thread::spawn(move || {
-        // The reader may be gone before the end: it has seen enough.
-        let _ = pipe.write_all(&bytes);
-        pipe
-    });
-    let ended = running.wait_with_output().unwrap();
-    drop(feeding.join().unwrap());
-    assert_eq!(ended.status.code(), Some(1), "{}", words(&ended));
-    let verdicts = lines(&ended.stdout);
-    let (block, before) = verdicts.split_last().unwrap();
-    assert!(!before.is_empty(), "segments before it were judged: {block}");
-    assert!(before.iter().all(|one| one["verdict"] == "allow"), "{before:?}");
-    assert_eq!(block["verdict"], "block");
-    let span = &block["reasons"][0]["query_span_ms"];
-    assert!(span["start_ms"].as_u64().unwrap() >= 8_000, "in the time of the stream: {span}");
+    // At the node, and by hashes that are made beside the ingest.
+    for looked in ["variant", "near"] {
+        // The pipe stays open: the stream runs on.
+        let mut running = scan("-", &format!("stream-1-{looked}"), looked);
+        let mut pipe = running.stdin.take().unwrap();
+        let bytes = fs::read(&stream).unwrap();
+        let feeding = std::thread::spawn(move || {
+            // The reader may be gone before the end: it has seen enough.
+            let _ = pipe.write_all(&bytes);
+            pipe
+        });
+        let ended = running.wait_with_output().unwrap();
+        drop(feeding.join().unwrap());
+        assert_eq!(ended.status.code(), Some(1), "{}", words(&ended));
+        let verdicts = lines(&ended.stdout);
+        let (block, before) = verdicts.split_last().unwrap();
+        assert!(!before.is_empty(), "segments before it were judged: {block}");
+        assert!(before.iter().all(|one| one["verdict"] == "allow"), "{before:?}");
+        assert_eq!(block["verdict"], "block");
+        let span = &block["reasons"][0]["query_span_ms"];
+        assert!(span["start_ms"].as_u64().unwrap() >= 8_000, "in the time of the stream: {span}");
+    }
 
     // A file that grows and holds nothing harmful ends when nobody writes to it any more.
     let growing = path("growing.ts");
@@ -80,7 +91,7 @@ fn a_stream_is_judged_while_it_runs_and_its_recording_is_found_later() {
     let mut file = File::create(&growing).unwrap();
     let (first, rest) = bytes.split_at(bytes.len() / 2);
     file.write_all(first).unwrap();
-    let mut running = scan(growing.to_str().unwrap(), "stream-2");
+    let mut running = scan(growing.to_str().unwrap(), "stream-2", "variant");
     let mut told = BufReader::new(running.stdout.take().unwrap()).lines();
     let first = told.next().unwrap().unwrap();
     assert!(first.contains(r#""verdict":"allow""#), "{first}");
@@ -91,4 +102,43 @@ fn a_stream_is_judged_while_it_runs_and_its_recording_is_found_later() {
     let whole: Value = serde_json::from_str(&last).unwrap();
     assert_eq!(whole["segment_ms"]["start_ms"], 0);
     assert!(whole["segment_ms"]["end_ms"].as_u64().unwrap() >= 23_000, "{whole}");
+}
+
+/// A copy that is cropped and written over goes by, while the stream runs.
+#[test]
+fn an_edited_copy_in_a_stream_is_seen_by_the_node_and_not_by_hashes() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let path = |name: &str| trio.dir("ant").join(name);
+    let (harmful, stream) = (path("harmful.mp4"), path("edited.ts"));
+    let fractal = "mandelbrot=size=640x480:rate=12:start_scale=1";
+    let encoded = ["-c:v", "mpeg4", "-q:v", "3", "-g", "12"];
+    ffmpeg(&[&["-f", "lavfi", "-i", fractal, "-t", "8"], &encoded[..]].concat(), &harmful);
+    let noise = "life=size=160x120:rate=12:ratio=0.3:seed=5:mold=10";
+    let join = "[0:v]scale=640:480,setsar=1,format=yuv420p[a];\
+                [1:v]crop=460:350:110:60,scale=640:480,setsar=1,format=yuv420p[b];\
+                [a][b]concat=n=2:v=1:a=0";
+    let inputs = ["-f", "lavfi", "-t", "5", "-i", noise, "-i", harmful.to_str().unwrap()];
+    ffmpeg(&[&inputs[..], &["-filter_complex", join], &encoded].concat(), &stream);
+    let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
+    let raise = [&raise[..], &[harmful.to_str().unwrap()]].concat();
+    trio.until("ant raises", || trio.ask("ant", &raise));
+    let verdicts = |looked: &str| {
+        let scan = ["--json", "scan", "--live", "--item", looked, "--every", "2", "--idle", "1"];
+        let mut program = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        program.args(scan).args(["--match", looked, "--url", &trio.url("ant")]);
+        let ended = program.args(["--key", trio.key("ant")]).arg(&stream).output().unwrap();
+        (lines(&ended.stdout), words(&ended))
+    };
+    let (near, said) = verdicts("near");
+    assert!(near.len() > 3 && near.iter().all(|one| one["verdict"] == "allow"), "{said}");
+    let (edited, said) = verdicts("variant");
+    let (last, before) = edited.split_last().unwrap();
+    assert_eq!(before[0]["verdict"], "allow", "{said}");
+    let seen = before.iter().find(|one| one["verdict"] == "review");
+    let seen = seen.unwrap_or_else(|| panic!("seen while it ran: {said}"));
+    assert_eq!(seen["reasons"][0]["method"], "features", "{seen}");
+    let at = &seen["reasons"][0]["query_span_ms"];
+    assert!(at["start_ms"].as_u64().unwrap() >= 4_000, "in the time of the stream: {at}");
+    assert_eq!(last["verdict"], "review", "the recording: {said}");
 }

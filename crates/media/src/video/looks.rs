@@ -3,10 +3,10 @@
 use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 
-use watchfire_signal::features::{Area, SeenPicture};
+use watchfire_signal::features::{Area, Depth, SeenPicture};
 use watchfire_signal::vpdq::Frame;
 
-use super::stream::{Input, MAX_STALL, Pace, Streamed, Streaming, stream};
+use super::stream::{Input, MAX_STALL, Pace, Seen, Streamed, Streaming, stream};
 use super::{Decoder, VideoError};
 use crate::pdq::{Hasher, Pixels};
 use crate::{edits, features, regions};
@@ -39,15 +39,36 @@ pub fn looks(
     decoder: &Decoder,
     mut each: impl FnMut(Look) -> ControlFlow<()>,
 ) -> Result<Streamed, VideoError> {
+    live_looks(
+        input,
+        decoder,
+        || Depth::Features,
+        |look| {
+            if look.frame.number >= MAX_LOOKS { ControlFlow::Break(()) } else { each(look) }
+        },
+    )
+}
+
+/// The same for as long as the video goes on, as far as `depth` says of each frame: of a stream that runs
+/// for hours, what is known may change meanwhile.
+///
+/// # Errors
+/// As [`stream`].
+pub fn live_looks(
+    input: Input<'_>,
+    decoder: &Decoder,
+    mut depth: impl FnMut() -> Depth,
+    mut each: impl FnMut(Look) -> ControlFlow<()>,
+) -> Result<Streamed, VideoError> {
     let streaming = Streaming { pace: Pace::PerSecond(LOOKS_A_SECOND), stall: MAX_STALL };
     let mut hasher = Hasher::default();
     stream(input, streaming, decoder, |seen| {
-        if seen.frame.number >= MAX_LOOKS {
-            return ControlFlow::Break(());
-        }
-        let pictures = features::seen(seen.picture).into_iter().collect();
-        let parts = parts(&mut hasher, seen.frame, seen.picture);
-        each(Look { frame: seen.frame, parts, pictures })
+        let depth = depth();
+        let Seen { frame, picture } = seen;
+        let within = depth >= Depth::Parts;
+        let parts = if within { parts(&mut hasher, frame, picture) } else { Vec::new() };
+        let features = (depth == Depth::Features).then(|| features::seen(picture)).flatten();
+        each(Look { frame, parts, pictures: features.into_iter().collect() })
     })
 }
 

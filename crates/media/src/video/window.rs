@@ -1,11 +1,17 @@
-//! Keeps the last frames of a stream, so that a live one is looked at in segments that overlap.
+//! Keeps the last frames of a stream, so that a live one is looked at in segments that overlap, and the hashes of all
+//! of it, so that the recording is held in the end.
 //!
-//! **Invariant:** memory is bounded by the length of a segment and frames a second, not by the stream.
+//! **Invariant:** memory of a segment is bounded by its length and frames a second, not by the stream; that of a
+//! recording by [`MAX_CHUNKS`].
 
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use watchfire_signal::vpdq::Frame;
+use watchfire_signal::value::{MAX_FRAMES, Signal, Value};
+use watchfire_signal::vpdq::{Frame, Vpdq};
+
+/// The most signals of a stream that are kept until its end, of 3,600 frames each: 32 hours at two a second.
+const MAX_CHUNKS: usize = 64;
 
 /// A segment that moves along with a stream.
 #[derive(Debug, Clone)]
@@ -47,6 +53,32 @@ impl Window {
     }
 }
 
+/// The frames of a stream from its beginning; of a very long one from its last hours.
+#[derive(Debug, Clone, Default)]
+pub struct Recording {
+    chunks: VecDeque<Vec<Frame>>,
+}
+
+impl Recording {
+    /// Takes the next frame.
+    pub fn push(&mut self, frame: Frame) {
+        match self.chunks.back_mut() {
+            Some(chunk) if chunk.len() < MAX_FRAMES => chunk.push(frame),
+            _ => self.chunks.push_back(vec![frame]),
+        }
+        if self.chunks.len() > MAX_CHUNKS {
+            self.chunks.pop_front();
+        }
+    }
+
+    /// As signals, each with as many frames as one may have.
+    #[must_use]
+    pub fn signals(self) -> Vec<Signal> {
+        let signal = |frames| Signal::new(Value::Vpdq(Vpdq { frames }));
+        self.chunks.into_iter().map(signal).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use watchfire_signal::pdq::Pdq;
@@ -67,6 +99,18 @@ mod tests {
         let expected = [(0, 4_000), (0, 8_000), (2_000, 12_000), (6_000, 16_000), (10_000, 20_000)];
         assert_eq!(segments[..5], expected);
         assert_eq!(window.rest().last().map(|frame| frame.at_ms), Some(29_500));
+    }
+
+    #[test]
+    fn of_a_stream_of_days_the_last_hours_are_recorded() {
+        let mut recording = Recording::default();
+        let most = (MAX_CHUNKS * MAX_FRAMES) as u32;
+        for number in 0..most + 1 {
+            recording.push(Frame { number, quality: 100, pdq: Pdq([0; 32]), at_ms: number * 500 });
+        }
+        let first = recording.chunks.front().map(|chunk| chunk[0].number);
+        assert_eq!((first, recording.chunks.len()), (Some(MAX_FRAMES as u32), MAX_CHUNKS));
+        assert_eq!(recording.signals().len(), MAX_CHUNKS);
     }
 
     #[test]

@@ -169,8 +169,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
 
     /// Begins to look at a video, frame by frame.
     pub(super) fn watch(&self) -> Watch<'_, K> {
-        let search = self.videos.get().filter(|videos| !videos.is_empty()).map(MomentIndex::search);
-        Watch { edits: self, search, size: (1, 1) }
+        Watch { edits: self, search: None, size: (1, 1) }
     }
 }
 
@@ -184,14 +183,19 @@ pub struct Watch<'a, K> {
 impl<K: Copy> Watch<'_, K> {
     /// Looks a frame up; frames come in order of time.
     pub fn see(&mut self, at_ms: u32, pictures: &[SeenPicture]) {
-        let (Some(search), Some(first)) = (&mut self.search, pictures.first()) else { return };
+        let Some(first) = pictures.first() else { return };
+        // Of a stream that began before anything was known, what comes from now on is looked up.
+        let edits = self.edits;
+        let videos = || edits.videos.get().filter(|videos| !videos.is_empty());
+        self.search = self.search.take().or_else(|| videos().map(MomentIndex::search));
+        let Some(search) = &mut self.search else { return };
         self.size = (first.grey.width, first.grey.height);
         search.see(at_ms, pictures);
     }
 
-    /// Known videos of which an edited copy was seen.
+    /// Known videos of which an edited copy was seen so far.
     #[must_use]
-    pub fn found(self) -> Vec<Hit<K>> {
+    pub fn found(&self) -> Vec<Hit<K>> {
         let Some(search) = &self.search else { return Vec::new() };
         let held = self.edits.held.pin();
         let hit = |found: &EditedVideo| {

@@ -57,7 +57,7 @@ pub(crate) async fn scan(
         let (signals, facts) = (from_json(&scan)?, item_facts(scan.facts)?);
         Met { item: scan.item, signals, edited: None, facts }
     } else if is_text(media_type(&parts.headers)) {
-        let (item, facts) = (named(&query)?, told(query.facts.as_deref())?);
+        let (item, facts) = (named(&query)?, item_facts(told(query.facts.as_deref())?)?);
         let signals = texts::met_file(&read_body(body, TEXT_BYTES).await?)?;
         Met { item, signals, edited: None, facts }
     } else {
@@ -81,7 +81,7 @@ struct Met {
 
 /// The file itself came in: looked into as far as the caller allows and it is worth.
 async fn file(server: &Arc<Server>, query: &ScanQuery, body: Body) -> Result<Met, Failure> {
-    let (item, facts) = (named(query)?, told(query.facts.as_deref())?);
+    let (item, facts) = (named(query)?, item_facts(told(query.facts.as_deref())?)?);
     let upload = server.hashing.receive(body).await?;
     let allowed = query.depth.unwrap_or(MatchDepth::Variant);
     if allowed == MatchDepth::Exact {
@@ -117,22 +117,21 @@ fn look(
         Content::Picture(_) => Some(reasons.edited(&views)),
         Content::Video(_) if reasons.has_moments() && ask(&hashed) == Depth::Features => {
             let until = Instant::now() + LOOK_TIME;
-            let edited = reasons.watch(|see| {
-                let looked = looks(Input::Bytes(bytes), &options.video, |look| {
-                    see(look.frame.at_ms, &look.pictures, look.parts);
-                    if Instant::now() < until {
-                        ControlFlow::Continue(())
-                    } else {
-                        ControlFlow::Break(())
-                    }
-                });
-                match looked {
-                    // Its frames were hashed before: what can be seen of it was seen.
-                    Err(VideoError::Malformed(_) | VideoError::Truncated(_)) => Ok(()),
-                    looked => looked.map(drop),
+            let mut looking = reasons.looking();
+            let looked = looks(Input::Bytes(bytes), &options.video, |look| {
+                looking.see(look.frame.at_ms, &look.pictures, look.parts);
+                if Instant::now() < until {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
                 }
             });
-            Some(edited?)
+            match looked {
+                // Its frames were hashed before: what can be seen of it was seen.
+                Err(VideoError::Malformed(_) | VideoError::Truncated(_)) => {}
+                looked => drop(looked?),
+            }
+            Some(looking.found())
         }
         Content::Video(_) | Content::Sound => None,
     };
@@ -145,12 +144,11 @@ fn named(query: &ScanQuery) -> Result<ItemId, Failure> {
 }
 
 /// Facts that came in the address.
-fn told(facts: Option<&str>) -> Result<ItemFacts, Failure> {
-    let Some(facts) = facts else { return Ok(ItemFacts::default()) };
-    let facts = serde_json::from_str(facts).map_err(|error| {
+pub(super) fn told(facts: Option<&str>) -> Result<BTreeMap<String, serde_json::Value>, Failure> {
+    let Some(facts) = facts else { return Ok(BTreeMap::new()) };
+    serde_json::from_str(facts).map_err(|error| {
         Failure::new(ProblemKind::Invalid, format!("facts: a JSON object of facts: {error}"))
-    })?;
-    item_facts(facts)
+    })
 }
 
 fn from_json(scan: &ScanRequest) -> Result<Vec<Signal>, Failure> {
@@ -176,7 +174,7 @@ pub(super) fn item_facts(facts: BTreeMap<String, serde_json::Value>) -> Result<I
     Ok(facts.into())
 }
 
-fn verdict(
+pub(super) fn verdict(
     item: ItemId,
     scanned: &watchfire_node::scan::Scanned,
     signals: Option<Vec<watchfire_api::wire::SignalJson>>,

@@ -1,6 +1,7 @@
-//! A stream, looked at while it runs: its frames are hashed here, and a node judges one rolling segment after another.
+//! A stream, judged while it runs, one rolling segment after another: a node looks into it, or its frames are hashed
+//! here and a node judges the hashes.
 //!
-//! **Invariant:** memory is bounded by [`MAX_CHUNKS`], however long the stream.
+//! **Invariant:** memory is bounded, however long the stream.
 
 use std::{
     collections::BTreeMap,
@@ -12,18 +13,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde::Serialize;
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use tokio::sync::mpsc;
 use watchfire_api::{
     client::Client,
-    wire::{ScanRequest, SignalJson, Verdict, VerdictKind},
+    wire::{LiveQuery, LiveVerdict, ScanRequest, SignalJson, VerdictKind},
 };
 use watchfire_media::video::{
-    Decoder, Input, MAX_STALL, Pace, Streaming, VideoError, Window, stream,
+    self, Decoder, Input, MAX_STALL, Pace, Recording, Streaming, VideoError, Window,
 };
 use watchfire_signal::{
     name::ItemId,
-    value::{MAX_FRAMES, Signal, Span, Value},
+    value::{Signal, Span, Value},
     vpdq::{Frame, Vpdq},
 };
 
@@ -37,8 +39,11 @@ use crate::{
 /// Frames of a stream that are hashed a second; an alert has every frame, so that two line up with it.
 const FRAMES_A_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
-/// The most signals of a stream that are kept until its end, of 3,600 frames each: 32 hours.
-const MAX_CHUNKS: usize = 64;
+/// Bytes of a stream that are sent at once.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// Pieces that wait to be sent.
+const AHEAD: usize = 4;
 
 /// How often a file that does not grow is looked at again.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
@@ -55,16 +60,52 @@ pub(super) struct Live<'a> {
     pub(super) idle: Duration,
 }
 
-/// The verdict on a segment.
-#[derive(Serialize)]
-struct Segment<'a> {
-    /// From its first frame to its last, in the time of the stream.
-    segment_ms: Span,
-    #[serde(flatten)]
-    verdict: &'a Verdict,
+/// Has a node look into a stream until it ends or is to be blocked.
+pub(super) fn send(live: &Live<'_>, client: &Client, output: &Output) -> Ended {
+    let (pieces, ready) = mpsc::channel(AHEAD);
+    let reader = live.reader()?;
+    std::thread::spawn(move || read(reader, &pieces));
+    let seconds = |time: Duration| u32::try_from(time.as_secs()).ok();
+    let query = LiveQuery {
+        item: live.item.clone(),
+        facts: Some(serde_json::json!(live.facts).to_string()),
+        segment_s: seconds(live.segment),
+        every_s: seconds(live.every),
+    };
+    runtime::block_on(async {
+        let video =
+            stream::unfold(ready, |mut ready| async move { Some((ready.recv().await?, ready)) });
+        let mut verdicts = answered(client.scan_live(&query, video).await)?;
+        let mut last = None;
+        while let Some(told) = verdicts.next().await {
+            let told = answered(told)?;
+            tell(&live.item, &told, output)?;
+            last = Some(told.verdict.verdict);
+        }
+        let last =
+            last.ok_or_else(|| environment("the node ended the stream without a verdict"))?;
+        Ok(Answer::of(last != VerdictKind::Block))
+    })?
 }
 
-/// Judges a stream until it ends or is to be blocked.
+/// Reads a stream piece by piece, no faster than they are sent.
+fn read(mut reader: impl Read, pieces: &mpsc::Sender<io::Result<Bytes>>) {
+    let mut buffer = vec![0; PIECE_BYTES];
+    loop {
+        let piece = match reader.read(&mut buffer) {
+            Ok(0) => return,
+            Ok(read) => Ok(Bytes::copy_from_slice(&buffer[..read])),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => Err(error),
+        };
+        let failed = piece.is_err();
+        if pieces.blocking_send(piece).is_err() || failed {
+            return;
+        }
+    }
+}
+
+/// Hashes a stream and has the hashes judged, until it ends or is to be blocked.
 pub(super) fn run(live: &Live<'_>, client: &Client, output: &Output) -> Ended {
     let reader = live.reader()?;
     let decoder = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
@@ -89,12 +130,11 @@ pub(super) fn run(live: &Live<'_>, client: &Client, output: &Output) -> Ended {
     if last == Some(VerdictKind::Block) {
         return Ok(Answer::of(false));
     }
-    let chunks = ended.map_err(environment)?;
-    if chunks.is_empty() {
+    let whole = ended.map_err(environment)?.signals();
+    if whole.is_empty() {
         return Err(environment("no frame came"));
     }
     // The recording: from now on an alert about any part of it finds the item.
-    let whole = chunks.into_iter().map(signal).collect();
     let verdict = runtime::block_on(live.judge(client, whole, output))??;
     Ok(Answer::of(verdict != VerdictKind::Block))
 }
@@ -125,19 +165,23 @@ impl Live<'_> {
             ..ScanRequest::of(self.item.clone())
         };
         let verdict = answered(client.scan_signals(&request).await)?;
-        let told = Segment { segment_ms, verdict: &verdict };
-        output.answer(&told, || {
-            let Span { start_ms, end_ms } = segment_ms;
-            let reasons = verdict.reasons.iter().filter_map(|reason| {
-                let at = reason.query_span_ms?;
-                let label = reason.label.as_ref()?;
-                Some(format!(", {label} at {}–{} ms", at.start_ms, at.end_ms))
-            });
-            let reasons: String = reasons.collect();
-            format!("{} {start_ms}–{end_ms} ms {}{reasons}", self.item, word(&verdict.verdict))
-        })?;
-        Ok(verdict.verdict)
+        let told = LiveVerdict { segment_ms, verdict };
+        tell(&self.item, &told, output)?;
+        Ok(told.verdict.verdict)
     }
+}
+
+fn tell(item: &ItemId, told: &LiveVerdict, output: &Output) -> Result<(), Failure> {
+    let LiveVerdict { segment_ms: Span { start_ms, end_ms }, verdict } = told;
+    output.answer(told, || {
+        let reasons = verdict.reasons.iter().filter_map(|reason| {
+            let at = reason.query_span_ms?;
+            let label = reason.label.as_ref()?;
+            Some(format!(", {label} at {}–{} ms", at.start_ms, at.end_ms))
+        });
+        let reasons: String = reasons.collect();
+        format!("{item} {start_ms}–{end_ms} ms {}{reasons}", word(&verdict.verdict))
+    })
 }
 
 /// Hashes frames and sends each segment that is due, and what is left at the end. Gives all frames.
@@ -146,22 +190,16 @@ fn decode(
     decoder: &Decoder,
     mut window: Window,
     segments: &mpsc::Sender<Vec<Frame>>,
-) -> Result<Vec<Vec<Frame>>, VideoError> {
-    let mut chunks = Vec::<Vec<Frame>>::new();
+) -> Result<Recording, VideoError> {
+    let mut recording = Recording::default();
     let streaming = Streaming { pace: Pace::PerSecond(FRAMES_A_SECOND), stall: MAX_STALL };
-    stream(Input::Reader(reader), streaming, decoder, |seen| {
-        match chunks.last_mut() {
-            Some(chunk) if chunk.len() < MAX_FRAMES => chunk.push(seen.frame),
-            _ => chunks.push(vec![seen.frame]),
-        }
-        if chunks.len() > MAX_CHUNKS {
-            chunks.remove(0);
-        }
+    video::stream(Input::Reader(reader), streaming, decoder, |seen| {
+        recording.push(seen.frame);
         let due = window.push(seen.frame).map(<[Frame]>::to_vec);
         let sent = due.is_none_or(|frames| segments.blocking_send(frames).is_ok());
         if sent { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(chunks)
+    Ok(recording)
 }
 
 fn signal(frames: Vec<Frame>) -> Signal {
