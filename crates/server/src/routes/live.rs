@@ -16,7 +16,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::{Buf, Bytes};
 use futures_util::{StreamExt, stream};
 use http::header;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 use watchfire_api::problem::Problem;
 use watchfire_api::wire::{
