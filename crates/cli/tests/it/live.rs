@@ -4,7 +4,7 @@ use std::{
     fs::{self, File},
     io::{BufRead, BufReader, Write},
     path::Path,
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -23,6 +23,21 @@ fn ffmpeg(arguments: &[&str], out: &Path) {
 fn lines(output: &[u8]) -> Vec<Value> {
     let text = String::from_utf8_lossy(output).into_owned();
     text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The verdicts on a stream that is to be blocked while its pipe stays open: it runs on.
+fn refused(mut running: Child, stream: &Path) -> Vec<Value> {
+    let mut pipe = running.stdin.take().unwrap();
+    let bytes = fs::read(stream).unwrap();
+    let feeding = std::thread::spawn(move || {
+        // The reader may be gone before the end: it has seen enough.
+        let _ = pipe.write_all(&bytes);
+        pipe
+    });
+    let ended = running.wait_with_output().unwrap();
+    drop(feeding.join().unwrap());
+    assert_eq!(ended.status.code(), Some(1), "{}", words(&ended));
+    lines(&ended.stdout)
 }
 
 #[test]
@@ -61,19 +76,8 @@ fn a_stream_is_judged_while_it_runs_and_its_recording_is_found_later() {
     };
     // At the node, and by hashes that are made beside the ingest.
     for looked in ["variant", "near"] {
-        // The pipe stays open: the stream runs on.
-        let mut running = scan("-", &format!("stream-1-{looked}"), looked);
-        let mut pipe = running.stdin.take().unwrap();
-        let bytes = fs::read(&stream).unwrap();
-        let feeding = std::thread::spawn(move || {
-            // The reader may be gone before the end: it has seen enough.
-            let _ = pipe.write_all(&bytes);
-            pipe
-        });
-        let ended = running.wait_with_output().unwrap();
-        drop(feeding.join().unwrap());
-        assert_eq!(ended.status.code(), Some(1), "{}", words(&ended));
-        let verdicts = lines(&ended.stdout);
+        let running = scan("-", &format!("stream-1-{looked}"), looked);
+        let verdicts = refused(running, &stream);
         let (block, before) = verdicts.split_last().unwrap();
         assert!(!before.is_empty(), "segments before it were judged: {block}");
         assert!(before.iter().all(|one| one["verdict"] == "allow"), "{before:?}");

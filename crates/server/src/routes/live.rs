@@ -69,7 +69,7 @@ pub(crate) async fn live(
     let place = place.map_err(|_| LIVE_STREAMS.too_many())?;
     let (decoder, waiting) = server.hashing.live();
     let (pieces, incoming) = mpsc::channel(AHEAD);
-    tokio::spawn(pump(request.into_body(), pieces));
+    tokio::spawn(pump(request.into_body(), server.patience.stall, pieces));
     let (segments, due) = mpsc::channel(1);
     let node = server.node.clone();
     let incoming = Incoming { pieces: incoming, rest: Bytes::new() };
@@ -103,10 +103,10 @@ fn window(query: &LiveQuery) -> Result<Window, Failure> {
 }
 
 /// Hands the body on piece by piece, no faster than it is decoded.
-async fn pump(body: Body, pieces: mpsc::Sender<Bytes>) {
+async fn pump(body: Body, stall: Duration, pieces: mpsc::Sender<Bytes>) {
     let mut body = body.into_data_stream();
-    // A body that breaks off is a stream that ends.
-    while let Some(Ok(piece)) = body.next().await {
+    // A body that breaks off, or stands still, is a stream that ends.
+    while let Ok(Some(Ok(piece))) = tokio::time::timeout(stall, body.next()).await {
         if pieces.send(piece).await.is_err() {
             return;
         }

@@ -145,6 +145,6 @@ async fn a_copy_that_was_framed_before_the_alert_came_waits_for_a_person_then() 
     assert_eq!(ticket.items, ["framed".parse().unwrap()]);
     let explained = client.explain("framed".parse().unwrap()).await.unwrap();
     let [found] = &explained.matches[..] else { panic!("{explained:?}") };
-    assert_eq!(found["facts"]["matched"]["kind"], "variant", "{explained:?}");
+    assert_eq!(found["facts"]["match"], "variant", "{explained:?}");
     assert!(client.explain("other".parse().unwrap()).await.unwrap().matches.is_empty());
 }

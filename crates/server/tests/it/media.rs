@@ -2,10 +2,13 @@
 
 use std::io::Cursor;
 
+use futures_util::StreamExt;
 use image::{ImageFormat, Rgb, RgbImage};
 use watchfire_api::client::ClientError;
 use watchfire_api::problem::ProblemKind;
-use watchfire_api::wire::{AlertRequest, LookupQuery, Method, ScanQuery, State, VerdictKind};
+use watchfire_api::wire::{
+    AlertRequest, LiveQuery, LookupQuery, Method, ScanQuery, State, VerdictKind,
+};
 use watchfire_node::access::Scope;
 use watchfire_signal::alert::Exception;
 use watchfire_signal::value::Kind;
@@ -156,4 +159,67 @@ async fn a_form_with_signals_beside_a_file_is_refused() {
     let alert = alert_of(vec![crate::house::pdq(1)]);
     let refused = client.alert_media(&alert, picture(1, 128, ImageFormat::Png), None).await;
     assert!(refused.unwrap_err().to_string().contains("made here"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_is_no_video_ends_with_a_problem_and_leaves_its_place() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Scan]).await;
+    let query = LiveQuery {
+        item: "stream".parse().unwrap(),
+        facts: None,
+        segment_s: None,
+        every_s: Some(601),
+    };
+    let words = || futures_util::stream::iter([Ok(bytes::Bytes::from_static(b"no video at all"))]);
+    match client.scan_live(&query, words()).await.map(drop) {
+        Err(ClientError::Problem(problem)) => {
+            assert_eq!(problem.limit.as_deref(), Some("segment_seconds"));
+        }
+        other => panic!("{other:?}"),
+    }
+    let query = LiveQuery { every_s: None, ..query };
+    // More than there are places, one after the other.
+    for _ in 0..20 {
+        let verdicts = loop {
+            match client.scan_live(&query, words()).await {
+                Ok(verdicts) => break verdicts,
+                // The thread of the one before gives its place back a moment after the answer.
+                Err(ClientError::Problem(problem)) if problem.is(ProblemKind::TooMany) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
+        match &verdicts.collect::<Vec<_>>().await[..] {
+            [Err(ClientError::Problem(problem))] => {
+                assert!(problem.is(ProblemKind::UndecodableMedia), "{problem:?}");
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(house.node.sizes().1, 0, "nothing was seen of it");
+}
+
+/// Each stream that goes on has a place, and there is a limit of them.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_streams_than_there_are_places_are_refused_by_name() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Scan]).await;
+    let query =
+        LiveQuery { item: "stream".parse().unwrap(), facts: None, segment_s: None, every_s: None };
+    let mut running = Vec::new();
+    let refused = loop {
+        let silent = futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
+        match client.scan_live(&query, silent).await {
+            Ok(verdicts) => running.push(verdicts),
+            Err(ClientError::Problem(problem)) => break problem,
+            Err(error) => panic!("{error}"),
+        }
+    };
+    assert_eq!((refused.limit.as_deref(), running.len()), (Some("live_streams"), 16));
+    drop(running);
+    // Whoever hangs up leaves its place.
+    let silent = || futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
+    while client.scan_live(&query, silent()).await.is_err() {
+        tokio::task::yield_now().await;
+    }
 }
