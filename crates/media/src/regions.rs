@@ -93,7 +93,8 @@ pub fn cut(pixels: Pixels<'_>, rectangle: Rectangle) -> Part {
         let start = (y as usize * pixels.width as usize + left as usize) * pixel;
         &pixels.bytes[start..start + width as usize * pixel]
     };
-    let bytes = (top..top + height).flat_map(row).copied().collect();
+    let mut bytes = Vec::with_capacity(width as usize * height as usize * pixel);
+    (top..top + height).for_each(|y| bytes.extend_from_slice(row(y)));
     Part { width, height, layout: pixels.layout, bytes }
 }
 
