@@ -1,9 +1,12 @@
 //! Measures how much later the alerts of others count while one member floods:
-//! `bench_flood --dir DIR [--alerts N] [--honest N]`, one JSON object.
+//! `bench_flood --dir DIR [--alerts N] [--rate N] [--signed N] [--quota N] [--honest N] [--drain no]`, one JSON object.
 //!
-//! Three members in one process, each with a store on the disk, linked without a network: one raises N
-//! alerts as fast as its node takes them, another raises one now and then, and the third says when each of
-//! these counts. Measured before the flood and during it. The directory is made, and is gone afterwards.
+//! The flood is written beforehand, signed some alerts at a time as a node that is flooded signs them, and is then shown
+//! to the others at a steady rate, as a member's node on a machine of its own would show it: what it costs to raise
+//! is not measured. The two others are real nodes in this process, each with a store on the disk, linked without a
+//! network: one raises an alert now and then, the other says when that counts. Measured before the flood and during it.
+//! Then the flood is waited for, and counted is what came of it and what of it is enforced. The directory is made,
+//! and is gone afterwards.
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use std::{
@@ -15,6 +18,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::{StreamExt, future::try_join_all};
 use watchfire_node::{
     Node, Readiness, Setup,
     charter::approve,
@@ -22,29 +26,35 @@ use watchfire_node::{
     heads::Heads,
     peer::{Peer, PeerError},
     policy::{Policy, Verdict},
-    raise::NewAlert,
+    publish::{Letterhead, Minutes, Publisher},
+    raise::{NewAlert, alert_draft},
     routes::Routes,
     seen::SeenSetup,
+    sequence::Sequencer,
 };
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
     charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter},
-    header::{Provenance, Review},
+    header::{CharterRef, Provenance, Review},
     label::TAXONOMY_VERSION,
     name::{GroupName, LogName, MemberName},
     pdq::Pdq,
     value::Signal,
 };
-use watchfire_store::{SqliteOptions, SqliteStore, Store};
-use watchfire_tlog::{Extension, Origin, OwnKey, Source};
+use watchfire_store::{Append, Batch, MemoryStore, SqliteOptions, SqliteStore, Store};
+use watchfire_tlog::{Extension, Frontier, Origin, OwnKey, Source};
 
 type Failed = Box<dyn Error + Send + Sync>;
 
 const MEMBERS: [&str; 3] = ["flood", "honest", "reader"];
+/// Those whose nodes run.
+const NODES: [&str; 2] = ["honest", "reader"];
 /// How long between two alerts of the honest member.
 const EVERY: Duration = Duration::from_millis(50);
-/// Alerts that the flooding member raises at once.
-const AT_ONCE: u64 = 256;
+/// How long is measured at most while the flood is taken.
+const A_MINUTE: Duration = Duration::from_mins(1);
+/// The first picture of the flood.
+const FLOODED: u64 = 1_000_000_000;
 
 fn option(name: &str, default: &str) -> String {
     let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
@@ -97,7 +107,7 @@ fn key(member: &str) -> OwnKey {
     OwnKey::from_seed(&seed)
 }
 
-fn charter() -> Result<SignedCharter, Failed> {
+fn charter(records_a_day: u64) -> Result<SignedCharter, Failed> {
     let member = |name: &&str| {
         Ok::<_, Failed>(Member {
             name: name.parse()?,
@@ -110,9 +120,8 @@ fn charter() -> Result<SignedCharter, Failed> {
     };
     let mut charter = Charter {
         quorums: Quorums { confirm: 2, dispute: 2, charter: 2, halt: 2 },
-        // What is measured is a flood that no quota stops.
         quotas: Quotas {
-            records_a_day: u64::MAX >> 1,
+            records_a_day,
             severity4_acts_a_day: 20,
             retractions_an_hour: 20,
             disputes_a_day: 100,
@@ -129,21 +138,20 @@ fn charter() -> Result<SignedCharter, Failed> {
     Ok(SignedCharter::new(charter, approvals)?)
 }
 
-async fn open(dir: &Path) -> Result<BTreeMap<&'static str, Arc<Node>>, Failed> {
-    let charter = charter()?;
-    let mut stores = BTreeMap::<&str, Arc<dyn Store>>::new();
-    for name in MEMBERS {
-        let store = SqliteStore::open(&dir.join(name), SqliteOptions::default())?;
-        stores.insert(name, Arc::new(store));
-    }
+type Stores = BTreeMap<&'static str, Arc<dyn Store>>;
+
+/// Starts the members whose nodes run.
+async fn start(
+    charter: &SignedCharter,
+    stores: &Stores,
+) -> Result<BTreeMap<&'static str, Arc<Node>>, Failed> {
     let mut nodes = BTreeMap::new();
-    for me in MEMBERS {
+    for me in NODES {
         let mut peers = BTreeMap::<MemberName, Arc<dyn Peer>>::new();
         for (name, store) in stores.iter().filter(|(name, _)| **name != me) {
             peers.insert(name.parse()?, Arc::new(Wire(store.clone())));
         }
         let trust = ["flood".parse()?, "honest".parse()?].into();
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let node = Node::start(Setup {
             me: me.parse()?,
             key: Arc::new(key(me)),
@@ -157,7 +165,7 @@ async fn open(dir: &Path) -> Result<BTreeMap<&'static str, Arc<Node>>, Failed> {
             routes: Routes::default(),
             budgets: BTreeMap::new(),
             alone: false,
-            clock,
+            clock: Arc::new(SystemClock::default()),
             random: Arc::new(SystemRandom),
         });
         nodes.insert(me, node.await?);
@@ -196,81 +204,177 @@ fn alert(number: u64) -> Result<NewAlert, Failed> {
 }
 
 /// Raises alerts of the honest member, one after the other; from the beginning of the report until the
-/// reader would refuse an upload.
+/// reader would refuse an upload, and of that until the honest member's own node has answered.
 async fn honest(
     nodes: &BTreeMap<&str, Arc<Node>>,
     numbers: std::ops::Range<u64>,
-) -> Result<Vec<Duration>, Failed> {
-    let mut times = Vec::new();
+) -> Result<Vec<(Duration, Duration)>, Failed> {
+    let (mut times, log) = (Vec::new(), nodes["honest"].log());
     for number in numbers {
+        let (new, picture) = (alert(number)?, picture(number));
         let begun = Instant::now();
-        nodes["honest"].raise(alert(number)?, None).await?;
-        while nodes["reader"].judge(&[picture(number)]).verdict != Verdict::Block {
-            tokio::time::sleep(Duration::from_micros(200)).await;
+        let published = nodes["honest"].raise(new, None).await?;
+        let raised = begun.elapsed();
+        nodes["reader"].receipts().wait_here(log, published.index + 1).await;
+        if nodes["reader"].judge(&[picture]).verdict != Verdict::Block {
+            return Err("an alert was folded and says nothing".into());
         }
-        times.push(begun.elapsed());
+        times.push((begun.elapsed(), raised));
         tokio::time::sleep(EVERY).await;
     }
-    times.sort_unstable();
     Ok(times)
 }
 
-/// Raises alerts as fast as the node takes them; how long that took.
-async fn flood(node: Arc<Node>, alerts: u64) -> Result<Duration, Failed> {
-    let begun = Instant::now();
-    for first in (0..alerts).step_by(AT_ONCE as usize) {
-        let mut all = tokio::task::JoinSet::new();
-        for number in first..(first + AT_ONCE).min(alerts) {
-            let (node, new) = (node.clone(), alert(1_000_000_000 + number)?);
-            all.spawn(async move { node.raise(new, None).await });
+/// Writes the flood, as its author's node would; answers it step by step, a signed head each.
+async fn prepare(
+    charter: &SignedCharter,
+    (alerts, signed): (u64, u64),
+) -> Result<Vec<Extension>, Failed> {
+    let charter = &charter.charter;
+    let log = charter.log_of(&"flood".parse()?).ok_or("no such member")?;
+    let origin = Origin::new(log.to_string())?;
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
+    let minutes = Minutes::after(0, clock.clone());
+    let random = Arc::new(SystemRandom);
+    let sealer = Letterhead { log: log.clone(), charter: reference, random, minutes };
+    let (key, frontier) = (Arc::new(key("flood")), Frontier::new());
+    let (publisher, drafts) = Publisher::new();
+    let sequencer =
+        Sequencer { origin: origin.clone(), key, sealer, frontier, store: store.clone(), clock };
+    let written = tokio::spawn(sequencer.run(drafts));
+    let mut steps = Vec::new();
+    for first in (0..alerts).step_by(signed as usize) {
+        let mut said = Vec::new();
+        for number in first..(first + signed).min(alerts) {
+            let draft = alert_draft(charter, &log, alert(FLOODED + number)?, None)?;
+            said.push(publisher.write(draft));
         }
-        while let Some(raised) = all.join_next().await {
-            raised??;
-        }
+        try_join_all(said).await?;
+        let mut more = store.read(&origin).follow(first).await?;
+        steps.push(more.next().await.ok_or("the log ended")??);
+    }
+    drop(publisher);
+    written.await?;
+    Ok(steps)
+}
+
+/// Shows the flood at a steady rate; how long that took.
+async fn flood(
+    store: Arc<dyn Store>,
+    log: LogName,
+    steps: Vec<Extension>,
+    rate: f64,
+) -> Result<Duration, Failed> {
+    let (begun, log) = (Instant::now(), Origin::new(log.to_string())?);
+    for Extension { from: size, entries, checkpoint } in steps {
+        let due = Duration::from_secs_f64(size as f64 / rate);
+        tokio::time::sleep(due.saturating_sub(begun.elapsed())).await;
+        let leaf_hashes = entries.iter().map(|entry| entry.leaf_hash()).collect();
+        let (log, verified_ms) = (log.clone(), SystemClock::default().now_ms());
+        let append = Append { log, size, entries, leaf_hashes, checkpoint, verified_ms };
+        store.commit(Batch { append: Some(append), ..Batch::default() }).await?;
     }
     Ok(begun.elapsed())
 }
 
-fn ms(times: &[Duration], percent: usize) -> f64 {
+/// How many alerts of the flood a member refuses uploads for.
+fn enforced(node: &Node, alerts: u64) -> u64 {
+    let blocks = |number: &u64| node.judge(&[picture(FLOODED + number)]).verdict == Verdict::Block;
+    (0..alerts).filter(blocks).count() as u64
+}
+
+/// The milliseconds below which so many percent of some times are.
+fn ms(times: impl Iterator<Item = Duration>, percent: usize) -> f64 {
+    let mut times: Vec<_> = times.collect();
+    times.sort_unstable();
     let at = (times.len() * percent / 100).min(times.len().saturating_sub(1));
     times.get(at).map_or(0.0, |time| time.as_secs_f64() * 1_000.0)
+}
+
+/// Milliseconds until alerts counted, and of that until they were answered.
+fn summary(times: &[(Duration, Duration)]) -> serde_json::Value {
+    let percents = |of: fn(&(Duration, Duration)) -> Duration| {
+        let at = |percent| ms(times.iter().map(of), percent);
+        serde_json::json!({"p50": at(50), "p90": at(90), "p99": at(99)})
+    };
+    serde_json::json!({
+        "measured": times.len(),
+        "counted": percents(|time| time.0),
+        "answered": percents(|time| time.1),
+    })
+}
+
+/// Waits for all of the flood at both members; what came of it.
+async fn drain(
+    nodes: &BTreeMap<&str, Arc<Node>>,
+    (log, alerts, quota): (&LogName, u64, u64),
+) -> serde_json::Value {
+    let begun = Instant::now();
+    for node in nodes.values() {
+        node.receipts().wait_here(log, alerts).await;
+    }
+    let took = begun.elapsed();
+    let enforced: BTreeMap<_, _> =
+        nodes.iter().map(|(name, node)| (name, enforced(node, alerts))).collect();
+    let within = enforced.values().all(|count| *count == quota.min(alerts));
+    serde_json::json!({
+        "all_arrived_s_after_its_end": took.as_secs_f64(),
+        "enforced": enforced,
+        "enforced_is_the_quota": within,
+    })
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Failed> {
     let dir = option("--dir", "target/bench-flood");
-    let (alerts, count): (u64, u64) =
-        (option("--alerts", "100000").parse()?, option("--honest", "200").parse()?);
+    let number = |name, default: &str| option(name, default).parse::<u64>();
+    let (alerts, count) = (number("--alerts", "100000")?, number("--honest", "200")?);
+    // 100,000 in a minute, and the quota of a charter that says nothing else.
+    let (rate, quota) = (number("--rate", "1667")?, number("--quota", "100000")?);
+    // Under one signed head: what is raised while a commit of a few milliseconds runs; 256 at most where nobody cheats.
+    let signed = number("--signed", "16")?;
     std::fs::create_dir_all(&dir)?;
-    let nodes = open(Path::new(&dir)).await?;
+    let charter = charter(quota)?;
+    let mut stores = Stores::from([("flood", Arc::new(MemoryStore::new()) as Arc<dyn Store>)]);
+    for name in NODES {
+        let store = SqliteStore::open(&Path::new(&dir).join(name), SqliteOptions::default())?;
+        stores.insert(name, Arc::new(store));
+    }
+    let steps = prepare(&charter, (alerts, signed)).await?;
+    let nodes = start(&charter, &stores).await?;
     let quiet = honest(&nodes, 0..count).await?;
-    let flooding = tokio::spawn(flood(nodes["flood"].clone(), alerts));
+    let log = charter.charter.log_of(&"flood".parse()?).ok_or("no such member")?;
+    let flooding = tokio::spawn(flood(stores["flood"].clone(), log.clone(), steps, rate as f64));
     // It has to be under way, and the measurement over before it is.
-    let folded = || nodes["reader"].receipts().here();
-    let log = nodes["flood"].log().clone();
-    while folded().get(&log).is_none_or(|size| *size < 1_000) {
+    while nodes["reader"].receipts().here().get(&log).is_none_or(|size| *size < 1_000) {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
-    let mut during = Vec::new();
-    let mut number = count;
-    while !flooding.is_finished() && number < 3 * count {
-        during.extend(honest(&nodes, number..number + 10).await?);
-        number += 10;
+    let (mut during, mut next, begun) = (Vec::new(), count, Instant::now());
+    let taken = || nodes["reader"].receipts().here().get(&log) == Some(&alerts);
+    while !flooding.is_finished() || (!taken() && begun.elapsed() < A_MINUTE) {
+        during.extend(honest(&nodes, next..next + 10).await?);
+        next += 10;
     }
-    let still = !flooding.is_finished();
-    let took = flooding.await??;
-    during.sort_unstable();
-    let result = serde_json::json!({
+    let (took, measured_for) = (flooding.await??, begun.elapsed());
+    let held = nodes["reader"].receipts().here().get(&log).copied().unwrap_or(0);
+    let of = |times: &[(Duration, Duration)], percent| ms(times.iter().map(|time| time.0), percent);
+    let ratio = |percent| of(&during, percent) / of(&quiet, percent);
+    let ratios = serde_json::json!({"p50": ratio(50), "p90": ratio(90), "p99": ratio(99)});
+    let mut result = serde_json::json!({
         "alerts": alerts,
+        "quota": quota,
         "flood_a_second": alerts as f64 / took.as_secs_f64(),
-        "flood_outlasted_the_measurement": still,
-        "measured_quiet": quiet.len(),
-        "measured_during": during.len(),
-        "quiet_ms": {"p50": ms(&quiet, 50), "p90": ms(&quiet, 90), "p99": ms(&quiet, 99)},
-        "during_ms": {"p50": ms(&during, 50), "p90": ms(&during, 90), "p99": ms(&during, 99)},
-        "ratio_p50": ms(&during, 50) / ms(&quiet, 50),
-        "ratio_p99": ms(&during, 99) / ms(&quiet, 99),
+        "measured_for_s": measured_for.as_secs_f64(),
+        "taken_meanwhile": held,
+        "quiet_ms": summary(&quiet),
+        "during_ms": summary(&during),
+        "ratio": ratios,
     });
+    if option("--drain", "yes") == "yes" {
+        result["afterwards"] = drain(&nodes, (&log, alerts, quota)).await;
+    }
     println!("{result}");
     for node in nodes.values() {
         node.stop().await;

@@ -4,10 +4,11 @@
 //! **Invariant:** a signal is findable before the seen table is searched for it.
 //! **Invariant:** nothing here asks a peer or the platform.
 //! **Invariant:** logs take turns: between two looks at a log, at most [`TURN`] entries of each other one
-//! are folded, so that no member is heard later because another says very much.
+//! are folded, so that no member is heard later because another says very much. What has come is noted before every turn.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    ops::Bound,
     sync::Arc,
     time::Duration,
 };
@@ -35,13 +36,17 @@ use crate::{
     looks::{Enforcer, Look},
     place::Place,
     receipts::Receipts,
+    replicate::LogCopy,
     urgent::{self, Places, is_urgent},
 };
 
 /// Entries of a log read at once at a start.
 const PAGE: usize = 1_024;
-/// Entries of a log folded before the others have their turn: about as long as a commit takes.
-pub const TURN: usize = 128;
+/// Entries of a log read at once later: some turns, so that a log that lags behind is not asked for each.
+const READ: usize = 256;
+/// Entries of a log folded before the others have their turn: less than a commit takes, which an alert waits for
+/// anyhow.
+pub const TURN: usize = 16;
 /// Logs whose growth is noted before anything is folded; of more the rest is noted in the next round.
 const NOTED: usize = 4_096;
 /// How long to wait before what the store did not give is folded again.
@@ -73,6 +78,9 @@ pub struct Follower {
     pub anchors: Anchors,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
+    /// Told what they hold since before the start, and what we say, so that they know how much of its quota an author has
+    /// used.
+    pub copies: BTreeMap<LogName, Arc<LogCopy>>,
     /// Entries folded of each log.
     pub cursors: HashMap<LogName, u64>,
     /// Ends of terms to come.
@@ -83,6 +91,8 @@ pub struct Follower {
     pub early: BTreeSet<Place>,
     /// The state of each incident that was told last.
     pub incidents: BTreeMap<Commitment, IncidentState>,
+    /// Entries of each log that say nothing here, by why.
+    pub ignored: HashMap<(LogName, &'static str), u64>,
 }
 
 /// What is still to be folded.
@@ -90,6 +100,10 @@ pub struct Follower {
 struct Unfolded {
     /// Logs that have grown, up to where.
     logs: BTreeMap<Origin, u64>,
+    /// Whose turn it was last.
+    last: Option<Origin>,
+    /// What of them is read.
+    pages: HashMap<Origin, VecDeque<Held>>,
     /// Logs that the store did not give.
     failed: BTreeMap<Origin, u64>,
     places: VecDeque<Place>,
@@ -98,6 +112,15 @@ struct Unfolded {
 }
 
 impl Unfolded {
+    /// The log that comes after the one before, which waits no more.
+    fn take_next(&mut self) -> Option<(Origin, u64)> {
+        let after = self.last.as_ref().map_or(Bound::Unbounded, Bound::Excluded);
+        let next = self.logs.range::<Origin, _>((after, Bound::Unbounded)).next();
+        let log = next.or_else(|| self.logs.iter().next())?.0.clone();
+        self.last = Some(log.clone());
+        self.logs.remove_entry(&log)
+    }
+
     fn is_empty(&self) -> bool {
         self.failed.is_empty() && self.places.is_empty() && self.erased.is_empty()
     }
@@ -199,7 +222,7 @@ impl Follower {
             }
             self.pass_deadlines();
             unfolded.places.extend(self.cases.pass_time(self.clock.now_ms()));
-            self.fold_all(&mut unfolded).await;
+            self.fold_some(&mut unfolded).await;
             self.tell_of_incidents();
             if let Err(error) = self.forget_early().await {
                 tracing::error!(%error, "what was kept ahead of its turn is kept longer");
@@ -211,11 +234,11 @@ impl Follower {
         }
     }
 
-    /// Folds a turn of each log that has grown, and records that were filled in; what the store does not
+    /// Folds a turn of the log whose turn it is, and records that were filled in; what the store does not
     /// give now stays to be folded.
-    async fn fold_all(&mut self, unfolded: &mut Unfolded) {
-        for (log, size) in std::mem::take(&mut unfolded.logs) {
-            match self.fold_turn(&log, size).await {
+    async fn fold_some(&mut self, unfolded: &mut Unfolded) {
+        if let Some((log, size)) = unfolded.take_next() {
+            match self.fold_turn(&log, size, unfolded).await {
                 Ok(true) => drop(unfolded.logs.insert(log, size)),
                 Ok(false) => {}
                 Err(error) => {
@@ -234,14 +257,27 @@ impl Follower {
     }
 
     /// Folds at most [`TURN`] entries of a log; answers whether there are more up to a size.
-    async fn fold_turn(&mut self, origin: &Origin, size: u64) -> Result<bool, StoreError> {
+    async fn fold_turn(
+        &mut self,
+        origin: &Origin,
+        size: u64,
+        unfolded: &mut Unfolded,
+    ) -> Result<bool, StoreError> {
         let Ok(log) = origin.as_str().parse::<LogName>() else { return Ok(false) };
         let from = self.cursors.get(&log).copied().unwrap_or(0);
         if from >= size {
             return Ok(false);
         }
-        let page = self.store.held(origin, from, TURN).await?;
-        let Some(last) = page.last() else { return Ok(false) };
+        let mut read = unfolded.pages.remove(origin).unwrap_or_default();
+        if read.is_empty() {
+            read.extend(self.store.held(origin, from, READ).await?);
+        }
+        let rest = read.split_off(read.len().min(TURN));
+        let page = std::mem::replace(&mut read, rest);
+        if !read.is_empty() {
+            unfolded.pages.insert(origin.clone(), read);
+        }
+        let Some(last) = page.back() else { return Ok(false) };
         let next = last.index + 1;
         // One look at each set, however many records of the page spoke of it.
         let mut touched = BTreeMap::new();
@@ -314,8 +350,12 @@ impl Follower {
 
     /// Folds one entry; answers the sets that it touched.
     fn fold(&mut self, log: &LogName, held: Held, announce: bool) -> Vec<Commitment> {
-        let index = held.index;
-        if let Ok(leaf) = Leaf::decode(&held.entry.leaf) {
+        let (index, leaf) = (held.index, Leaf::decode(&held.entry.leaf).ok());
+        // Other logs are booked as they are copied, before they come here.
+        if !announce || log.member == self.me {
+            self.book(log, index, leaf.as_ref());
+        }
+        if let Some(leaf) = leaf {
             if is_urgent(&leaf) {
                 self.urgent.note(log, index);
             }
@@ -343,9 +383,21 @@ impl Follower {
             let member = log.member.to_string();
             metrics::counter!("watchfire_entries_ignored_total", "member" => member, "why" => why.name())
                 .increment(1);
-            tracing::warn!(%log, index, why = why.name(), "an entry says nothing here");
+            let count = self.ignored.entry((log.clone(), why.name())).or_default();
+            *count += 1;
+            // A flood is not to fill the disk with lines about it.
+            if count.is_power_of_two() {
+                tracing::warn!(%log, index, why = why.name(), count, "entries say nothing here");
+            }
         }
         names
+    }
+
+    /// Books what is held since before the start, or is our own, on its author's quota.
+    fn book(&self, log: &LogName, index: u64, leaf: Option<&Leaf>) {
+        if let Some(copy) = self.copies.get(log) {
+            copy.book_held(index, leaf);
+        }
     }
 
     /// Whether we may have a leaf's record, and it is still of use.

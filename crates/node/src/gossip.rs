@@ -4,7 +4,7 @@
 //! **Invariant:** of two members that hold different histories of one log, both have the evidence
 //! after one exchange: who holds the larger one, or both where they are of one size, can prove it.
 //! **Invariant:** of which log another member shows more, twice and a minute apart, while nothing of it came, that
-//! log is followed anew.
+//! log is followed anew, unless it rests because its author is beyond its quota.
 //! **Invariant:** nothing that another member says is believed that the log's own key has not signed.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -157,7 +157,11 @@ impl Gossip {
     /// nothing in between: a stream may stand, and say so, and bring nothing.
     fn open_silent_again(&self, before: &BTreeMap<LogName, u64>, now: &BTreeMap<LogName, u64>) {
         for (log, held) in now.iter().filter(|(log, held)| before.get(log) == Some(*held)) {
-            let Some(copy) = self.copies.get(log) else { continue };
+            // What rests is not withheld: it is taken slowly, beyond its author's quota.
+            let Some(copy) = self.copies.get(log).filter(|copy| copy.rests_until().is_none())
+            else {
+                continue;
+            };
             metrics::counter!("watchfire_streams_silent_total", "member" => log.member.to_string())
                 .increment(1);
             tracing::warn!(%log, held, "others hold more of this log than its stream brings; it is opened again");

@@ -522,7 +522,7 @@ impl Node {
             return Ok(None);
         };
         let held = self.store.read(copy.origin());
-        copy.take(&*held, vec![more]).await.map(Some)
+        copy.accept(&*held, more).await.map(Some)
     }
 
     /// Notes up to where logs are effective at a member, by its own word.

@@ -4,11 +4,16 @@
 //! **Invariant:** a fork stops the copying of that log only, and its evidence is kept.
 
 mod hurry;
+mod pace;
+mod stream;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures_util::{FutureExt, StreamExt};
+use futures_util::StreamExt;
 use thiserror::Error;
 use tokio::{
     sync::{Mutex, Notify, mpsc},
@@ -27,24 +32,18 @@ use watchfire_tlog::{
     evidence::{CompareError, compare},
 };
 
+use self::pace::Pace;
 use crate::{
     clock::{Clock, Random},
     events::{Event, Events},
     evidence,
 };
 
-/// The first wait before a broken stream is opened again.
-const BACKOFF_START: Duration = Duration::from_millis(100);
-/// The longest wait; with it a peer that comes back is followed within half a minute.
-const BACKOFF_END: Duration = Duration::from_secs(30);
-/// How long a stream has to stand for its end to be no sign of trouble.
-const STOOD: Duration = Duration::from_secs(5);
-/// How often a member that catches up asks what is urgent.
-const HURRY_EVERY: Duration = Duration::from_secs(1);
-/// Extensions put together into one transaction when a source runs ahead of the disk; what one
-/// extension may hold is bounded by its frame.
-const MAX_GROUP: usize = 64;
+pub use self::pace::Pacer;
+pub(crate) use self::stream::{pause_after, stood};
 
+/// Records opened before others have the processor: as many as are folded in a turn.
+const AT_ONCE: usize = 16;
 /// Why more of a log was not taken. The log stays as it was.
 #[derive(Debug, Error)]
 pub enum TakeError {
@@ -93,6 +92,8 @@ pub struct LogCopy {
     events: Events,
     early: Option<mpsc::Sender<(LogName, Held)>>,
     state: Mutex<CopyState>,
+    pacer: Option<Arc<Pacer>>,
+    pace: std::sync::Mutex<Pace>,
     /// Ends the streams that are open.
     again: Notify,
 }
@@ -133,14 +134,21 @@ impl LogCopy {
         events: Events,
     ) -> Result<Self, watchfire_tlog::origin::OriginError> {
         let origin = Origin::new(log.to_string())?;
-        let (state, again) = (Mutex::default(), Notify::new());
-        Ok(Self { log, origin, key, store, clock, events, early: None, state, again })
+        let (state, pace, again) = (Mutex::default(), std::sync::Mutex::default(), Notify::new());
+        let (early, pacer) = (None, None);
+        Ok(Self { log, origin, key, store, clock, events, early, state, pacer, pace, again })
     }
 
     /// Has what comes ahead of its turn told, once it is durable.
     #[must_use]
     pub fn telling(self, early: mpsc::Sender<(LogName, Held)>) -> Self {
         Self { early: Some(early), ..self }
+    }
+
+    /// Takes slowly what is beyond the quota of its author.
+    #[must_use]
+    pub fn paced(self, pacer: Arc<Pacer>) -> Self {
+        Self { pacer: Some(pacer), ..self }
     }
 
     /// The member whose log it is.
@@ -173,6 +181,7 @@ impl LogCopy {
     /// [`TakeError`]; after a fork the evidence is durable when it returns.
     pub async fn take(&self, source: &dyn Source, more: Vec<Extension>) -> Result<u64, TakeError> {
         let mut state = self.state.lock().await;
+        let begun = Instant::now();
         self.check_thawed(&mut state).await?;
         let before = self.verified(&mut state).await?.clone();
         let (after, append) = match self.check(source, &before, more).await {
@@ -188,9 +197,11 @@ impl LogCopy {
             return Err(TakeError::Ahead { entries: size, checkpoint: after.checkpoint().size });
         }
         check_amount(&append.entries)?;
+        let leaves: Vec<_> = append.entries.iter().map(|entry| entry.leaf.clone()).collect();
         match self.store.commit(Batch { append: Some(append), ..Batch::default() }).await {
             Ok(()) => {
                 state.verified = Some(after);
+                self.book(before.size(), &leaves, begun.elapsed());
                 Ok(size)
             }
             Err(CommitError::Conflict { .. }) => {
@@ -208,6 +219,56 @@ impl LogCopy {
         }
     }
 
+    /// Books what was taken; what is beyond the quota has the log rest.
+    fn book(&self, from: u64, leaves: &[Bytes], took: Duration) {
+        let Some(pacer) = &self.pacer else { return };
+        let (mut pace, now_ms) = (self.pace(), self.clock.now_ms());
+        let mut beyond = 0;
+        for (index, leaf) in (from..).zip(leaves) {
+            let leaf = Leaf::decode(leaf).ok();
+            beyond += u64::from(pace.book(pacer, (index, leaf.as_ref()), now_ms));
+        }
+        pace.rest(pacer, beyond, took);
+        if beyond > 0 {
+            metrics::counter!("watchfire_entries_slowed_total", "member" => self.member().to_string())
+                .increment(beyond);
+        }
+    }
+
+    /// Books an entry that was not taken by this copy.
+    pub(crate) fn book_held(&self, index: u64, leaf: Option<&Leaf>) {
+        if let Some(pacer) = &self.pacer {
+            self.pace().book(pacer, (index, leaf), self.clock.now_ms());
+        }
+    }
+
+    /// Until when it rests, having brought more than its author's quota.
+    #[must_use]
+    pub fn rests_until(&self) -> Option<Instant> {
+        self.pace().until()
+    }
+
+    /// Entries beyond its author's quota, of the day that the log dates last: they say nothing, and are taken slowly.
+    #[must_use]
+    pub fn beyond_quota(&self) -> u64 {
+        self.pace().beyond()
+    }
+
+    fn pace(&self) -> MutexGuard<'_, Pace> {
+        self.pace.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what its author brings, once the log has rested; answers the size held afterwards.
+    ///
+    /// # Errors
+    /// [`TakeError`]
+    pub async fn accept(&self, source: &dyn Source, more: Extension) -> Result<u64, TakeError> {
+        while let Some(until) = self.rests_until() {
+            tokio::time::sleep_until(until).await;
+        }
+        self.take(source, vec![more]).await
+    }
+
     async fn check(
         &self,
         source: &dyn Source,
@@ -219,8 +280,12 @@ impl LogCopy {
         for extension in more {
             let extended = after.extend_from(source, &extension).await?;
             after = extended.state;
-            let new = extension.entries.into_iter().skip(extended.new_entries_from);
-            append.entries.extend(new.map(|entry| self.without_foreign_record(entry)));
+            for entry in extension.entries.into_iter().skip(extended.new_entries_from) {
+                append.entries.push(self.without_foreign_record(entry));
+                if append.entries.len().is_multiple_of(AT_ONCE) {
+                    tokio::task::yield_now().await;
+                }
+            }
             append.leaf_hashes.extend(extended.leaf_hashes);
             append.checkpoint = extension.checkpoint;
         }
@@ -415,123 +480,6 @@ impl LogCopy {
             Err(error) => error.into(),
         }
     }
-
-    /// Has every open stream of the log opened again: it brings less than there is.
-    pub fn open_again(&self) {
-        self.again.notify_waiters();
-    }
-
-    /// Follows the log at its author for as long as the node runs.
-    pub async fn run(&self, source: Arc<dyn Source>, random: Arc<dyn Random>) {
-        let (mut wait, mut said) = (BACKOFF_START, String::new());
-        loop {
-            let (begun, before) = (Instant::now(), self.size().await.ok());
-            match self.follow_once(&*source, || self.events.link(self.member(), None)).await {
-                Err(FollowError::Take(TakeError::Frozen(_))) => return,
-                Err(error) => {
-                    let why = error.to_string();
-                    // Each reason once: it is tried again for as long as it takes.
-                    if why != said {
-                        tracing::warn!(log = %self.log, why, "this log cannot be followed; tried again");
-                        said.clone_from(&why);
-                    }
-                    self.events.link(self.member(), Some(why));
-                }
-                Ok(()) => said.clear(),
-            }
-            let good = stood(begun) || self.size().await.ok() > before;
-            wait = pause_after(good, wait, &*random).await;
-        }
-    }
-
-    /// Follows the log of a member that nobody can reach at others that have copies, one after the
-    /// other, for as long as the node runs.
-    pub async fn relay(&self, sources: Vec<Arc<dyn Source>>, random: Arc<dyn Random>) {
-        let mut wait = BACKOFF_START;
-        for source in sources.iter().cycle() {
-            let (begun, before) = (Instant::now(), self.size().await.ok());
-            match self.follow_once(&**source, || {}).await {
-                Err(FollowError::Take(TakeError::Frozen(_))) => return,
-                Err(error) => tracing::debug!(log = %self.log, %error, "relayed stream ended"),
-                Ok(()) => {}
-            }
-            let good = stood(begun) || self.size().await.ok() > before;
-            wait = pause_after(good, wait, &*random).await;
-        }
-    }
-
-    async fn follow_once(
-        &self,
-        source: &dyn Source,
-        opened: impl FnOnce(),
-    ) -> Result<(), FollowError> {
-        self.check_thawed(&mut *self.state.lock().await).await?;
-        // Asked what has arrived already, a stream may say that it is over; then it is asked once more.
-        let mut stream = source.follow(self.size().await?).await?.fuse();
-        opened();
-        self.hurry_if_it_can(source).await?;
-        let mut hurried = Instant::now();
-        let mut carried = None;
-        loop {
-            let first = match carried.take() {
-                Some(carried) => carried,
-                None => tokio::select! {
-                    biased;
-                    next = stream.next() => match next {
-                        Some(first) => first?,
-                        None => return Ok(()),
-                    },
-                    () = self.again.notified() => return Err(FollowError::Silent),
-                },
-            };
-            let mut room = MAX_APPEND_BYTES.saturating_sub(bytes_of(&first.entries));
-            let mut places = MAX_APPEND_ENTRIES.saturating_sub(first.entries.len());
-            let mut group = vec![first];
-            // What has already arrived shares one transaction; an idle link waits for nothing.
-            while group.len() < MAX_GROUP
-                && let Some(Some(next)) = stream.next().now_or_never()
-            {
-                let next = next?;
-                let (bytes, count) = (bytes_of(&next.entries), next.entries.len());
-                if bytes > room || count > places {
-                    carried = Some(next);
-                    break;
-                }
-                (room, places) = (room - bytes, places - count);
-                group.push(next);
-            }
-            let lags = carried.is_some() || group.len() == MAX_GROUP;
-            self.take(source, group).await?;
-            if lags && hurried.elapsed() >= HURRY_EVERY {
-                self.hurry_if_it_can(source).await?;
-                hurried = Instant::now();
-            }
-        }
-    }
-}
-
-/// Whether a stream stood long enough for its end to be no sign of trouble.
-pub(crate) fn stood(begun: Instant) -> bool {
-    begun.elapsed() >= STOOD
-}
-
-/// Waits until a stream that has ended may be opened again, and says how long to wait after the
-/// next one: one that was good, that stood or brought something, is opened again soon.
-pub(crate) async fn pause_after(good: bool, wait: Duration, random: &dyn Random) -> Duration {
-    let wait = if good { BACKOFF_START } else { wait };
-    tokio::time::sleep(jittered(wait, random)).await;
-    (wait * 2).min(BACKOFF_END)
-}
-
-/// Why a stream is opened again.
-#[derive(Debug, Error)]
-enum FollowError {
-    #[error(transparent)]
-    Source(#[from] SourceError),
-    #[error(transparent)]
-    Take(#[from] TakeError),
-    #[error("the stream brings nothing although there is more")]
-    Silent,
 }
 
 /// What is stored of a log, checked against its own signed head.

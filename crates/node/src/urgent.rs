@@ -88,19 +88,29 @@ impl Places {
     }
 }
 
-/// Keeps an entry until its turn comes; it is durable when this returns.
+/// Keeps entries until their turn comes; they are durable when this returns.
 ///
 /// # Errors
 /// The store's.
-pub(crate) async fn keep(store: &dyn Store, log: &LogName, held: &Held) -> Result<(), StoreError> {
-    let leaf = &held.entry.leaf;
-    // A leaf has at most 65,535 bytes.
-    let length = u32::try_from(leaf.len()).unwrap_or(u32::MAX);
-    let mut value = held.verified_ms.to_be_bytes().to_vec();
-    value.extend(length.to_be_bytes());
-    value.extend_from_slice(leaf);
-    value.extend_from_slice(held.entry.record.as_deref().unwrap_or_default());
-    write(store, vec![Row { table: EARLY, key: key(log, held.index), value: Some(value) }]).await
+pub(crate) async fn keep(
+    store: &dyn Store,
+    log: &LogName,
+    early: &[Held],
+) -> Result<(), StoreError> {
+    if early.is_empty() {
+        return Ok(());
+    }
+    let row = |held: &Held| {
+        let leaf = &held.entry.leaf;
+        // A leaf has at most 65,535 bytes.
+        let length = u32::try_from(leaf.len()).unwrap_or(u32::MAX);
+        let mut value = held.verified_ms.to_be_bytes().to_vec();
+        value.extend(length.to_be_bytes());
+        value.extend_from_slice(leaf);
+        value.extend_from_slice(held.entry.record.as_deref().unwrap_or_default());
+        Row { table: EARLY, key: key(log, held.index), value: Some(value) }
+    };
+    write(store, early.iter().map(row).collect()).await
 }
 
 /// Forgets entries whose turn has come.

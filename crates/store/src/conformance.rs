@@ -54,6 +54,7 @@ macro_rules! conformance_tests {
             follow: a_follower_gets_what_is_there_and_then_what_comes,
             follow: a_follower_from_the_middle_of_an_append_is_covered,
             follow: a_follower_ahead_of_the_log_waits_for_its_index,
+            follow: a_follower_that_lags_gets_short_steps,
             follow: a_long_catch_up_goes_in_steps_that_each_end_at_a_checkpoint,
             follow: records_that_do_not_fit_in_the_smallest_step_go_as_holes,
             follow: a_follower_sees_an_erased_record_as_a_hole,

@@ -26,6 +26,8 @@ pub use batch::{Append, Batch, Row, Table};
 pub use effect::{CaseCounts, Effect, EffectState, LateOrders, OutboxCounts, Settlement};
 pub use memory::MemoryStore;
 pub use seen::SeenItem;
-pub use size::{MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
+pub use size::{
+    MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES, STEP_ENTRIES,
+};
 pub use sqlite::{Counts, Durability, MAX_BLOB_BYTES, OpenError, SqliteOptions, SqliteStore};
 pub use store::{CommitError, Head, Held, Store, StoreError};

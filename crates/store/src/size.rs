@@ -10,6 +10,10 @@ pub const MAX_APPEND_BYTES: usize = 2 << 20;
 /// Entries of one append; bounds what a transaction holds besides its bytes.
 pub const MAX_APPEND_ENTRIES: usize = 4096;
 
+/// Entries that one item of `follow` has where the log was signed often enough: as many as a node signs at once. To write
+/// them takes a few milliseconds, and every other commit of whoever copies the log waits for that.
+pub const STEP_ENTRIES: usize = 256;
+
 /// Leaf and record bytes of one item of `follow`. Not below [`MAX_APPEND_BYTES`], so that the leaves
 /// of any append fit into one item.
 pub const MAX_FOLLOW_BYTES: usize = MAX_APPEND_BYTES;

@@ -103,7 +103,8 @@ impl From<CommitError> for StoreError {
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// One log as a [`Source`]; a log that the store does not know is an empty one.
-    /// Its `follow` wakes at every commit to the log and hands out what is durable, in steps of at
+    /// Its `follow` wakes at every commit to the log and hands out what is durable, in steps of
+    /// [`STEP_ENTRIES`](crate::STEP_ENTRIES) where there are checkpoints enough and of at
     /// most [`MAX_FOLLOW_BYTES`](crate::MAX_FOLLOW_BYTES), each under the checkpoint that was
     /// committed at exactly that size; records that do not fit in the smallest step go as holes.
     /// It holds no claim on the store: its streams end with an error when the store is dropped.

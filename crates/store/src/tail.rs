@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use watchfire_tlog::{Entry, Extension, SignedCheckpoint};
 
-use crate::size::{MAX_FOLLOW_ENTRIES, entry_bytes};
+use crate::size::{MAX_FOLLOW_ENTRIES, STEP_ENTRIES, entry_bytes};
 use crate::{Append, Held};
 
 /// Leaf and record bytes that a tail keeps of one log: some hundred ordinary alerts, and with a
@@ -61,9 +61,13 @@ impl Tail {
         self.shrink();
     }
 
-    /// Everything from `from` on, if the tail reaches back that far and there is anything.
+    /// Everything from `from` on, if the tail reaches back that far, there is anything, and it is no more than one
+    /// step: only of the newest checkpoint the tail knows what it covers.
     pub(crate) fn extension(&self, from: u64) -> Option<Extension> {
         let at = self.position(from)?;
+        if self.entries.len() - at > STEP_ENTRIES {
+            return None;
+        }
         let entries: Vec<Entry> =
             self.entries.range(at..).map(|(entry, _)| entry.clone()).collect();
         if entries.is_empty() {

@@ -62,6 +62,10 @@ pub struct MemberView {
     /// Whether two anchors in its logs do not go together: its desk log has lost lines, or was rewritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub desk_rewritten: bool,
+    /// Entries that are beyond its quota, of the day that its log dates last: they say nothing, and are taken slowly.
+    /// Absent where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub beyond_quota: u64,
     /// Members that want it halted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
@@ -75,6 +79,11 @@ pub struct MemberView {
     /// Entries of its log that are accepted, once enough organisations have suspended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<u64>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// This member's vote for a stop of another.

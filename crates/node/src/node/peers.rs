@@ -138,6 +138,13 @@ impl Node {
         self.anchors.rewritten()
     }
 
+    /// Entries of a log that are beyond its author's quota, of the day that it dates last: they say nothing, and are
+    /// taken slowly.
+    #[must_use]
+    pub fn beyond_quota(&self, log: &LogName) -> u64 {
+        self.copies.get(log).map_or(0, |copy| copy.beyond_quota())
+    }
+
     /// A member's log, as we hold it: that of an epoch, ended or not, or the one that it writes.
     #[must_use]
     pub fn log_of(&self, member: &MemberName, epoch: Option<u32>) -> Option<LogName> {

@@ -43,7 +43,7 @@ use crate::{
     policy::Policy,
     publish::Publisher,
     receipts::Receipts,
-    replicate::LogCopy,
+    replicate::{LogCopy, Pacer},
     room::Room,
     routes::Routes,
     seen::SeenSetup,
@@ -220,11 +220,13 @@ impl Node {
             holes: self.filler.holes.clone(),
             anchors: self.anchors.clone(),
             clock: self.clock.clone(),
+            copies: self.copies.clone(),
             cursors: HashMap::new(),
             deadlines: BTreeSet::new(),
             urgent: self.urgent.clone(),
             early: BTreeSet::new(),
             incidents: BTreeMap::new(),
+            ignored: HashMap::new(),
         }
     }
 
@@ -325,7 +327,7 @@ fn copies(
     events: &Events,
     early: &mpsc::Sender<(LogName, Held)>,
 ) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
-    let mut copies = BTreeMap::new();
+    let (mut copies, pacer) = (BTreeMap::new(), Arc::new(Pacer::of_chain(chain)));
     let charter = &chain.in_force().charter;
     let live = charter.members.iter().map(|member| (&member.name, member.epoch, &member.key));
     let closed = charter.closed.iter().map(|log| (&log.member, log.epoch, &log.key));
@@ -336,7 +338,8 @@ fn copies(
         let (store, clock) = (setup.store.clone(), setup.clock.clone());
         let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
             .map_err(|error| StartError::Name(error.to_string()))?;
-        copies.insert(log, Arc::new(copy.telling(early.clone())));
+        let copy = copy.telling(early.clone()).paced(pacer.clone());
+        copies.insert(log, Arc::new(copy));
     }
     Ok(copies)
 }

@@ -8,9 +8,14 @@ use super::{LogCopy, TakeError};
 use crate::urgent::{self, is_urgent};
 
 impl LogCopy {
-    /// What a source does not answer about what is urgent comes in its turn.
-    pub(super) async fn hurry_if_it_can(&self, source: &dyn Source) -> Result<(), TakeError> {
-        match self.hurry(source).await {
+    /// What a source does not answer about what is urgent comes in its turn. `asked` is up to where it was asked before,
+    /// beside the number of answers that are taken now.
+    pub(super) async fn hurry_if_it_can(
+        &self,
+        source: &dyn Source,
+        asked: (&mut u64, usize),
+    ) -> Result<(), TakeError> {
+        match self.hurry(source, asked).await {
             Err(TakeError::Source(error)) => {
                 tracing::debug!(log = %self.log, %error, "a source does not say what is urgent");
                 Ok(())
@@ -19,48 +24,51 @@ impl LogCopy {
                 tracing::warn!(log = %self.log, %error, "what was shown as urgent is not proven");
                 Ok(())
             }
-            other => other.map(drop),
+            other => other,
         }
     }
 
-    /// Asks a source for what must not wait, checks it, and has it count; how many there were.
-    async fn hurry(&self, source: &dyn Source) -> Result<usize, TakeError> {
-        let Some(early) = &self.early else { return Ok(0) };
-        let (mut next, mut count) = (0, 0);
-        loop {
+    /// Asks a source for what must not wait, checks it, and has it count.
+    async fn hurry(
+        &self,
+        source: &dyn Source,
+        (next, most): (&mut u64, usize),
+    ) -> Result<(), TakeError> {
+        let Some(early) = &self.early else { return Ok(()) };
+        for _ in 0..most {
             let held = self.size().await?;
-            let found = source.urgent(held, next.max(held)).await.map_err(TakeError::Source)?;
-            let Some(last) = found.last() else { return Ok(count) };
+            let found = source.urgent(held, (*next).max(held)).await.map_err(TakeError::Source)?;
+            let Some(last) = found.last() else { return Ok(()) };
             // A source that answers with the same again gets no further question.
-            let Some(after) = last.index.checked_add(1).filter(|after| *after > next) else {
-                return Ok(count);
+            let Some(after) = last.index.checked_add(1).filter(|after| *after > *next) else {
+                return Ok(());
             };
-            next = after;
-            for urgent in found {
-                if let Some(held) = self.take_urgent(urgent).await? {
-                    count += 1;
-                    // The fold has gone: the node stops, and folds it at its next start.
-                    let _stopping = early.send((self.log.clone(), held)).await;
-                }
+            for held in self.take_urgent(found).await? {
+                // The fold has gone: the node stops, and folds it at its next start.
+                let _stopping = early.send((self.log.clone(), held)).await;
             }
+            *next = after;
         }
+        Ok(())
     }
 
-    /// Checks an entry ahead of its turn and keeps it until that comes.
-    async fn take_urgent(&self, urgent: Urgent) -> Result<Option<Held>, TakeError> {
+    /// Checks entries ahead of their turn and keeps them until that comes, in one transaction.
+    async fn take_urgent(&self, found: Vec<Urgent>) -> Result<Vec<Held>, TakeError> {
         let mut state = self.state.lock().await;
         self.check_thawed(&mut state).await?;
         let verified = self.verified(&mut state).await?;
-        if urgent.index < verified.size() {
-            return Ok(None);
+        let mut taken = Vec::new();
+        for urgent in found {
+            if urgent.index < verified.size() {
+                continue;
+            }
+            verified.check_urgent(&urgent)?;
+            if Leaf::decode(&urgent.entry.leaf).is_ok_and(|leaf| is_urgent(&leaf)) {
+                let entry = self.without_foreign_record(urgent.entry);
+                taken.push(Held { index: urgent.index, entry, verified_ms: self.clock.now_ms() });
+            }
         }
-        verified.check_urgent(&urgent)?;
-        if !Leaf::decode(&urgent.entry.leaf).is_ok_and(|leaf| is_urgent(&leaf)) {
-            return Ok(None);
-        }
-        let entry = self.without_foreign_record(urgent.entry);
-        let held = Held { index: urgent.index, entry, verified_ms: self.clock.now_ms() };
-        urgent::keep(&*self.store, &self.log, &held).await?;
-        Ok(Some(held))
+        urgent::keep(&*self.store, &self.log, &taken).await?;
+        Ok(taken)
     }
 }

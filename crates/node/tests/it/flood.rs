@@ -1,29 +1,56 @@
 //! One member says very much at once: others are heard in their turn.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt;
-use watchfire_node::{Node, Setup, follow::TURN, policy::Verdict};
-use watchfire_signal::name::LogName;
+use tokio::{sync::watch, time::Instant};
+use watchfire_node::{Node, Setup, follow::TURN, peer::Peer, policy::Verdict};
+use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_store::{Append, Batch, MemoryStore, Store};
 use watchfire_tlog::{Extension, Origin, hash::leaf_hash};
 
 use crate::{
-    coalition::{Cast, START_MS, TestClock, alert, charter, setup},
+    coalition::{Cast, START_MS, TestClock, TestPeer, alert, charter, charter_with, name, setup},
     scenarios::{FOUR, picture, scene},
 };
 
+/// What a member may say a day where that is little, and how much more it says.
+const QUOTA: u64 = 100;
+const BEYOND: u64 = 1_000;
+/// What an entry that is beyond the quota costs its log at least.
+const REST: Duration = Duration::from_millis(2);
 /// Alerts of the flood: as many as a test affords. `bench_flood` takes 100,000.
 const FLOOD: u64 = 2_000;
 
 /// A node that asks and is asked by nobody, with its store.
 async fn alone(me: &'static str, clock: &Arc<TestClock>) -> (Arc<Node>, Arc<dyn Store>) {
+    alone_under(&charter(&FOUR, 2), me, clock).await
+}
+
+async fn alone_under(
+    charter: &SignedCharter,
+    me: &'static str,
+    clock: &Arc<TestClock>,
+) -> (Arc<Node>, Arc<dyn Store>) {
     let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
-    let charter = charter(&FOUR, 2);
-    let trust: &[&str] = &["google", "reddit"];
-    let (peers, clock, seed) = (BTreeMap::new(), clock.clone(), 1);
-    let cast = Cast { me, charter: &charter, store: store.clone(), trust, peers, clock, seed };
-    (Node::start(Setup { alone: true, ..setup(cast) }).await.unwrap(), store)
+    (reading(charter, (me, &store), &[], clock).await, store)
+}
+
+/// A node that reads the logs of some members from their stores.
+async fn reading(
+    charter: &SignedCharter,
+    (me, store): (&'static str, &Arc<dyn Store>),
+    from: &[(&'static str, &Arc<dyn Store>)],
+    clock: &Arc<TestClock>,
+) -> Arc<Node> {
+    let peer = |(member, store): &(&str, &Arc<dyn Store>)| {
+        let (store, up) = (Arc::clone(store), watch::Sender::new(true));
+        (name(member), Arc::new(TestPeer { store, up }) as Arc<dyn Peer>)
+    };
+    let (trust, seed): (&[&str], _) = (&["google", "reddit"], 1);
+    let (store, clock, peers) = (store.clone(), clock.clone(), from.iter().map(peer).collect());
+    let cast = Cast { me, charter, store, trust, peers, clock, seed };
+    Node::start(Setup { alone: true, ..setup(cast) }).await.unwrap()
 }
 
 /// All that a log has, as it came.
@@ -85,6 +112,88 @@ async fn an_alert_waits_for_no_more_than_two_turns_of_a_member_that_floods() {
     }
     assert_eq!(twitch.judge(&[picture(scene(1_000 + FLOOD - 1))]).verdict, Verdict::Block);
     for node in [reddit, google, twitch] {
+        node.stop().await;
+    }
+}
+
+/// A member that says more than its quota, with its store.
+async fn flooded(charter: &SignedCharter, clock: &Arc<TestClock>) -> (Arc<Node>, Arc<dyn Store>) {
+    let (reddit, flood) = alone_under(charter, "reddit", clock).await;
+    for number in 0..QUOTA + BEYOND {
+        reddit.raise(alert(vec![picture(scene(1_000 + number))]), None).await.unwrap();
+    }
+    (reddit, flood)
+}
+
+async fn held(node: &Node, member: &str) -> u64 {
+    node.held().await.unwrap().get(&name(member)).copied().unwrap_or(0)
+}
+
+/// How much of the flood counts.
+fn counted(node: &Node) -> u64 {
+    let blocks =
+        |number: &u64| node.judge(&[picture(scene(1_000 + number))]).verdict == Verdict::Block;
+    (0..QUOTA + BEYOND).filter(blocks).count() as u64
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_beyond_a_quota_comes_slowly_and_whole_while_others_are_heard_at_once() {
+    let charter = charter_with(&FOUR, 2, |charter| charter.quotas.records_a_day = QUOTA);
+    let clock = TestClock::new();
+    let (reddit, flood) = flooded(&charter, &clock).await;
+    let (google, honest) = alone_under(&charter, "google", &clock).await;
+    let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+    let peers = [("reddit", &flood), ("google", &honest)];
+    let twitch = reading(&charter, ("twitch", &store), &peers, &clock).await;
+    while held(&twitch, "reddit").await <= QUOTA {
+        tokio::task::yield_now().await;
+    }
+
+    // The clock stands still while anybody is busy: what comes meanwhile has waited for nothing.
+    let begun = Instant::now();
+    google.raise(alert(vec![picture(scene(1))]), None).await.unwrap();
+    while twitch.judge(&[picture(scene(1))]).verdict != Verdict::Block {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    let then = held(&twitch, "reddit").await;
+    assert!(then < QUOTA + BEYOND, "the flood is over: {then}");
+
+    while held(&twitch, "reddit").await < QUOTA + BEYOND {
+        tokio::time::sleep(REST).await;
+    }
+    let (left, took) = (u32::try_from(QUOTA + BEYOND - then).unwrap(), begun.elapsed());
+    assert!(took >= REST * (left - 256), "{left} came in {took:?}");
+    assert!(took <= REST * (left + 512), "{left} came in {took:?}: it is not for ever");
+    twitch.receipts().wait_here(reddit.log(), QUOTA + BEYOND).await;
+    assert_eq!((counted(&twitch), twitch.beyond_quota(reddit.log())), (QUOTA, BEYOND));
+    assert_eq!(twitch.beyond_quota(google.log()), 0);
+
+    // A new start knows how much of its quota the member has used.
+    twitch.stop().await;
+    let twitch = reading(&charter, ("twitch", &store), &peers, &clock).await;
+    assert_eq!(twitch.beyond_quota(reddit.log()), BEYOND);
+    for node in [reddit, google, twitch] {
+        node.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_brings_more_than_its_quota_waits_for_the_answer() {
+    let charter = charter_with(&FOUR, 2, |charter| charter.quotas.records_a_day = QUOTA);
+    let clock = TestClock::new();
+    let (reddit, flood) = flooded(&charter, &clock).await;
+    let (twitch, _) = alone_under(&charter, "twitch", &clock).await;
+    let (_, steps) = all_of(&*flood, reddit.log(), QUOTA + BEYOND).await;
+    let (begun, mut rests) = (Instant::now(), Duration::ZERO);
+    for more in steps {
+        let end = more.from + more.entries.len() as u64;
+        assert_eq!(twitch.accept(&name("reddit"), more).await.unwrap(), Some(end));
+        assert_eq!(begun.elapsed(), rests, "at {end}");
+        rests = REST * u32::try_from(end.saturating_sub(QUOTA)).unwrap();
+    }
+    assert!(rests >= REST * 1_000);
+    for node in [reddit, twitch] {
         node.stop().await;
     }
 }

@@ -1,6 +1,6 @@
 //! A retraction overtakes the alerts before it, also through a crash.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -15,6 +15,7 @@ use watchfire_node::{
     urgent::{Places, is_urgent},
 };
 use watchfire_signal::{
+    charter::SignedCharter,
     name::{ItemId, LogName},
     reason::Reason,
     record::Leaf,
@@ -26,7 +27,7 @@ use watchfire_tlog::{
 };
 
 use crate::{
-    coalition::{Cast, Stage, TestClock, alert, charter, key, name, start},
+    coalition::{Cast, Stage, TestClock, alert, charter, charter_with, key, name, start},
     scenarios::{picture, scene, until_hidden},
 };
 
@@ -162,7 +163,14 @@ fn copied(folder: &Path) -> tempfile::TempDir {
 
 /// What tiktok says from now on.
 async fn live(author: &Arc<dyn Store>) -> BoxStream<'static, Result<Extension, SourceError>> {
-    let log = charter(&TWO, 1).charter.log_of(&name("tiktok")).unwrap();
+    live_under(author, &charter(&TWO, 1)).await
+}
+
+async fn live_under(
+    author: &Arc<dyn Store>,
+    charter: &SignedCharter,
+) -> BoxStream<'static, Result<Extension, SourceError>> {
+    let log = charter.charter.log_of(&name("tiktok")).unwrap();
     author.read(&Origin::new(log.to_string()).unwrap()).follow(0).await.unwrap()
 }
 
@@ -278,4 +286,45 @@ async fn what_came_early_is_kept_until_its_turn_and_no_longer() {
         tokio::task::yield_now().await;
     }
     assert_eq!(reddit.node.held().await.unwrap()[&name("tiktok")], 8);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retraction_overtakes_what_is_taken_slowly_because_it_is_beyond_a_quota() {
+    let (quota, beyond) = (10, 1_000_u64);
+    let charter = charter_with(&TWO, 1, |charter| charter.quotas.records_a_day = quota);
+    let clock = TestClock::new();
+    let cast = |me, store, peers, seed| Cast {
+        me,
+        charter: &charter,
+        store,
+        trust: &["tiktok"],
+        peers,
+        clock: clock.clone(),
+        seed,
+    };
+    let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let tiktok = start(cast("tiktok", author.clone(), BTreeMap::new(), 1)).await;
+    let (mut told, mut steps, mut first) = (live_under(&author, &charter).await, Vec::new(), None);
+    for number in 0..quota + beyond {
+        let raised = tiktok.node.raise(alert(clip(number)), None).await.unwrap().commitment;
+        first.get_or_insert(raised);
+        steps.push(told.next().await.unwrap().unwrap());
+    }
+    let (gate, steps) = (watch::Sender::new(u64::MAX), Arc::new(steps));
+    let peer = SlowPeer { store: author.clone(), steps, gate, hurries: true };
+    let peers = BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]);
+    let reddit = start(cast("reddit", Arc::new(MemoryStore::new()), peers, 2)).await;
+    let held =
+        async || reddit.node.held().await.unwrap().get(&name("tiktok")).copied().unwrap_or(0);
+    while held().await <= quota {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reddit.node.judge(&clip(0)).verdict, Verdict::Block);
+    let retract = Answer::Retract { reason: Reason::WrongMatch, restore: true, note: None };
+    tiktok.node.answer(&first.unwrap(), retract, None).await.unwrap();
+    while reddit.node.judge(&clip(0)).verdict == Verdict::Block {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let held = held().await;
+    assert!(held < quota + beyond, "it came after all of the flood: {held}");
 }

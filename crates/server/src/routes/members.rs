@@ -47,6 +47,7 @@ pub(crate) async fn members(
             effective_there: node.receipts().at(&member.name, node.log()),
             link_up: link.map(|link| link.up),
             last_error: link.and_then(|link| link.last_error.clone()),
+            beyond_quota: node.beyond_quota(&log),
             log,
             forked: forked.contains(&member.name),
             desk_rewritten: rewritten.iter().any(|log| log.member == member.name),

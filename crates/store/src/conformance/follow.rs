@@ -56,6 +56,26 @@ pub async fn a_follower_ahead_of_the_log_waits_for_its_index(bench: &mut dyn Ben
     assert_step(&author, steps.next().await, 5, 9);
 }
 
+/// Who lags behind a log that was signed often gets it in steps of which each is written soon, and a start with the log
+/// in memory or only on the disk makes no difference; what was signed at once comes at once.
+pub async fn a_follower_that_lags_gets_short_steps(bench: &mut dyn Bench) {
+    let mut author = Author::new("ann");
+    for open in 0..2 {
+        let store = bench.open().await;
+        if open == 0 {
+            for _ in 0..10 {
+                store.commit(author.batch(100)).await.unwrap();
+            }
+            store.commit(author.batch(600)).await.unwrap();
+        }
+        let mut steps = follow(&*store, &author, 0).await;
+        for from in [0, 200, 400, 600, 800] {
+            assert_step(&author, steps.next().await, from, from + 200);
+        }
+        assert_step(&author, steps.next().await, 1_000, 1_600);
+    }
+}
+
 /// A catch-up of more than one step's bytes is whole, and every step is within the limit.
 pub async fn a_long_catch_up_goes_in_steps_that_each_end_at_a_checkpoint(bench: &mut dyn Bench) {
     let store = bench.open().await;

@@ -14,7 +14,7 @@ use crate::feed::locked;
 use crate::follow::{ReadOn, follow};
 use crate::grow::Grown;
 use crate::size::entry_bytes;
-use crate::size::{MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
+use crate::size::{MAX_FOLLOW_BYTES, STEP_ENTRIES};
 use crate::{Append, Head, Held, StoreError};
 
 #[derive(Debug, Default)]
@@ -78,10 +78,10 @@ impl MemoryLog {
         known.get(from..to).unwrap_or_default().to_vec()
     }
 
-    /// The largest step within the limit that ends at a checkpoint, or the smallest one there is.
+    /// The largest step within [`STEP_ENTRIES`] that ends at a checkpoint, or the smallest one there is.
     fn read_on(&self, from: u64) -> Option<Extension> {
         let mut bytes = 0;
-        let most = self.from(from).iter().take(MAX_FOLLOW_ENTRIES);
+        let most = self.from(from).iter().take(STEP_ENTRIES);
         let fitting = most.take_while(|(entry, _)| {
             bytes += entry_bytes(entry);
             bytes <= MAX_FOLLOW_BYTES

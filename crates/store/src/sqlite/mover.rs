@@ -15,6 +15,9 @@ const MOVE_PAGES: u64 = 1024;
 /// no commit came in between: 12 MiB. Most of them have been moved by then.
 const MAX_PAGES: u64 = 3 * MOVE_PAGES;
 
+/// How much more is moved at a time when that is near, so that little is left for the writer: 512 KiB.
+const LAST_PAGES: u64 = MOVE_PAGES / 8;
+
 /// What to do with the pages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Errand {
@@ -54,10 +57,10 @@ impl Mover {
         if pages < self.moved_at {
             self.moved_at = 0;
         }
+        let step = if pages < 2 * MOVE_PAGES { MOVE_PAGES } else { LAST_PAGES };
         if pages >= MAX_PAGES {
             carry_out(connection, Errand::Move);
-        } else if pages >= self.moved_at + MOVE_PAGES && self.errands.try_send(Errand::Move).is_ok()
-        {
+        } else if pages >= self.moved_at + step && self.errands.try_send(Errand::Move).is_ok() {
             self.moved_at = pages;
         }
     }

@@ -7,7 +7,7 @@ use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint};
 
 use super::place::{end, index, int, place, uint};
 use crate::size::entry_bytes;
-use crate::size::{MAX_FOLLOW_BYTES, MAX_FOLLOW_ENTRIES};
+use crate::size::{MAX_FOLLOW_BYTES, STEP_ENTRIES};
 use crate::{Held, StoreError, Table};
 
 /// Bytes after which a list of entries ends; bounds the memory of a reader.
@@ -52,13 +52,13 @@ fn entries(
     Ok(found)
 }
 
-/// One step of `follow`: the largest within the limit that ends at a checkpoint, else the smallest.
+/// One step of `follow`: the largest within [`STEP_ENTRIES`] that ends at a checkpoint, else the smallest.
 pub(super) fn read_on(
     connection: &Connection,
     log: i64,
     from: u64,
 ) -> Result<Option<Extension>, StoreError> {
-    let fitting = entries(connection, log, from, MAX_FOLLOW_ENTRIES, MAX_FOLLOW_BYTES)?;
+    let fitting = entries(connection, log, from, STEP_ENTRIES, MAX_FOLLOW_BYTES)?;
     if fitting.is_empty() {
         return Ok(None);
     }

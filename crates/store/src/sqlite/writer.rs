@@ -26,6 +26,10 @@ pub(super) const QUEUE: usize = 1024;
 /// Writes of one transaction; bounds how long the first of them waits for the last.
 const GROUP: usize = 256;
 
+/// Entries of an append that others wait for: what one member says now and then. More is a member that says much, or
+/// one that catches up.
+const FEW: usize = 16;
+
 /// One thing to write.
 #[derive(Debug)]
 pub(super) enum Write {
@@ -41,16 +45,20 @@ pub(super) enum Write {
 }
 
 impl Write {
-    /// Whether it may be long, so that others go first. Writes of one kind keep their order.
+    /// Whether it may be long, so that others go first. Writes of one kind keep their order; who appends to a log
+    /// waits for each append before the next.
     fn is_bulk(&self) -> bool {
-        matches!(
-            self,
+        match self {
+            Write::Commit(batch) => {
+                batch.append.as_ref().is_some_and(|append| append.entries.len() > FEW)
+            }
+            Write::Fill { .. } | Write::Erase { .. } | Write::Settle(_) => false,
             Write::DropViews
-                | Write::Blob { .. }
-                | Write::SeenAdd(_)
-                | Write::SeenRemove(_)
-                | Write::SeenDrop(_)
-        )
+            | Write::Blob { .. }
+            | Write::SeenAdd(_)
+            | Write::SeenRemove(_)
+            | Write::SeenDrop(_) => true,
+        }
     }
 }
 
@@ -299,5 +307,31 @@ fn write_plain(connection: &Connection, plain: &Write) -> rusqlite::Result<()> {
         Write::Commit(_) | Write::Fill { .. } | Write::Erase { .. } | Write::SeenRemove(_) => {
             unreachable!("these know logs or answer for themselves")
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic)]
+mod tests {
+    use super::*;
+    use crate::conformance::Author;
+
+    #[test]
+    fn an_append_of_few_entries_goes_before_those_of_many_that_came_first() {
+        let (mut urgent, mut bulk) = (VecDeque::new(), VecDeque::new());
+        let (mut flood, mut honest) = (Author::new("flood"), Author::new("honest"));
+        let appends = [flood.batch(256), flood.batch(17), honest.batch(16), honest.batch(1)];
+        for batch in appends {
+            let (answer, _) = oneshot::channel();
+            sort(Job { write: Write::Commit(batch), answer }, &mut urgent, &mut bulk);
+        }
+        let sizes = |jobs: &VecDeque<Job>| {
+            let size = |job: &Job| match &job.write {
+                Write::Commit(Batch { append: Some(append), .. }) => append.entries.len(),
+                write => panic!("{write:?}"),
+            };
+            jobs.iter().map(size).collect::<Vec<_>>()
+        };
+        assert_eq!((sizes(&urgent), sizes(&bulk)), (vec![16, 1], vec![256, 17]));
     }
 }

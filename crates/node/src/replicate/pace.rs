@@ -1,0 +1,252 @@
+//! How fast a log is copied: what is beyond its author's quota says nothing, so nobody waits for it, and it is
+//! taken slowly. Whoever floods then leaves disk and processor to what others say.
+//!
+//! **Invariant:** what is within the quota of its day, history above all, is never slowed.
+//! **Invariant:** all that is beyond quotas, of however many logs, comes at one bounded pace together; nothing
+//! of it is dropped.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use watchfire_signal::{
+    charter::CharterChain,
+    header::{CharterRef, Header},
+    record::Leaf,
+};
+
+use crate::urgent::is_urgent_verb;
+
+/// What each entry that is beyond a quota adds to the wait: 500 of them are taken a second, of all logs
+/// together. A day's quota of 100,000 more arrives within four minutes, and takes a few percent of a processor.
+const REST: Duration = Duration::from_millis(2);
+/// How many times as long as it took to take them a log rests at least: a slow disk too belongs to what is beyond
+/// quotas for a tenth of the time at most.
+const SHARE: u32 = 9;
+/// How far ahead of our clock an entry may be dated to be of that day and not of ours, as where quotas are
+/// decided (`cases/quotas.rs`).
+const MAX_AHEAD_MINUTES: u64 = 10;
+const MINUTES_A_DAY: u64 = 24 * 60;
+
+/// Slows all logs that are beyond their quotas, together.
+#[derive(Debug)]
+pub struct Pacer {
+    /// The records a day that each charter allows; of one that is not known that of the one in force.
+    records_a_day: HashMap<(u64, [u8; 32]), u64>,
+    in_force: u64,
+    /// From when on more may be taken of what is beyond quotas.
+    free_at: Mutex<Option<Instant>>,
+}
+
+impl Pacer {
+    /// By the quotas of all charters of a chain.
+    #[must_use]
+    pub fn of_chain(chain: &CharterChain) -> Self {
+        let quota = |signed: &watchfire_signal::charter::SignedCharter| {
+            let charter = &signed.charter;
+            ((charter.seq, charter.hash()), charter.quotas.records_a_day)
+        };
+        Self {
+            records_a_day: chain.iter().map(quota).collect(),
+            in_force: chain.in_force().charter.quotas.records_a_day,
+            free_at: Mutex::default(),
+        }
+    }
+
+    fn records_a_day(&self, charter: Option<&CharterRef>) -> u64 {
+        let named = charter.and_then(|named| self.records_a_day.get(&(named.seq, named.hash)));
+        named.copied().unwrap_or(self.in_force)
+    }
+
+    /// Until when a log rests of which so many entries beyond its quota were taken, in so much time.
+    fn rest(&self, beyond: u64, took: Duration) -> Instant {
+        let now = Instant::now();
+        let entries = REST.saturating_mul(u32::try_from(beyond).unwrap_or(u32::MAX));
+        let rest = entries.max(took.saturating_mul(SHARE));
+        let mut free_at = self.free_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let until = free_at.map_or(now, |at| at.max(now)) + rest;
+        *free_at = Some(until);
+        until
+    }
+}
+
+/// What of one log was said on its last day.
+#[derive(Debug, Default)]
+struct Account {
+    /// The index after the last entry that was booked.
+    next: u64,
+    minute: u64,
+    day: u64,
+    records: u64,
+    urgent: u64,
+    /// Entries of that day that are beyond.
+    beyond: u64,
+}
+
+impl Account {
+    /// Books an entry, once, whoever comes with it; true if it is beyond the quota. What is no leaf is a record of
+    /// the minute before it.
+    fn book(
+        &mut self,
+        index: u64,
+        header: Option<&Header>,
+        (limit, now_minute): (u64, u64),
+    ) -> bool {
+        if index < self.next {
+            return false;
+        }
+        self.next = index + 1;
+        let said = header.and_then(|header| header.minute).map_or(self.minute, u64::from);
+        let backwards = said < self.minute;
+        // What is dated ahead is of today: days to come are not spent in advance.
+        self.minute = self.minute.max(said.min(now_minute + MAX_AHEAD_MINUTES));
+        let day = self.minute / MINUTES_A_DAY;
+        if day != self.day {
+            (self.day, self.records, self.urgent, self.beyond) = (day, 0, 0, 0);
+        }
+        // As many may be taken back as were said.
+        let urgent = header.is_some_and(|header| is_urgent_verb(header.verb));
+        let count = if urgent { &mut self.urgent } else { &mut self.records };
+        *count += 1;
+        let beyond = *count > limit || (backwards && !urgent);
+        self.beyond += u64::from(beyond);
+        beyond
+    }
+}
+
+/// The pace of one log.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    account: Account,
+    until: Option<Instant>,
+}
+
+impl Pace {
+    /// Books an entry; true if it is beyond the quota.
+    pub(super) fn book(
+        &mut self,
+        pacer: &Pacer,
+        (index, leaf): (u64, Option<&Leaf>),
+        now_ms: u64,
+    ) -> bool {
+        let header = leaf.map(|leaf| &leaf.header);
+        let limit = pacer.records_a_day(header.map(|header| &header.charter));
+        self.account.book(index, header, (limit, now_ms / 60_000))
+    }
+
+    /// Has the log rest after so many entries beyond its quota, which took so long.
+    pub(super) fn rest(&mut self, pacer: &Pacer, beyond: u64, took: Duration) {
+        if beyond > 0 {
+            self.until = Some(pacer.rest(beyond, took));
+        }
+    }
+
+    /// Until when it rests, if it does.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until.filter(|until| *until > Instant::now())
+    }
+
+    /// Entries of the day it dates last that are beyond its quota.
+    pub(super) fn beyond(&self) -> u64 {
+        self.account.beyond
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use watchfire_signal::{charter::Charter, name::LogName, verb::Verb};
+
+    use super::*;
+    use crate::raise::plain_header;
+
+    const LIMIT: u64 = 5;
+    const TODAY: u64 = 20_000 * MINUTES_A_DAY + 600;
+
+    fn header(verb: Verb, minute: u64) -> Header {
+        let charter = Charter::founding("test".parse().unwrap(), Vec::new());
+        let log = LogName::new("test".parse().unwrap(), "flood".parse().unwrap(), 1);
+        let minute = u32::try_from(minute).ok();
+        Header { minute, ..plain_header(&charter, &log, verb) }
+    }
+
+    /// Which of some entries are beyond.
+    fn beyond(account: &mut Account, said: impl IntoIterator<Item = (Verb, u64)>) -> Vec<bool> {
+        let first = account.next;
+        let book = |(index, (verb, minute)): (u64, _)| {
+            account.book(index, Some(&header(verb, minute)), (LIMIT, TODAY))
+        };
+        (first..).zip(said).map(book).collect()
+    }
+
+    #[test]
+    fn history_within_the_quota_of_each_day_is_never_beyond() {
+        let mut account = Account::default();
+        let days = TODAY / MINUTES_A_DAY - 100..TODAY / MINUTES_A_DAY;
+        let said =
+            days.flat_map(|day| (0..LIMIT).map(move |_| (Verb::Assert, day * MINUTES_A_DAY)));
+        assert!(!beyond(&mut account, said).contains(&true));
+        let today = beyond(&mut account, (0..LIMIT + 2).map(|_| (Verb::Assert, TODAY)));
+        assert_eq!(today, [false, false, false, false, false, true, true]);
+        assert_eq!(account.beyond, 2);
+    }
+
+    #[test]
+    fn as_much_may_be_taken_back_as_was_said_and_a_flood_of_that_is_a_flood() {
+        let mut account = Account::default();
+        let said = (0..LIMIT).map(|_| (Verb::Assert, TODAY));
+        assert!(!beyond(&mut account, said).contains(&true));
+        let taken_back = (0..LIMIT).map(|_| (Verb::Retract, TODAY));
+        assert!(!beyond(&mut account, taken_back).contains(&true));
+        assert_eq!(
+            beyond(&mut account, [(Verb::Retract, TODAY), (Verb::Erase, TODAY)]),
+            [true, true]
+        );
+    }
+
+    #[test]
+    fn nobody_has_the_quota_of_another_time() {
+        let mut account = Account::default();
+        assert_eq!(beyond(&mut account, [(Verb::Assert, TODAY)]), [false]);
+        let back = TODAY - MINUTES_A_DAY;
+        assert_eq!(
+            beyond(&mut account, [(Verb::Assert, back), (Verb::Assert, back)]),
+            [true, true]
+        );
+        // Days to come are today's, all together.
+        let ahead = (1..10).map(|day| (Verb::Assert, TODAY + day * MINUTES_A_DAY));
+        let ahead = beyond(&mut account, ahead);
+        assert_eq!(ahead.iter().filter(|beyond| **beyond).count(), 9 - 2);
+    }
+
+    #[test]
+    fn what_is_booked_already_is_not_booked_again_and_what_is_no_leaf_is() {
+        let mut account = Account::default();
+        for index in 0..LIMIT {
+            assert!(!account.book(index, None, (LIMIT, TODAY)));
+            assert!(!account.book(index, None, (LIMIT, TODAY)));
+        }
+        assert!(account.book(LIMIT, None, (LIMIT, TODAY)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_that_is_beyond_has_one_pace_together_and_a_slow_disk_slows_it_more() {
+        let free_at = Mutex::default();
+        let pacer = Pacer { records_a_day: HashMap::new(), in_force: LIMIT, free_at };
+        let begun = Instant::now();
+        let (mut one, mut other, mut third) = (Pace::default(), Pace::default(), Pace::default());
+        one.rest(&pacer, 0, Duration::from_secs(9));
+        assert_eq!(one.until(), None, "nothing was beyond");
+        one.rest(&pacer, 256, Duration::ZERO);
+        other.rest(&pacer, 100, Duration::ZERO);
+        third.rest(&pacer, 1, Duration::from_secs(1));
+        let after = [&one, &other, &third].map(|pace| pace.until().unwrap() - begun);
+        let wanted = [REST * 256, REST * 356, REST * 356 + Duration::from_secs(9)];
+        assert_eq!(after, wanted);
+        tokio::time::sleep_until(begun + REST * 256).await;
+        assert!(one.until().is_none() && other.until().is_some());
+    }
+}
