@@ -322,9 +322,12 @@ async fn a_retraction_overtakes_what_is_taken_slowly_because_it_is_beyond_a_quot
     assert_eq!(reddit.node.judge(&clip(0)).verdict, Verdict::Block);
     let retract = Answer::Retract { reason: Reason::WrongMatch, restore: true, note: None };
     tiktok.node.answer(&first.unwrap(), retract, None).await.unwrap();
-    while reddit.node.judge(&clip(0)).verdict == Verdict::Block {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let counts = async {
+        while reddit.node.judge(&clip(0)).verdict == Verdict::Block {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(60), counts).await.is_ok(), "never");
     let held = held().await;
     assert!(held < quota + beyond, "it came after all of the flood: {held}");
 }
