@@ -1,8 +1,8 @@
 //! Measures how long a new member takes to hold and fold a long log, and how much memory that takes:
-//! `bench_catch_up --dir DIR [--records N] [--program PATH]`, one JSON object.
+//! `bench_catch_up --dir DIR [--records N] [--over SHARE] [--program PATH]`, one JSON object.
 //!
-//! Two real nodes on loopback: one whose log has N alerts, a picture each, signed 256 at a time, and one that nobody
-//! can reach, which starts with nothing. The rate is from the first record that counts there until the last one
+//! Two real nodes on loopback: one whose log has N alerts, a picture each, signed 256 at a time, of which a share is
+//! over (nine of ten have lapsed, one is taken back by a record of its own), and one that nobody can reach, which starts with nothing. The rate is from the first record that counts there until the last one
 //! does; then the member is started again over what it has, as it does by itself when a charter changes. Last its
 //! parts are measured in this process: the fold, and what lookups read. The directory is made, and is gone afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -10,6 +10,8 @@
 
 #[path = "../tests/it/backlog.rs"]
 mod backlog;
+
+use self::backlog::History;
 
 use std::{
     fs,
@@ -22,6 +24,7 @@ use std::{
 
 use watchfire_node::{
     cases::{Cases, SignalSet},
+    clock::{Clock, SystemClock},
     known::Known,
 };
 use watchfire_signal::charter::CharterChain;
@@ -122,10 +125,15 @@ fn measured(listen: &str, metric: &str) -> f64 {
     line.and_then(|number| number.parse().ok()).unwrap_or(0.0)
 }
 
-/// Waits until so many signals are known; how long after the call.
-fn until_known(listen: &str, records: u64) -> Duration {
+/// Waits until there are so many sets, and so many signals of them are in force; how long after the call.
+fn until_known(listen: &str, (sets, in_force): (u64, u64)) -> Duration {
     let begun = Instant::now();
-    while measured(listen, "watchfire_known_signals") < records as f64 {
+    let known = || {
+        let [all, found] =
+            ["watchfire_sets", "watchfire_known_signals"].map(|metric| measured(listen, metric));
+        all >= sets as f64 && (in_force == 0 || found == in_force as f64)
+    };
+    while !known() {
         std::thread::sleep(LOOK);
     }
     begun.elapsed()
@@ -148,8 +156,12 @@ async fn parts(dir: &Path) -> serde_json::Value {
         page.into_iter().for_each(|held| drop(cases.fold(&log, held)));
     }
     let (folding, folded) = (begun.elapsed() - reading, memory_mib("self", "RssAnon:"));
-    let (known, begun) = (Known::new([7; 32], 1_000), Instant::now());
-    cases.sets().for_each(|set| known.publish(set.clone()));
+    let (sets, begun) = (cases.sets().clone(), Instant::now());
+    let known = Known::of(sets.clone(), [7; 32], 1_000);
+    let (mut walk, now_ms) = (sets.walk(), SystemClock::default().now_ms());
+    while let Some(names) = walk.next(&sets) {
+        names.iter().for_each(|name| drop(known.arrange(name, now_ms)));
+    }
     let publishing = begun.elapsed();
     serde_json::json!({
         "reading_s": reading.as_secs_f64(),
@@ -163,22 +175,25 @@ async fn parts(dir: &Path) -> serde_json::Value {
 
 fn main() {
     let records: u64 = option("--records", "200000").parse().unwrap();
+    let over: f64 = option("--over", "0").parse().unwrap();
+    let history = History { over_of_1000: (over * 1_000.0).round() as u64 };
+    let in_force = history.in_force(0..records).count() as u64;
     let dir = PathBuf::from(option("--dir", "target/bench-catch-up"));
     fs::create_dir_all(&dir).unwrap();
     let [_, small] = found(&dir);
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let begun = Instant::now();
-    runtime.block_on(backlog::write(&dir.join("ant"), "ant", 0..records));
+    runtime.block_on(backlog::write(&dir.join("ant"), "ant", 0..records, history));
     let written = begun.elapsed();
 
     let (author, author_start) = Running::start(dir.join("ant"), &["--alone"]);
     let (member, _) = Running::start(dir.join("small"), &[]);
-    until_known(&small, 1);
-    let caught_up = until_known(&small, records);
+    until_known(&small, (1, 0));
+    let caught_up = until_known(&small, (records, in_force));
     let (peak, resident) = (member.memory_mib("VmHWM:"), member.memory_mib("VmRSS:"));
     drop((member, author));
     let (member, again) = Running::start(dir.join("small"), &[]);
-    let known_again = until_known(&small, records);
+    let known_again = until_known(&small, (records, in_force));
     let result_parts = {
         let hashes = measured(&small, "watchfire_index_bytes") / f64::from(1 << 20);
         let again_peak = member.memory_mib("VmHWM:");
@@ -188,6 +203,7 @@ fn main() {
     let (hashes, again_peak, parts) = result_parts;
     let result = serde_json::json!({
         "records": records,
+        "in_force": in_force,
         "written_a_second": records as f64 / written.as_secs_f64(),
         "catch_up_s": caught_up.as_secs_f64(),
         "records_a_second": records as f64 / caught_up.as_secs_f64(),

@@ -208,6 +208,7 @@ async fn node(
         policy: Policy::default(),
         store,
         seen: SeenSetup::default(),
+        over: None,
         peers: BTreeMap::new(),
         connectors: BTreeMap::from([(HOOK.to_owned(), connector)]),
         routes: Routes::all_to(HOOK),

@@ -167,6 +167,7 @@ async fn start(
             policy: Policy { trust, ..Policy::default() },
             store: stores[me].clone(),
             seen: SeenSetup::default(),
+            over: None,
             peers,
             connectors: BTreeMap::new(),
             routes: Routes::default(),

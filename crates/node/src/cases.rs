@@ -7,11 +7,15 @@
 mod authors;
 mod erasures;
 mod events;
+mod meanings;
+mod pack;
 mod quotas;
 mod set;
+mod sets;
 mod settle;
 mod stops;
 mod undoing;
+mod words;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, hash_map::Entry},
@@ -20,18 +24,18 @@ use std::{
 
 use watchfire_signal::{
     alert::Alert,
-    charter::{Charter, CharterChain, Role, SignedCharter},
+    charter::{Charter, CharterChain, SignedCharter},
     commitment::Commitment,
     header::{Header, Target},
-    name::{LogName, MemberName},
+    name::{GroupName, LogName, MemberName},
     record::{DecodeError, Leaf, open},
-    statement::{Basis, Statement},
+    statement::Statement,
     verb::Verb,
 };
 use watchfire_store::Held;
 
 use crate::{
-    halts::{Halts, Stopped},
+    halts::Halts,
     incidents::Incidents,
     standing::{Renewal, Stance},
     waiting::Waiting,
@@ -40,35 +44,32 @@ use crate::{
 use self::{
     authors::Authors,
     erasures::Erasures,
+    meanings::{Meaning, Meanings},
     quotas::{Quota, Quotas},
     set::Said,
     undoing::Undoing,
+    words::{may_say, may_speak_of_cases, stance_of},
 };
 
 pub use self::set::{Counts, SignalSet, Told};
+pub use self::sets::{Sets, Walk, Wanted};
 pub use crate::place::{Place, Turn};
 
-/// What a leaf turned out to be, for those that speak of it later.
-#[derive(Debug, Clone)]
-enum Meaning {
-    Set(Commitment),
-    OpinionOn(Commitment),
-    Vote(Stopped),
-    Incident(Commitment),
-    /// Nothing that could be spoken of.
-    Plain,
-}
+/// Sets that are added up before they are put down: a halted member may have said very much.
+const PUT_DOWN: usize = 256;
 
 /// All cases.
 #[derive(Debug)]
 pub struct Cases {
     charter: Arc<Charter>,
     authors: Authors,
-    /// Shared with who looks things up; copied when it changes.
-    sets: HashMap<Commitment, Arc<SignalSet>>,
-    /// The sets that were added to a case, by its founding assert.
-    added: HashMap<Commitment, Vec<Commitment>>,
-    meanings: HashMap<Place, Meaning>,
+    /// The group of every member, one text for all sets.
+    everybody: GroupName,
+    /// Shared with who looks things up.
+    sets: Arc<Sets>,
+    /// Those that change in the fold that goes on; they are put down together at its end.
+    working: HashMap<Commitment, Arc<SignalSet>>,
+    meanings: Meanings,
     halts: Halts,
     stops_changed: bool,
     erasures: Erasures,
@@ -134,9 +135,10 @@ impl Cases {
         Self {
             authors: Authors::new(charter.clone(), former),
             charter,
-            sets: HashMap::new(),
-            added: HashMap::new(),
-            meanings: HashMap::new(),
+            everybody: GroupName::all(),
+            sets: Arc::default(),
+            working: HashMap::new(),
+            meanings: Meanings::default(),
             halts: Halts::default(),
             stops_changed: false,
             erasures: Erasures::default(),
@@ -148,15 +150,42 @@ impl Cases {
         }
     }
 
+    /// Puts what is folded down among these sets, which have to be empty.
+    #[must_use]
+    pub fn among(self, sets: Arc<Sets>) -> Self {
+        Self { sets, ..self }
+    }
+
     /// A signal set by its name.
     #[must_use]
-    pub fn set(&self, name: &Commitment) -> Option<&Arc<SignalSet>> {
+    pub fn set(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
         self.sets.get(name)
     }
 
     /// All signal sets.
-    pub fn sets(&self) -> impl Iterator<Item = &Arc<SignalSet>> {
-        self.sets.values()
+    #[must_use]
+    pub fn sets(&self) -> &Arc<Sets> {
+        &self.sets
+    }
+
+    /// A set as it stands in the fold that goes on.
+    fn look(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
+        self.working.get(name).cloned().or_else(|| self.sets.get(name))
+    }
+
+    /// A set to be changed in the fold that goes on.
+    fn change(&mut self, name: &Commitment) -> Option<&mut SignalSet> {
+        let set = match self.working.entry(*name) {
+            Entry::Occupied(there) => there.into_mut(),
+            Entry::Vacant(free) => free.insert(self.sets.get(name)?),
+        };
+        Some(Arc::make_mut(set))
+    }
+
+    /// Puts down what has changed.
+    fn put_down(&mut self) {
+        let now_ms = self.quotas.now_ms();
+        self.working.drain().for_each(|(_, set)| self.sets.settle(set, now_ms));
     }
 
     /// Folds one verified entry and whatever waited for it; answers the names of the sets touched.
@@ -180,9 +209,12 @@ impl Cases {
         touched.extend(weighed);
         touched.sort_unstable();
         touched.dedup();
-        for name in &touched {
-            self.add_up(name);
+        for names in touched.chunks(PUT_DOWN) {
+            names.iter().for_each(|name| self.add_up(name));
+            self.put_down();
         }
+        // What was touched and is none of these said nothing.
+        self.put_down();
         (touched, ignored)
     }
 
@@ -229,12 +261,12 @@ impl Cases {
             Verb::Incident => Ok(self.declare(place, &leaf, statement, held.verified_ms)),
             Verb::Key => {
                 self.authors.note_key(place, statement.as_ref());
-                self.meanings.entry(place.clone()).or_insert(Meaning::Plain);
+                self.meanings.note_plain(place);
                 Ok(Vec::new())
             }
             // These say nothing about a case; they stay in the log.
             _ => {
-                self.meanings.entry(place.clone()).or_insert(Meaning::Plain);
+                self.meanings.note_plain(place);
                 Ok(Vec::new())
             }
         }
@@ -250,9 +282,8 @@ impl Cases {
     ) -> Result<Vec<Commitment>, Ignored> {
         let target = leaf.header.target.clone().ok_or(Ignored::Malformed)?;
         let target = Place { log: target.log, index: target.index };
-        let meaning = match self.meanings.get(&target) {
-            None => return self.wait(target, place, held).map(|()| Vec::new()),
-            Some(meaning) => meaning.clone(),
+        let Some(meaning) = self.meanings.of(&target, &self.sets) else {
+            return self.wait(target, place, held).map(|()| Vec::new());
         };
         let touched = match (meaning, leaf.header.verb) {
             (Meaning::Vote(stopped), Verb::Retract) if target.log.member == place.log.member => {
@@ -277,7 +308,7 @@ impl Cases {
                 name.into_iter().collect()
             }
         };
-        self.meanings.entry(place.clone()).or_insert(Meaning::Plain);
+        self.meanings.note_plain(place);
         Ok(touched)
     }
 
@@ -314,9 +345,14 @@ impl Cases {
     fn note_grave(&mut self, leaf: &Leaf, within_quota: bool) {
         let charter = self.authors.charter_of(&leaf.header);
         let labels = charter.map_or(&[][..], |charter| &charter.severity4_labels);
-        let Some(set) = self.sets.get_mut(&leaf.commitment).map(Arc::make_mut) else { return };
-        let named = set.alert.iter().flat_map(|alert| &alert.labels);
-        set.grave = within_quota && named.clone().any(|label| labels.contains(label));
+        let Some(set) = self.look(&leaf.commitment) else { return };
+        let mut named = set.alert.iter().flat_map(|alert| &alert.labels);
+        let grave = within_quota && named.any(|label| labels.contains(label));
+        if grave != set.grave
+            && let Some(set) = self.change(&leaf.commitment)
+        {
+            set.grave = grave;
+        }
     }
 
     /// The charter that a record was written under.
@@ -329,7 +365,7 @@ impl Cases {
         if !self.erasures.vote(target, &place.log.member, &self.charter) {
             return Vec::new();
         }
-        if let Some(set) = self.sets.get_mut(&name).map(Arc::make_mut) {
+        if let Some(set) = self.change(&name) {
             set.forget(target);
         }
         vec![name]
@@ -361,7 +397,7 @@ impl Cases {
         let Some(Statement::Resolve { outcome, .. }) = statement else {
             return Err(Ignored::Senseless);
         };
-        let set = self.sets.get_mut(&name).map(Arc::make_mut).ok_or(Ignored::Senseless)?;
+        let set = self.change(&name).ok_or(Ignored::Senseless)?;
         set.resolve((dispute.log.member.clone(), dispute.turn()), place, outcome);
         Ok(vec![name])
     }
@@ -391,28 +427,37 @@ impl Cases {
         verified_ms: u64,
     ) -> Commitment {
         let name = leaf.commitment;
-        match self.sets.entry(name) {
-            Entry::Vacant(free) => {
-                let mut set = SignalSet::new(leaf.commitment, place, &leaf.header, verified_ms);
+        match self.look(&name) {
+            None => {
+                let mut header = leaf.header.clone();
+                // One text for all the sets of a log: a name of their own in each takes 32 bytes, four times.
+                header.coalition = place.log.coalition.clone();
+                header.author_log = place.log.clone();
+                if header.group.is_all() {
+                    header.group = self.everybody.clone();
+                }
+                let mut set = SignalSet::new(leaf.commitment, place, &header, verified_ms);
                 (set.subject, set.alert) = (subject, alert);
                 let human = leaf.header.review.is_some_and(|review| review.is_human());
                 let stance = Stance::Positive { human };
                 set.hold(place, Said { stance, verified_ms, hour: 0, name });
-                free.insert(Arc::new(set));
+                set.standing = self.standing(&set);
+                let set = Arc::new(set);
+                // There at once, for others to speak of.
+                self.sets.put(set.clone());
+                self.working.insert(name, set);
             }
             // Its record had been missing.
-            Entry::Occupied(mut there) if there.get().place == *place => {
-                let there = Arc::make_mut(there.get_mut());
-                there.alert = there.alert.take().or(alert);
+            Some(set) if set.place == *place => {
+                let missing = alert.filter(|_| set.alert.is_none());
+                if let (Some(alert), Some(set)) = (missing, self.change(&name)) {
+                    set.alert = Some(alert);
+                }
             }
             // Two leaves with one commitment would need one salt twice: the first one stands.
-            Entry::Occupied(_) => {}
+            Some(_) => {}
         }
-        let new = !matches!(self.meanings.get(place), Some(Meaning::Set(_)));
-        self.meanings.insert(place.clone(), Meaning::Set(name));
-        if new && name != subject {
-            self.added.entry(subject).or_default().push(name);
-        }
+        self.meanings.note(place, Meaning::Set(name), &self.sets);
         name
     }
 
@@ -431,7 +476,7 @@ impl Cases {
                 return Err(Ignored::Senseless);
             }
         };
-        let set = self.sets.get_mut(&name).map(Arc::make_mut).ok_or(Ignored::Senseless)?;
+        let set = self.look(&name).ok_or(Ignored::Senseless)?;
         if leaf.header.test != set.header.test {
             // A drill says nothing about the real thing, nor the other way round.
             return Err(Ignored::Senseless);
@@ -440,6 +485,7 @@ impl Cases {
             (&statement, &leaf.header.target, is_set)
         {
             let retraction = Place { log: target.log.clone(), index: target.index };
+            let set = self.change(&name).ok_or(Ignored::Senseless)?;
             let fits = set.cosign(&retraction, commitment, &place.log.member);
             return if fits { Ok(Some(name)) } else { Err(Ignored::Senseless) };
         }
@@ -456,11 +502,12 @@ impl Cases {
                 Ok(Some(self.insert_set(place, leaf, subject, alert, verified_ms)))
             }
             (Verb::Sighting | Verb::Outcome | Verb::Appeal, Some(statement)) if is_set => {
-                set.count(place, &statement);
+                self.change(&name).into_iter().for_each(|set| set.count(place, &statement));
                 Ok(Some(name))
             }
             (Verb::Renew, Some(Statement::Renew { valid_until })) if is_set => {
-                set.renew(place, Renewal { turn: place.turn(), verified_ms, valid_until });
+                let renewal = Renewal { turn: place.turn(), verified_ms, valid_until };
+                self.change(&name).into_iter().for_each(|set| set.renew(place, renewal.clone()));
                 Ok(Some(name))
             }
             // Whoever brought a set stands by it as the review in its header says, and cannot make
@@ -473,8 +520,8 @@ impl Cases {
                 };
                 let hour = self.quotas.hour(place, &leaf.header);
                 let said = Said { stance, verified_ms, hour, name: leaf.commitment };
-                set.hold(place, said);
-                self.meanings.insert(place.clone(), Meaning::OpinionOn(name));
+                self.change(&name).into_iter().for_each(|set| set.hold(place, said));
+                self.meanings.note(place, Meaning::OpinionOn(name), &self.sets);
                 Ok(Some(name))
             }
         }
@@ -503,12 +550,12 @@ impl Cases {
             return Err(Ignored::NotAllowed);
         }
         let target = Place { log: target.log.clone(), index: target.index };
-        match self.meanings.get(&target) {
+        match self.meanings.of(&target, &self.sets) {
             Some(Meaning::Set(name) | Meaning::OpinionOn(name)) => {
-                if let Some(set) = self.sets.get_mut(name).map(Arc::make_mut) {
+                if let Some(set) = self.change(&name) {
                     set.unreadable = true;
                 }
-                Ok(vec![*name])
+                Ok(vec![name])
             }
             Some(Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain) => Ok(Vec::new()),
             None => self.wait(target, place, held).map(|()| Vec::new()),
@@ -524,52 +571,5 @@ impl Cases {
     #[must_use]
     pub fn is_erased(&self, place: &Place) -> bool {
         self.erasures.has(place)
-    }
-}
-
-/// The opinion that a record expresses about `set`, if it speaks of a set; `None`: none that counts.
-fn stance_of(
-    place: &Place,
-    leaf: &Leaf,
-    statement: Option<Statement>,
-    set: Option<Commitment>,
-) -> Result<Option<Stance>, Ignored> {
-    match (leaf.header.verb, statement) {
-        (Verb::Confirm, Some(Statement::Confirm { commitment, basis }))
-            if set == Some(commitment) =>
-        {
-            // Nobody can honestly confirm what nobody there has seen: it counts as nothing.
-            let seen = basis == Basis::OwnCopySeenByHuman;
-            Ok(seen.then_some(Stance::Positive { human: true }))
-        }
-        (Verb::Dispute, Some(Statement::Dispute { commitment, .. })) if set == Some(commitment) => {
-            Ok(Some(Stance::Disputes))
-        }
-        (Verb::Retract, statement) => {
-            let own = leaf
-                .header
-                .target
-                .as_ref()
-                .is_some_and(|target| target.log.member == place.log.member);
-            // The leaf alone retracts, so that a withheld body cannot keep an alert alive.
-            let restore = !matches!(statement, Some(Statement::Retract { restore: false, .. }));
-            if own { Ok(Some(Stance::Withdrawn { restore })) } else { Err(Ignored::NotAllowed) }
-        }
-        // The body is a hole or says something else than the header: no opinion.
-        _ => Err(Ignored::Senseless),
-    }
-}
-
-/// Which verbs about cases a role may say (`docs/states.md`, roles).
-fn may_say(role: Role, verb: Verb) -> bool {
-    let founds = matches!(verb, Verb::Assert | Verb::Amend | Verb::Variant);
-    may_speak_of_cases(role) && !(role == Role::Convenor && founds)
-}
-
-/// Whether a role has a say about cases at all, in whatever version of the format.
-fn may_speak_of_cases(role: Role) -> bool {
-    match role {
-        Role::Platform | Role::Contributor | Role::Convenor => true,
-        Role::Auditor | Role::Witness => false,
     }
 }

@@ -104,7 +104,14 @@ impl Consequences {
     }
 
     async fn draw_set(&self, name: &Commitment) -> Result<(), StoreError> {
-        let Some(set) = self.reasons.known.set(name) else { return Ok(()) };
+        let known = &self.reasons.known;
+        let Some(set) = known.arrange(name, self.reasons.clock.now_ms()) else { return Ok(()) };
+        if self.reasons.judge.human(None, &set.subject).is_some() {
+            // What a person here has said of a case goes for all of it.
+            for other in known.sets().names_of_case(&set.subject) {
+                known.arrange(&other, self.reasons.clock.now_ms());
+            }
+        }
         // A rule may ask how a copy matches, so every case that is alive is compared with the copies.
         let now = self.reasons.clock.now_ms();
         let state = set.state(now);

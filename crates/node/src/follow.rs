@@ -7,7 +7,7 @@
 //! are folded, so that no member is heard later because another says very much. What has come is noted before every turn.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
     ops::Bound,
     sync::Arc,
     time::Duration,
@@ -26,7 +26,7 @@ use watchfire_tlog::Origin;
 
 use crate::{
     anchor::Anchors,
-    cases::Cases,
+    cases::{Cases, SignalSet},
     clock::Clock,
     events::{Event, Events},
     fetch::Holes,
@@ -149,12 +149,10 @@ impl Follower {
                 backlogs.push(Backlog { log, origin: head.log, read: 0, page });
             }
         }
-        let mut touched = BTreeMap::new();
         // What counted ahead of its turn before the last stop counts before anything that waits.
         for (log, held) in urgent::kept(&*self.store).await? {
             let place = Place { log: log.clone(), index: held.index };
-            let (names, _) = self.cases.fold(&log, held);
-            touched.extend(names.into_iter().map(|name| (name, (log.clone(), place.index))));
+            self.cases.fold(&log, held);
             self.early.insert(place);
         }
         loop {
@@ -166,17 +164,13 @@ impl Follower {
             let Some(backlog) = next else { break };
             let Some(held) = backlog.page.pop_front() else { break };
             let (log, index) = (backlog.log.clone(), held.index);
-            for name in self.fold(&log, held, false) {
-                touched.insert(name, (log.clone(), index));
-            }
+            self.fold(&log, held, false);
             self.cursors.insert(log, index + 1);
         }
         for place in self.cases.pass_time(self.clock.now_ms()) {
             self.fold_again(&place).await?;
         }
-        for (name, (log, index)) in touched {
-            self.refresh(name, &log, index);
-        }
+        self.refresh_all().await?;
         for (log, size) in &self.cursors {
             self.receipts.set_here(log, *size);
         }
@@ -407,12 +401,47 @@ impl Follower {
         ours && leaf.header.lease_day.is_none_or(|day| u64::from(day) >= today)
     }
 
+    /// Makes all sets visible to lookups, and has their consequences drawn: of what is over, where it had any here.
+    async fn refresh_all(&mut self) -> Result<(), StoreError> {
+        let acted: HashSet<_> = self.store.cases_with_effects().await?.into_iter().collect();
+        let sets = self.known.sets().clone();
+        let mut walk = sets.walk();
+        while let Some(names) = walk.next(&sets) {
+            for name in names {
+                let Some(set) = self.show(name, None) else { continue };
+                if acted.contains(&set.subject.0) || !self.is_over(&set) {
+                    self.look_at(&set);
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Makes a changed set visible to lookups, then has its consequences drawn.
     fn refresh(&mut self, name: Commitment, log: &LogName, index: u64) {
-        let Some(set) = self.cases.set(&name).cloned() else { return };
+        let Some(set) = self.show(name, Some((log, index))) else { return };
+        // What was over when it came has no consequences, and a member that catches up has a great many of these.
+        let new = set.place.index == index && set.place.log == *log;
+        if !(new && self.is_over(&set)) {
+            self.look_at(&set);
+        }
+    }
+
+    fn is_over(&self, set: &SignalSet) -> bool {
+        self.known.sets().is_over(set, self.clock.now_ms())
+    }
+
+    fn look_at(&self, set: &SignalSet) {
+        let undo = self.judge.about(set, self.clock.now_ms()).take_down().is_none();
+        self.enforcer.look_at(Look::Set(set.name), Some(set.author()), undo);
+    }
+
+    /// Makes a set visible to lookups as it stands now, and tells of it: as of the record that changed it, or its own.
+    fn show(&mut self, name: Commitment, by: Option<(&LogName, u64)>) -> Option<Arc<SignalSet>> {
         let now = self.clock.now_ms();
-        self.known.publish(set.clone());
+        let set = self.known.arrange(&name, now)?;
         let decision = self.judge.about(&set, now);
+        let (log, index) = by.unwrap_or((&set.place.log, set.place.index));
         if let Some(at) = set.standing.next_change_ms(now) {
             self.deadlines.insert((at, name));
         }
@@ -424,8 +453,7 @@ impl Follower {
             log: log.clone(),
             index,
         });
-        let source = Some(set.author());
-        self.enforcer.look_at(Look::Set(name), source, decision.take_down().is_none());
+        Some(set)
     }
 
     fn until_next_deadline(&self) -> Duration {
@@ -469,9 +497,10 @@ impl Follower {
             self.deadlines.pop_first();
             let Some(set) = self.cases.set(&name) else { continue };
             // What was put off since has a later deadline of its own.
-            if set.standing.next_change_ms(at - 1) == Some(at) {
-                let place = set.place.clone();
-                self.refresh(name, &place.log, place.index);
+            if set.standing.next_change_ms(at - 1) == Some(at)
+                && let Some(set) = self.show(name, None)
+            {
+                self.look_at(&set);
             }
         }
     }

@@ -1,9 +1,9 @@
 //! The signals that the coalition has spoken of, and which of them are near a query.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{Hash, Hasher},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use arc_swap::ArcSwap;
@@ -11,7 +11,7 @@ use watchfire_signal::{commitment::Commitment, name::MemberName, value::Signal};
 
 use crate::{
     benign::benign,
-    cases::SignalSet,
+    cases::{Sets, SignalSet},
     halts::MemberStops,
     incidents::Incident,
     near::{Hit, Near, loudest},
@@ -23,7 +23,9 @@ pub struct Known {
     near: Near<Commitment>,
     /// What is near the benign set, and near what of it.
     benign: papaya::HashMap<Commitment, &'static str>,
-    sets: papaya::HashMap<Commitment, Arc<SignalSet>>,
+    sets: Arc<Sets>,
+    /// Whoever changes what is indexed holds this.
+    indexing: Mutex<()>,
     stops: ArcSwap<BTreeMap<MemberName, MemberStops>>,
     incidents: ArcSwap<Vec<Incident>>,
 }
@@ -41,24 +43,50 @@ impl Known {
     /// Nothing known yet. `seed` and `least_matched_ms` are [`Near::new`]'s.
     #[must_use]
     pub fn new(seed: [u8; 32], least_matched_ms: u32) -> Self {
+        Self::of(Arc::default(), seed, least_matched_ms)
+    }
+
+    /// What is known of these sets, nothing of which is indexed yet.
+    #[must_use]
+    pub fn of(sets: Arc<Sets>, seed: [u8; 32], least_matched_ms: u32) -> Self {
         Self {
             near: Near::of_known(seed, least_matched_ms),
             benign: papaya::HashMap::new(),
-            sets: papaya::HashMap::new(),
+            sets,
+            indexing: Mutex::default(),
             stops: ArcSwap::default(),
             incidents: ArcSwap::default(),
         }
     }
 
-    /// Publishes a set as it stands now. It is found by the next lookup exactly if somebody stands
-    /// by it, or did when suspended; the state is judged at each lookup.
+    /// Puts a set down that no fold puts down, and has it found; its term never ends.
     pub fn publish(&self, set: Arc<SignalSet>) {
-        let name = set.name;
-        let live = set.standing.level.is_some() || set.standing.suspended;
-        let sets = self.sets.pin();
-        let indexed = self.near.has(&name);
+        let _indexing = self.indexing();
         // The set must be there before a lookup can stumble on its signals.
-        sets.insert(name, set.clone());
+        self.sets.put(set.clone());
+        self.index(&set, 0);
+    }
+
+    /// Puts a set where it belongs at a moment, and has it found by the next lookup exactly if something can follow
+    /// from that; answers it.
+    pub fn arrange(&self, name: &Commitment, now_ms: u64) -> Option<Arc<SignalSet>> {
+        // Read while nobody else indexes: the last one to do so has seen the latest word.
+        let _indexing = self.indexing();
+        let set = self.sets.arrange(name, now_ms)?;
+        self.index(&set, now_ms);
+        Some(set)
+    }
+
+    fn indexing(&self) -> MutexGuard<'_, ()> {
+        self.indexing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state is judged at each lookup.
+    fn index(&self, set: &SignalSet, now_ms: u64) {
+        let name = set.name;
+        let stands = set.standing.level.is_some() || set.standing.suspended;
+        let live = stands && !self.sets.is_over(set, now_ms);
+        let indexed = self.near.has(&name);
         match (&set.alert, live, indexed) {
             (Some(alert), true, false) => {
                 // No lookup finds it before it is known to be everybody's.
@@ -106,23 +134,21 @@ impl Known {
     /// A set by its name.
     #[must_use]
     pub fn set(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
-        self.sets.pin().get(name).cloned()
+        self.sets.get(name)
     }
 
-    /// All sets, in order of name.
+    /// All sets.
     #[must_use]
-    pub fn sets(&self) -> BTreeMap<Commitment, Arc<SignalSet>> {
-        self.sets.pin().iter().map(|(name, set)| (*name, set.clone())).collect()
+    pub fn sets(&self) -> &Arc<Sets> {
+        &self.sets
     }
 
     /// The sets of some cases, in order of name.
     #[must_use]
     pub fn sets_of(&self, cases: &[Commitment]) -> Vec<Arc<SignalSet>> {
-        let sets = self.sets.pin();
-        let of_them = sets.values().filter(|set| cases.contains(&set.subject));
-        let mut found: Vec<_> = of_them.cloned().collect();
-        found.sort_by_key(|set| set.name);
-        found
+        let names: BTreeSet<_> =
+            cases.iter().flat_map(|case| self.sets.names_of_case(case)).collect();
+        names.iter().filter_map(|name| self.sets.get(name)).collect()
     }
 
     /// Signals indexed.
@@ -145,12 +171,12 @@ impl Known {
     /// The sets near any of the signals, each once, with those of which edited copies were found before.
     #[must_use]
     pub fn lookup(&self, signals: &[Signal], edited: &[Hit<Commitment>]) -> Vec<Match> {
-        let sets = self.sets.pin();
-        let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(set));
+        let sets = &self.sets;
+        let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(&set));
         let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
         loudest(hits.chain(edited.iter().cloned()))
             .into_iter()
-            .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?.clone(), hit }))
+            .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?, hit }))
             .collect()
     }
 }

@@ -25,6 +25,7 @@ pub mod events;
 pub mod evidence;
 pub mod facts;
 pub mod fetch;
+pub mod few;
 pub mod follow;
 pub mod gossip;
 pub mod halts;

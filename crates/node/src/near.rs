@@ -64,7 +64,7 @@ pub struct Near<K> {
     edits: Option<Edits<K>>,
     least_matched_ms: u32,
     slots: papaya::HashMap<u64, Slot<K>>,
-    owned: papaya::HashMap<K, Vec<u64>>,
+    owned: papaya::HashMap<K, Ids>,
     next: AtomicU64,
 }
 
@@ -78,6 +78,26 @@ struct Slot<K> {
     thin: bool,
     /// It is of what lies in the owner's picture, not of all of it.
     part: bool,
+}
+
+/// The numbers of an owner's signals: most have one.
+#[derive(Debug, Clone)]
+enum Ids {
+    One(u64),
+    Many(Box<[u64]>),
+}
+
+impl Ids {
+    fn all(&self) -> &[u64] {
+        match self {
+            Self::One(id) => std::slice::from_ref(id),
+            Self::Many(ids) => ids,
+        }
+    }
+
+    fn and(&self, id: u64) -> Self {
+        Self::Many(self.all().iter().copied().chain([id]).collect())
+    }
 }
 
 impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
@@ -210,11 +230,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     fn hold(&self, id: u64, slot: Slot<K>) {
         let owner = slot.owner;
         self.slots.pin().insert(id, slot);
-        self.owned.pin().update_or_insert_with(
-            owner,
-            |ids| ids.iter().copied().chain([id]).collect(),
-            || vec![id],
-        );
+        self.owned.pin().update_or_insert_with(owner, |ids| ids.and(id), || Ids::One(id));
     }
 
     /// Takes everything from an owner.
@@ -223,7 +239,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             edits.remove(owner);
         }
         let Some(ids) = self.owned.pin().remove(owner).cloned() else { return };
-        for id in ids {
+        for id in ids.all() {
+            let id = *id;
             let Some(slot) = self.slots.pin().remove(&id).cloned() else { continue };
             match slot.value {
                 Value::Sha256(digest) => self.sha256.remove(id, &digest),

@@ -348,7 +348,7 @@ impl Node {
         self.scanner.judge(None, signals, &ItemFacts::default())
     }
 
-    /// Signal sets near a signal, whatever their state.
+    /// Signal sets near a signal, whatever their state; those that nothing can follow from any more are left out.
     #[must_use]
     pub fn lookup(&self, signals: &[Signal]) -> Vec<Match> {
         self.known.lookup(signals, &[])
@@ -484,9 +484,13 @@ impl Node {
     /// Up to `limit` alerts with names above `after`, in order of name.
     #[must_use]
     pub fn alerts(&self, after: Option<Commitment>, limit: usize) -> Vec<Arc<SignalSet>> {
-        let sets = self.known.sets();
-        let above = sets.into_iter().filter(|(name, _)| after.is_none_or(|after| *name > after));
-        above.map(|(_, set)| set).take(limit).collect()
+        self.known.sets().page(after, limit)
+    }
+
+    /// How many signal sets there are, and how many of them are put away.
+    #[must_use]
+    pub fn sets(&self) -> (usize, usize) {
+        self.known.sets().count()
     }
 
     /// All signal sets of some cases.

@@ -276,7 +276,7 @@ fn said_of(
             (Verb::Appeal, None, about, Statement::Appeal { stage, result })
         }
         Answer::Cosign { member } => {
-            let waits = set.waiting.contains(&member);
+            let waits = set.waiting().contains(&member);
             let retraction = set.retraction_of(&member).filter(|_| waits);
             let (turn, commitment) = retraction.ok_or(RaiseError::NotWaiting(member.clone()))?;
             let basis = Basis::OwnCopySeenByHuman;
@@ -303,7 +303,7 @@ fn own_opinion(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
 
 /// The place in our log of our vote for a halt of a case.
 fn own_halt(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
-    let turn = set.halted_by.get(&log.member);
+    let turn = set.halted_by().get(&log.member);
     let turn = *turn.ok_or_else(|| RaiseError::NoVote(set.subject.to_string()))?;
     Ok(at(&log.coalition, &log.member, turn))
 }

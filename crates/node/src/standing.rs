@@ -12,7 +12,12 @@ use std::{
 use serde::{Deserialize, Serialize};
 use watchfire_signal::name::{MemberName, OrganisationName};
 
-use crate::{halts::Voice, place::Turn};
+use crate::{few::Few, halts::Voice, place::Turn};
+
+/// The latest opinion of each member.
+pub type Opinions = Few<MemberName, Opinion>;
+/// The latest renewal of each member.
+pub type Renewals = Few<MemberName, Renewal>;
 
 /// The longest that a PROPOSED case lives: 24 hours.
 pub const PROPOSED_MAX_MS: u64 = 24 * 3_600_000;
@@ -158,8 +163,8 @@ impl Standing {
     /// Adds up opinions and renewals. `valid_until` is the end that the alert itself names.
     #[must_use]
     pub fn of(
-        opinions: &BTreeMap<MemberName, Opinion>,
-        renewals: &BTreeMap<MemberName, Renewal>,
+        opinions: &Opinions,
+        renewals: &Renewals,
         valid_until: u64,
         rules: &Rules<'_>,
     ) -> Self {
@@ -274,14 +279,14 @@ impl Standing {
 
 /// What is left to count when halted and suspended members are silent.
 struct Heard<'a> {
-    opinions: Cow<'a, BTreeMap<MemberName, Opinion>>,
+    opinions: Cow<'a, Opinions>,
     silenced: BTreeSet<MemberName>,
     /// Whether a suspended member may have stood by it when it was suspended.
     suspended: bool,
 }
 
 impl<'a> Heard<'a> {
-    fn of(opinions: &'a BTreeMap<MemberName, Opinion>, rules: &Rules<'_>) -> Self {
+    fn of(opinions: &'a Opinions, rules: &Rules<'_>) -> Self {
         let mut heard =
             Self { opinions: Cow::Borrowed(opinions), silenced: BTreeSet::new(), suspended: false };
         for (member, opinion) in opinions {
@@ -318,7 +323,7 @@ impl<'a> Heard<'a> {
 
 /// Whether anybody who once stood by the case, and does not any more, wants its undoing. One voice
 /// is enough: what was taken down in error must not stay down because another was careful.
-fn asks_for_restore(opinions: &BTreeMap<MemberName, Opinion>) -> bool {
+fn asks_for_restore(opinions: &Opinions) -> bool {
     let mut withdrawn = false;
     for opinion in opinions.values() {
         match opinion.stance {
@@ -334,7 +339,7 @@ fn asks_for_restore(opinions: &BTreeMap<MemberName, Opinion>) -> bool {
 /// Since when each organisation with a fitting opinion has stood by the case, ascending. Of the
 /// members of one owner the first that ever stood by it counts, so that they cannot take turns.
 fn earliest_by_organisation(
-    opinions: &BTreeMap<MemberName, Opinion>,
+    opinions: &Opinions,
     rules: &Rules<'_>,
     fits: impl Fn(&Opinion) -> bool,
 ) -> Vec<u64> {

@@ -120,6 +120,7 @@ async fn node(directory: &std::path::Path) -> Result<Arc<Node>> {
         policy: Policy::read(POLICY).map_err(|error| error.to_string())?,
         store: Arc::new(SqliteStore::open(directory, SqliteOptions::default())?),
         seen,
+        over: None,
         peers: BTreeMap::new(),
         connectors: BTreeMap::new(),
         budgets: BTreeMap::new(),

@@ -4,7 +4,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    cbor::{CborError, Item, Reader, Writer},
+    cbor::{self, CborError, Item, Reader, Writer},
     code::codes,
     commitment::Commitment,
     label::{Class, Label},
@@ -150,6 +150,20 @@ pub enum AlertError {
 }
 
 impl Alert {
+    /// The bytes that stand in a record.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// Reads the bytes that stand in a record.
+    ///
+    /// # Errors
+    /// [`CborError`] for every byte string that is not the one encoding of an alert.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CborError> {
+        cbor::decode(bytes)
+    }
+
     /// The class of its labels; `None` when their families are of a later taxonomy.
     #[must_use]
     pub fn class(&self) -> Class {

@@ -6,7 +6,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 use crate::{
-    cbor::{CborError, Item, Reader, Writer, map_item},
+    cbor::{self, CborError, Item, Reader, Writer, map_item},
     code::codes,
     hex,
     label::Class,
@@ -148,6 +148,20 @@ pub enum HeaderError {
 }
 
 impl Header {
+    /// The bytes that stand in a leaf.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        cbor::encode(self)
+    }
+
+    /// Reads the bytes that stand in a leaf.
+    ///
+    /// # Errors
+    /// [`CborError`] for every byte string that is not the one encoding of a header.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CborError> {
+        cbor::decode(bytes)
+    }
+
     /// Checks what the types leave open.
     ///
     /// # Errors

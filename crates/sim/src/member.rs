@@ -153,6 +153,7 @@ impl Member {
             policy: Policy { trust: cast.trust(around.seed, &self.name), ..Policy::default() },
             store: Arc::new(self.disk.mount(process)),
             seen: SeenSetup::default(),
+            over: None,
             peers: reached.map(line).collect(),
             connectors: BTreeMap::from([("platform".to_owned(), connector)]),
             routes: Routes::all_to("platform"),

@@ -37,6 +37,8 @@ use self::peer::{HttpPeer, Now};
 
 /// Where the signals of older seen items lie.
 const SEEN: &str = "seen";
+/// Where what is known of cases that are over lies while the node runs.
+const OVER: &str = "over";
 /// What is logged unless RUST_LOG says otherwise.
 const LOGS: &str = "info";
 
@@ -143,6 +145,7 @@ async fn assemble(args: &Serve, parts: &Parts<'_>) -> Result<(Arc<Node>, Server,
         policy: config.policy.clone(),
         store: store.clone(),
         seen: SeenSetup { directory: Some(directory.file(SEEN)), limits: config.seen.clone() },
+        over: Some(directory.file(OVER)),
         peers,
         connectors: connectors.by_name,
         routes: connectors.routes,

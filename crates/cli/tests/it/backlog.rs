@@ -13,7 +13,7 @@ use std::{
 use futures_util::future::try_join_all;
 use watchfire_node::{
     clock::{Clock, SystemClock, SystemRandom},
-    publish::{Letterhead, Minutes, Publisher},
+    publish::{Draft, Letterhead, Minutes, Publisher},
     raise::{NewAlert, alert_draft},
     replicate::load_verified,
     sequence::{MAX_BATCH, Sequencer},
@@ -22,12 +22,15 @@ use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
     charter::CharterChain,
     commitment::Commitment,
-    header::{CharterRef, Provenance, Review},
+    header::{CharterRef, Header, Provenance, Review, Target},
     hex,
     label::TAXONOMY_VERSION,
-    name::{GroupName, MemberName},
+    name::{GroupName, LogName, MemberName},
     pdq::Pdq,
+    reason::Reason,
+    statement::Statement,
     value::Signal,
+    verb::Verb,
 };
 use watchfire_store::{SqliteOptions, SqliteStore};
 use watchfire_tlog::{Origin, OwnKey};
@@ -59,7 +62,32 @@ pub(crate) fn picture(number: u64) -> Pdq {
     Pdq(std::array::from_fn(byte))
 }
 
-fn alert(number: u64, now_ms: u64) -> NewAlert {
+/// How much of a history is over; nothing is where nobody says so.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct History {
+    /// Of a thousand alerts, spread evenly: their terms are over, or they were taken back.
+    pub(crate) over_of_1000: u64,
+}
+
+impl History {
+    pub(crate) fn is_over(self, number: u64) -> bool {
+        // A step that has no divisor in common with a thousand, so that the two kinds lie among each other.
+        number * 617 % 1_000 < self.over_of_1000
+    }
+
+    /// Of ten that are over one was taken back; the others have lapsed.
+    fn is_retracted(self, number: u64) -> bool {
+        self.is_over(number) && number.is_multiple_of(10)
+    }
+
+    /// The numbers among these of alerts that are in force.
+    pub(crate) fn in_force(self, numbers: Range<u64>) -> impl DoubleEndedIterator<Item = u64> {
+        numbers.filter(move |number| !self.is_over(*number))
+    }
+}
+
+fn alert(number: u64, (now_ms, lapsed): (u64, bool)) -> NewAlert {
+    let valid_until = if lapsed { now_ms - DAY_MS } else { now_ms + 30 * DAY_MS };
     NewAlert {
         alert: Alert {
             tlp: None,
@@ -70,7 +98,7 @@ fn alert(number: u64, now_ms: u64) -> NewAlert {
             confidence: 90,
             suggestion: Suggestion::Remove,
             exceptions: vec![],
-            valid_until: now_ms + 30 * DAY_MS,
+            valid_until,
             family: None,
             incident: None,
             evidence_hold: false,
@@ -84,8 +112,27 @@ fn alert(number: u64, now_ms: u64) -> NewAlert {
     }
 }
 
-/// Raises an alert for the picture of each number; answers the name of the last one.
-pub(crate) async fn write(dir: &Path, member: &str, numbers: Range<u64>) -> Commitment {
+/// The header of the retraction of an alert of ours.
+fn retraction(of: &Header, log: &LogName, index: u64) -> Header {
+    Header {
+        verb: Verb::Retract,
+        reason: Some(Reason::WrongMatch),
+        target: Some(Target { log: log.clone(), index }),
+        provenance: Provenance::None,
+        severity: None,
+        review: None,
+        ..of.clone()
+    }
+}
+
+/// Raises an alert for the picture of each number, with what has become of some of them since; answers the name of the
+/// last one that is in force.
+pub(crate) async fn write(
+    dir: &Path,
+    member: &str,
+    numbers: Range<u64>,
+    history: History,
+) -> Commitment {
     let clock = Arc::new(SystemClock::default());
     let chain = CharterChain::decode(&std::fs::read(dir.join("charter.cbor")).unwrap()).unwrap();
     let charter = &chain.in_force().charter;
@@ -108,11 +155,22 @@ pub(crate) async fn write(dir: &Path, member: &str, numbers: Range<u64>) -> Comm
         let days = (count - (first - numbers.start)).div_ceil(A_DAY) - 1;
         dated.0.store(now - days * DAY_MS, Ordering::SeqCst);
         let batch = first..(first + MAX_BATCH as u64).min(numbers.end);
-        let said = batch.map(|number| {
-            let draft = alert_draft(charter, &log, alert(number, now), None).unwrap();
+        let said = batch.clone().map(|number| {
+            let lapsed = history.is_over(number) && !history.is_retracted(number);
+            let draft = alert_draft(charter, &log, alert(number, (now, lapsed)), None).unwrap();
             publisher.write(draft)
         });
-        last = try_join_all(said).await.unwrap().last().map(|said| said.commitment);
+        let said = try_join_all(said).await.unwrap();
+        let in_force = batch.clone().zip(&said).filter(|(number, _)| !history.is_over(*number));
+        last = in_force.last().map(|(_, said)| said.commitment).or(last);
+        let back = batch.zip(said).filter(|(number, _)| history.is_retracted(*number));
+        let back = back.map(|(number, said)| {
+            let draft = alert_draft(charter, &log, alert(number, (now, false)), None).unwrap();
+            let statement = Statement::Retract { restore: true, note: None };
+            let header = retraction(&draft.header, &log, said.index);
+            publisher.write(Draft { header, statement, answer: None })
+        });
+        try_join_all(back).await.unwrap();
     }
     drop(publisher);
     written.await.unwrap();

@@ -8,7 +8,8 @@ use watchfire_signal::desk::DeskLeaf;
 use watchfire_store::{Head, SqliteOptions, SqliteStore, Store};
 
 use crate::{
-    backlog, platform,
+    backlog::{self, History},
+    platform,
     program::PROGRAM,
     trio::Trio,
     wire::{Mode, Wire},
@@ -69,7 +70,9 @@ fn overtake(alerts: u64) {
         .map(|url| url.replace(&receiver.address().to_string(), &to_platform.address.to_string()));
     platform::configure(&trio.dir("bee"), &url, &verify);
     platform::trust(&trio.dir("bee"), "ant");
-    let last = runtime.block_on(backlog::write(&trio.dir("ant"), "ant", 0..alerts)).to_string();
+    let history = History::default();
+    let last = runtime.block_on(backlog::write(&trio.dir("ant"), "ant", 0..alerts, history));
+    let last = last.to_string();
     trio.start_as("ant", Command::new(PROGRAM).args(["serve", "--alone"]));
     trio.start(&["bee"]);
     let numbers = ITEMS.into_iter().zip([0, alerts - 2, alerts - 1]);

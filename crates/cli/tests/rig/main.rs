@@ -198,6 +198,7 @@ async fn start(
         policy: Policy::default(),
         store: store.clone(),
         seen: SeenSetup::default(),
+        over: None,
         peers: BTreeMap::new(),
         connectors: BTreeMap::from([("rig".to_owned(), connector)]),
         routes: Routes::all_to("rig"),

@@ -50,7 +50,7 @@ impl Cases {
             course: Course::default(),
             tied: Default::default(),
         });
-        self.meanings.insert(place.clone(), Meaning::Incident(name));
+        self.meanings.note(place, Meaning::Incident(name), &self.sets);
         Vec::new()
     }
 
@@ -77,20 +77,19 @@ impl Cases {
         if self.incidents.is_empty() {
             return Vec::new();
         }
-        let subjects = touched.iter().filter_map(|name| self.sets.get(name)).map(|set| set.subject);
+        let (working, sets) = (&self.working, &self.sets);
+        let look = |name: &Commitment| working.get(name).cloned().or_else(|| sets.get(name));
+        let subjects = touched.iter().filter_map(look).map(|set| set.subject);
         let voice = |member| self.halts.voice(member, &self.charter);
         let silenced = self.charter.members.iter().map(|member| &member.name);
         let silenced = silenced.filter(|member| voice(member) != Voice::Counts).cloned().collect();
         let court = Court { charter: &self.charter, silenced };
-        let sets_of = |subject: &Commitment| {
-            let added = self.added.get(subject).into_iter().flatten();
-            [*subject].into_iter().chain(added.copied()).collect::<Vec<_>>()
-        };
+        let sets_of = |subject: &Commitment| sets.names_of_case(subject);
         let latest = |subject: &Commitment| {
             let sets = sets_of(subject);
-            sets.iter().filter_map(|name| self.sets.get(name)).map(|set| set.verified_ms).max()
+            sets.iter().filter_map(look).map(|set| set.verified_ms).max()
         };
         let affected = self.incidents.add_up(subjects, &court, latest);
-        affected.iter().flat_map(sets_of).filter(|name| self.sets.contains_key(name)).collect()
+        affected.iter().flat_map(sets_of).filter(|name| look(name).is_some()).collect()
     }
 }

@@ -104,6 +104,11 @@ impl Quotas {
         self.now_ms = self.now_ms.max(now_ms);
     }
 
+    /// The latest time that it knows of.
+    pub(super) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
     /// The entries whose time has come.
     pub(super) fn due(&mut self) -> Vec<Place> {
         let later = self.ahead.split_off(&(self.now_ms + 1));

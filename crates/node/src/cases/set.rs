@@ -13,15 +13,16 @@ use watchfire_signal::{
     tlp::Tlp,
 };
 
+use super::pack::{Pack, packed};
 use crate::{
     halts::StoppedBy,
     place::{Place, Turn},
     policy::Facts,
-    standing::{Opinion, Renewal, Stance, Standing, State},
+    standing::{Opinion, Opinions, Renewal, Renewals, Stance, Standing, State},
 };
 
 /// One set of signals of a case with all opinions about it.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignalSet {
     /// The commitment of the record that brought it.
     pub name: Commitment,
@@ -38,32 +39,54 @@ pub struct SignalSet {
     /// When this node had verified the record.
     pub verified_ms: u64,
     /// The latest opinion of each member.
-    pub opinions: BTreeMap<MemberName, Opinion>,
-    /// The latest renewal of each member.
-    pub renewals: BTreeMap<MemberName, Renewal>,
-    /// The members that want the case halted.
-    pub halted_by: StoppedBy,
-    /// Cases that either author says are the same.
-    pub joined: BTreeSet<Commitment>,
-    /// What members count.
-    pub counts: Counts,
+    pub opinions: Opinions,
     /// A record of a version unknown here speaks of it.
     pub unreadable: bool,
     /// What the opinions add up to.
     pub standing: Standing,
     /// Every opinion that stands in a log.
     pub(super) said: Sayings,
+    /// What is said of few.
+    rare: Option<Box<Rare>>,
+    /// Whether it acts before it is CONFIRMED: severity 4, a label that the charter names, a person has looked,
+    /// within its author's quota a day.
+    pub grave: bool,
+}
+
+/// What is said of few sets, apart from the others, so that those have no room for it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rare {
+    /// The latest renewal of each member.
+    pub(super) renewals: Renewals,
+    /// The members that want the case halted.
+    pub(super) halted_by: StoppedBy,
+    /// Cases that either author says are the same.
+    pub(super) joined: BTreeSet<Commitment>,
+    /// What members count.
+    pub(super) counts: Counts,
     /// Who wants which dispute ended how: by the member that disputes and its index.
     pub(super) resolutions: BTreeMap<(MemberName, Turn), BTreeMap<MemberName, (Turn, Resolution)>>,
     /// Who agrees with which retraction.
     pub(super) cosigned: BTreeMap<(MemberName, Turn), BTreeSet<MemberName>>,
     /// Members whose retraction is beyond their quota, and waits for a member of another organisation to
     /// agree.
-    pub waiting: BTreeSet<MemberName>,
-    /// Whether it acts before it is CONFIRMED: severity 4, a label that the charter names, a person has looked,
-    /// within its author's quota a day.
-    pub grave: bool,
+    pub(super) waiting: BTreeSet<MemberName>,
 }
+
+/// What is said of nearly all.
+static NOTHING: Rare = Rare {
+    renewals: Renewals::new(),
+    halted_by: StoppedBy::new(),
+    joined: BTreeSet::new(),
+    counts: Counts {
+        sightings: BTreeMap::new(),
+        outcomes: BTreeMap::new(),
+        appeals: BTreeMap::new(),
+    },
+    resolutions: BTreeMap::new(),
+    cosigned: BTreeMap::new(),
+    waiting: BTreeSet::new(),
+};
 
 /// An opinion as it was said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -78,8 +101,18 @@ pub(super) struct Said {
 
 /// Who said what, and when: of one member in the order of its turns. A list, for there are few in most sets, and a
 /// million sets: a map of maps takes two kilobytes for one opinion.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Sayings(Vec<Saying>);
+
+impl Pack for Sayings {
+    fn pack(&self, to: &mut Vec<u8>) {
+        self.0.pack(to);
+    }
+
+    fn unpack(from: &mut &[u8]) -> Option<Self> {
+        Pack::unpack(from).map(Self)
+    }
+}
 
 /// An opinion with the member that said it and its turn.
 type Saying = (MemberName, Turn, Said);
@@ -177,6 +210,27 @@ impl<T: Copy> Told<T> {
     }
 }
 
+packed!(Said { stance, verified_ms, hour, name });
+packed!(Told<u8> { turn, what });
+packed!(Told<(u8, u64)> { turn, what });
+packed!(Counts { sightings, outcomes, appeals });
+packed!(Rare { renewals, halted_by, joined, counts, resolutions, cosigned, waiting });
+packed!(SignalSet {
+    name,
+    subject,
+    place,
+    header,
+    alert,
+    erased,
+    verified_ms,
+    opinions,
+    unreadable,
+    standing,
+    said,
+    rare,
+    grave,
+});
+
 impl SignalSet {
     /// A set that nobody has an opinion of yet, of a case of its own.
     #[must_use]
@@ -189,18 +243,75 @@ impl SignalSet {
             alert: None,
             erased: false,
             verified_ms,
-            opinions: BTreeMap::new(),
-            renewals: BTreeMap::new(),
-            halted_by: StoppedBy::new(),
-            joined: BTreeSet::new(),
-            counts: Counts::default(),
+            opinions: Opinions::new(),
             unreadable: false,
             standing: Standing::default(),
             said: Sayings::default(),
-            resolutions: BTreeMap::new(),
-            cosigned: BTreeMap::new(),
-            waiting: BTreeSet::new(),
+            rare: None,
             grave: false,
+        }
+    }
+
+    pub(super) fn rare(&self) -> &Rare {
+        self.rare.as_deref().unwrap_or(&NOTHING)
+    }
+
+    fn rare_mut(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
+    }
+
+    /// The latest renewal of each member.
+    #[must_use]
+    pub fn renewals(&self) -> &Renewals {
+        &self.rare().renewals
+    }
+
+    /// The members that want the case halted.
+    #[must_use]
+    pub fn halted_by(&self) -> &StoppedBy {
+        &self.rare().halted_by
+    }
+
+    /// Cases that either author says are the same.
+    #[must_use]
+    pub fn joined(&self) -> &BTreeSet<Commitment> {
+        &self.rare().joined
+    }
+
+    /// What members count.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.rare().counts
+    }
+
+    /// Members whose retraction is beyond their quota, and waits for a member of another organisation to
+    /// agree.
+    #[must_use]
+    pub fn waiting(&self) -> &BTreeSet<MemberName> {
+        &self.rare().waiting
+    }
+
+    /// Whether what adds up beside the standing is this.
+    pub(super) fn is_beside(
+        &self,
+        halted_by: &StoppedBy,
+        joined: &BTreeSet<Commitment>,
+        waiting: &BTreeSet<MemberName>,
+    ) -> bool {
+        let rare = self.rare();
+        (&rare.halted_by, &rare.joined, &rare.waiting) == (halted_by, joined, waiting)
+    }
+
+    /// Puts down what adds up beside the standing.
+    pub(super) fn put_beside(
+        &mut self,
+        halted_by: StoppedBy,
+        joined: BTreeSet<Commitment>,
+        waiting: BTreeSet<MemberName>,
+    ) {
+        if !self.is_beside(&halted_by, &joined, &waiting) {
+            let rare = self.rare_mut();
+            (rare.halted_by, rare.joined, rare.waiting) = (halted_by, joined, waiting);
         }
     }
 
@@ -267,8 +378,9 @@ impl SignalSet {
             said.name == *name && matches!(said.stance, Stance::Withdrawn { .. })
         });
         if fits && member != by {
-            let cosigned = self.cosigned.entry((member.clone(), retraction.turn())).or_default();
-            cosigned.insert(by.clone());
+            let cosigned = &mut self.rare_mut().cosigned;
+            let agree = cosigned.entry((member.clone(), retraction.turn())).or_default();
+            agree.insert(by.clone());
         }
         fits && member != by
     }
@@ -314,16 +426,15 @@ impl SignalSet {
 
     /// Takes a renewal in; of one member the latest counts.
     pub(super) fn renew(&mut self, place: &Place, renewal: Renewal) {
-        let member = place.log.member.clone();
-        let latest = self.renewals.entry(member).or_insert_with(|| renewal.clone());
-        if latest.turn < renewal.turn {
-            *latest = renewal;
+        let member = &place.log.member;
+        if self.renewals().get(member).is_none_or(|latest| latest.turn < renewal.turn) {
+            self.rare_mut().renewals.insert(member.clone(), renewal);
         }
     }
 
     /// Takes in that a member wants a dispute ended; of one member the latest word counts.
     pub(super) fn resolve(&mut self, dispute: (MemberName, Turn), place: &Place, how: Resolution) {
-        let votes = self.resolutions.entry(dispute).or_default();
+        let votes = self.rare_mut().resolutions.entry(dispute).or_default();
         let latest = votes.entry(place.log.member.clone()).or_insert((place.turn(), how));
         if latest.0 < place.turn() {
             *latest = (place.turn(), how);
@@ -333,7 +444,7 @@ impl SignalSet {
     /// Takes in what a member counts.
     pub(super) fn count(&mut self, place: &Place, statement: &Statement) {
         let (member, turn) = (place.log.member.clone(), place.turn());
-        let counts = &mut self.counts;
+        let counts = &mut self.rare_mut().counts;
         match statement {
             Statement::Sighting { bucket, window_ms } => {
                 Told::tell(&mut counts.sightings, member, turn, (*bucket, *window_ms));
@@ -350,7 +461,7 @@ impl SignalSet {
 
     /// Whether a member has said anything that the standing depends on.
     pub(super) fn hears(&self, member: &MemberName) -> bool {
-        let resolves = || self.resolutions.values().any(|votes| votes.contains_key(member));
+        let resolves = || self.rare().resolutions.values().any(|votes| votes.contains_key(member));
         self.opinions.contains_key(member) || resolves()
     }
 

@@ -1,10 +1,6 @@
 //! What all that was said of a set adds up to.
 
-use std::{
-    borrow::Cow,
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{borrow::Cow, collections::BTreeSet};
 
 use watchfire_signal::{commitment::Commitment, name::MemberName, statement::Resolution};
 
@@ -12,26 +8,28 @@ use super::{Cases, SignalSet};
 use crate::{
     halts::Voice,
     incidents::Incident,
-    standing::{Opinion, Rules, Stance, Standing, Term},
+    standing::{Opinion, Opinions, Rules, Stance, Standing, Term},
 };
 
 impl Cases {
     pub(super) fn add_up(&mut self, name: &Commitment) {
-        let Some(set) = self.sets.get(name) else { return };
-        let standing = self.standing(set);
+        let Some(set) = self.look(name) else { return };
+        let standing = self.standing(&set);
         let halted_by = self.halts.halted_by(&set.subject);
-        let joined = self.joined(set);
-        let waiting = self.waiting_in(set).map(|(member, _)| member.clone()).collect();
-        if let Some(set) = self.sets.get_mut(name).map(Arc::make_mut) {
-            (set.standing, set.halted_by, set.joined) = (standing, halted_by, joined);
-            set.waiting = waiting;
+        let joined = self.joined(&set);
+        let waiting = self.waiting_in(&set).map(|(member, _)| member.clone()).collect();
+        // Most words change nothing of this; who looks things up shares the set, so that touching it copies it.
+        let same = set.standing == standing && set.is_beside(&halted_by, &joined, &waiting);
+        if !same && let Some(set) = self.change(name) {
+            set.standing = standing;
+            set.put_beside(halted_by, joined, waiting);
         }
     }
 
     /// Counts the retractions in a set that undo what persons of other organisations stood by; answers the
     /// sets that stand differently because of that.
     pub(super) fn weigh(&mut self, name: &Commitment) -> BTreeSet<Commitment> {
-        let Some(set) = self.sets.get(name) else { return BTreeSet::new() };
+        let Some(set) = self.look(name) else { return BTreeSet::new() };
         let mut undone = set.undone();
         if undone.is_empty() {
             return BTreeSet::new();
@@ -59,7 +57,12 @@ impl Cases {
         let quota = self.charter.quotas.retractions_an_hour;
         set.opinions.iter().filter(move |(member, opinion)| {
             let agreed = || {
-                let by = set.cosigned.get(&((*member).clone(), opinion.turn)).into_iter().flatten();
+                let by = set
+                    .rare()
+                    .cosigned
+                    .get(&((*member).clone(), opinion.turn))
+                    .into_iter()
+                    .flatten();
                 let own = self.charter.organisation_of(member);
                 let mut heard =
                     by.filter(|by| self.halts.voice(by, &self.charter) == Voice::Counts);
@@ -71,7 +74,7 @@ impl Cases {
         })
     }
 
-    fn standing(&self, set: &SignalSet) -> Standing {
+    pub(super) fn standing(&self, set: &SignalSet) -> Standing {
         let valid_until = set.alert.as_ref().map_or(u64::MAX, |alert| alert.valid_until);
         let (opinions, withdrawn) = self.settled(set);
         let rules = Rules {
@@ -83,11 +86,11 @@ impl Cases {
             erased: set.erased,
             lifts: self.lifts(set),
         };
-        Standing::of(&opinions, &set.renewals, valid_until, &rules)
+        Standing::of(&opinions, set.renewals(), valid_until, &rules)
     }
 
     /// The opinions without disputes that were ended, and whether one ended against the set.
-    fn settled<'a>(&self, set: &'a SignalSet) -> (Cow<'a, BTreeMap<MemberName, Opinion>>, bool) {
+    fn settled<'a>(&self, set: &'a SignalSet) -> (Cow<'a, Opinions>, bool) {
         let mut opinions = Cow::Borrowed(&set.opinions);
         for (member, opinion) in self.waiting_in(set) {
             if let Some(before) = set.before(member, opinion.turn) {
@@ -95,7 +98,7 @@ impl Cases {
             }
         }
         let mut withdrawn = false;
-        for ((member, turn), votes) in &set.resolutions {
+        for ((member, turn), votes) in &set.rare().resolutions {
             let want = |how, quorum| {
                 let votes = votes.iter().filter(|(_, (_, vote))| *vote == how);
                 let heard =
@@ -128,9 +131,9 @@ impl Cases {
     /// The cases that the author of either says are the same.
     fn joined(&self, set: &SignalSet) -> BTreeSet<Commitment> {
         let others = self.joins.get(&set.name).into_iter().flatten();
-        let author = |name| self.sets.get(name).map(|set| set.author());
+        let author = |name| self.look(name).map(|set| set.author().clone());
         let by_either = others.filter(|(other, by)| {
-            by.iter().any(|by| by == set.author() || author(*other) == Some(by))
+            by.iter().any(|by| by == set.author() || author(*other).as_ref() == Some(by))
         });
         by_either.map(|(other, _)| *other).collect()
     }

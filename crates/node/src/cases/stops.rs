@@ -1,6 +1,6 @@
 //! Votes for halts and suspensions, as they come.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use watchfire_signal::{
     charter::Member,
@@ -24,7 +24,7 @@ impl Cases {
         leaf: &Leaf,
         name: &Commitment,
     ) -> Result<Vec<Commitment>, Ignored> {
-        let set = self.sets.get(name).ok_or(Ignored::Senseless)?;
+        let set = self.look(name).ok_or(Ignored::Senseless)?;
         if set.subject != *name || leaf.header.test != set.header.test {
             return Err(Ignored::Senseless);
         }
@@ -70,8 +70,7 @@ impl Cases {
         let touched = match &stopped {
             Stopped::Case(subject) => {
                 self.halts.vote(&stopped, by, vote);
-                let added = self.added.get(subject).into_iter().flatten();
-                [subject].into_iter().chain(added).copied().collect()
+                self.sets.names_of_case(subject)
             }
             Stopped::Halt(member) | Stopped::Suspension(member) => {
                 self.stops_changed = true;
@@ -79,12 +78,22 @@ impl Cases {
                 let before = self.halts.voice(member, &self.charter);
                 self.halts.vote(&stopped, by, vote);
                 let changed = before != self.halts.voice(member, &self.charter);
-                let sets = self.sets.values().filter(|set| set.hears(member));
-                sets.filter(|_| changed).map(|set| set.name).collect()
+                if changed { self.sets_that_hear(member) } else { Vec::new() }
             }
         };
-        self.meanings.insert(place.clone(), Meaning::Vote(stopped));
+        self.meanings.note(place, Meaning::Vote(stopped), &self.sets);
         touched
+    }
+
+    /// The sets that depend on what a member has said.
+    fn sets_that_hear(&self, member: &MemberName) -> Vec<Commitment> {
+        let mut walk = self.sets.walk();
+        let mut heard = BTreeSet::new();
+        while let Some(names) = walk.next(&self.sets) {
+            let hears = |name: &Commitment| self.look(name).is_some_and(|set| set.hears(member));
+            heard.extend(names.into_iter().filter(hears));
+        }
+        heard.into_iter().collect()
     }
 
     /// Who has voted for a stop of each member, if that has changed since the last call.

@@ -26,17 +26,21 @@ impl Consequences {
     pub(super) async fn judge_all_when_told(&self, enforcer: &Enforcer) {
         loop {
             enforcer.all_cases.notified().await;
-            let sets: Vec<_> = self.reasons.known.sets().into_values().collect();
-            for sets in sets.chunks(CASES_AT_ONCE) {
-                let now = self.reasons.clock.now_ms();
-                for set in sets {
-                    let undo = self.reasons.judge.about(set, now).take_down().is_none();
-                    enforcer.look_at(Look::Set(set.name), Some(set.author()), undo);
+            let sets = self.reasons.known.sets();
+            let (mut walk, mut cases) = (sets.walk(), 0);
+            while let Some(names) = walk.next(sets) {
+                for names in names.chunks(CASES_AT_ONCE) {
+                    let now = self.reasons.clock.now_ms();
+                    for set in names.iter().filter_map(|name| sets.get(name)) {
+                        let undo = self.reasons.judge.about(&set, now).take_down().is_none();
+                        enforcer.look_at(Look::Set(set.name), Some(set.author()), undo);
+                    }
+                    tokio::time::sleep(PAUSE).await;
                 }
-                tokio::time::sleep(PAUSE).await;
+                cases += names.len();
             }
             enforcer.sweep();
-            tracing::info!(cases = sets.len(), "all cases were looked at again");
+            tracing::info!(cases, "all cases were looked at again");
         }
     }
 

@@ -10,6 +10,7 @@ use super::start::{Setup, StartError};
 use crate::{
     access::Access,
     banks::{BankParts, Banks},
+    cases::{Sets, Wanted},
     clock::{Clock, Random},
     desk::{Desk, Lines, desk_origin},
     enforce::Consequences,
@@ -84,13 +85,26 @@ impl Home {
         })
     }
 
+    /// Sets of signals, none yet.
+    fn sets(&self, setup: &Setup) -> Result<Arc<Sets>, StoreError> {
+        let judge = self.judge.clone();
+        let wanted: Wanted =
+            Box::new(move |case| judge.human(None, case).is_some_and(|human| human.harmful));
+        let sets = match &setup.over {
+            Some(directory) => Sets::in_directory(directory, wanted)
+                .map_err(|error| StoreError::Failed(format!("{}: {error}", directory.display())))?,
+            None => Sets::in_memory(wanted),
+        };
+        Ok(Arc::new(sets))
+    }
+
     /// What the coalition spoke of, still to be folded, and this member's own lists.
     pub(super) async fn lists(
         &self,
         setup: &Setup,
         least_ms: u32,
     ) -> Result<(Arc<Known>, Arc<Banks>), StoreError> {
-        let known = Arc::new(Known::new(seed(&*setup.random), least_ms));
+        let known = Arc::new(Known::of(self.sets(setup)?, seed(&*setup.random), least_ms));
         let banks = Banks::load(BankParts {
             store: setup.store.clone(),
             desk: self.desk.clone(),

@@ -92,8 +92,7 @@ impl Node {
         if let Some(content) = released.as_ref().and_then(|hold| hold.content) {
             self.enforcer.look_at(Look::Content(content), None, false);
         } else if released.is_some() {
-            let sets = self.known.sets().into_values();
-            for set in sets.filter(|set| set.subject == *case) {
+            for set in self.known.sets_of(&[*case]) {
                 self.enforcer.look_at(Look::Set(set.name), Some(set.author()), false);
             }
         }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
+    path::PathBuf,
     sync::Arc,
 };
 
@@ -67,6 +68,8 @@ pub struct Setup {
     pub store: Arc<dyn Store>,
     /// How much of what the platform holds is remembered, and where.
     pub seen: SeenSetup,
+    /// Where signal sets of cases that are over are put away, in files without a name; without it in memory.
+    pub over: Option<PathBuf>,
     /// The members that can be reached.
     pub peers: BTreeMap<MemberName, Arc<dyn Peer>>,
     /// What carries out actions, by name.
@@ -210,7 +213,7 @@ impl Node {
         Follower {
             me: self.me.clone(),
             charter: self.charter.clone(),
-            cases: Cases::of_chain(&self.changes.chain()),
+            cases: Cases::of_chain(&self.changes.chain()).among(self.known.sets().clone()),
             store: self.store.clone(),
             known: self.known.clone(),
             judge: self.judge.clone(),

@@ -448,6 +448,7 @@ async fn with_policy(policy: &str) -> Stage {
         policy: toml::from_str::<Policy>(policy).unwrap(),
         store: Arc::new(MemoryStore::new()),
         seen: watchfire_node::seen::SeenSetup::default(),
+        over: None,
         peers: BTreeMap::new(),
         connectors: BTreeMap::new(),
         budgets: BTreeMap::new(),

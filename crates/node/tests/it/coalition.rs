@@ -295,6 +295,7 @@ pub(crate) fn setup(cast: Cast<'_>) -> Setup {
         policy,
         store: cast.store,
         seen: SeenSetup::default(),
+        over: None,
         peers: cast.peers,
         connectors: BTreeMap::new(),
         routes: Routes::all_to("platform"),

@@ -221,7 +221,7 @@ async fn uploads_that_match_are_told_in_buckets_once_a_window() {
     assert_eq!(google.node.tell_sightings().await.unwrap(), 2, "seen and refused, of one case");
     assert_eq!(google.node.tell_sightings().await.unwrap(), 0, "nothing since");
     // Eight and five in binary digits.
-    let told = |stage: &Stage| stage.node.alert(&case).map(|view| view.set.counts.clone());
+    let told = |stage: &Stage| stage.node.alert(&case).map(|view| view.set.counts().clone());
     let by_google = loop {
         match told(reddit) {
             Some(counts) if counts.outcomes.len() == 1 => break counts,

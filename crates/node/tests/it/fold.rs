@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 use watchfire_node::{
-    cases::{Cases, Ignored},
+    cases::{Cases, Ignored, Sets},
     halts::Voice,
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
@@ -194,11 +194,11 @@ fn cases_are_joined_by_the_author_of_either_and_by_nobody_else() {
     let one = logs.assert("tiktok", Review::OneHuman);
     let other = logs.assert("reddit", Review::OneHuman);
     logs.join("google", &one.1, other.0);
-    assert!(logs.fold(&[]).set(&one.0).unwrap().joined.is_empty());
+    assert!(logs.fold(&[]).set(&one.0).unwrap().joined().is_empty());
     logs.join("reddit", &one.1, other.0);
     let cases = logs.fold(&[]);
     for (set, its) in [(one.0, other.0), (other.0, one.0)] {
-        assert!(cases.set(&set).unwrap().joined.iter().eq([&its]));
+        assert!(cases.set(&set).unwrap().joined().iter().eq([&its]));
         assert_eq!(cases.set(&set).unwrap().state(SOON), State::Provisional, "each by itself");
     }
 }
@@ -287,8 +287,8 @@ fn of_the_renewals_of_one_member_the_latest_is_kept() {
     }
     let cases = logs.fold(&[]);
     let set = cases.set(&case.0).unwrap();
-    assert_eq!(set.renewals.len(), 1);
-    assert_eq!(set.renewals[&name("google")].turn.index, 100);
+    assert_eq!(set.renewals().len(), 1);
+    assert_eq!(set.renewals().get(&name("google")).unwrap().turn.index, 100);
 }
 
 #[test]
@@ -505,22 +505,65 @@ proptest! {
         let again = logs.fold_with_repeats(&choices);
         for (name, _) in &names {
             let (one, again) = (one.set(name), again.set(name));
+            let (one, again) = (one.as_deref(), again.as_deref());
             prop_assert_eq!(one.map(|set| &set.standing), again.map(|set| &set.standing));
-            prop_assert_eq!(one.map(|set| &set.counts), again.map(|set| &set.counts));
+            prop_assert_eq!(one.map(|set| set.counts()), again.map(|set| set.counts()));
         }
         for (name, _) in names {
             let (one, other) = (one.set(&name), other.set(&name));
             prop_assert_eq!(one.is_some(), other.is_some());
             let (Some(one), Some(other)) = (one, other) else { continue };
             prop_assert_eq!(&one.opinions, &other.opinions);
-            prop_assert_eq!(&one.renewals, &other.renewals);
-            prop_assert_eq!(&one.halted_by, &other.halted_by);
-            prop_assert_eq!(&one.joined, &other.joined);
-            prop_assert_eq!(&one.counts, &other.counts);
+            prop_assert_eq!(one.renewals(), other.renewals());
+            prop_assert_eq!(one.halted_by(), other.halted_by());
+            prop_assert_eq!(one.joined(), other.joined());
+            prop_assert_eq!(one.counts(), other.counts());
             prop_assert_eq!((one.erased, &one.alert), (other.erased, &other.alert));
             prop_assert_eq!(&one.standing, &other.standing);
             prop_assert_eq!(one.unreadable, other.unreadable);
             prop_assert_eq!(one.subject, other.subject);
+        }
+    }
+
+    #[test]
+    fn sets_are_the_same_whenever_and_wherever_they_are_put_away(
+        moves in moves(),
+        choices in proptest::collection::vec(any::<u8>(), 0..60),
+        bits in 0_u32..3,
+    ) {
+        let mut logs = Logs::new();
+        let names = play(&mut logs, moves);
+        let folder = tempfile::tempdir().unwrap();
+        let straight = logs.fold(&choices);
+        let files = Sets::in_directory(folder.path(), Box::new(|_| false)).unwrap();
+        let files = files.with_room_for(usize::from(choices.len() % 3 == 0) * 1_000);
+        let narrow = Sets::default().with_keys_of(bits).with_room_for(choices.len() % 3);
+        for sets in [files, narrow] {
+            let sets = Arc::new(sets);
+            let new = Cases::new(Arc::new(logs.charter.charter.clone()));
+            let mut cases = new.among(sets.clone());
+            let mut chances = choices.iter().cycle();
+            for (log, held) in logs.interleaved(&choices) {
+                cases.fold(log, held.clone());
+                for (name, _) in &names {
+                    let (before, chance) = (sets.get(name), chances.next().unwrap_or(&0));
+                    match (chance % 3, before.clone()) {
+                        (0, _) => sets.put_away(name),
+                        // It comes back.
+                        (1, Some(set)) => sets.put(set),
+                        _ => {}
+                    }
+                    prop_assert_eq!(sets.get(name), before);
+                }
+            }
+            for (name, _) in &names {
+                prop_assert_eq!(cases.set(name), straight.set(name));
+            }
+            let all: Vec<_> = sets.page(None, usize::MAX).iter().map(|set| set.name).collect();
+            let mut said: Vec<_> = names.iter().map(|(name, _)| *name).collect();
+            said.retain(|name| straight.set(name).is_some());
+            said.sort_unstable();
+            prop_assert_eq!(all, said);
         }
     }
 
@@ -552,7 +595,7 @@ proptest! {
             erased: false,
             lifts: Vec::new(),
         };
-        let alone = Standing::of(&opinions, &set.renewals, u64::MAX, &rules);
+        let alone = Standing::of(&opinions, set.renewals(), u64::MAX, &rules);
         let first = opinions.values().filter_map(|opinion| opinion.stood_since_ms).min();
         if let Some(first) = first {
             let now = first + hours * 3_600_000;

@@ -24,7 +24,7 @@ fn enough_organisations_halt_a_case_for_all_and_one_that_takes_its_vote_back_let
         let set = cases.set(set).unwrap();
         assert_eq!(set.state(SOON), State::Retracted, "a halt is of the whole case");
         assert!(set.standing.restores);
-        assert_eq!(set.halted_by.len(), 4);
+        assert_eq!(set.halted_by().len(), 4);
     }
     logs.retract("reddit", &vote);
     assert_eq!(logs.state(&case.0, SOON), State::Confirmed);
@@ -89,9 +89,9 @@ fn what_a_suspended_member_had_taken_down_waits_for_a_person() {
     let cases = logs.fold(&[]);
     let set = cases.set(&case.0).unwrap();
     assert_eq!(set.state(SOON), State::Lapsed);
-    assert!(set.standing.needs_person() && !is_undone(set, SOON), "nothing comes back by itself");
-    assert!(is_undone(cases.set(&taken_back.0).unwrap(), SOON), "it took that back in time");
+    assert!(set.standing.needs_person() && !is_undone(&set, SOON), "nothing comes back by itself");
+    assert!(is_undone(&cases.set(&taken_back.0).unwrap(), SOON), "it took that back in time");
     let forged = cases.set(&forged.0).unwrap();
     assert_eq!(forged.state(SOON), State::Retracted);
-    assert!(is_undone(forged, SOON), "that was never the member's own word");
+    assert!(is_undone(&forged, SOON), "that was never the member's own word");
 }

@@ -43,7 +43,7 @@ use watchfire_node::{
     routes::Routes,
     seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup, Unwritten},
     sequence::Sequencer,
-    standing::{Opinion, Rules, Stance, Standing},
+    standing::{Opinion, Opinions, Renewals, Rules, Stance, Standing},
 };
 use watchfire_signal::{
     alert::Exception,
@@ -361,7 +361,7 @@ impl Workshop {
         let place = Place { log, index: number as u64 };
         let mut set = SignalSet::new(commitment, &place, &header, self.now_ms());
         (set.subject, set.alert) = (subject, Some(body));
-        set.standing = Standing::of(&BTreeMap::new(), &BTreeMap::new(), u64::MAX, &RULES);
+        set.standing = Standing::of(&Opinions::new(), &Renewals::new(), u64::MAX, &RULES);
         self.sets.insert(number, set);
     }
 
@@ -392,7 +392,7 @@ impl Workshop {
             stood_since_ms,
         };
         set.opinions.insert(name(member), opinion);
-        set.standing = Standing::of(&set.opinions, &set.renewals, u64::MAX, &RULES);
+        set.standing = Standing::of(&set.opinions, set.renewals(), u64::MAX, &RULES);
         self.look(number);
     }
 

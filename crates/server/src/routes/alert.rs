@@ -103,11 +103,11 @@ fn view_json(server: &Server, view: node::AlertView) -> Result<AlertView, Failur
         header: serde_json::to_value(&set.header).map_err(internal)?,
         alert: set.alert.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
         opinions: opinions.collect(),
-        halted_by: set.halted_by.keys().cloned().collect(),
-        retractions_waiting: set.waiting.iter().cloned().collect(),
+        halted_by: set.halted_by().keys().cloned().collect(),
+        retractions_waiting: set.waiting().iter().cloned().collect(),
         erased: set.erased,
-        joined: set.joined.iter().copied().collect(),
-        counts: counts(&set.counts),
+        joined: set.joined().iter().copied().collect(),
+        counts: counts(set.counts()),
         members: protections.collect(),
     })
 }

@@ -104,6 +104,9 @@ pub(crate) async fn metrics(
     let unheard = server.node.events().links().values().filter(|link| !link.up).count();
     metrics::gauge!("watchfire_members_unheard").set(unheard as f64);
     let (signals, items) = server.node.sizes();
+    let (sets, over) = server.node.sets();
+    metrics::gauge!("watchfire_sets").set(sets as f64);
+    metrics::gauge!("watchfire_sets_put_away").set(over as f64);
     metrics::gauge!("watchfire_known_signals").set(signals as f64);
     metrics::gauge!("watchfire_index_bytes").set(server.node.reasons().hashes_bytes() as f64);
     metrics::gauge!("watchfire_features_bytes").set(server.node.features_bytes() as f64);

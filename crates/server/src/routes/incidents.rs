@@ -241,9 +241,9 @@ fn counts(server: &Server, cases: &[Commitment]) -> IncidentCounts {
     let mut counts = IncidentCounts::default();
     for set in server.node.alerts_of(cases) {
         counts.variants += u64::from(set.name != set.subject);
-        let seen = set.counts.sightings.values().map(|told| least(told.what.0));
+        let seen = set.counts().sightings.values().map(|told| least(told.what.0));
         counts.sightings = counts.sightings.saturating_add(seen.sum());
-        for ((_, what), told) in &set.counts.outcomes {
+        for ((_, what), told) in &set.counts().outcomes {
             let sum = match what {
                 Done::Blocked => &mut counts.blocked,
                 Done::Removed => &mut counts.removed,

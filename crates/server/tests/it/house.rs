@@ -219,6 +219,7 @@ async fn house(place: usize, listener: TcpListener, street: &Street<'_>) -> Hous
         policy: Policy { trust: BTreeSet::from([name(plans[0].0)]), ..Policy::default() },
         store: store.clone(),
         seen: SeenSetup::default(),
+        over: None,
         peers: peers.collect(),
         connectors: platform.iter().map(|one| (PLATFORM.to_owned(), one.clone())).collect(),
         budgets: BTreeMap::new(),

@@ -91,7 +91,7 @@ impl World {
             }
             (5..7, _) => Answer::Renew { valid_until: until_ms },
             (7..9, _) => Answer::Halt { reason },
-            (9, _) if set.halted_by.contains_key(&member.name) => Answer::Unhalt { reason },
+            (9, _) if set.halted_by().contains_key(&member.name) => Answer::Unhalt { reason },
             (10..12, _) if own => Answer::Erase { reason: None },
             (10..16, Some(Stance::Disputes)) => Answer::Resolve {
                 member: member.name.clone(),
