@@ -321,6 +321,7 @@ async fn a_retraction_overtakes_what_is_taken_slowly_because_it_is_beyond_a_quot
     }
     assert_eq!(reddit.node.judge(&clip(0)).verdict, Verdict::Block);
     let retract = Answer::Retract { reason: Reason::WrongMatch, restore: true, note: None };
+    let begun = tokio::time::Instant::now();
     tiktok.node.answer(&first.unwrap(), retract, None).await.unwrap();
     let counts = async {
         while reddit.node.judge(&clip(0)).verdict == Verdict::Block {
@@ -328,6 +329,8 @@ async fn a_retraction_overtakes_what_is_taken_slowly_because_it_is_beyond_a_quot
         }
     };
     assert!(tokio::time::timeout(Duration::from_secs(60), counts).await.is_ok(), "never");
-    let held = held().await;
+    let (took, held) = (begun.elapsed(), held().await);
     assert!(held < quota + beyond, "it came after all of the flood: {held}");
+    // It is asked for four times a second.
+    assert!(took < Duration::from_millis(400), "{took:?}");
 }
