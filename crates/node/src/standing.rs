@@ -296,7 +296,7 @@ impl<'a> Heard<'a> {
                 // Its disputes and retractions stand: those make nobody act.
                 Voice::Halted if positive => {
                     let withdrawn = Stance::Withdrawn { restore: true };
-                    if let Some(opinion) = heard.opinions.to_mut().get_mut(member) {
+                    if let Some(opinion) = heard.opinions.to_mut().value_mut(member) {
                         opinion.stance = withdrawn;
                     }
                 }

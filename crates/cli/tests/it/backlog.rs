@@ -75,9 +75,9 @@ impl History {
         number * 617 % 1_000 < self.over_of_1000
     }
 
-    /// Of ten that are over one was taken back; the others have lapsed.
+    /// Of a thousand that are over one or two were taken back; the others have lapsed.
     fn is_retracted(self, number: u64) -> bool {
-        self.is_over(number) && number.is_multiple_of(10)
+        self.is_over(number) && number.is_multiple_of(997)
     }
 
     /// The numbers among these of alerts that are in force.

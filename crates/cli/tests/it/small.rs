@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Records that it is behind by; `bench_catch_up` measures more.
-const RECORDS: u64 = 100_000;
+const RECORDS: u64 = 50_000;
 /// How much of that is over: a history of months, of which few alerts are in force.
 const HISTORY: History = History { over_of_1000: 950 };
 /// All the memory that it may ever have needed.

@@ -134,11 +134,11 @@ impl Sets {
     #[must_use]
     pub fn get(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
         // One that comes back meanwhile is in memory before it is gone from where it was put away.
-        let found = self.get_here(name).or_else(|| self.get_packed(name));
-        found.or_else(|| self.get_away(name)).or_else(|| self.get_here(name))
+        let found = self.look_here(name).or_else(|| self.look_packed(name));
+        found.or_else(|| self.look_away(name)).or_else(|| self.look_here(name))
     }
 
-    fn get_here(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
+    fn look_here(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
         let here = self.here.pin().get(&self.key(name)).filter(|set| set.name == *name).cloned();
         here.or_else(|| self.odd().get(name).cloned())
     }
@@ -147,7 +147,7 @@ impl Sets {
         self.odd.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get_packed(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
+    fn look_packed(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
         let packed = self.packed.pin();
         let bytes = packed.get(&self.key(name)).filter(|bytes| name_in(bytes) == Some(*name))?;
         self.unpack(bytes)
@@ -158,7 +158,7 @@ impl Sets {
         self.read(set.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into()))
     }
 
-    fn get_away(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
+    fn look_away(&self, name: &Commitment) -> Option<Arc<SignalSet>> {
         let (found, bytes) = self.read(self.away.get(self.key(name)))?;
         if found != *name {
             return None;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use proptest::prelude::*;
 use watchfire_node::{
-    cases::{Cases, Ignored, Sets},
+    cases::{Cases, Ignored},
     halts::Voice,
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
@@ -522,48 +522,6 @@ proptest! {
             prop_assert_eq!(&one.standing, &other.standing);
             prop_assert_eq!(one.unreadable, other.unreadable);
             prop_assert_eq!(one.subject, other.subject);
-        }
-    }
-
-    #[test]
-    fn sets_are_the_same_whenever_and_wherever_they_are_put_away(
-        moves in moves(),
-        choices in proptest::collection::vec(any::<u8>(), 0..60),
-        bits in 0_u32..3,
-    ) {
-        let mut logs = Logs::new();
-        let names = play(&mut logs, moves);
-        let folder = tempfile::tempdir().unwrap();
-        let straight = logs.fold(&choices);
-        let files = Sets::in_directory(folder.path(), Box::new(|_| false)).unwrap();
-        let files = files.with_room_for(usize::from(choices.len() % 3 == 0) * 1_000);
-        let narrow = Sets::default().with_keys_of(bits).with_room_for(choices.len() % 3);
-        for sets in [files, narrow] {
-            let sets = Arc::new(sets);
-            let new = Cases::new(Arc::new(logs.charter.charter.clone()));
-            let mut cases = new.among(sets.clone());
-            let mut chances = choices.iter().cycle();
-            for (log, held) in logs.interleaved(&choices) {
-                cases.fold(log, held.clone());
-                for (name, _) in &names {
-                    let (before, chance) = (sets.get(name), chances.next().unwrap_or(&0));
-                    match (chance % 3, before.clone()) {
-                        (0, _) => sets.put_away(name),
-                        // It comes back.
-                        (1, Some(set)) => sets.put(set),
-                        _ => {}
-                    }
-                    prop_assert_eq!(sets.get(name), before);
-                }
-            }
-            for (name, _) in &names {
-                prop_assert_eq!(cases.set(name), straight.set(name));
-            }
-            let all: Vec<_> = sets.page(None, usize::MAX).iter().map(|set| set.name).collect();
-            let mut said: Vec<_> = names.iter().map(|(name, _)| *name).collect();
-            said.retain(|name| straight.set(name).is_some());
-            said.sort_unstable();
-            prop_assert_eq!(all, said);
         }
     }
 

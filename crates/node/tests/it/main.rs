@@ -25,6 +25,7 @@ mod policy;
 mod policy_file;
 mod preflight;
 mod proof;
+mod put_away;
 mod quotas;
 mod recovery;
 mod replicate;
