@@ -14,15 +14,16 @@ if [ ! -x "$python" ]; then
     "$work/venv/bin/pip" install --quiet --requirement scripts/bench-matching/requirements.txt
 fi
 bench=scripts/bench-matching
-"$python" $bench/pictures.py "$work" first
-"$python" $bench/pictures.py "$work" other
+for look in first other third; do
+    "$python" $bench/pictures.py "$work" $look
+done
 "$python" $bench/sounds.py "$work"
 "$python" $bench/texts.py "$work"
 cargo build --release --locked --quiet --package watchfire-index --example match_files
-for kind in pictures-first pictures-other sounds texts; do
+for kind in pictures-first pictures-other pictures-third sounds texts; do
     target/release/examples/match_files "${kind%%-*}" "$work/$kind.tsv" "$work/$kind-matches.tsv" >"$work/$kind-run.json"
 done
-for kind in pictures-first pictures-other texts; do
+for kind in pictures-first pictures-other pictures-third texts; do
     "$python" $bench/peers.py "${kind%%-*}" "$work/$kind.tsv" "$work/$kind-peers.tsv"
 done
 "$python" $bench/report.py "$work" docs/benchmarks/matching

@@ -1,7 +1,8 @@
 //! Finds which known pictures a picture is an edited copy of, by local features: cropped, framed, turned, written over.
 //!
 //! Descriptors vote for references; a transform is fitted to the features that look alike; the transform
-//! is checked with luminance all over the picture. References are prints as they stand in alerts, and
+//! is checked with luminance all over the picture; where that is not sure, the picture is compared with the
+//! reference's features once more, at their places. References are prints as they stand in alerts, and
 //! nothing else of them is known.
 //! **Invariant:** nothing is found that the re-check does not confirm.
 //! **Invariant:** a search does a bounded amount of work, whatever is stored; memory has a named limit.
@@ -12,6 +13,7 @@ mod fit;
 mod kernel;
 mod recheck;
 mod repeated;
+mod second;
 mod table;
 mod transform;
 
@@ -34,9 +36,10 @@ pub(crate) use self::{
 };
 use self::{
     fit::{Fit, Pair},
+    second::Known,
     table::{Stored, TELLING_BITS, Table, TableWriter, words},
 };
-pub use self::{recheck::Agreement, transform::Transform};
+pub use self::{recheck::Agreement, second::SecondLook, transform::Transform};
 
 /// The least features that have to agree on a transform.
 pub const MIN_INLIERS: usize = 8;
@@ -54,6 +57,9 @@ const MAX_CANDIDATES: usize = 16;
 
 /// Of these, the most of one family: a scene that stands still must not hide others.
 const MAX_OF_FAMILY: usize = 4;
+
+/// The most references that are looked at a second time in one look, those that fit best.
+const MAX_AGAIN: usize = 8;
 
 /// The share of the references, those that come first, that keep all their descriptors: one in so many.
 const WITH_ALL: usize = 4;
@@ -109,6 +115,8 @@ pub struct VariantMatch {
     pub mirrored: bool,
     /// What the re-check saw.
     pub agreement: Agreement,
+    /// What the second look saw, where the first was not sure.
+    pub second: Option<SecondLook>,
     /// The corners of the reference, as far as they lie in the query, in the query.
     pub query_region: [(f32, f32); 4],
     /// The same corners in the reference.
@@ -260,10 +268,32 @@ impl VariantIndex {
                 }
                 seen.into_iter().for_each(|count| *count += 1);
                 looked += 1;
-                found.extend(self.verify(picture, (mirrored, features), reference));
+                let one = self.verify(picture, (mirrored, features), reference);
+                found.extend(one.map(|one| (one, reference)));
             }
         }
-        found
+        self.look_again(picture, &mut found);
+        found.into_iter().map(|(one, _)| one).collect()
+    }
+
+    /// Decides what the first look left open, of what fits best.
+    fn look_again(&self, picture: &SeenPicture, found: &mut [(VariantMatch, &Reference)]) {
+        found.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
+        let open = found.iter_mut().filter(|(one, _)| one.decision == VariantDecision::Review);
+        for (one, reference) in open.filter(|(one, _)| one.agreement.is_telling()).take(MAX_AGAIN) {
+            let features = self.stored(reference);
+            let known =
+                Known { size: reference.size, features: &features, signs: &reference.signs };
+            let second = second::look_again(&picture.grey, one, &known);
+            if decide::is_sure_again(one.own, &one.agreement, &second) {
+                one.decision = VariantDecision::Match;
+            }
+            one.second = Some(second);
+        }
+    }
+
+    fn stored(&self, reference: &Reference) -> Vec<Stored> {
+        reference.records.iter().filter_map(|record| self.table.stored(*record)).collect()
     }
 
     /// The number of prints.
@@ -313,9 +343,7 @@ impl VariantIndex {
         (mirrored, features): (bool, &[SeenFeature]),
         reference: &Reference,
     ) -> Option<VariantMatch> {
-        let stored: Vec<Stored> =
-            reference.records.iter().filter_map(|record| self.table.stored(*record)).collect();
-        let pairs = fit::pairs(features, &stored);
+        let pairs = fit::pairs(features, &self.stored(reference));
         let Fit { transform, pairs } = fit::fit(&pairs, MIN_INLIERS)?;
         let width = picture.grey.width as f32;
         let to_reference = if mirrored { transform.of_mirrored(width) } else { transform };
@@ -333,12 +361,17 @@ impl VariantIndex {
         Some(VariantMatch {
             id: reference.id,
             look: 0,
-            decision: decide::decide(own, &agreement),
+            decision: if decide::is_sure(own, &agreement) {
+                VariantDecision::Match
+            } else {
+                VariantDecision::Review
+            },
             own,
             inliers,
             transform: to_reference,
             mirrored,
             agreement,
+            second: None,
             query_region,
             reference_region,
             places: pairs.iter().map(|pair| [pair.query, pair.reference]).collect(),

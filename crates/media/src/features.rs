@@ -5,16 +5,13 @@
 
 mod angle;
 mod corner;
-mod descriptor;
-mod pyramid;
 
 use watchfire_signal::features::{
-    CELL, Cells, Descriptor, Feature, FeaturesPrint, Grey, MAX_FEATURES, MAX_SIDE, MIN_FEATURES,
-    MIN_SIDE, SeenFeature, SeenPicture, Sign, UNITS,
+    CELL, Cells, Descriptor, Feature, FeaturesPrint, Grey, Level, MAX_FEATURES, MAX_SIDE,
+    MIN_FEATURES, MIN_SIDE, SeenFeature, SeenPicture, Sign, UNITS, describe, levels,
 };
 
 use crate::{grey, pdq::Pixels};
-use pyramid::Level;
 
 /// Features of a picture that is looked up: more than of a print, as it may be a small part of it
 /// that is known.
@@ -89,7 +86,7 @@ fn mirror(grey: &Grey) -> Grey {
 /// At most `most` features of all levels, the most telling first; `more` directions of each where it
 /// has several.
 fn features(grey: &Grey, most: usize, more: bool) -> Vec<Found> {
-    let levels = pyramid::levels(grey, LEAST_LEVEL);
+    let levels = levels(grey, LEAST_LEVEL);
     let shares = std::iter::successors(Some(1.0_f32), |share| Some(share / FEWER));
     let shares: Vec<f32> = shares.take(levels.len()).collect();
     let all: f32 = shares.iter().sum();
@@ -99,9 +96,9 @@ fn features(grey: &Grey, most: usize, more: bool) -> Vec<Found> {
         for (place, corner) in corner::corners(level, quota).into_iter().enumerate() {
             let rank = (place as f32 + 0.5) / quota as f32;
             let at = (corner.x, corner.y);
-            found.extend(angle::directions(level, at, more).into_iter().map(|angle| {
-                let descriptor = descriptor::describe(level, at, angle);
-                Found { seen: at_base(level, corner.exact, descriptor, angle), rank }
+            found.extend(angle::directions(level, at, more).into_iter().filter_map(|angle| {
+                let descriptor = describe(level, at, angle)?;
+                Some(Found { seen: at_base(level, corner.exact, descriptor, angle), rank })
             }));
         }
     }

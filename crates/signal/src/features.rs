@@ -5,10 +5,20 @@
 //! with the signs (`docs/format.md`, section 6; `docs/benchmarks/matching.md`).
 //! **Invariant:** a print has exactly one encoding; every other byte string is refused.
 
+mod describe;
+mod pyramid;
+mod shrink;
+mod sine;
+
 use std::{collections::HashSet, sync::Arc};
 
 use thiserror::Error;
 
+pub use self::{
+    describe::{REACH, describe},
+    pyramid::{Level, levels},
+    shrink::shrink_rows,
+};
 use crate::pdq::Pdq;
 
 /// The most features of a print.

@@ -130,15 +130,15 @@ impl Known {
         }
         for one in self.variants.search(&query.seen, 40) {
             let a = one.agreement;
+            let b = one.second.unwrap_or_default();
             let counts = [a.agreed, a.compared, a.all, a.signs, a.covered, a.flat, a.bent];
-            let counts = counts.map(|count| count.to_string()).join("\t");
+            let again = [b.both, b.beyond, b.torn, b.held, b.against];
+            let counts = counts.into_iter().chain([one.look as u32]).chain(again);
+            let counts = counts.map(|count| count.to_string()).collect::<Vec<_>>().join("\t");
             let decision = format!("{:?}", one.decision).to_lowercase();
             found.push((
                 one.id,
-                format!(
-                    "features\t{decision}\t{}\t{}\t{counts}\t{}",
-                    one.inliers, one.own, one.look
-                ),
+                format!("features\t{decision}\t{}\t{}\t{counts}", one.inliers, one.own),
             ));
         }
         found

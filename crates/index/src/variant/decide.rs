@@ -1,14 +1,24 @@
 //! Says how sure a match is: two pictures are the same, or share what is written over them.
 
-use super::{Agreement, MIN_INLIERS, VariantDecision, VariantMatch};
+use super::{
+    Agreement, MIN_INLIERS, SecondLook, VariantDecision, VariantMatch,
+    recheck::{SURE_DEVIATIONS, is_beyond_half},
+};
 
 /// The least features and blocks together that agree in a sure match: each is evidence of its own, and
 /// the least of either is eight.
 const SURE_EVIDENCE: usize = 24;
 
-/// Features that fit, beyond those that a line or two of writing has; where there are fewer, nine of ten
-/// blocks have to agree.
-const MANY_INLIERS: usize = 40;
+/// More blocks than a sticker lies in that is half as wide as the picture and half as high as itself: seven by
+/// four. A picture with fewer blocks of contrast is not known from one sticker on something plain.
+const BEYOND_A_STICKER: u32 = 29;
+
+/// Blocks outside of a sticker in which features and luminance agree: one would be by chance in a case of a hundred.
+const BESIDE_A_STICKER: u32 = 4;
+
+/// Of so many blocks in which features agree, luminance may disagree in one: where only what is written over two
+/// pictures agrees, the pictures between the letters do not.
+const TORN_OF: u32 = 10;
 
 /// How much stronger a match has to be to explain a place of the query alone.
 const STRONGER: f32 = 1.5;
@@ -17,17 +27,44 @@ const STRONGER: f32 = 1.5;
 /// another one stands at a place that is explained already.
 const BEYOND_DOUBT: u32 = 5;
 
-/// How sure it is that a reference is shown, from the features that fit, which look like no other place
-/// of it, and the blocks that agree. Features that repeat do not count: a watermark that is written all
-/// over two pictures agrees everywhere, in its own letters.
-pub(super) fn decide(own: usize, agreement: &Agreement) -> VariantDecision {
-    let many = own >= MANY_INLIERS || (own >= MIN_INLIERS && agreement.is_nearly_all());
+/// Whether the first look is sure that a reference is shown: nearly all blocks agree, and enough of the features
+/// that fit look like no other place of it.
+pub(super) fn is_sure(own: usize, agreement: &Agreement) -> bool {
+    agreement.all >= BEYOND_A_STICKER && is_sure_of_its_blocks(own, agreement)
+}
+
+/// The same of a reference that may be a sticker on something plain.
+fn is_sure_of_its_blocks(own: usize, agreement: &Agreement) -> bool {
     let enough = own + agreement.agreed as usize >= SURE_EVIDENCE;
-    if agreement.is_sure() && many && enough {
-        VariantDecision::Match
-    } else {
-        VariantDecision::Review
-    }
+    agreement.is_sure() && agreement.is_nearly_all() && own >= MIN_INLIERS && enough
+}
+
+/// Whether the second look is sure. Four things are asked for, because what two pictures share may lie over much of
+/// both: more blocks agree than half by three standard deviations, as in the first look, but without those whose
+/// features say no; where features agree, luminance agrees too; in enough blocks both agree; and these are more than
+/// a sticker has. Where all that the first look misses is that a reference may be a sticker on something plain, some
+/// blocks beyond one are enough.
+pub(super) fn is_sure_again(own: usize, agreement: &Agreement, second: &SecondLook) -> bool {
+    let is_no_sticker = second.beyond >= BESIDE_A_STICKER && is_sure_of_its_blocks(own, agreement);
+    is_no_sticker || shows_the_picture(agreement, second)
+}
+
+fn shows_the_picture(agreement: &Agreement, second: &SecondLook) -> bool {
+    let SecondLook { both, beyond, torn, held, against } = *second;
+    agreement.is_telling()
+        && is_beyond_half(held, held + against, SURE_DEVIATIONS)
+        && torn * TORN_OF <= both + torn
+        && both >= SURE_EVIDENCE as u32
+        && is_more_than_a_sticker(agreement, both, beyond)
+}
+
+/// Where two thirds of a reference are compared that has more blocks with contrast than a sticker, the others have
+/// had their say. Else there have to be more in which both agree, or half of the evidence lies outside of any one
+/// sticker.
+fn is_more_than_a_sticker(agreement: &Agreement, both: u32, beyond: u32) -> bool {
+    let is_picture = agreement.all >= BEYOND_A_STICKER;
+    (is_picture && (agreement.is_most() || both >= BEYOND_A_STICKER))
+        || beyond * 2 >= SURE_EVIDENCE as u32
 }
 
 /// Leaves to review what fits worse where a place of the query is explained by a sure match: there is
@@ -82,47 +119,87 @@ mod tests {
         assert!(!overlap(&square(0.0, 0.0, 10.0), &square(20.0, 0.0, 10.0)));
     }
 
+    /// All places that are seen have contrast.
+    fn blocks(agreed: u32, compared: u32, all: u32) -> Agreement {
+        Agreement { agreed, compared, all, covered: 500, signs: 500, ..Agreement::default() }
+    }
+
     #[test]
     fn of_a_small_part_every_block_has_to_agree() {
-        let seen = Agreement { compared: 24, covered: 300, signs: 300, ..Agreement::default() };
-        let of = |agreed, all| Agreement { agreed, all, ..seen };
-        assert_eq!(decide(40, &of(20, 36)), VariantDecision::Match);
-        assert_eq!(decide(40, &of(20, 37)), VariantDecision::Review);
-        assert_eq!(decide(40, &of(23, 60)), VariantDecision::Review);
-        assert_eq!(decide(40, &of(24, 60)), VariantDecision::Match);
+        assert!(is_sure(40, &blocks(20, 20, 30)));
+        assert!(is_sure(40, &blocks(19, 20, 30)));
+        assert!(is_sure(40, &blocks(20, 20, 31)));
+        assert!(!is_sure(40, &blocks(19, 20, 31)));
     }
 
     #[test]
     fn of_a_small_part_what_is_plain_in_one_picture_is_plain_in_the_other() {
-        let part =
-            Agreement { compared: 18, agreed: 18, all: 44, flat: 140, ..Agreement::default() };
-        let of = |bent| decide(38, &Agreement { bent, covered: 200, signs: 200, ..part });
-        assert_eq!(of(23), VariantDecision::Match);
-        assert_eq!(of(24), VariantDecision::Review);
+        let of = |bent| is_sure(38, &Agreement { bent, flat: 140, ..blocks(18, 18, 44) });
+        assert!(of(23) && !of(24));
     }
 
     #[test]
     fn places_that_repeat_are_no_evidence() {
-        let all = Agreement { compared: 52, agreed: 52, all: 52, ..Agreement::default() };
-        let all = Agreement { covered: 500, signs: 500, ..all };
-        assert_eq!(decide(MIN_INLIERS, &all), VariantDecision::Match);
-        assert_eq!(decide(MIN_INLIERS - 1, &all), VariantDecision::Review);
+        assert!(is_sure(MIN_INLIERS, &blocks(52, 52, 52)));
+        assert!(!is_sure(MIN_INLIERS - 1, &blocks(52, 52, 52)));
     }
 
     #[test]
     fn few_blocks_are_never_sure() {
-        let seen = Agreement { all: 60, covered: 500, signs: 500, ..Agreement::default() };
-        let of = |agreed, compared| Agreement { compared, agreed, ..seen };
-        assert_eq!(decide(60, &of(8, 8)), VariantDecision::Review);
-        assert_eq!(decide(20, &of(9, 9)), VariantDecision::Match);
-        assert_eq!(decide(9, &of(9, 9)), VariantDecision::Review);
-        assert_eq!(decide(12, &of(42, 52)), VariantDecision::Review);
-        assert_eq!(decide(12, &of(48, 52)), VariantDecision::Match);
-        assert_eq!(decide(60, &of(30, 60)), VariantDecision::Review);
-        assert_eq!(decide(60, &of(42, 60)), VariantDecision::Match);
-        assert_eq!(decide(60, &Agreement { signs: 200, ..of(60, 60) }), VariantDecision::Review);
-        assert_eq!(decide(60, &Agreement { all: 23, ..of(23, 23) }), VariantDecision::Review);
-        assert_eq!(decide(39, &of(49, 60)), VariantDecision::Review);
-        assert_eq!(decide(40, &of(49, 60)), VariantDecision::Match);
+        assert!(!is_sure(60, &blocks(8, 8, 60)));
+        assert!(is_sure(20, &blocks(9, 9, 60)) && !is_sure(9, &blocks(9, 9, 60)));
+        assert!(is_sure(12, &blocks(48, 52, 60)) && !is_sure(12, &blocks(46, 52, 60)));
+        assert!(!is_sure(60, &Agreement { signs: 200, ..blocks(60, 60, 60) }));
+        assert!(is_sure(60, &blocks(29, 29, 29)) && !is_sure(60, &blocks(28, 28, 28)));
+    }
+
+    #[test]
+    fn many_features_are_no_substitute_for_blocks() {
+        assert!(!is_sure(400, &blocks(50, 60, 60)));
+    }
+
+    /// Thirty blocks in which both agree, and ten that luminance alone holds.
+    const SEEN: SecondLook = SecondLook { both: 30, beyond: 0, torn: 0, held: 40, against: 15 };
+
+    #[test]
+    fn the_second_look_asks_for_three_deviations_more_than_half() {
+        let of = |against| shows_the_picture(&blocks(40, 55, 60), &SecondLook { against, ..SEEN });
+        assert!(of(15) && !of(18));
+    }
+
+    #[test]
+    fn where_features_agree_the_second_look_wants_luminance_to_agree_too() {
+        let of = |torn| shows_the_picture(&blocks(40, 55, 60), &SecondLook { torn, ..SEEN });
+        assert!(of(3) && !of(4));
+    }
+
+    #[test]
+    fn the_second_look_is_not_sure_of_a_few_blocks() {
+        let of = |both, compared| {
+            let second = SecondLook { both, beyond: 0, held: 35, against: 2, torn: 0 };
+            shows_the_picture(&blocks(35, compared, 60), &second)
+        };
+        assert!(of(24, 40) && !of(23, 40));
+        // A part of the reference may be a sticker and what is next to it.
+        assert!(of(29, 39) && !of(28, 39));
+    }
+
+    #[test]
+    fn a_plain_reference_is_sure_at_the_second_look_where_much_lies_beyond_one_sticker() {
+        let of = |all, beyond| {
+            let second = SecondLook { both: 25, beyond, torn: 0, held: 26, against: 0 };
+            shows_the_picture(&blocks(26, 26, all), &second)
+        };
+        assert!(of(29, 0) && !of(28, 11) && of(28, 12));
+    }
+
+    #[test]
+    fn what_may_be_a_sticker_on_something_plain_is_sure_where_some_lies_beside_it() {
+        let of = |all, beyond| {
+            let second = SecondLook { both: 15, beyond, torn: 0, held: all, against: 0 };
+            is_sure_again(20, &blocks(all, all, all), &second)
+        };
+        assert!(of(28, 4) && of(24, 4) && !of(28, 3) && !of(23, 4));
+        assert!(!is_sure(20, &blocks(28, 28, 28)));
     }
 }

@@ -14,7 +14,7 @@ use super::{
 
 /// The most bits in which two descriptors that may be the same differ. Of 256 comparisons of unrelated
 /// places 128 ± 20 differ (they are not independent), so 64 is more than three deviations away.
-const ALIKE_BITS: u32 = 64;
+pub(super) const ALIKE_BITS: u32 = 64;
 
 /// The most pairs of features that are looked at, the most alike first.
 const MAX_PAIRS: usize = 300;

@@ -11,6 +11,9 @@ use super::{bends::Bends, fit::Pair, transform::Transform};
 /// Cells on each side of a block.
 const BLOCK_CELLS: usize = 3;
 
+/// Pixels on each side of a block.
+pub(super) const BLOCK_PIXELS: usize = BLOCK_CELLS * CELL as usize;
+
 /// How far the places are, in pixels of the reference, that say how it bends.
 const BEND_RADIUS: f32 = 110.0;
 
@@ -18,7 +21,7 @@ const BEND_RADIUS: f32 = 110.0;
 const SAMPLES: usize = 6;
 
 /// Standard deviations above half of the blocks at which agreement is sure.
-const SURE_DEVIATIONS: u32 = 3;
+pub(super) const SURE_DEVIATIONS: u32 = 3;
 
 /// The least blocks with contrast of a reference that is recognised for sure: more than a sticker half as
 /// wide and a quarter as high as the picture has, six by four. A picture has 40 to 120.
@@ -77,10 +80,19 @@ impl Agreement {
     /// what is plain around it in one picture has to be plain in the other, but for a sixth.
     #[must_use]
     pub fn is_sure(&self) -> bool {
-        let told = self.signs * 2 >= self.covered && self.all >= LEAST_TELLING;
         let whole = self.agreed == self.compared && self.bent * PLAIN_OF <= self.flat;
-        let most = self.compared * 3 >= self.all * 2 || whole;
-        told && most && self.is_beyond(SURE_DEVIATIONS)
+        self.is_telling() && (self.is_most() || whole) && self.is_beyond(SURE_DEVIATIONS)
+    }
+
+    /// Whether enough of the reference has contrast to recognise it by, and half of that is compared where it is
+    /// covered.
+    pub(super) fn is_telling(&self) -> bool {
+        self.signs * 2 >= self.covered && self.all >= LEAST_TELLING
+    }
+
+    /// Whether two thirds of the reference's blocks are compared.
+    pub(super) fn is_most(&self) -> bool {
+        self.compared * 3 >= self.all * 2
     }
 
     /// Whether nine of ten blocks agree.
@@ -92,9 +104,14 @@ impl Agreement {
     /// Whether more blocks agree than half of them by so many standard deviations.
     #[must_use]
     pub fn is_beyond(&self, deviations: u32) -> bool {
-        let above = (self.agreed * 2).saturating_sub(self.compared);
-        above * above >= deviations * deviations * self.compared
+        is_beyond_half(self.agreed, self.compared, deviations)
     }
+}
+
+/// Whether so many of all are more than half by so many standard deviations.
+pub(super) fn is_beyond_half(some: u32, all: u32, deviations: u32) -> bool {
+    let above = (some * 2).saturating_sub(all);
+    above * above >= deviations * deviations * all
 }
 
 /// Compares the query, as the transform lays it over the reference, with the reference's signs; and how
@@ -105,10 +122,41 @@ pub(super) fn recheck(
     (cells, signs): (Cells, &[Sign]),
     pairs: &[Pair],
 ) -> (Agreement, Bends) {
-    let offs = |back: &Transform| pairs.iter().map(|pair| Off::of(pair, back)).collect();
+    let offs = |back: &Transform| {
+        pairs.iter().map(|pair| Off::of([pair.query, pair.reference], back)).collect()
+    };
     match Laid::with(grey, to_reference, cells, offs) {
         Some(laid) => laid.against(signs.iter().copied()),
         None => (Agreement::default(), Bends::none(signs.len())),
+    }
+}
+
+/// What luminance says of each block of a reference.
+pub(super) struct Verdicts {
+    columns: usize,
+    of: Vec<Option<bool>>,
+}
+
+impl Verdicts {
+    /// Of one block; `None` where it says nothing.
+    pub(super) fn at(&self, column: usize, row: usize) -> Option<bool> {
+        let inside = column < self.columns;
+        inside.then(|| self.of.get(row * self.columns + column).copied().flatten()).flatten()
+    }
+}
+
+/// As [`recheck`], block by block, by a transform and places that agree with it.
+pub(super) fn block_verdicts(
+    grey: &Grey,
+    (to_reference, places): (&Transform, &[[(f32, f32); 2]]),
+    (cells, signs): (Cells, &[Sign]),
+) -> Verdicts {
+    let offs = |back: &Transform| places.iter().map(|place| Off::of(*place, back)).collect();
+    let laid = Laid::with(grey, to_reference, cells, offs);
+    let blocks = laid.map(|laid| laid.blocks(signs.iter().copied()).0).unwrap_or_default();
+    Verdicts {
+        columns: cells.columns.div_ceil(BLOCK_CELLS),
+        of: blocks.iter().map(Block::verdict).collect(),
     }
 }
 
@@ -152,6 +200,11 @@ impl Laid {
 
     /// How far it agrees with the signs of a reference, and how it bends where the reference does.
     pub(crate) fn against(&self, signs: impl Iterator<Item = Sign>) -> (Agreement, Bends) {
+        let (blocks, seen) = self.blocks(signs);
+        (summary(&blocks), seen)
+    }
+
+    fn blocks(&self, signs: impl Iterator<Item = Sign>) -> (Vec<Block>, Bends) {
         let mut seen = Bends::none(self.bends.len());
         let columns = self.cells.columns.div_ceil(BLOCK_CELLS);
         let block_of =
@@ -164,7 +217,7 @@ impl Laid {
                 seen.set(number, brighter);
             }
         }
-        (summary(&blocks), seen)
+        (blocks, seen)
     }
 }
 
@@ -202,14 +255,19 @@ impl Block {
         self.agreed += u32::from(agrees);
         Some(bend > 0.0)
     }
+
+    /// Whether it agrees; `None` where there are too few comparisons to say.
+    fn verdict(&self) -> Option<bool> {
+        let agrees = self.agreed * 4 >= self.compared * AGREE_OF_FOUR;
+        (self.compared >= LEAST_OF_BLOCK).then_some(agrees)
+    }
 }
 
 fn summary(blocks: &[Block]) -> Agreement {
-    let compared = || blocks.iter().filter(|block| block.compared >= LEAST_OF_BLOCK);
-    let agrees = |block: &&Block| block.agreed * 4 >= block.compared * AGREE_OF_FOUR;
+    let verdicts = || blocks.iter().filter_map(Block::verdict);
     Agreement {
-        compared: compared().count() as u32,
-        agreed: compared().filter(agrees).count() as u32,
+        compared: verdicts().count() as u32,
+        agreed: verdicts().filter(|agrees| *agrees).count() as u32,
         all: blocks.iter().filter(|block| block.all >= LEAST_OF_BLOCK).count() as u32,
         covered: blocks.iter().map(|block| block.covered).sum(),
         signs: blocks.iter().map(|block| block.compared).sum(),
@@ -220,19 +278,20 @@ fn summary(blocks: &[Block]) -> Agreement {
 
 /// How far a place that agrees is off, in the query: surfaces filmed at an angle bend more than an affine
 /// transform does.
-struct Off {
+pub(super) struct Off {
     reference: (f32, f32),
     off: (f32, f32),
 }
 
 impl Off {
-    fn of(pair: &Pair, back: &Transform) -> Self {
-        let (x, y) = back.apply(pair.reference);
-        Self { reference: pair.reference, off: (pair.query.0 - x, pair.query.1 - y) }
+    /// Of a place in the query and one in the reference.
+    pub(super) fn of([query, reference]: [(f32, f32); 2], back: &Transform) -> Self {
+        let (x, y) = back.apply(reference);
+        Self { reference, off: (query.0 - x, query.1 - y) }
     }
 
     /// The mean of those near a place, the nearer the more; less of it where few are near.
-    fn at(offs: &[Self], (x, y): (f32, f32)) -> (f32, f32) {
+    pub(super) fn at(offs: &[Self], (x, y): (f32, f32)) -> (f32, f32) {
         let (mut sum, mut all) = ((0.0, 0.0), 1.0);
         for off in offs {
             let (dx, dy) = (off.reference.0 - x, off.reference.1 - y);

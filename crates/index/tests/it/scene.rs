@@ -104,6 +104,40 @@ impl Scene {
         out
     }
 
+    /// A slope of grey, with nothing on it.
+    pub(crate) fn slope(width: usize, height: usize, (right, down): (f32, f32)) -> Self {
+        let mut scene = Self::plain(width, height, 0);
+        scene.draw(|x, y| Some((70.0 + right * x as f32 + down * y as f32) as i32));
+        scene
+    }
+
+    /// With lines of letters all over its width, white with a black edge; the same lot writes the same.
+    pub(crate) fn written(&self, lot: u64, tops: &[usize], pen: usize) -> Self {
+        let mut out = self.clone();
+        let mut random = Random(lot.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        for top in tops {
+            for left in (pen..self.width - 7 * pen).step_by(7 * pen) {
+                let strokes: Vec<(usize, usize)> = (0..35)
+                    .filter(|_| random.below(100) < 55)
+                    .map(|cell| (left + cell % 5 * pen, top + cell / 5 * pen))
+                    .collect();
+                for (grey, edge) in [(0, 2), (255, 0)] {
+                    for (x, y) in &strokes {
+                        out.fill((x - edge, y - edge), pen + 2 * edge, grey);
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    fn fill(&mut self, (left, top): (usize, usize), side: usize, grey: u8) {
+        for y in top..(top + side).min(self.height) {
+            let row = y * self.width;
+            self.bytes[row + left..row + (left + side).min(self.width)].fill(grey);
+        }
+    }
+
     /// The picture as a BMP file of 24 bits.
     pub(crate) fn bmp(&self) -> Vec<u8> {
         let row = (self.width * 3).next_multiple_of(4);

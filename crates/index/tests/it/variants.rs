@@ -134,6 +134,60 @@ fn pictures_under_the_same_sticker_do_not_match() {
     assert!(search(&only, &alone)[0].inliers >= 3 * MIN_INLIERS);
 }
 
+/// Three lines of letters.
+fn written(scene: &Scene) -> Scene {
+    scene.written(5, &[40, 190, 340], 4)
+}
+
+#[test]
+fn a_copy_of_which_a_quarter_is_covered_is_sure_at_the_second_look() {
+    let index = index_of(0..4);
+    let cover = Scene::drawn(555, 290, 200);
+    for seed in 0..4 {
+        let found = search(&index, &scene(seed).with(&cover, 170, 110));
+        let sure: Vec<_> = found.iter().map(|one| (one.id, one.decision)).collect();
+        let seen = found.first().map(|one| (one.own, one.agreement, one.second));
+        assert_eq!(sure, [(seed, VariantDecision::Match)], "{seen:?}");
+        assert!(found[0].second.is_some(), "{seed} was sure at the first look: {seen:?}");
+    }
+}
+
+type Edit = fn(&Scene) -> Scene;
+
+#[test]
+fn pictures_under_the_same_writing_do_not_match() {
+    let all: [(&str, Edit); 4] = [
+        ("three lines", written),
+        ("six lines", |scene| scene.written(5, &[20, 85, 150, 215, 280, 345], 4)),
+        ("a sticker and three lines", |scene| written(&scene.with(&sticker(), 200, 100))),
+        ("two stickers", |scene| {
+            scene.with(&sticker(), 300, 20).with(&Scene::drawn(778, 260, 150), 20, 230)
+        }),
+    ];
+    for (overlay, put) in all {
+        let index = VariantIndex::new([2; 32], LIMITS);
+        for seed in 0..6 {
+            index.insert(seed, &print(&put(&scene(seed)))).unwrap();
+        }
+        for seed in 100..106 {
+            assert_eq!(matches(&index, &put(&scene(seed))), [0_u64; 0], "{overlay} {seed}");
+        }
+    }
+}
+
+/// All blocks that say something are the sticker's, and they agree: nothing around it has contrast.
+#[test]
+fn two_plain_pictures_under_one_sticker_do_not_match() {
+    let put = |slope| Scene::slope(560, 420, slope).with(&Scene::drawn(777, 290, 150), 130, 120);
+    let index = VariantIndex::new([2; 32], LIMITS);
+    index.insert(1, &print(&put((0.2, 0.0)))).unwrap();
+    let found = search(&index, &put((-0.05, 0.2)));
+    let seen = (found[0].inliers, found[0].own, found[0].agreement, found[0].second);
+    assert_eq!(found[0].decision, VariantDecision::Review, "{seen:?}");
+    assert!(found[0].agreement.is_sure() && found[0].agreement.is_nearly_all(), "{seen:?}");
+    assert!(found[0].own >= 3 * MIN_INLIERS, "{seen:?}");
+}
+
 #[test]
 fn a_match_says_where_the_picture_lies() {
     let index = index_of(0..3);

@@ -2,10 +2,10 @@
 //!
 //! Source: Harris and Stephens, "A combined corner and edge detector" (1988), in whole numbers.
 
-use super::pyramid::Level;
+use watchfire_signal::features::{Level, REACH};
 
 /// Pixels at the edge of a level in which no corner is taken: a descriptor has to fit around it.
-pub(super) const MARGIN: i32 = 21;
+pub(super) const MARGIN: i32 = REACH;
 
 /// The least response: weaker ones are noise of the picture's making.
 const LEAST: i64 = 30_000_000;

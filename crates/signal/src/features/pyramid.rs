@@ -1,23 +1,21 @@
-//! The picture at falling sizes, each a quarter of an octave below the one before.
+//! A picture at falling sizes, each a quarter of an octave below the one before.
 
-use watchfire_signal::features::{Grey, LEVELS};
-
-use crate::grey;
+use super::{Grey, LEVELS, shrink::shrink};
 
 /// How much smaller a level is than the one of its octave.
 const QUARTERS: [f64; 4] =
     [1.0, 1.189_207_115_002_721, std::f64::consts::SQRT_2, 1.681_792_830_507_429];
 
-/// One size of the picture.
-pub(super) struct Level {
+/// One size of a picture that features are taken from.
+pub struct Level {
     /// Pixels of a row.
-    pub(super) width: usize,
+    pub width: usize,
     /// Rows.
-    pub(super) height: usize,
+    pub height: usize,
     /// Which level.
-    pub(super) number: u8,
+    pub number: u8,
     /// How many pixels of the first level a pixel of this one is, across and down.
-    pub(super) scale: (f32, f32),
+    pub scale: (f32, f32),
     /// Smoothed luminance, times 16.
     smooth: Vec<u16>,
     /// Sums of all smoothed luminance above and to the left; one row and column more.
@@ -25,7 +23,8 @@ pub(super) struct Level {
 }
 
 /// The levels of a picture, as far as there is room for a descriptor.
-pub(super) fn levels(base: &Grey, least_side: usize) -> Vec<Level> {
+#[must_use]
+pub fn levels(base: &Grey, least_side: usize) -> Vec<Level> {
     let mut levels = Vec::new();
     for number in 0..LEVELS {
         let factor = QUARTERS[usize::from(number % 4)] * f64::from(1_u32 << (number / 4));
@@ -34,7 +33,7 @@ pub(super) fn levels(base: &Grey, least_side: usize) -> Vec<Level> {
         if size.0.min(size.1) < least_side {
             break;
         }
-        let picture = if number == 0 { base.clone() } else { grey::shrink(base, size) };
+        let picture = if number == 0 { base.clone() } else { shrink(base, size) };
         levels.push(Level::new(&picture, number, base));
     }
     levels
@@ -57,17 +56,22 @@ impl Level {
     }
 
     /// Smoothed luminance, times 16; the place must be inside.
-    pub(super) fn at(&self, x: i32, y: i32) -> i32 {
+    #[must_use]
+    #[inline]
+    pub fn at(&self, x: i32, y: i32) -> i32 {
         i32::from(self.smooth[y as usize * self.width + x as usize])
     }
 
     /// How luminance rises to the right and down; the place must be inside by a pixel.
-    pub(super) fn gradient(&self, x: i32, y: i32) -> (i32, i32) {
+    #[must_use]
+    #[inline]
+    pub fn gradient(&self, x: i32, y: i32) -> (i32, i32) {
         (self.at(x + 1, y) - self.at(x - 1, y), self.at(x, y + 1) - self.at(x, y - 1))
     }
 
     /// The sum of smoothed luminance of the square with `half` pixels on each side of a place, which
     /// must be inside.
+    #[inline]
     pub(super) fn square(&self, x: i32, y: i32, half: i32) -> u32 {
         let stride = self.width + 1;
         let (left, top) = ((x - half) as usize, (y - half) as usize);

@@ -7,12 +7,15 @@
 
 use std::sync::LazyLock;
 
-use watchfire_signal::features::Descriptor;
-
 use super::{
-    angle::{cosine, sine},
+    Descriptor,
     pyramid::Level,
+    sine::{cosine, sine},
 };
+
+/// Pixels of a level around a place, the reach of a descriptor and of the smoothing below it, that have
+/// to be inside of the picture for the place to be described.
+pub const REACH: i32 = 21;
 
 /// Rings of samples: how many, how far out in 1/16 pixel, and pixels on each side of a sample.
 const RINGS: [(u8, i32, i32); 5] = [(1, 0, 1), (6, 64, 1), (8, 120, 2), (10, 184, 2), (12, 248, 3)];
@@ -66,8 +69,13 @@ fn pairs() -> [(u8, u8); 256] {
     })
 }
 
-/// Describes a pixel of a level; it must be inside by the margin of corners.
-pub(super) fn describe(level: &Level, (x, y): (i32, i32), angle: u8) -> Descriptor {
+/// Describes a pixel of a level; `None` where it is not inside by [`REACH`].
+#[must_use]
+pub fn describe(level: &Level, (x, y): (i32, i32), angle: u8) -> Option<Descriptor> {
+    let inside = |at: i32, side: usize| at >= REACH && at + REACH < side as i32;
+    if !inside(x, level.width) || !inside(y, level.height) {
+        return None;
+    }
     let pattern = &*PATTERN;
     let mut means = [0_f32; SAMPLES];
     for (mean, sample) in means.iter_mut().zip(&pattern.samples) {
@@ -83,7 +91,7 @@ pub(super) fn describe(level: &Level, (x, y): (i32, i32), angle: u8) -> Descript
         let brighter = means[usize::from(*a)] < means[usize::from(*b)];
         bits[place / 8] |= u8::from(brighter) << (place % 8);
     }
-    Descriptor(bits)
+    Some(Descriptor(bits))
 }
 
 /// Takes the smooth surfaces that fit the samples best away from them: a slope, which all corners have

@@ -1,0 +1,237 @@
+//! Looks a second time where the first is not sure: at the places of the reference's own features in the query.
+//!
+//! Corners of a query that is written over are mostly those of the writing, and few of the picture's are among
+//! them. So the query is laid into the frame of the reference, and described where the reference has features, at
+//! their size and in their direction. What is compared there was chosen by nobody: of unrelated places a descriptor
+//! is as near as a pair of features in one case of a hundred.
+//! **Invariant:** what looks like another place of the reference has no say.
+
+use watchfire_signal::features::{Cells, Grey, Level, REACH, Sign, UNITS, describe, levels};
+
+use super::{
+    VariantMatch,
+    fit::ALIKE_BITS,
+    recheck::{BLOCK_PIXELS, Off, block_verdicts},
+    table::{Stored, distance, words},
+    transform::Transform,
+};
+
+/// The distance of the nodes between which it is interpolated how far the transform is off, in pixels.
+const NODE: usize = 32;
+
+/// The most samples of the query on each side for one pixel of the laid picture: beyond it detail is lost in
+/// noise anyway.
+const MAX_SAMPLES: usize = 4;
+
+/// Blocks that one sticker lies in, the longer side first.
+const STICKER: (usize, usize) = (7, 4);
+
+/// The least side of a level on which a place can be described.
+const LEAST_LEVEL: usize = 2 * REACH as usize + 1;
+
+/// Blocks of the reference that the query shows, by what features and luminance say of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SecondLook {
+    /// Half of the features agree and luminance does.
+    pub both: u32,
+    /// Of these, the ones outside of any one rectangle of seven by four blocks, lying or standing: as much as a
+    /// sticker lies in that is half as wide as the picture and half as high as itself.
+    pub beyond: u32,
+    /// Half of the features agree, and luminance does not.
+    pub torn: u32,
+    /// Luminance agrees, and there are no features or half of them agree.
+    pub held: u32,
+    /// Features or luminance disagree.
+    pub against: u32,
+}
+
+/// What is known of a reference.
+pub(super) struct Known<'a> {
+    pub(super) size: (u16, u16),
+    pub(super) features: &'a [Stored],
+    pub(super) signs: &'a [Sign],
+}
+
+/// Compares what a picture shows where a match says that the reference lies.
+pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -> SecondLook {
+    let Some(laid) = Laying::new(grey, &found.transform, &found.places, known.size) else {
+        return SecondLook::default();
+    };
+    let cells = Cells::of(known.size.0, known.size.1);
+    let places = (&found.transform, &*found.places);
+    let luminance = block_verdicts(grey, places, (cells, known.signs));
+    let columns = usize::from(known.size.0).div_ceil(BLOCK_PIXELS);
+    let mut features =
+        vec![(0_u32, 0_u32); columns * usize::from(known.size.1).div_ceil(BLOCK_PIXELS)];
+    let levels = levels(&laid.picture(), LEAST_LEVEL);
+    for one in known.features.iter().filter(|one| !one.repeated) {
+        let Some(agrees) = laid.agrees(&levels, one) else { continue };
+        let block = |units: u16| usize::from(units / UNITS) / BLOCK_PIXELS;
+        let (seen, agreed) = &mut features[block(one.y) * columns + block(one.x)];
+        *seen += 1;
+        *agreed += u32::from(agrees);
+    }
+    let (mut second, mut both) = (SecondLook::default(), Vec::new());
+    for (at, (seen, agreed)) in features.into_iter().enumerate() {
+        let (column, row) = (at % columns, at / columns);
+        let features = (seen > 0).then_some(agreed * 2 >= seen);
+        let luminance = luminance.at(column, row);
+        second.count(features, luminance);
+        if (features, luminance) == (Some(true), Some(true)) {
+            both.push((column, row));
+        }
+    }
+    second.beyond = beyond(&both);
+    second
+}
+
+/// How many blocks are outside of the one sticker that the most lie in.
+fn beyond(blocks: &[(usize, usize)]) -> u32 {
+    let (long, short) = STICKER;
+    // The sticker with the most has blocks at its left and upper edge, if it is moved as far as that goes.
+    let corners =
+        blocks.iter().flat_map(|(left, _)| blocks.iter().map(move |(_, top)| (*left, *top)));
+    let inside = corners
+        .flat_map(|(left, top)| [(long, short), (short, long)].map(|size| (left, top, size)));
+    let most = inside.map(|(left, top, (width, height))| {
+        let is_in = |(column, row): &&(usize, usize)| {
+            (left..left + width).contains(column) && (top..top + height).contains(row)
+        };
+        blocks.iter().filter(is_in).count()
+    });
+    (blocks.len() - most.max().unwrap_or(0)) as u32
+}
+
+impl SecondLook {
+    fn count(&mut self, features: Option<bool>, luminance: Option<bool>) {
+        match (features, luminance) {
+            (Some(true), Some(true)) => (self.both, self.held) = (self.both + 1, self.held + 1),
+            (Some(true), Some(false)) => {
+                (self.torn, self.against) = (self.torn + 1, self.against + 1);
+            }
+            (None, Some(true)) => self.held += 1,
+            (Some(false), _) | (None, Some(false)) => self.against += 1,
+            (Some(true) | None, None) => {}
+        }
+    }
+}
+
+/// How a query lies in the frame of a reference.
+struct Laying<'a> {
+    grey: &'a Grey,
+    back: Transform,
+    size: (usize, usize),
+    columns: usize,
+    /// How far the transform is off, at nodes.
+    offs: Vec<(f32, f32)>,
+}
+
+impl<'a> Laying<'a> {
+    fn new(
+        grey: &'a Grey,
+        to_reference: &Transform,
+        places: &[[(f32, f32); 2]],
+        (width, height): (u16, u16),
+    ) -> Option<Self> {
+        let back = to_reference.inverse()?;
+        let offs: Vec<Off> = places.iter().map(|place| Off::of(*place, &back)).collect();
+        let (width, height) = (usize::from(width), usize::from(height));
+        let (columns, rows) = (width / NODE + 2, height / NODE + 2);
+        let node = |at: usize| ((at % columns * NODE) as f32, (at / columns * NODE) as f32);
+        let offs = (0..columns * rows).map(|at| Off::at(&offs, node(at))).collect();
+        Some(Self { grey, back, size: (width, height), columns, offs })
+    }
+
+    /// Where a place of the reference is in the query.
+    fn in_query(&self, (x, y): (f32, f32)) -> (f32, f32) {
+        let node = |at: f32, side: usize| {
+            let at = at.clamp(0.0, side as f32) / NODE as f32;
+            (at as usize, at.fract())
+        };
+        let ((column, right), (row, down)) = (node(x, self.size.0), node(y, self.size.1));
+        let between = |a: (f32, f32), b: (f32, f32), share: f32| {
+            (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
+        };
+        let across = |row: usize| {
+            let at = row * self.columns + column;
+            between(self.offs[at], self.offs[at + 1], right)
+        };
+        let off = between(across(row), across(row + 1), down);
+        let (x, y) = self.back.apply((x, y));
+        (x + off.0, y + off.1)
+    }
+
+    /// The query as it lies there; what is outside repeats its edges.
+    fn picture(&self) -> Grey {
+        let (width, height) = self.size;
+        let side = (self.back.area().abs().sqrt().ceil() as usize).clamp(1, MAX_SAMPLES);
+        let within = |pixel: usize, of: usize| pixel as f32 + (of as f32 + 0.5) / side as f32;
+        let mut bytes = Vec::with_capacity(width * height);
+        for y in 0..height {
+            for x in 0..width {
+                let samples =
+                    (0..side * side).map(|of| (within(x, of % side), within(y, of / side)));
+                let sum: f32 = samples.map(|at| self.sample(self.in_query(at))).sum();
+                bytes.push((sum / (side * side) as f32 + 0.5) as u8);
+            }
+        }
+        Grey { width, height, bytes }
+    }
+
+    /// Luminance of the query between its pixels.
+    fn sample(&self, (x, y): (f32, f32)) -> f32 {
+        let Grey { width, height, bytes } = self.grey;
+        let inside = |at: f32, side: usize| {
+            let at = (at - 0.5).clamp(0.0, (side - 1) as f32);
+            (at as usize, (at as usize + 1).min(side - 1), at.fract())
+        };
+        let ((left, beside, right), (top, below, down)) = (inside(x, *width), inside(y, *height));
+        let row = |row: usize| {
+            let at = |column: usize| f32::from(bytes[row * width + column]);
+            at(left) + (at(beside) - at(left)) * right
+        };
+        row(top) + (row(below) - row(top)) * down
+    }
+
+    /// Whether the query looks like a feature of the reference at its place; `None` where the query does not
+    /// show all that is around it.
+    fn agrees(&self, levels: &[Level], one: &Stored) -> Option<bool> {
+        let level = levels.get(usize::from(one.level))?;
+        let (across, down) = level.scale;
+        let (x, y) = (f32::from(one.x) / f32::from(UNITS), f32::from(one.y) / f32::from(UNITS));
+        let (wide, high) = (REACH as f32 * across, REACH as f32 * down);
+        let corners = [
+            (x - wide, y - high),
+            (x + wide, y - high),
+            (x - wide, y + high),
+            (x + wide, y + high),
+        ];
+        let (right, bottom) = (self.grey.width as f32, self.grey.height as f32);
+        let is_shown = corners
+            .into_iter()
+            .map(|corner| self.in_query(corner))
+            .all(|(x, y)| (0.0..=right).contains(&x) && (0.0..=bottom).contains(&y));
+        let pixel = |at: f32, scale: f32| (at / scale - 0.5).round() as i32;
+        let at = (pixel(x, across), pixel(y, down));
+        let seen = describe(level, at, one.angle).filter(|_| is_shown)?;
+        Some(distance(&words(&seen), &one.bits) <= ALIKE_BITS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocks_beyond_one_sticker_are_those_outside_of_any_seven_by_four() {
+        let area = |left: usize, top: usize, width: usize, height: usize| {
+            (0..width * height).map(move |at| (left + at % width, top + at / width))
+        };
+        let count = |blocks: Vec<(usize, usize)>| beyond(&blocks);
+        assert_eq!(count(Vec::new()), 0);
+        assert_eq!(count(area(2, 1, 7, 4).collect()), 0);
+        assert_eq!(count(area(2, 1, 4, 7).collect()), 0);
+        assert_eq!(count(area(0, 0, 10, 4).collect()), 12);
+        assert_eq!(count(area(0, 0, 7, 4).chain(area(8, 6, 2, 2)).collect()), 4);
+    }
+}
