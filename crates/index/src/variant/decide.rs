@@ -20,6 +20,10 @@ const BESIDE_A_STICKER: u32 = 4;
 /// pictures agrees, the pictures between the letters do not.
 const TORN_OF: u32 = 10;
 
+/// Features that fit, beyond those that a line or two of writing has. With so many, blocks that agree beyond chance
+/// are enough, if the second look finds nothing against them.
+const MANY_INLIERS: usize = 40;
+
 /// How much stronger a match has to be to explain a place of the query alone.
 const STRONGER: f32 = 1.5;
 
@@ -30,30 +34,38 @@ const BEYOND_DOUBT: u32 = 5;
 /// Whether the first look is sure that a reference is shown: nearly all blocks agree, and enough of the features
 /// that fit look like no other place of it.
 pub(super) fn is_sure(own: usize, agreement: &Agreement) -> bool {
-    agreement.all >= BEYOND_A_STICKER && is_sure_of_its_blocks(own, agreement)
+    agreement.all >= BEYOND_A_STICKER && agrees(own, agreement) && agreement.is_nearly_all()
 }
 
-/// The same of a reference that may be a sticker on something plain.
-fn is_sure_of_its_blocks(own: usize, agreement: &Agreement) -> bool {
+/// Whether so many blocks agree that it is no chance, and enough features.
+fn agrees(own: usize, agreement: &Agreement) -> bool {
     let enough = own + agreement.agreed as usize >= SURE_EVIDENCE;
-    agreement.is_sure() && agreement.is_nearly_all() && own >= MIN_INLIERS && enough
+    agreement.is_sure() && own >= MIN_INLIERS && enough
 }
 
-/// Whether the second look is sure. Four things are asked for, because what two pictures share may lie over much of
-/// both: more blocks agree than half by three standard deviations, as in the first look, but without those whose
-/// features say no; where features agree, luminance agrees too; in enough blocks both agree; and these are more than
-/// a sticker has. Where all that the first look misses is that a reference may be a sticker on something plain, some
-/// blocks beyond one are enough.
+/// Whether the second look is sure: of what the first look saw and was not sure of, or by itself.
 pub(super) fn is_sure_again(own: usize, agreement: &Agreement, second: &SecondLook) -> bool {
-    let is_no_sticker = second.beyond >= BESIDE_A_STICKER && is_sure_of_its_blocks(own, agreement);
-    is_no_sticker || shows_the_picture(agreement, second)
+    let is_no_sticker = agreement.all >= BEYOND_A_STICKER || second.beyond >= BESIDE_A_STICKER;
+    let many = own >= MANY_INLIERS && second.agrees();
+    let is_confirmed = is_no_sticker && (many || agreement.is_nearly_all());
+    (is_confirmed && agrees(own, agreement)) || shows_the_picture(agreement, second)
 }
 
+impl SecondLook {
+    /// Whether more blocks are held than half by three standard deviations, and luminance agrees where features do.
+    fn agrees(&self) -> bool {
+        let is_whole = self.torn * TORN_OF <= self.both + self.torn;
+        is_whole && is_beyond_half(self.held, self.held + self.against, SURE_DEVIATIONS)
+    }
+}
+
+/// Four things are asked for, because what two pictures share may lie over much of both: more blocks agree than half
+/// by three standard deviations, as in the first look, but without those whose features say no; where features agree,
+/// luminance agrees too; in enough blocks both agree; and these are more than a sticker has.
 fn shows_the_picture(agreement: &Agreement, second: &SecondLook) -> bool {
-    let SecondLook { both, beyond, torn, held, against } = *second;
+    let SecondLook { both, beyond, .. } = *second;
     agreement.is_telling()
-        && is_beyond_half(held, held + against, SURE_DEVIATIONS)
-        && torn * TORN_OF <= both + torn
+        && second.agrees()
         && both >= SURE_EVIDENCE as u32
         && is_more_than_a_sticker(agreement, both, beyond)
 }
@@ -154,8 +166,13 @@ mod tests {
     }
 
     #[test]
-    fn many_features_are_no_substitute_for_blocks() {
-        assert!(!is_sure(400, &blocks(50, 60, 60)));
+    fn many_features_are_sure_with_fewer_blocks_once_the_second_look_finds_nothing_torn() {
+        assert!(!is_sure(400, &blocks(42, 60, 60)));
+        let of = |own, agreed, torn| {
+            let second = SecondLook { both: 18, beyond: 0, torn, held: 36, against: 14 };
+            is_sure_again(own, &blocks(agreed, 60, 60), &second)
+        };
+        assert!(of(40, 42, 2) && !of(39, 42, 2) && !of(40, 41, 2) && !of(40, 42, 3));
     }
 
     /// Thirty blocks in which both agree, and ten that luminance alone holds.

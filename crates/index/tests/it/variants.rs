@@ -152,11 +152,12 @@ fn a_copy_of_which_a_quarter_is_covered_is_sure_at_the_second_look() {
     }
 }
 
-type Edit = fn(&Scene) -> Scene;
+/// What is put over pictures, and how.
+type Overlay = (&'static str, fn(&Scene) -> Scene);
 
 #[test]
 fn pictures_under_the_same_writing_do_not_match() {
-    let all: [(&str, Edit); 4] = [
+    let all: [Overlay; 4] = [
         ("three lines", written),
         ("six lines", |scene| scene.written(5, &[20, 85, 150, 215, 280, 345], 4)),
         ("a sticker and three lines", |scene| written(&scene.with(&sticker(), 200, 100))),
