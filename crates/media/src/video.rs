@@ -41,7 +41,7 @@ pub use selection::MAX_THINNED;
 pub use sound::{PLAIN_RATES, QUERY_RATES, Sound};
 pub use stop::Stop;
 pub use stream::{Input, MAX_STALL, Pace, Seen, Streamed, Streaming, stream};
-pub use window::{Recording, Window};
+pub use window::{Recording, Window, frames_span};
 
 /// Wall time for one video; what takes longer than ten minutes belongs to a stream.
 pub const MAX_WALL_TIME: Duration = Duration::from_mins(10);

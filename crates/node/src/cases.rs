@@ -51,6 +51,7 @@ use self::{
     words::{may_say, may_speak_of_cases, stance_of},
 };
 
+pub(crate) use self::quotas::{MAX_AHEAD_MINUTES, MINUTES_A_DAY};
 pub use self::set::{Counts, SignalSet, Told};
 pub use self::sets::{Sets, Walk, Wanted};
 pub use crate::place::{Place, Turn};

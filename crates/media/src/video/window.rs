@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use watchfire_signal::value::{MAX_FRAMES, Signal, Value};
+use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value, ValueOrBlob};
 use watchfire_signal::vpdq::{Frame, Vpdq};
 
 /// The most signals of a stream that are kept until its end, of 3,600 frames each: 32 hours at two a second.
@@ -77,6 +77,17 @@ impl Recording {
         let signal = |frames| Signal::new(Value::Vpdq(Vpdq { frames }));
         self.chunks.into_iter().map(signal).collect()
     }
+}
+
+/// From the first frame to the last of what is judged together; nothing but frames has a say.
+#[must_use]
+pub fn frames_span(signals: &[Signal]) -> Span {
+    let times = signals.iter().flat_map(|signal| match &signal.value {
+        ValueOrBlob::Value(Value::Vpdq(vpdq)) => vpdq.frames.as_slice(),
+        _ => &[],
+    });
+    let times = times.map(|frame| frame.at_ms);
+    Span { start_ms: times.clone().min().unwrap_or(0), end_ms: times.max().unwrap_or(0) }
 }
 
 #[cfg(test)]

@@ -20,9 +20,9 @@ use crate::urgent::is_urgent_verb;
 /// How far ahead of this node's clock a record may be dated: clocks differ. All that is dated later has one
 /// quota together until its time has come, so that nobody spends those of days to come, and a node whose
 /// clock is behind hears everybody all the same.
-pub(super) const MAX_AHEAD_MINUTES: u64 = 10;
+pub(crate) const MAX_AHEAD_MINUTES: u64 = 10;
 const MINUTE_MS: u64 = 60_000;
-const MINUTES_A_DAY: u64 = 24 * 60;
+pub(crate) const MINUTES_A_DAY: u64 = 24 * 60;
 
 /// The hour of all retractions that are dated ahead, until their time has come: they have one quota together.
 const AHEAD: u64 = u64::MAX;

@@ -18,7 +18,10 @@ use watchfire_signal::{
     record::Leaf,
 };
 
-use crate::urgent::is_urgent_verb;
+use crate::{
+    cases::{MAX_AHEAD_MINUTES, MINUTES_A_DAY},
+    urgent::is_urgent_verb,
+};
 
 /// What each entry that is beyond a quota adds to the wait: 500 of them are taken a second, of all logs
 /// together. A day's quota of 100,000 more arrives within four minutes, and takes a few percent of a processor.
@@ -26,10 +29,6 @@ const REST: Duration = Duration::from_millis(2);
 /// How many times as long as it took to take them a log rests at least: a slow disk too belongs to what is beyond
 /// quotas for a tenth of the time at most.
 const SHARE: u32 = 9;
-/// How far ahead of our clock an entry may be dated to be of that day and not of ours, as where quotas are
-/// decided (`cases/quotas.rs`).
-const MAX_AHEAD_MINUTES: u64 = 10;
-const MINUTES_A_DAY: u64 = 24 * 60;
 
 /// Slows all logs that are beyond their quotas, together.
 #[derive(Debug)]

@@ -23,10 +23,12 @@ use watchfire_api::wire::{
     DEFAULT_EVERY_S, DEFAULT_SEGMENT_S, LiveLine, LiveQuery, LiveVerdict, VerdictKind,
 };
 use watchfire_media::hash::HashError;
-use watchfire_media::video::{Decoder, Input, Recording, VideoError, Window, live_looks};
+use watchfire_media::video::{
+    Decoder, Input, Recording, VideoError, Window, frames_span, live_looks,
+};
 use watchfire_node::{Node, policy::ItemFacts, reasons::Edited};
 use watchfire_signal::name::ItemId;
-use watchfire_signal::value::{Signal, Span, Value, ValueOrBlob};
+use watchfire_signal::value::{Signal, Value};
 use watchfire_signal::vpdq::Vpdq;
 
 use super::scan::{item_facts, told, verdict};
@@ -216,7 +218,7 @@ impl Judging {
 
     async fn judge(&mut self, signals: Vec<Signal>, edited: &Edited) -> LiveLine {
         let begun = Instant::now();
-        let segment_ms = span(&signals);
+        let segment_ms = frames_span(&signals);
         let (item, facts) = (self.item.clone(), self.facts.clone());
         let scanned = self.server.node.scan_with(item, signals, Some(edited), facts).await;
         let took_us = u64::try_from(begun.elapsed().as_micros()).unwrap_or(u64::MAX);
@@ -224,14 +226,4 @@ impl Judging {
         self.over |= verdict.verdict == VerdictKind::Block;
         LiveLine::Judged(Box::new(LiveVerdict { segment_ms, verdict }))
     }
-}
-
-/// From the first frame to the last.
-fn span(signals: &[Signal]) -> Span {
-    let times = signals.iter().flat_map(|signal| match &signal.value {
-        ValueOrBlob::Value(Value::Vpdq(vpdq)) => vpdq.frames.as_slice(),
-        _ => &[],
-    });
-    let times = times.map(|frame| frame.at_ms);
-    Span { start_ms: times.clone().min().unwrap_or(0), end_ms: times.max().unwrap_or(0) }
 }

@@ -158,7 +158,7 @@ impl Live<'_> {
         signals: Vec<Signal>,
         output: &Output,
     ) -> Result<VerdictKind, Failure> {
-        let segment_ms = span(&signals);
+        let segment_ms = video::frames_span(&signals);
         let request = ScanRequest {
             facts: self.facts.clone(),
             signals: signals.iter().map(SignalJson::from).collect(),
@@ -204,15 +204,6 @@ fn decode(
 
 fn signal(frames: Vec<Frame>) -> Signal {
     Signal::new(Value::Vpdq(Vpdq { frames }))
-}
-
-fn span(signals: &[Signal]) -> Span {
-    let times = signals.iter().flat_map(|signal| match &signal.value {
-        watchfire_signal::value::ValueOrBlob::Value(Value::Vpdq(vpdq)) => vpdq.frames.as_slice(),
-        _ => &[],
-    });
-    let times = times.map(|frame| frame.at_ms);
-    Span { start_ms: times.clone().min().unwrap_or(0), end_ms: times.max().unwrap_or(0) }
 }
 
 /// A file that somebody writes to: its end is where nothing has come for a while.
