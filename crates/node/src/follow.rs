@@ -321,13 +321,21 @@ impl Follower {
 
     /// Forgets what was kept for entries whose turn has come.
     async fn forget_early(&mut self) -> Result<(), StoreError> {
-        let passed =
-            |place: &Place| self.cursors.get(&place.log).is_some_and(|at| *at > place.index);
-        let done: Vec<Place> = self.early.iter().filter(|place| passed(place)).cloned().collect();
+        if self.early.is_empty() {
+            return Ok(());
+        }
+        // This comes after each turn, and there may be very many that wait.
+        let passed = |(log, at): (&LogName, &u64)| {
+            let place = |index| Place { log: log.clone(), index };
+            self.early.range(place(0)..place(*at)).cloned().collect::<Vec<_>>()
+        };
+        let done: Vec<Place> = self.cursors.iter().flat_map(passed).collect();
         if done.is_empty() {
             return Ok(());
         }
-        self.early.retain(|place| !done.contains(place));
+        for place in &done {
+            self.early.remove(place);
+        }
         urgent::forget(&*self.store, done).await
     }
 
