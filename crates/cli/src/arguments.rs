@@ -25,7 +25,8 @@ pub(crate) struct Arguments {
 
 /// Stands under every help.
 const EXIT_CODES: &str = "Exit codes: 0 done, or the answer is yes; 1 the answer is no, or something failed; \
-2 the call is wrong or something around it is missing (a file, a program, a key).";
+2 the call is wrong or something around it is missing (a file, a program, a key); \
+3 the charter in force does not have this member (serve).";
 
 #[cfg(test)]
 mod tests {

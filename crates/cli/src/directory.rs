@@ -112,8 +112,7 @@ impl Directory {
         me: &MemberName,
     ) -> Result<(OwnKey, Option<OwnKey>), Failure> {
         let key = self.key()?;
-        let missing = || environment(format!("the charter has no member {me}"));
-        let own = charter.member(me).ok_or_else(missing)?;
+        let own = charter.member(me).ok_or_else(|| Failure::NoMember(me.clone()))?;
         let made = self.key_in(&self.next_key_file())?;
         let key = match made.filter(|made| made.public().to_bytes() == own.key) {
             Some(made) => {

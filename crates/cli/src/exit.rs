@@ -1,8 +1,15 @@
 //! What a command ends with, and which exit code says so.
 //!
-//! **Invariant:** 0 is yes, 1 is no or a failure, 2 is a wrong call or a missing piece around us.
+//! **Invariant:** 0 is yes, 1 is no or a failure, 2 is a wrong call or a missing piece around us, 3 is that this member
+//! is in the charter no more: to start again helps nobody.
 
-use std::{fmt::Display, io, process::ExitCode};
+use std::{
+    fmt::{self, Display},
+    io,
+    process::ExitCode,
+};
+
+use watchfire_signal::name::MemberName;
 
 /// How a command ended that ran to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +34,17 @@ pub(crate) enum Failure {
     Failed(anyhow::Error),
     /// The call is wrong or something around us is missing: a file, a program, a key. Exit code 2.
     Environment(anyhow::Error),
+    /// The charter in force does not have this member. Exit code 3.
+    NoMember(MemberName),
+}
+
+impl Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(error) | Self::Environment(error) => write!(f, "{error:#}"),
+            Self::NoMember(me) => write!(f, "the charter in force has no member {me}"),
+        }
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
@@ -67,15 +85,16 @@ pub(crate) fn code(ended: Ended) -> ExitCode {
         Ok(Answer::No) => ExitCode::from(1),
         // Who reads us has had enough, as `head` does: nothing is wrong.
         Err(Failure::Failed(error)) if is_broken_pipe(&error) => ExitCode::SUCCESS,
-        Err(Failure::Failed(error)) => told(&error, 1),
-        Err(Failure::Environment(error)) => told(&error, 2),
+        Err(failure @ Failure::Failed(_)) => told(&failure, 1),
+        Err(failure @ Failure::Environment(_)) => told(&failure, 2),
+        Err(failure @ Failure::NoMember(_)) => told(&failure, 3),
     }
 }
 
-fn told(error: &anyhow::Error, code: u8) -> ExitCode {
+fn told(failure: &Failure, code: u8) -> ExitCode {
     use std::io::Write;
     // If even standard error is gone, the exit code remains.
-    let _told = writeln!(io::stderr(), "watchfire: {error:#}");
+    let _told = writeln!(io::stderr(), "watchfire: {failure}");
     ExitCode::from(code)
 }
 

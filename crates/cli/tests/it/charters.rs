@@ -122,7 +122,11 @@ fn leave(trio: &mut Trio, after: &str) {
     let removed = trio
         .until("ant proposes to go on without dog", || trio.coalition("ant", &["remove", "dog"]));
     approved(trio, &hash_of(&removed), &["bee", "cat"], (4, &MEMBERS));
-    assert_ne!(trio.ended("dog").code(), Some(0), "a node that is no member stops, and says so");
+    assert_eq!(trio.ended("dog").code(), Some(3), "a node that is no member stops, and says so");
+    let again = run(["serve", "--dir", trio.dir("dog").to_str().unwrap()]);
+    let said = words(&again);
+    assert_eq!(code(&again), 3, "{said}");
+    assert!(said.contains("the charter in force has no member dog"), "{said}");
     let status = trio.until("cat answers", || trio.coalition("cat", &["status"]));
     let members = status["charter"]["members"].as_array().unwrap();
     assert_eq!(members.len(), 3);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
+use http::request::Parts;
 use http::{StatusCode, header};
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{Readiness, ReadyView};
@@ -21,13 +22,19 @@ pub(crate) async fn alive() -> &'static str {
     "alive\n"
 }
 
-/// Whether the node serves and may sign.
+/// What strangers are told in place of reasons, which name members and where they are.
+const WITHHELD: &str = "why is told to loopback, and to keys of the scope audit";
+
+/// Whether the node serves and may sign. Why not: to loopback, or with a key of the scope `audit`.
 #[utoipa::path(
     get, path = "/readyz", tag = "health",
     responses((status = 200, body = ReadyView), (status = 503, body = ReadyView)),
 )]
-pub(crate) async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, Json<ReadyView>) {
-    let (status, readiness, detail) = match server.node.readiness() {
+pub(crate) async fn ready(
+    State(server): State<Arc<Server>>,
+    mut parts: Parts,
+) -> (StatusCode, Json<ReadyView>) {
+    let (status, readiness, why) = match server.node.readiness() {
         node::Readiness::Ready => (StatusCode::OK, Readiness::Ready, short(&server)),
         node::Readiness::Recovering => {
             (StatusCode::SERVICE_UNAVAILABLE, Readiness::Recovering, unheard(&server))
@@ -36,7 +43,19 @@ pub(crate) async fn ready(State(server): State<Arc<Server>>) -> (StatusCode, Jso
             (StatusCode::SERVICE_UNAVAILABLE, Readiness::Failed, Some(why))
         }
     };
+    let open = is_near(&parts, &server) || {
+        // Whoever shows no key is no guess at one.
+        parts.headers.contains_key(header::AUTHORIZATION)
+            && Allowed::<Measuring>::from_request_parts(&mut parts, &server).await.is_ok()
+    };
+    let detail = why.map(|why| if open { why } else { WITHHELD.to_owned() });
     (status, Json(ReadyView { readiness, detail }))
+}
+
+/// Whether a request comes from this machine. Behind a proxy everybody may come from loopback.
+fn is_near(parts: &Parts, server: &Server) -> bool {
+    let remote = parts.extensions.get::<Remote>();
+    !server.behind_proxy && remote.is_some_and(|remote| remote.0.ip().is_loopback())
 }
 
 /// Why members cannot be asked what they hold of our log, as far as that is known: a clock that is wrong above all.
@@ -91,10 +110,7 @@ pub(crate) async fn metrics(
     request: Request,
 ) -> Result<Response, Failure> {
     let (mut parts, _) = request.into_parts();
-    // Behind a proxy everybody may come from loopback.
-    let near = !server.behind_proxy
-        && parts.extensions.get::<Remote>().is_some_and(|remote| remote.0.ip().is_loopback());
-    if !near {
+    if !is_near(&parts, &server) {
         Allowed::<Measuring>::from_request_parts(&mut parts, &server).await?;
     }
     let handle = server.metrics.as_ref();

@@ -112,6 +112,33 @@ async fn alerts_are_listed_page_by_page() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn why_a_node_is_not_ready_is_for_loopback_and_behind_a_proxy_for_auditors() {
+    use watchfire_server::{Server, Tls, serve};
+    let house = crate::house::unheard().await;
+    let (audit, scan) = (house.key(&[Scope::Audit]).await, house.key(&[Scope::Scan]).await);
+    while !house.node.events().links().values().any(|link| link.last_error.is_some()) {
+        tokio::task::yield_now().await;
+    }
+    for (tls, stranger_is_told) in [(Tls::LoopbackPlain, true), (Tls::Proxy, false)] {
+        let server = Server::new(house.node.clone(), &[], crate::house::hashing(), None).unwrap();
+        let running = serve(server, "127.0.0.1:0".parse().unwrap(), tls).await.unwrap();
+        let url = format!("http://{}/readyz", running.address());
+        let keys = [("", stranger_is_told), (&audit, true), (&scan, stranger_is_told)];
+        for (key, is_told) in keys {
+            let request = http().get(&url);
+            let request = if key.is_empty() { request } else { request.bearer_auth(key) };
+            let answer = request.send().await.unwrap();
+            assert_eq!(answer.status(), 503);
+            let ready: Value = answer.json().await.unwrap();
+            assert_eq!(ready["readiness"], "recovering");
+            let why = ready["detail"].as_str().unwrap();
+            assert_eq!(why.contains("b: ") && why.contains("127.0.0.1"), is_told, "{why}");
+        }
+        running.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn metrics_are_for_loopback_and_behind_a_proxy_for_auditors() {
     use watchfire_server::{Server, Tls, serve};
     let house = alone().await;

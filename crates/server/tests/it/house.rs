@@ -171,6 +171,16 @@ pub(crate) async fn alone_with(platform: Arc<dyn Connector>) -> House {
     build(&[("a", true)], Some(platform)).await.remove(0)
 }
 
+/// One member of two, whose other one is not there: it goes on asking it what it holds.
+pub(crate) async fn unheard() -> House {
+    let plans = [("a", true), ("b", true)];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // Nothing listens on this port of loopback.
+    let addresses = vec![listener.local_addr().unwrap(), "127.0.0.1:1".parse().unwrap()];
+    let charter = charter(&plans, &addresses);
+    house(0, listener, &Street { plans: &plans, addresses, charter, platform: None }).await
+}
+
 async fn build(plans: &[Plan<'_>], platform: Option<Arc<dyn Connector>>) -> Vec<House> {
     let mut listeners = Vec::new();
     for _ in plans {

@@ -341,7 +341,7 @@ mod tests {
                 .map(|s| s.kind.as_str())
                 .collect::<Vec<_>>()
                 .join(" ")),
-            Err(Failure::Failed(error) | Failure::Environment(error)) => Err(error.to_string()),
+            Err(failure) => Err(failure.to_string()),
         });
         contents.collect()
     }

@@ -69,9 +69,7 @@ fn sandboxed() -> Result<usize, String> {
     if !made.map_err(|error| words(&error))?.status.success() {
         return Err("ffmpeg made no clip to try with".to_owned());
     }
-    let told = |failure: Failure| match failure {
-        Failure::Failed(error) | Failure::Environment(error) => format!("{error:#}"),
-    };
+    let told = |failure: Failure| failure.to_string();
     let hashed = Hasher::new(None).and_then(|hasher| hasher.signals(&clip)).map_err(told)?;
     if let Some(error) = hashed.unseen {
         return Err(error.to_string());

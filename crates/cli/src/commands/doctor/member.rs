@@ -1,6 +1,6 @@
 //! What one member's node needs: its directory, the charter, its port, and the other members.
 
-use std::{fmt, net::TcpListener, os::unix::fs::PermissionsExt, time::Duration};
+use std::{net::TcpListener, os::unix::fs::PermissionsExt, time::Duration};
 
 use http::{HeaderMap, Method, header};
 use url::Url;
@@ -11,7 +11,7 @@ use watchfire_node::{
 };
 use watchfire_signal::charter::{CharterChain, Member};
 
-use crate::{config::Config, directory::Directory, exit::Failure, network::way_out};
+use crate::{config::Config, directory::Directory, network::way_out};
 
 use super::{Check, Health};
 
@@ -26,14 +26,12 @@ pub(super) async fn checks(directory: &Directory) -> Vec<Check> {
     let config = directory.config();
     let charter = directory.chain();
     let key = directory.key().map(|key| key.public().to_string());
-    checks.push(Check::of("key", key.map_err(Told), |key| format!("public key {key}")));
-    checks.push(Check::of("configuration", config.as_ref().map_err(told), |config| {
+    checks.push(Check::of("key", key, |key| format!("public key {key}")));
+    checks.push(Check::of("configuration", config.as_ref(), |config| {
         format!("member {}", config.member)
     }));
     let (Ok(config), Ok(charter)) = (config, charter.as_ref()) else {
-        checks.push(Check::of("charter", charter.map(drop).as_ref().map_err(told), |()| {
-            "installed".to_owned()
-        }));
+        checks.push(Check::of("charter", charter.map(drop).as_ref(), |()| "installed".to_owned()));
         return checks;
     };
     checks.push(in_force(directory, &config, charter));
@@ -41,24 +39,9 @@ pub(super) async fn checks(directory: &Directory) -> Vec<Check> {
     let roots: Vec<_> = config.outbound.roots.iter().map(|name| directory.file(name)).collect();
     match way_out(&config.outbound.allow, &roots) {
         Ok(out) => checks.extend(others(&out, &config, charter).await),
-        Err(error) => checks.push(Check::new("outbound", Health::Fail, told(&error).to_string())),
+        Err(error) => checks.push(Check::new("outbound", Health::Fail, error.to_string())),
     }
     checks
-}
-
-/// A failure in words.
-struct Told(Failure);
-
-impl fmt::Display for Told {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&told(&self.0))
-    }
-}
-
-fn told(failure: &Failure) -> String {
-    match failure {
-        Failure::Failed(error) | Failure::Environment(error) => format!("{error:#}"),
-    }
 }
 
 fn private(directory: &Directory) -> Check {
@@ -76,7 +59,7 @@ fn private(directory: &Directory) -> Check {
 }
 
 fn in_force(directory: &Directory, config: &Config, chain: &CharterChain) -> Check {
-    let own = directory.key().map_err(Told).map(|key| key.public().to_bytes());
+    let own = directory.key().map(|key| key.public().to_bytes());
     let charter = &chain.in_force().charter;
     let named = charter.member(&config.member).map(|member| member.key);
     let found = match (check_chain(chain), own) {
