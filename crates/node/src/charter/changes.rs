@@ -15,7 +15,11 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{
+    Mutex,
+    broadcast::{self, error::RecvError},
+    watch,
+};
 use watchfire_signal::{
     charter::{Approval, Charter, CharterChain, CharterError, SignedCharter},
     hex,
@@ -102,8 +106,8 @@ pub struct Changes {
     state: Arc<RwLock<State>>,
     /// One change at a time.
     turn: Arc<Mutex<()>>,
-    /// Counts what other members have to be told.
-    told: watch::Sender<u64>,
+    /// Wakes whoever tells other members what is new, in the order in which they wait.
+    told: broadcast::Sender<()>,
     in_force: watch::Sender<u64>,
 }
 
@@ -149,7 +153,7 @@ impl Changes {
             store,
             state: Arc::new(RwLock::new(State { chain, proposals })),
             turn: Arc::default(),
-            told: watch::Sender::new(1),
+            told: broadcast::Sender::new(1),
             in_force: watch::Sender::new(seq),
         })
     }
@@ -311,7 +315,8 @@ impl Changes {
             tracing::info!(seq, hash = hex::encode(&hash), "a new charter is in force");
             self.in_force.send_replace(seq);
         }
-        self.told.send_modify(|told| *told += 1);
+        // Nobody waits: nobody is told.
+        let _nobody = self.told.send(());
         Ok(())
     }
 
@@ -319,18 +324,19 @@ impl Changes {
     /// runs.
     pub async fn run(self, peer: Arc<dyn Peer>, random: Arc<dyn Random>) {
         let mut told = self.told.subscribe();
-        told.mark_changed();
-        let mut wait = RETRY;
+        // At once, then when there is news.
+        let mut wait = Duration::ZERO;
         loop {
             tokio::select! {
-                changed = told.changed() => if changed.is_err() { return },
+                biased;
+                news = told.recv() => if news == Err(RecvError::Closed) { return },
                 () = tokio::time::sleep(jittered(wait, &*random)) => {}
             }
             wait = match self.exchange(&*peer).await {
                 Ok(()) => ASK_EVERY,
                 Err(error) => {
                     tracing::debug!(%error, "charters were not compared");
-                    (wait * 2).min(ASK_EVERY)
+                    (wait * 2).clamp(RETRY, ASK_EVERY)
                 }
             };
         }
