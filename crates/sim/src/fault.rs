@@ -113,6 +113,17 @@ pub enum Fault {
     DatedAhead,
     FalseHeads,
     ForeignLeaf,
+    BackupRestored,
+    CharterTurned,
+    MemberJoined,
+    MemberBack,
+    NumbersProposed,
+    OwnerProposed,
+    GroupProposed,
+    OwnKeyProposed,
+    KeyTakenProposed,
+    LeaveProposed,
+    ReturnProposed,
 }
 
 impl Fault {
@@ -154,6 +165,17 @@ impl Fault {
             Self::DatedAhead,
             Self::FalseHeads,
             Self::ForeignLeaf,
+            Self::BackupRestored,
+            Self::CharterTurned,
+            Self::MemberJoined,
+            Self::MemberBack,
+            Self::NumbersProposed,
+            Self::OwnerProposed,
+            Self::GroupProposed,
+            Self::OwnKeyProposed,
+            Self::KeyTakenProposed,
+            Self::LeaveProposed,
+            Self::ReturnProposed,
         ];
         Point::all().map(Self::Crash).chain(plain).collect()
     }

@@ -31,6 +31,10 @@ impl World {
     /// # Errors
     /// [`Broken`]
     pub(super) async fn deed(&self) -> Result<(), Broken> {
+        self.approve().await;
+        if self.around.cast.changes && self.chance.one_in(10) {
+            return self.change_charter().await;
+        }
         let Some(member) = self.chance.pick(&self.members).cloned() else { return Ok(()) };
         let Some(node) = member.node() else { return Ok(()) };
         match self.chance.below(100) {
@@ -105,7 +109,7 @@ impl World {
     }
 
     fn basis(&self) -> Basis {
-        if self.chance.one_in(8) { Basis::AutomaticMatch } else { Basis::OwnCopySeenByHuman }
+        if self.chance.one_in(10) { Basis::AutomaticMatch } else { Basis::OwnCopySeenByHuman }
     }
 
     fn widen(&self, member: &Member, node: Arc<Node>) {
