@@ -4,6 +4,8 @@
 //! vote is durable before its signature leaves.
 //! **Invariant:** a charter is in force here only if it follows from the one before it and enough
 //! organisations of that one have approved it; it is durable before anybody acts on it.
+//! **Invariant:** who leaves with a charter, or gets another key, works under it only once another member has
+//! all its approvals.
 //! **Invariant:** of proposals at most two are kept that one member alone approves.
 //! **Invariant:** a node works under one charter from its start to its stop. A newer one is kept here
 //! until it starts again.
@@ -242,7 +244,7 @@ impl Changes {
         approvals.retain(|by| by.member != self.me);
         approvals.push(approval);
         let signed = SignedCharter::new(signed.charter, approvals)?;
-        self.keep(signed, vec![vote]).await?;
+        self.keep(signed, vec![vote], false).await?;
         Ok(hash)
     }
 
@@ -260,6 +262,8 @@ impl Changes {
                 continue;
             }
             let mut approvals = verified(&signed, &electorate.charter);
+            let elsewhere =
+                electorate.charter.is_approved_by(approvals.iter().map(|by| &by.member));
             let known = self.read(|state| state.proposals.get(&signed.hash()).cloned());
             let known = known.map(|known| known.approvals).unwrap_or_default();
             let had = known.len();
@@ -270,13 +274,23 @@ impl Changes {
             }
             approvals.retain(|by| known.iter().all(|known| known.member != by.member));
             approvals.extend(known);
-            if approvals.len() > had {
-                self.keep(SignedCharter::new(signed.charter, approvals)?, Vec::new()).await?;
+            if approvals.len() > had || elsewhere {
+                let signed = SignedCharter::new(signed.charter, approvals)?;
+                self.keep(signed, Vec::new(), elsewhere).await?;
                 self.warn_of(&doubled);
                 news = true;
             }
         }
         Ok(news)
+    }
+
+    /// Whether we can still tell the others of a charter once we work under it. One that leaves, or has another
+    /// key that nobody knows yet and perhaps no address, would take the approval that was missing along: it
+    /// waits until another member has them all, and tells it until then.
+    fn can_tell(&self, before: &Charter, after: &Charter) -> bool {
+        let key = self.key.public().to_bytes();
+        let stays = after.member(&self.me).is_some_and(|own| own.key == key);
+        stays || before.members.len() == 1
     }
 
     fn warn_of(&self, before: &BTreeSet<MemberName>) {
@@ -288,10 +302,20 @@ impl Changes {
         }
     }
 
-    /// Keeps a proposal, or puts it in force where enough have approved it. Durable when it returns.
-    async fn keep(&self, signed: SignedCharter, mut rows: Vec<Row>) -> Result<(), ChangeError> {
+    /// Keeps a proposal, or puts it in force where enough have approved it; `elsewhere`: another member has all
+    /// their approvals. Durable when it returns.
+    async fn keep(
+        &self,
+        signed: SignedCharter,
+        mut rows: Vec<Row>,
+        elsewhere: bool,
+    ) -> Result<(), ChangeError> {
         let (seq, hash) = (signed.charter.seq, signed.hash());
-        let complete = self.read(|state| check_next(state.chain.in_force(), &signed)).is_ok();
+        let complete = self.read(|state| {
+            let electorate = state.chain.in_force();
+            let told = elsewhere || self.can_tell(&electorate.charter, &signed.charter);
+            told && check_next(electorate, &signed).is_ok()
+        });
         if complete {
             let key = seq.to_be_bytes().to_vec();
             rows.push(Row { table: CHARTERS, key, value: Some(signed.encode()) });
