@@ -205,7 +205,7 @@ impl Node {
         more: &Extension,
     ) -> Option<&Arc<LogCopy>> {
         self.charter.member(member).filter(|_| *member != self.me)?;
-        let origin = more.checkpoint.text.lines().next()?;
+        let origin = more.checkpoint.text.lines().next().unwrap_or_default();
         let named = self.copies.values().find(|copy| copy.origin().as_str() == origin);
         // A head that names none of its logs is refused by the one that it writes.
         let own = named.filter(|copy| copy.member() == member);
