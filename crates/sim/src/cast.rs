@@ -36,6 +36,8 @@ pub struct Cast {
     pub joiner: Option<MemberName>,
     /// Whether members change the charter.
     pub changes: bool,
+    /// Whether members stop each other.
+    pub stops: bool,
     /// Whether disks are lost and old backups put in their place.
     pub restores: bool,
 }
@@ -51,7 +53,7 @@ impl Cast {
         let honest = names(&NAMES[..count])?;
         let liar = if chance.one_in(2) { names(&[LIAR])?.pop() } else { None };
         let changes = chance.one_in(3);
-        let restores = chance.one_in(3);
+        let (restores, stops) = (chance.one_in(3), chance.one_in(3));
         let joiner = if changes { names(&NAMES[count..=count])?.pop() } else { None };
         let behind_nat = honest.last().filter(|_| chance.one_in(4)).cloned();
         let all: Vec<_> = honest.iter().chain(&liar).cloned().collect();
@@ -74,7 +76,7 @@ impl Cast {
         }
         let charter = charter(members, vec![Group { name: group.clone(), members: insiders }])?;
         let charter = approved(charter, &all)?;
-        Ok(Self { charter, honest, liar, behind_nat, group, joiner, changes, restores })
+        Ok(Self { charter, honest, liar, behind_nat, group, joiner, changes, stops, restores })
     }
 
     /// Everybody, by place: the honest members, the one that lies, the one that may join.

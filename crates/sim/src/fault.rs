@@ -124,6 +124,9 @@ pub enum Fault {
     KeyTakenProposed,
     LeaveProposed,
     ReturnProposed,
+    MemberHalted,
+    MemberSuspended,
+    StopWithdrawn,
 }
 
 impl Fault {
@@ -176,6 +179,9 @@ impl Fault {
             Self::KeyTakenProposed,
             Self::LeaveProposed,
             Self::ReturnProposed,
+            Self::MemberHalted,
+            Self::MemberSuspended,
+            Self::StopWithdrawn,
         ];
         Point::all().map(Self::Crash).chain(plain).collect()
     }

@@ -34,6 +34,7 @@ use crate::{
     fault::{Fault, Faults},
     host::{Asker, Host, Shown},
     oracle::Oracle,
+    papers::Papers,
     platform::Platform,
     process::{Life, Process},
     time::MemberClock,
@@ -72,23 +73,6 @@ pub struct Member {
     papers: Papers,
     process: Mutex<Option<Arc<Process>>>,
     lives: AtomicU64,
-}
-
-/// The charters that a member was installed with. Cheap to clone.
-#[derive(Debug, Clone, Default)]
-pub struct Papers(Arc<Mutex<Option<CharterChain>>>);
-
-impl Papers {
-    /// What it was installed with, if it was.
-    #[must_use]
-    pub fn installed(&self) -> Option<CharterChain> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// Installs charters.
-    pub fn install(&self, chain: CharterChain) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(chain);
-    }
 }
 
 impl Member {

@@ -34,7 +34,7 @@ use self::charters::Ballots;
 use crate::{
     cast::Cast,
     disk::Disk,
-    member::Papers,
+    papers::Papers,
     pictures::picture,
     time::{MemberClock, Time},
 };

@@ -5,6 +5,7 @@ mod deeds;
 mod ending;
 mod mishaps;
 mod restores;
+mod stops;
 
 use std::{
     collections::BTreeMap,
@@ -49,6 +50,8 @@ pub struct World {
     numbers: AtomicU64,
     /// The invitation of the member that joins, with who has invited it.
     invitation: Mutex<Option<(usize, String)>>,
+    /// Of each number the charter that was proposed first.
+    agreed: Mutex<BTreeMap<u64, [u8; 32]>>,
 }
 
 impl World {
@@ -104,6 +107,7 @@ impl World {
         });
         let (options, returns) = (options.clone(), Mutex::default());
         let (numbers, invitation) = (AtomicU64::new(0), Mutex::default());
+        let agreed = Mutex::default();
         Ok(Self {
             options,
             time,
@@ -118,6 +122,7 @@ impl World {
             returns,
             numbers,
             invitation,
+            agreed,
         })
     }
 

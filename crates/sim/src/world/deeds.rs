@@ -35,6 +35,10 @@ impl World {
         if self.around.cast.changes && self.chance.one_in(10) {
             return self.change_charter().await;
         }
+        if self.around.cast.stops && self.chance.one_in(20) {
+            self.stop_somebody();
+            return Ok(());
+        }
         let Some(member) = self.chance.pick(&self.members).cloned() else { return Ok(()) };
         let Some(node) = member.node() else { return Ok(()) };
         match self.chance.below(100) {
@@ -127,7 +131,7 @@ impl World {
     }
 
     /// Has a caller wait for a statement; the oracle hears of it when the caller does.
-    fn say(
+    pub(super) fn say(
         &self,
         member: &Member,
         statement: impl Future<Output = Result<(Arc<Node>, Published), RaiseError>> + Send + 'static,
