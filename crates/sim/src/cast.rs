@@ -52,7 +52,7 @@ impl Cast {
         let count = 3 + chance.index(3);
         let honest = names(&NAMES[..count])?;
         let liar = if chance.one_in(2) { names(&[LIAR])?.pop() } else { None };
-        let changes = chance.one_in(3);
+        let changes = chance.one_in(4);
         let (restores, stops) = (chance.one_in(3), chance.one_in(3));
         let joiner = if changes { names(&NAMES[count..=count])?.pop() } else { None };
         let behind_nat = honest.last().filter(|_| chance.one_in(4)).cloned();
