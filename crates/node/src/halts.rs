@@ -97,8 +97,13 @@ impl Halts {
 
     /// Whether enough organisations have halted a case.
     pub(crate) fn is_halted(&self, subject: &Commitment, charter: &Charter) -> bool {
-        let votes = self.cases.get(subject);
-        votes.is_some_and(|votes| organisations(votes, charter).len() >= charter.quorum_halt())
+        let Some(mut votes) = self.cases.get(subject).cloned() else { return false };
+        // What a suspended member says after its end was never its word.
+        votes.retain(|member, vote| match self.voice(member, charter) {
+            Voice::Suspended { until } => vote.turn < until,
+            Voice::Counts | Voice::Halted => true,
+        });
+        organisations(&votes, charter).len() >= charter.quorum_halt()
     }
 
     /// The members that want a case halted.

@@ -512,7 +512,7 @@ impl Node {
         charter::may_have(&self.charter, member, leaf)
     }
 
-    /// Takes more of a member's own log, brought by that member; answers the size held.
+    /// Takes more of a log of a member, also of one that has ended, brought by that member; answers the size held.
     ///
     /// # Errors
     /// [`TakeError`]; [`TakeError::Frozen`] after a fork.
@@ -521,10 +521,7 @@ impl Node {
         member: &MemberName,
         more: Extension,
     ) -> Result<Option<u64>, TakeError> {
-        let Some(log) = self.charter.log_of(member) else { return Ok(None) };
-        let Some(copy) = self.copies.get(&log).filter(|_| *member != self.me) else {
-            return Ok(None);
-        };
+        let Some(copy) = self.copy_brought(member, &more) else { return Ok(None) };
         let held = self.store.read(copy.origin());
         copy.accept(&*held, more).await.map(Some)
     }

@@ -306,13 +306,9 @@ impl<'a> Heard<'a> {
                 Voice::Suspended { until } if !positive && opinion.turn < until => {}
                 Voice::Suspended { until } => {
                     heard.opinions.to_mut().remove(member);
-                    // What was first said after the cut was never the member's own word.
-                    let stood = match opinion.stance {
-                        Stance::Positive { .. } => opinion.turn < until,
-                        Stance::Withdrawn { .. } => true,
-                        Stance::Disputes => opinion.stood_since_ms.is_some(),
-                    };
-                    heard.suspended |= stood;
+                    // What is said after the cut is not the member's own word; what it had said before that
+                    // stands here in its place, if there was anything.
+                    heard.suspended |= opinion.turn < until;
                 }
             }
             heard.silenced.insert(member.clone());

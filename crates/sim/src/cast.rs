@@ -32,6 +32,14 @@ pub struct Cast {
     pub behind_nat: Option<MemberName>,
     /// The sharing group beside `all`.
     pub group: GroupName,
+    /// One that is no member yet and may become one, whose place is after all others.
+    pub joiner: Option<MemberName>,
+    /// Whether members change the charter.
+    pub changes: bool,
+    /// Whether members stop each other.
+    pub stops: bool,
+    /// Whether disks are lost and old backups put in their place.
+    pub restores: bool,
 }
 
 impl Cast {
@@ -44,6 +52,9 @@ impl Cast {
         let count = 3 + chance.index(3);
         let honest = names(&NAMES[..count])?;
         let liar = if chance.one_in(2) { names(&[LIAR])?.pop() } else { None };
+        let changes = chance.one_in(4);
+        let (restores, stops) = (chance.one_in(3), chance.one_in(3));
+        let joiner = if changes { names(&NAMES[count..=count])?.pop() } else { None };
         let behind_nat = honest.last().filter(|_| chance.one_in(4)).cloned();
         let all: Vec<_> = honest.iter().chain(&liar).cloned().collect();
         // Two members of one owner have one voice.
@@ -58,13 +69,24 @@ impl Cast {
                 name: name.clone(),
                 organisation: owner.parse().map_err(|_| Broken("an owner".to_owned()))?,
                 role: Role::Platform,
-                key: key(name).public().to_bytes(),
+                key: key(name, 1).public().to_bytes(),
                 epoch: 1,
-                address: (behind_nat.as_ref() != Some(name)).then(|| format!("http://{name}.test")),
+                address: (behind_nat.as_ref() != Some(name)).then(|| address(name)),
             });
         }
         let charter = charter(members, vec![Group { name: group.clone(), members: insiders }])?;
-        Ok(Self { charter: approved(charter, &all)?, honest, liar, behind_nat, group })
+        let charter = approved(charter, &all)?;
+        Ok(Self { charter, honest, liar, behind_nat, group, joiner, changes, stops, restores })
+    }
+
+    /// Everybody, by place: the honest members, the one that lies, the one that may join.
+    pub fn all(&self) -> impl Iterator<Item = &MemberName> {
+        self.honest.iter().chain(&self.liar).chain(&self.joiner)
+    }
+
+    /// The honest ones with their places, whether they are members yet or not.
+    pub fn nodes(&self) -> impl Iterator<Item = (usize, &MemberName)> {
+        self.all().enumerate().filter(|(_, name)| self.liar.as_ref() != Some(*name))
     }
 
     /// Whom a member trusts.
@@ -105,17 +127,24 @@ fn approved(charter: Charter, by: &[MemberName]) -> Result<SignedCharter, Broken
     let mut by = by.to_vec();
     by.sort();
     let approval = |member: &MemberName| {
-        let signature = approve(&hash, &key(member));
+        let signature = approve(&hash, &key(member, 1));
         Approval { member: member.clone(), signature }
     };
     let approvals = by.iter().map(approval).collect();
     SignedCharter::new(charter, approvals).map_err(|error| Broken(error.to_string()))
 }
 
-/// The key of a member, the same in every run.
+/// Where a member is reached.
 #[must_use]
-pub fn key(member: &MemberName) -> OwnKey {
+pub fn address(member: &MemberName) -> String {
+    format!("http://{member}.test")
+}
+
+/// The key of a member in an epoch, the same in every run.
+#[must_use]
+pub fn key(member: &MemberName, epoch: u32) -> OwnKey {
     let mut seed = [7; 32];
+    seed.iter_mut().rev().zip(epoch.to_le_bytes()).for_each(|(byte, more)| *byte ^= more);
     seed.iter_mut().zip(member.as_str().bytes()).for_each(|(byte, letter)| *byte = letter);
     OwnKey::from_seed(&seed)
 }

@@ -58,7 +58,8 @@ pub struct Lies {
 /// A disk. It outlives the processes that write on it.
 pub struct Disk {
     name: String,
-    store: Arc<MemoryStore>,
+    store: Mutex<Arc<MemoryStore>>,
+    backup: Mutex<Option<MemoryStore>>,
     /// What it does wrong.
     pub lies: Lies,
     state: Mutex<State>,
@@ -82,7 +83,8 @@ impl Disk {
     pub fn new(name: &str, seed: u64, lies: Lies, (faults, trace): (&Faults, &Trace)) -> Arc<Self> {
         Arc::new(Self {
             name: name.to_owned(),
-            store: Arc::new(MemoryStore::new()),
+            store: Mutex::new(Arc::new(MemoryStore::new())),
+            backup: Mutex::default(),
             lies,
             state: Mutex::default(),
             more: Notify::new(),
@@ -95,7 +97,31 @@ impl Disk {
     /// What is durable.
     #[must_use]
     pub fn durable(&self) -> Arc<dyn Store> {
-        self.store.clone()
+        self.store()
+    }
+
+    fn store(&self) -> Arc<MemoryStore> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Copies what is durable, in the place of the copy before.
+    pub fn back_up(&self) {
+        let backup = self.store().backup();
+        *self.backup.lock().unwrap_or_else(PoisonError::into_inner) = Some(backup);
+    }
+
+    /// Whether there is a copy.
+    #[must_use]
+    pub fn has_backup(&self) -> bool {
+        self.backup.lock().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Puts the copy in the place of what is durable, which it answers; nothing may run here then.
+    pub fn restore(&self) -> Option<Arc<dyn Store>> {
+        let backup = self.backup.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
+        let before: Arc<MemoryStore> = std::mem::replace(&mut *store, Arc::new(backup));
+        Some(before)
     }
 
     /// The tables that were ever written.
@@ -108,7 +134,7 @@ impl Disk {
     #[must_use]
     pub fn mount(self: &Arc<Self>, process: &Arc<Process>) -> Mount {
         self.state().process = Some(process.clone());
-        Mount::new(self.clone(), process.life())
+        Mount::new(self.clone(), self.store(), process.life())
     }
 
     /// Changes how it fails.

@@ -113,6 +113,20 @@ pub enum Fault {
     DatedAhead,
     FalseHeads,
     ForeignLeaf,
+    BackupRestored,
+    CharterTurned,
+    MemberJoined,
+    MemberBack,
+    NumbersProposed,
+    OwnerProposed,
+    GroupProposed,
+    OwnKeyProposed,
+    KeyTakenProposed,
+    LeaveProposed,
+    ReturnProposed,
+    MemberHalted,
+    MemberSuspended,
+    StopWithdrawn,
 }
 
 impl Fault {
@@ -154,6 +168,20 @@ impl Fault {
             Self::DatedAhead,
             Self::FalseHeads,
             Self::ForeignLeaf,
+            Self::BackupRestored,
+            Self::CharterTurned,
+            Self::MemberJoined,
+            Self::MemberBack,
+            Self::NumbersProposed,
+            Self::OwnerProposed,
+            Self::GroupProposed,
+            Self::OwnKeyProposed,
+            Self::KeyTakenProposed,
+            Self::LeaveProposed,
+            Self::ReturnProposed,
+            Self::MemberHalted,
+            Self::MemberSuspended,
+            Self::StopWithdrawn,
         ];
         Point::all().map(Self::Crash).chain(plain).collect()
     }

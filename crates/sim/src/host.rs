@@ -7,42 +7,57 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use watchfire_node::{Node, heads::Heads, place::Place};
-use watchfire_signal::name::{LogName, MemberName};
+use watchfire_node::{Node, heads::Heads, peer::Theirs, place::Place};
+use watchfire_signal::{
+    charter::SignedCharter,
+    name::{LogName, MemberName},
+};
 use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint, Source, SourceError, Urgent};
 
 use crate::process::Life;
 
-/// A member as others reach it.
+/// Who asks, and by which key it proves that.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asker {
+    /// Its name.
+    pub name: MemberName,
+    /// The public key that it signs with.
+    pub key: [u8; 32],
+}
+
+/// A member as others reach it. Whoever is not known by the key that it signs with is refused.
 #[async_trait]
 pub trait Host: Send + Sync + 'static {
     /// The process that answers now; none: it is down.
     fn life(&self) -> Option<Life>;
 
     /// A log as it is shown to a member; to nobody in particular: with all records.
-    fn source(&self, asker: Option<&MemberName>, log: &LogName) -> Option<Arc<dyn Source>>;
+    fn source(&self, asker: Option<&Asker>, log: &LogName) -> Option<Arc<dyn Source>>;
 
     /// Takes more of the log of the member that brings it.
-    async fn push(&self, from: &MemberName, more: Extension) -> Result<u64, String>;
+    async fn push(&self, from: &Asker, more: Extension) -> Result<u64, String>;
 
     /// Hears what is effective at a member.
-    async fn receipt(
-        &self,
-        from: &MemberName,
-        effective: &BTreeMap<LogName, u64>,
-    ) -> Result<(), String>;
+    async fn receipt(&self, from: &Asker, effective: &BTreeMap<LogName, u64>)
+    -> Result<(), String>;
 
     /// Says what is effective here.
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, String>;
+    async fn receipts(&self, from: &Asker) -> Result<BTreeMap<LogName, u64>, String>;
 
     /// Says which records it lacks.
-    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, String>;
+    async fn lacking(&self, from: &Asker) -> Result<BTreeMap<LogName, Vec<u64>>, String>;
 
     /// Takes a record that it lacks.
-    async fn bring(&self, place: Place, record: Bytes) -> Result<bool, String>;
+    async fn bring(&self, from: &Asker, place: Place, record: Bytes) -> Result<bool, String>;
 
     /// Compares heads.
-    async fn exchange(&self, from: &MemberName, theirs: &Heads) -> Result<Heads, String>;
+    async fn exchange(&self, from: &Asker, theirs: &Heads) -> Result<Heads, String>;
+
+    /// Charters after a number, for anybody; for members what is proposed as well.
+    async fn charters(&self, from: &Asker, after: u64) -> Result<Theirs, String>;
+
+    /// Takes charters and proposals.
+    async fn tell_charters(&self, from: &Asker, theirs: Vec<SignedCharter>) -> Result<(), String>;
 }
 
 /// A log of a node as another member may see it.

@@ -18,11 +18,12 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use watchfire_node::{
     heads::Heads,
+    peer::Theirs,
     place::Place,
     publish::{Letterhead, Minutes},
 };
 use watchfire_signal::{
-    charter::Charter,
+    charter::{Charter, SignedCharter},
     header::CharterRef,
     name::{LogName, MemberName},
 };
@@ -36,7 +37,7 @@ use crate::{
     Broken, cast,
     chance::Chance,
     fault::{Fault, Faults},
-    host::Host,
+    host::{Asker, Host},
     process::{Life, Process},
     time::MemberClock,
     trace::Trace,
@@ -110,7 +111,7 @@ impl Liar {
             name: name.clone(),
             log,
             origin,
-            key: cast::key(name),
+            key: cast::key(name, 1),
             charter: charter.clone(),
             letterhead,
             histories: [History::new(), History::new()],
@@ -197,7 +198,8 @@ impl Host for Liar {
         Some(self.process.life())
     }
 
-    fn source(&self, asker: Option<&MemberName>, log: &LogName) -> Option<Arc<dyn Source>> {
+    fn source(&self, asker: Option<&Asker>, log: &LogName) -> Option<Arc<dyn Source>> {
+        let asker = asker.map(|asker| &asker.name);
         if *log != self.log {
             return None;
         }
@@ -219,40 +221,52 @@ impl Host for Liar {
         Some(Arc::new(face))
     }
 
-    async fn push(&self, _from: &MemberName, _more: Extension) -> Result<u64, String> {
+    async fn push(&self, _from: &Asker, _more: Extension) -> Result<u64, String> {
         Err("does not care".to_owned())
     }
 
     async fn receipt(
         &self,
-        _from: &MemberName,
+        _from: &Asker,
         _effective: &BTreeMap<LogName, u64>,
     ) -> Result<(), String> {
         Ok(())
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, String> {
+    async fn receipts(&self, _from: &Asker) -> Result<BTreeMap<LogName, u64>, String> {
         Ok(BTreeMap::from([(self.log.clone(), u64::MAX)]))
     }
 
-    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, String> {
+    async fn lacking(&self, _from: &Asker) -> Result<BTreeMap<LogName, Vec<u64>>, String> {
         // What it has, and what it may not have.
         let names = self.places.keys().filter(|_| self.lies());
         let log = |name: &MemberName| LogName::new(self.log.coalition.clone(), name.clone(), 1);
         Ok(names.map(|name| (log(name), (0..3).collect())).collect())
     }
 
-    async fn bring(&self, _place: Place, _record: Bytes) -> Result<bool, String> {
+    async fn bring(&self, _from: &Asker, _place: Place, _record: Bytes) -> Result<bool, String> {
         Ok(false)
     }
 
-    async fn exchange(&self, from: &MemberName, _theirs: &Heads) -> Result<Heads, String> {
+    async fn charters(&self, _from: &Asker, after: u64) -> Result<Theirs, String> {
+        Ok(Theirs { in_force: after, charters: Vec::new() })
+    }
+
+    async fn tell_charters(
+        &self,
+        _from: &Asker,
+        _theirs: Vec<SignedCharter>,
+    ) -> Result<(), String> {
+        Err("does not care".to_owned())
+    }
+
+    async fn exchange(&self, from: &Asker, _theirs: &Heads) -> Result<Heads, String> {
         if self.lies() && self.chance.one_in(2) {
             self.faults.fired(Fault::FalseHeads);
             return Ok(self.false_heads());
         }
         let mut heads = Heads::default();
-        let head = self.shows(Some(from)).state().heads.last().cloned();
+        let head = self.shows(Some(&from.name)).state().heads.last().cloned();
         heads.heads.extend(head.map(|head| (self.log.clone(), head)));
         Ok(heads)
     }

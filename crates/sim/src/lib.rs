@@ -14,6 +14,7 @@ pub mod many;
 pub mod member;
 pub mod oracle;
 mod panics;
+pub mod papers;
 pub mod pictures;
 pub mod platform;
 pub mod process;

@@ -11,19 +11,30 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use watchfire_node::{
-    Node, Readiness, Setup, connector::Connector, heads::Heads, peer::Peer, place::Place,
-    policy::Policy, routes::Routes, seen::SeenSetup,
+    Node, Readiness, Setup,
+    charter::changes,
+    connector::Connector,
+    heads::Heads,
+    peer::{Peer, Theirs},
+    place::Place,
+    policy::Policy,
+    routes::Routes,
+    seen::SeenSetup,
 };
-use watchfire_signal::name::{LogName, MemberName};
+use watchfire_signal::{
+    charter::{self, CharterChain, SignedCharter},
+    name::{LogName, MemberName},
+};
 use watchfire_tlog::{Extension, Source};
 
 use crate::{
-    cast::{Cast, key},
+    cast::{self, Cast, key},
     chance::Chance,
     disk::Disk,
     fault::{Fault, Faults},
-    host::{Host, Shown},
+    host::{Asker, Host, Shown},
     oracle::Oracle,
+    papers::Papers,
     platform::Platform,
     process::{Life, Process},
     time::MemberClock,
@@ -59,6 +70,7 @@ pub struct Member {
     pub clock: Arc<MemberClock>,
     /// Its platform.
     pub platform: Arc<Platform>,
+    papers: Papers,
     process: Mutex<Option<Arc<Process>>>,
     lives: AtomicU64,
 }
@@ -73,7 +85,8 @@ impl Member {
         platform: Arc<Platform>,
     ) -> Arc<Self> {
         let (process, lives) = (Mutex::default(), AtomicU64::new(0));
-        Arc::new(Self { name: name.clone(), place, disk, clock, platform, process, lives })
+        let papers = Papers::default();
+        Arc::new(Self { name: name.clone(), place, disk, clock, platform, papers, process, lives })
     }
 
     /// The node, while it runs.
@@ -94,8 +107,17 @@ impl Member {
         self.process().is_some()
     }
 
-    /// Begins a process; returns once its node runs or it is over.
+    /// Begins a process, and another one for each charter that comes in force while it runs, as `serve` does;
+    /// returns once it is over.
     pub async fn start(self: Arc<Self>, around: Arc<Around>) {
+        while self.lives(&around).await {
+            around.faults.fired(Fault::CharterTurned);
+            around.trace.note(self.name.as_str(), "starts again under another charter");
+        }
+    }
+
+    /// One life; true where it ends because another charter is in force.
+    async fn lives(self: &Arc<Self>, around: &Arc<Around>) -> bool {
         let process = Arc::new(Process::default());
         let life = process.life();
         *self.slot() = Some(process.clone());
@@ -103,24 +125,53 @@ impl Member {
         if let Err(error) = around.oracle.begins(name).await {
             around.trace.note(name, error);
         }
-        let setup = self.setup(&around, &process);
-        tokio::select! {
+        let started = async {
+            let setup = self.setup(around, &process).await?;
+            Node::start(setup).await.map_err(|error| error.to_string())
+        };
+        let started = tokio::select! {
             biased;
             () = life.ends() => {
                 around.faults.fired(Fault::CrashInStart);
                 around.trace.note(name, "ends in the middle of its start");
+                return false;
             }
-            started = Node::start(setup) => match started {
-                Ok(node) => {
-                    around.trace.note(name, "runs");
-                    process.runs(node);
-                }
-                Err(error) => {
-                    around.trace.note(name, format_args!("does not start: {error}"));
-                    process.end();
-                }
+            started = started => started,
+        };
+        match started {
+            Ok(node) => {
+                around.trace.note(name, "runs");
+                process.runs(node.clone());
+                self.runs(&node, &process).await
+            }
+            Err(error) => {
+                around.trace.note(name, format_args!("does not start: {error}"));
+                process.end();
+                false
             }
         }
+    }
+
+    /// Until its end; true where another charter is the reason, and the node has stopped.
+    async fn runs(&self, node: &Node, process: &Process) -> bool {
+        let life = process.life();
+        let outdated = async {
+            node.outdated().await;
+            node.stop().await;
+        };
+        tokio::select! {
+            biased;
+            () = life.ends() => return false,
+            () = outdated => {}
+        }
+        process.end();
+        true
+    }
+
+    /// What a member's files hold besides the disk: the charters that it was installed with.
+    #[must_use]
+    pub fn papers(&self) -> &Papers {
+        &self.papers
     }
 
     /// Ends the process as a loss of power does.
@@ -131,37 +182,54 @@ impl Member {
         self.disk.crash().await;
     }
 
-    fn setup(&self, around: &Around, process: &Arc<Process>) -> Setup {
-        let life = process.life();
-        let cast = &around.cast;
-        let all = cast.honest.iter().chain(&cast.liar).enumerate();
-        let reached = all.filter(|(place, name)| {
-            *place != self.place && cast.behind_nat.as_ref() != Some(*name)
-        });
-        let line = |(place, name): (usize, &MemberName)| {
-            let line = Line::new(&around.wire, &self.name, (self.place, place), life.clone());
-            (name.clone(), Arc::new(line) as Arc<dyn Peer>)
+    /// All charters that it has; none: nobody has given it any.
+    ///
+    /// # Errors
+    /// Why it cannot work with what it has.
+    pub async fn chain(&self) -> Result<CharterChain, String> {
+        let installed = self.papers.installed().ok_or("it has no charter")?;
+        let chain = changes::load(&*self.disk.durable(), installed).await;
+        chain.map_err(|error| error.to_string())
+    }
+
+    async fn setup(&self, around: &Around, process: &Arc<Process>) -> Result<Setup, String> {
+        let (life, cast) = (process.life(), &around.cast);
+        let chain = self.chain().await?;
+        let charter = &chain.in_force().charter;
+        let own = charter.member(&self.name).ok_or("the charter does not have it")?;
+        let (epoch, key) = (own.epoch, key(&self.name, own.epoch));
+        let asker = Asker { name: self.name.clone(), key: key.public().to_bytes() };
+        let reached = charter
+            .members
+            .iter()
+            .filter(|member| member.name != self.name && member.address.is_some());
+        let line = |member: &charter::Member| {
+            let place = cast.all().position(|name| *name == member.name)?;
+            let line = Line::new(&around.wire, &asker, (self.place, place), life.clone());
+            Some((member.name.clone(), Arc::new(line) as Arc<dyn Peer>))
         };
+        let peers = reached.filter_map(line).collect();
         let connector = Arc::new(self.platform.connector(life.clone())) as Arc<dyn Connector>;
         let lives = self.lives.fetch_add(1, Ordering::Relaxed);
         let random = Chance::new(around.seed, &format!("life {lives} of {}", self.name));
-        Setup {
+        let former = epoch.checked_sub(1).filter(|former| *former > 0);
+        Ok(Setup {
             me: self.name.clone(),
-            key: Arc::new(key(&self.name)),
-            former_key: None,
-            charter: cast.charter.clone().into(),
+            key: Arc::new(key),
+            former_key: former.map(|former| Arc::new(cast::key(&self.name, former))),
+            charter: chain,
             policy: Policy { trust: cast.trust(around.seed, &self.name), ..Policy::default() },
             store: Arc::new(self.disk.mount(process)),
             seen: SeenSetup::default(),
             over: None,
-            peers: reached.map(line).collect(),
+            peers,
             connectors: BTreeMap::from([("platform".to_owned(), connector)]),
             routes: Routes::all_to("platform"),
             budgets: BTreeMap::new(),
             alone: false,
             clock: self.clock.clone(),
             random: Arc::new(random),
-        }
+        })
     }
 
     fn process(&self) -> Option<Arc<Process>> {
@@ -175,6 +243,16 @@ impl Member {
     fn serving(&self) -> Result<Arc<Node>, String> {
         self.node().ok_or_else(|| "it does not run".to_owned())
     }
+
+    /// The node, for a member that it knows by the key that it signs with.
+    fn serving_to(&self, from: &Asker) -> Result<Arc<Node>, String> {
+        let node = self.serving()?;
+        if knows(&node, from) { Ok(node) } else { Err("the signature is not believed".to_owned()) }
+    }
+}
+
+fn knows(node: &Node, from: &Asker) -> bool {
+    node.charter().member(&from.name).is_some_and(|member| member.key == from.key)
 }
 
 #[async_trait]
@@ -185,39 +263,55 @@ impl Host for Member {
         Some(process.life())
     }
 
-    fn source(&self, asker: Option<&MemberName>, log: &LogName) -> Option<Arc<dyn Source>> {
-        Some(Arc::new(Shown::of(&self.node()?, asker, log)?))
+    fn source(&self, asker: Option<&Asker>, log: &LogName) -> Option<Arc<dyn Source>> {
+        let node = self.node()?;
+        let known = asker.is_none_or(|asker| knows(&node, asker));
+        Some(Arc::new(Shown::of(&node, asker.map(|asker| &asker.name), log).filter(|_| known)?))
     }
 
-    async fn push(&self, from: &MemberName, more: Extension) -> Result<u64, String> {
-        let taken = self.serving()?.accept(from, more).await;
+    async fn push(&self, from: &Asker, more: Extension) -> Result<u64, String> {
+        let taken = self.serving_to(from)?.accept(&from.name, more).await;
         taken.map_err(|error| error.to_string())?.ok_or_else(|| "not taken from there".to_owned())
     }
 
     async fn receipt(
         &self,
-        from: &MemberName,
+        from: &Asker,
         effective: &BTreeMap<LogName, u64>,
     ) -> Result<(), String> {
-        self.serving()?.receipt(from, effective).await.map_err(|error| error.to_string())
+        self.serving_to(from)?
+            .receipt(&from.name, effective)
+            .await
+            .map_err(|error| error.to_string())
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, String> {
-        Ok(self.serving()?.receipts().here())
+    async fn receipts(&self, from: &Asker) -> Result<BTreeMap<LogName, u64>, String> {
+        Ok(self.serving_to(from)?.receipts().here())
     }
 
-    async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, String> {
-        Ok(self.serving()?.filler().holes.lacking())
+    async fn lacking(&self, from: &Asker) -> Result<BTreeMap<LogName, Vec<u64>>, String> {
+        Ok(self.serving_to(from)?.filler().holes.lacking())
     }
 
-    async fn bring(&self, place: Place, record: Bytes) -> Result<bool, String> {
-        let taken = self.serving()?.filler().take(place, record).await;
+    async fn bring(&self, from: &Asker, place: Place, record: Bytes) -> Result<bool, String> {
+        let taken = self.serving_to(from)?.filler().take(place, record).await;
         taken.map_err(|error| error.to_string())
     }
 
-    async fn exchange(&self, _from: &MemberName, theirs: &Heads) -> Result<Heads, String> {
+    async fn exchange(&self, _from: &Asker, theirs: &Heads) -> Result<Heads, String> {
         let gossip = self.serving()?.gossip();
         gossip.take(theirs).await.map_err(|error| error.to_string())?;
         gossip.ours().await.map_err(|error| error.to_string())
+    }
+
+    async fn charters(&self, from: &Asker, after: u64) -> Result<Theirs, String> {
+        let node = self.serving()?;
+        let charters = node.changes().lacking(after, knows(&node, from));
+        Ok(Theirs { in_force: node.changes().chain().in_force().charter.seq, charters })
+    }
+
+    async fn tell_charters(&self, from: &Asker, theirs: Vec<SignedCharter>) -> Result<(), String> {
+        let taken = self.serving_to(from)?.changes().take(theirs).await;
+        taken.map(drop).map_err(|error| error.to_string())
     }
 }

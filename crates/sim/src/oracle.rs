@@ -3,9 +3,11 @@
 //!
 //! **Invariant:** nothing here changes anything in a run.
 
+mod charters;
 mod early;
 mod ending;
 mod reading;
+mod restored;
 mod state;
 
 use std::{
@@ -20,21 +22,24 @@ use std::{
 
 use bytes::Bytes;
 use watchfire_signal::{
-    charter::Charter,
     commitment::Commitment,
-    name::{GroupName, LogName, MemberName},
+    name::{LogName, MemberName},
     record::Leaf,
     value::Signal,
 };
 use watchfire_store::{Held, StoreError, Table};
 
+use self::charters::Ballots;
+
 use crate::{
     cast::Cast,
     disk::Disk,
+    papers::Papers,
     pictures::picture,
     time::{MemberClock, Time},
 };
 
+pub use charters::Charters;
 pub use ending::Standpoint;
 pub use reading::{At, Case, Reading};
 pub use state::{Outlook, Say};
@@ -71,6 +76,14 @@ pub enum Rule {
     ForkUnseen,
     /// A node does not work though nothing is wrong any more.
     Unwell,
+    /// Two charters of one number are in force.
+    ChartersDiffer,
+    /// A charter is in force that too few have approved.
+    Unapproved,
+    /// An honest member has approved two charters of one number.
+    VotedTwice,
+    /// A node does not work under the newest charter though it could.
+    CharterBehind,
     /// Something panicked.
     Panicked,
 }
@@ -102,6 +115,10 @@ pub struct View {
     pub clock: Arc<MemberClock>,
     /// Whom its policy trusts.
     pub trust: BTreeSet<MemberName>,
+    /// What it was installed with.
+    pub papers: Papers,
+    /// The charters that its process began with.
+    pub began: Mutex<Arc<Charters>>,
     /// How far its terms are ahead of its clock, which was set back.
     pub behind_ms: AtomicU64,
 }
@@ -134,11 +151,15 @@ struct State {
     /// Records as they were said.
     bodies: BTreeMap<At, Bytes>,
     judged: u64,
+    ballots: Ballots,
+    /// Items of which a member has forgotten what it did, with an old backup.
+    forgotten: BTreeSet<(MemberName, String)>,
+    /// Whether anybody came back from an old backup.
+    restored: bool,
 }
 
 /// The oracle.
 pub struct Oracle {
-    charter: Charter,
     time: Arc<Time>,
     /// Whose logs may have two histories.
     liar: Option<MemberName>,
@@ -151,7 +172,6 @@ impl Oracle {
     #[must_use]
     pub fn new(cast: &Cast, time: &Arc<Time>) -> Arc<Self> {
         Arc::new(Self {
-            charter: cast.charter.charter.clone(),
             time: time.clone(),
             liar: cast.liar.clone(),
             views: OnceLock::new(),
@@ -172,6 +192,8 @@ impl Oracle {
     /// The store's.
     pub async fn begins(&self, member: &str) -> Result<(), StoreError> {
         let Some(view) = self.view(member) else { return Ok(()) };
+        let began = Arc::new(self.charters(view).await?);
+        *view.began.lock().unwrap_or_else(PoisonError::into_inner) = began;
         let store = view.disk.durable();
         let mut newest_ms = 0;
         for head in store.logs().await? {
@@ -232,12 +254,17 @@ impl Oracle {
             moments.push((now_ms.saturating_sub(leapt_ms + GRACE_MS), u64::MAX));
         }
         let wanted = picture(picture_of);
-        Ok(moments.into_iter().any(|(at_ms, before_ms)| {
-            let reading = Reading::of(&logs, &self.charter, before_ms);
-            reading
-                .cases
-                .values()
-                .any(|case| self.takes_down(&reading, case, view, (&wanted, at_ms)))
+        // Until it is started again it works under the charter that it has begun with.
+        let began = view.began.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let now = Arc::new(self.charters(view).await?);
+        let both = [now.clone(), began.clone()];
+        let charters = &both[..if now == began { 1 } else { 2 }];
+        Ok(charters.iter().any(|charters| {
+            moments.iter().any(|(at_ms, before_ms)| {
+                let reading = Reading::of(&logs, charters, *before_ms);
+                let takes_down = |case| self.takes_down(&reading, case, view, (&wanted, *at_ms));
+                reading.cases.values().any(takes_down)
+            })
         }))
     }
 
@@ -250,7 +277,7 @@ impl Oracle {
     ) -> bool {
         let signals = case.alert.iter().flat_map(|alert| &alert.signals);
         let matches = signals.into_iter().any(|signal| signal.value == picture.value);
-        let outlook = || reading.outlook(case, &self.charter);
+        let outlook = || reading.outlook(case);
         matches && !case.header.test && outlook().takes_down(&view.name, &view.trust, at_ms)
     }
 
@@ -259,6 +286,9 @@ impl Oracle {
     /// # Errors
     /// The store's.
     pub async fn look(&self) -> Result<(), StoreError> {
+        for view in self.views.get().into_iter().flat_map(BTreeMap::values) {
+            self.look_at_charters(view).await?;
+        }
         for view in self.views.get().into_iter().flat_map(BTreeMap::values) {
             self.look_at(view).await?;
         }
@@ -297,21 +327,11 @@ impl Oracle {
         let Some(record) = &held.entry.record else { return };
         let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { return };
         self.state().bodies.entry((log.clone(), held.index)).or_insert_with(|| record.clone());
-        if log.member != view.name && !self.may_have(&view.name, &leaf.header.group) {
+        let may = self.state().ballots.chain.ever_in_group(&view.name, &leaf.header.group);
+        if log.member != view.name && !may {
             let what = format!("record {} of {log} is of group {}", held.index, leaf.header.group);
             self.object(Rule::OutOfGroup, &view.name, what);
         }
-    }
-
-    fn may_have(&self, member: &MemberName, group: &GroupName) -> bool {
-        let of = |listed: &&watchfire_signal::charter::Group| listed.name == *group;
-        *group == GroupName::all()
-            || self
-                .charter
-                .groups
-                .iter()
-                .find(of)
-                .is_some_and(|group| group.members.contains(member))
     }
 
     async fn look_for_acked(&self) -> Result<(), StoreError> {

@@ -1,8 +1,11 @@
 //! All of a run: members, wire, disks, platforms, the liar, and the oracle beside them.
 
+mod charters;
 mod deeds;
 mod ending;
 mod mishaps;
+mod restores;
+mod stops;
 
 use std::{
     collections::BTreeMap,
@@ -45,6 +48,10 @@ pub struct World {
     /// When a member that is down is started again, in waking milliseconds.
     returns: Mutex<BTreeMap<usize, u64>>,
     numbers: AtomicU64,
+    /// The invitation of the member that joins, with who has invited it.
+    invitation: Mutex<Option<(usize, String)>>,
+    /// Of each number the charter that was proposed first.
+    agreed: Mutex<BTreeMap<u64, [u8; 32]>>,
 }
 
 impl World {
@@ -61,17 +68,21 @@ impl World {
         let cast = Arc::new(Cast::of(seed)?);
         let charter = Arc::new(cast.charter.charter.clone());
         let oracle = Oracle::new(&cast, &time);
-        let count = cast.honest.len() + usize::from(cast.liar.is_some());
+        let count = cast.all().count();
         let leaks = options.mutant == Some(Mutant::LeaksRecords);
         let wire = Wire::new(count, seed, leaks, &faults);
         let chance = Chance::new(seed, "world");
         let mut members = Vec::new();
-        for (place, name) in cast.honest.iter().enumerate() {
+        for (place, name) in cast.nodes() {
             let lies = if place == 0 { lies_of(options.mutant) } else { Lies::default() };
             let disk = Disk::new(name.as_str(), seed, lies, watchers);
             let clock = MemberClock::new(&time, skew(&chance, &faults));
             let platform = Platform::new(name.as_str(), seed, &oracle, watchers);
-            members.push(Member::new((name, place), disk, clock, platform));
+            let member = Member::new((name, place), disk, clock, platform);
+            if cast.honest.contains(name) {
+                member.papers().install(cast.charter.clone().into());
+            }
+            members.push(member);
         }
         oracle.watch(members.iter().map(|member| view(member, &cast, seed)).collect());
         let liar = match &cast.liar {
@@ -81,8 +92,11 @@ impl World {
             None => None,
         };
         let hosts = members.iter().map(|member| member.clone() as Arc<dyn crate::host::Host>);
-        let liars = liar.iter().map(|liar| liar.clone() as Arc<dyn crate::host::Host>);
-        wire.connect(hosts.chain(liars).collect());
+        let mut hosts: Vec<_> = hosts.collect();
+        if let Some(liar) = &liar {
+            hosts.insert(cast.honest.len(), liar.clone());
+        }
+        wire.connect(hosts);
         let around = Arc::new(Around {
             cast,
             wire: wire.clone(),
@@ -92,7 +106,8 @@ impl World {
             trace: trace.clone(),
         });
         let (options, returns) = (options.clone(), Mutex::default());
-        let numbers = AtomicU64::new(0);
+        let (numbers, invitation) = (AtomicU64::new(0), Mutex::default());
+        let agreed = Mutex::default();
         Ok(Self {
             options,
             time,
@@ -106,6 +121,8 @@ impl World {
             around,
             returns,
             numbers,
+            invitation,
+            agreed,
         })
     }
 
@@ -122,7 +139,9 @@ impl World {
         );
         for member in &self.members {
             tokio::spawn(member.disk.clone().spin());
-            self.start(member);
+            if member.papers().installed().is_some() {
+                self.start(member);
+            }
         }
         tokio::time::sleep(Duration::from_secs(8)).await;
         for _ in 0..self.options.steps {
@@ -164,7 +183,7 @@ impl World {
                 self.trace.note(member.name.as_str(), format_args!("is started again: {why}"));
                 member.crash().await;
             }
-            if member.is_up() {
+            if member.is_up() || !self.may_start(member).await {
                 continue;
             }
             let later_ms = now_ms + self.chance.within(1..20_000);
@@ -216,6 +235,8 @@ fn view(member: &Member, cast: &Cast, seed: u64) -> View {
         disk: member.disk.clone(),
         clock: member.clock.clone(),
         trust: cast.trust(seed, &member.name),
+        papers: member.papers().clone(),
+        began: std::sync::Mutex::default(),
         behind_ms: AtomicU64::new(0),
     }
 }

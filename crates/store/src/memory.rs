@@ -35,7 +35,7 @@ struct Shared {
     data: Mutex<Data>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Data {
     logs: BTreeMap<Origin, MemoryLog>,
     rows: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
@@ -57,6 +57,15 @@ impl MemoryStore {
     pub fn new() -> Self {
         let shared = Shared { feed: Feed::new(BTreeMap::new()), data: Mutex::default() };
         MemoryStore { shared: Arc::new(shared) }
+    }
+
+    /// A store of its own that holds what this one holds now: a backup.
+    #[must_use]
+    pub fn backup(&self) -> MemoryStore {
+        let data = self.with(|data| data.clone());
+        let size = |(log, held): (&Origin, &MemoryLog)| (log.clone(), held.frontier().size());
+        let feed = Feed::new(data.logs.iter().map(size).collect());
+        MemoryStore { shared: Arc::new(Shared { feed, data: Mutex::new(data) }) }
     }
 
     fn with<T>(&self, change: impl FnOnce(&mut Data) -> T) -> T {

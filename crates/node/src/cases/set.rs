@@ -417,6 +417,12 @@ impl SignalSet {
         Some(Opinion { stood_since_ms, ..opinion(&said[..before])? })
     }
 
+    /// What a member held before some place among all that it says.
+    pub(super) fn as_of(&self, member: &MemberName, turn: Turn) -> Option<Opinion> {
+        let said = self.said.of(member);
+        opinion(&said[..said.partition_point(|(_, at, _)| *at < turn)])
+    }
+
     /// The commitment of a member's retraction, if that is its latest word.
     #[must_use]
     pub fn retraction_of(&self, member: &MemberName) -> Option<(Turn, Commitment)> {
@@ -462,7 +468,8 @@ impl SignalSet {
     /// Whether a member has said anything that the standing depends on.
     pub(super) fn hears(&self, member: &MemberName) -> bool {
         let resolves = || self.rare().resolutions.values().any(|votes| votes.contains_key(member));
-        self.opinions.contains_key(member) || resolves()
+        let halts = || self.halted_by().contains_key(member);
+        self.opinions.contains_key(member) || halts() || resolves()
     }
 
     /// What policy looks at, apart from item and match.

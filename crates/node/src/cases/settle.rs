@@ -97,6 +97,17 @@ impl Cases {
                 opinions.to_mut().insert(member.clone(), before);
             }
         }
+        for (member, latest) in &set.opinions {
+            // What a suspended member says from the end on that is accepted was never its word, and hides none of
+            // what it said before.
+            if let Voice::Suspended { until } = self.halts.voice(member, &self.charter)
+                && latest.turn >= until
+            {
+                let never = || Opinion { stood_since_ms: None, ..latest.clone() };
+                let accepted = set.as_of(member, until).unwrap_or_else(never);
+                opinions.to_mut().insert(member.clone(), accepted);
+            }
+        }
         let mut withdrawn = false;
         for ((member, turn), votes) in &set.rare().resolutions {
             let want = |how, quorum| {

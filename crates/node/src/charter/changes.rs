@@ -4,6 +4,8 @@
 //! vote is durable before its signature leaves.
 //! **Invariant:** a charter is in force here only if it follows from the one before it and enough
 //! organisations of that one have approved it; it is durable before anybody acts on it.
+//! **Invariant:** who leaves with a charter, or gets another key, works under it only once another member has
+//! all its approvals.
 //! **Invariant:** of proposals at most two are kept that one member alone approves.
 //! **Invariant:** a node works under one charter from its start to its stop. A newer one is kept here
 //! until it starts again.
@@ -15,7 +17,11 @@ use std::{
 };
 
 use thiserror::Error;
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{
+    Mutex,
+    broadcast::{self, error::RecvError},
+    watch,
+};
 use watchfire_signal::{
     charter::{Approval, Charter, CharterChain, CharterError, SignedCharter},
     hex,
@@ -102,8 +108,8 @@ pub struct Changes {
     state: Arc<RwLock<State>>,
     /// One change at a time.
     turn: Arc<Mutex<()>>,
-    /// Counts what other members have to be told.
-    told: watch::Sender<u64>,
+    /// Wakes whoever tells other members what is new, in the order in which they wait.
+    told: broadcast::Sender<()>,
     in_force: watch::Sender<u64>,
 }
 
@@ -149,7 +155,7 @@ impl Changes {
             store,
             state: Arc::new(RwLock::new(State { chain, proposals })),
             turn: Arc::default(),
-            told: watch::Sender::new(1),
+            told: broadcast::Sender::new(1),
             in_force: watch::Sender::new(seq),
         })
     }
@@ -238,7 +244,7 @@ impl Changes {
         approvals.retain(|by| by.member != self.me);
         approvals.push(approval);
         let signed = SignedCharter::new(signed.charter, approvals)?;
-        self.keep(signed, vec![vote]).await?;
+        self.keep(signed, vec![vote], false).await?;
         Ok(hash)
     }
 
@@ -256,6 +262,8 @@ impl Changes {
                 continue;
             }
             let mut approvals = verified(&signed, &electorate.charter);
+            let elsewhere =
+                electorate.charter.is_approved_by(approvals.iter().map(|by| &by.member));
             let known = self.read(|state| state.proposals.get(&signed.hash()).cloned());
             let known = known.map(|known| known.approvals).unwrap_or_default();
             let had = known.len();
@@ -266,13 +274,23 @@ impl Changes {
             }
             approvals.retain(|by| known.iter().all(|known| known.member != by.member));
             approvals.extend(known);
-            if approvals.len() > had {
-                self.keep(SignedCharter::new(signed.charter, approvals)?, Vec::new()).await?;
+            if approvals.len() > had || elsewhere {
+                let signed = SignedCharter::new(signed.charter, approvals)?;
+                self.keep(signed, Vec::new(), elsewhere).await?;
                 self.warn_of(&doubled);
                 news = true;
             }
         }
         Ok(news)
+    }
+
+    /// Whether we can still tell the others of a charter once we work under it. One that leaves, or has another
+    /// key that nobody knows yet and perhaps no address, would take the approval that was missing along: it
+    /// waits until another member has them all, and tells it until then.
+    fn can_tell(&self, before: &Charter, after: &Charter) -> bool {
+        let key = self.key.public().to_bytes();
+        let stays = after.member(&self.me).is_some_and(|own| own.key == key);
+        stays || before.members.len() == 1
     }
 
     fn warn_of(&self, before: &BTreeSet<MemberName>) {
@@ -284,10 +302,20 @@ impl Changes {
         }
     }
 
-    /// Keeps a proposal, or puts it in force where enough have approved it. Durable when it returns.
-    async fn keep(&self, signed: SignedCharter, mut rows: Vec<Row>) -> Result<(), ChangeError> {
+    /// Keeps a proposal, or puts it in force where enough have approved it; `elsewhere`: another member has all
+    /// their approvals. Durable when it returns.
+    async fn keep(
+        &self,
+        signed: SignedCharter,
+        mut rows: Vec<Row>,
+        elsewhere: bool,
+    ) -> Result<(), ChangeError> {
         let (seq, hash) = (signed.charter.seq, signed.hash());
-        let complete = self.read(|state| check_next(state.chain.in_force(), &signed)).is_ok();
+        let complete = self.read(|state| {
+            let electorate = state.chain.in_force();
+            let told = elsewhere || self.can_tell(&electorate.charter, &signed.charter);
+            told && check_next(electorate, &signed).is_ok()
+        });
         if complete {
             let key = seq.to_be_bytes().to_vec();
             rows.push(Row { table: CHARTERS, key, value: Some(signed.encode()) });
@@ -311,7 +339,8 @@ impl Changes {
             tracing::info!(seq, hash = hex::encode(&hash), "a new charter is in force");
             self.in_force.send_replace(seq);
         }
-        self.told.send_modify(|told| *told += 1);
+        // Nobody waits: nobody is told.
+        let _nobody = self.told.send(());
         Ok(())
     }
 
@@ -319,18 +348,19 @@ impl Changes {
     /// runs.
     pub async fn run(self, peer: Arc<dyn Peer>, random: Arc<dyn Random>) {
         let mut told = self.told.subscribe();
-        told.mark_changed();
-        let mut wait = RETRY;
+        // At once, then when there is news.
+        let mut wait = Duration::ZERO;
         loop {
             tokio::select! {
-                changed = told.changed() => if changed.is_err() { return },
+                biased;
+                news = told.recv() => if news == Err(RecvError::Closed) { return },
                 () = tokio::time::sleep(jittered(wait, &*random)) => {}
             }
             wait = match self.exchange(&*peer).await {
                 Ok(()) => ASK_EVERY,
                 Err(error) => {
                     tracing::debug!(%error, "charters were not compared");
-                    (wait * 2).min(ASK_EVERY)
+                    (wait * 2).clamp(RETRY, ASK_EVERY)
                 }
             };
         }

@@ -59,6 +59,7 @@ impl Node {
     /// has to be started again. Nothing that it acknowledged is lost by that.
     pub async fn outdated(&self) {
         tokio::select! {
+            biased;
             () = self.changes.newer_than(self.charter.seq) => {}
             () = self.known.sets().lost() => {}
         }

@@ -7,7 +7,7 @@ use std::{
 
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_store::StoreError;
-use watchfire_tlog::{ProofError, SignedCheckpoint, Source, Urgent};
+use watchfire_tlog::{Extension, ProofError, SignedCheckpoint, Source, Urgent};
 
 use super::Node;
 use crate::{
@@ -55,7 +55,7 @@ impl Node {
 
     /// Goes to a peer that cannot come to us: brings our log and records that it lacks, and asks what is effective there.
     fn spawn_visits(self: &Arc<Self>, member: &MemberName, peer: &Arc<dyn Peer>) {
-        if let Some(own) = self.own_log() {
+        for own in self.own_logs() {
             let ours = self.store.read(&own.origin);
             let charter = self.charter.clone();
             let reader = Reader { member: member.clone(), peer: peer.clone(), charter };
@@ -181,8 +181,34 @@ impl Node {
         self.urgent.answer(&copy.log, &*source, (&head, size), (held, from)).await
     }
 
-    fn own_log(&self) -> Option<OwnLog> {
-        let copy = self.copies.get(&self.log)?;
-        Some(OwnLog { log: self.log.clone(), origin: copy.origin().clone(), key: *copy.key() })
+    /// The log that we write, and those that we have ended ourselves: nobody but us has how they end.
+    fn own_logs(&self) -> Vec<OwnLog> {
+        let ends = |log: &LogName| {
+            let name = (&log.member, log.epoch);
+            let closed = self.charter.closed.iter().find(|closed| closed.name() == name);
+            closed.is_some_and(|closed| closed.last.is_none())
+        };
+        let own = |log: &LogName| *log == self.log || log.member == self.me && ends(log);
+        let copies = self.copies.values().filter(|copy| own(&copy.log));
+        let of = |copy: &Arc<LogCopy>| OwnLog {
+            log: copy.log.clone(),
+            origin: copy.origin().clone(),
+            key: *copy.key(),
+        };
+        copies.map(of).collect()
+    }
+
+    /// Our copy of the log that a member brings more of: of one that it wrote, as the head says.
+    pub(super) fn copy_brought(
+        &self,
+        member: &MemberName,
+        more: &Extension,
+    ) -> Option<&Arc<LogCopy>> {
+        self.charter.member(member).filter(|_| *member != self.me)?;
+        let origin = more.checkpoint.text.lines().next().unwrap_or_default();
+        let named = self.copies.values().find(|copy| copy.origin().as_str() == origin);
+        // A head that names none of its logs is refused by the one that it writes.
+        let own = named.filter(|copy| copy.member() == member);
+        own.or_else(|| self.copies.get(&self.charter.log_of(member)?))
     }
 }

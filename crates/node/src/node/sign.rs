@@ -145,6 +145,7 @@ impl Node {
         let sequencer = self.sequencer(copy.origin(), key, letterhead).await?;
         let said = publisher.write(publish::Draft { header, statement, answer: None });
         tokio::select! {
+            biased;
             () = sequencer.run(drafts) => {}
             said = said => {
                 said.map_err(|error| StoreError::Failed(error.to_string()))?;

@@ -145,6 +145,26 @@ async fn a_member_approves_one_charter_of_a_number_also_after_a_restart() {
 }
 
 #[tokio::test]
+async fn who_leaves_with_a_charter_does_not_take_the_missing_approval_along() {
+    let first = charter(&THREE, 2);
+    let (store, bee) = (store(), opened("bee", &self::store(), first.clone()).await);
+    let mut wanted = first.charter.clone();
+    wanted.members.retain(|member| member.name != name("ant"));
+    let hash = bee.propose(next(&first, wanted, &name("bee"), &Ends::new())).await.unwrap();
+    let ant = opened("ant", &store, first.clone()).await;
+    ant.take(bee.lacking(1, true)).await.unwrap();
+    assert!(!ant.approve(&hash).await.unwrap(), "nobody else has the approval yet");
+    drop(ant);
+    // It still works, and tells whoever it reaches.
+    let ant = opened("ant", &store, first).await;
+    assert_eq!(ant.chain().in_force().charter.seq, 1);
+    bee.take(ant.lacking(1, true)).await.unwrap();
+    assert_eq!(bee.chain().in_force().hash(), hash);
+    ant.take(bee.lacking(1, false)).await.unwrap();
+    assert_eq!(ant.chain().in_force().hash(), hash);
+}
+
+#[tokio::test]
 async fn what_nobody_of_the_charter_has_signed_or_does_not_follow_is_passed_over() {
     let first = charter(&THREE, 2);
     let ant = opened("ant", &store(), first.clone()).await;

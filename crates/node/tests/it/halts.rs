@@ -95,3 +95,31 @@ fn what_a_suspended_member_had_taken_down_waits_for_a_person() {
     assert_eq!(forged.state(SOON), State::Retracted);
     assert!(is_undone(&forged, SOON), "that was never the member's own word");
 }
+
+#[test]
+fn what_is_said_in_the_name_of_a_suspended_member_hides_nothing_of_what_it_said_before() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("reddit", &case, SEEN);
+    logs.retract("tiktok", &case.1);
+    let disputed = logs.assert("tiktok", Review::OneHuman);
+    logs.dispute("reddit", &disputed);
+    let stolen = logs.logs[&logs.log("reddit")].len() as u64;
+    // A stolen key says it all once more.
+    logs.confirm("reddit", &case, SEEN);
+    logs.confirm("reddit", &disputed, SEEN);
+    for member in ["facebook", "google", "tiktok"] {
+        logs.suspend(member, "reddit", stolen);
+    }
+    let cases = logs.fold(&[]);
+    let set = cases.set(&case.0).unwrap();
+    assert_eq!(set.state(SOON), State::Lapsed);
+    assert!(!is_undone(&set, SOON), "it stood by it when it was suspended: a person decides");
+    assert_eq!(cases.set(&disputed.0).unwrap().state(SOON), State::Disputed);
+    // Nor does it halt what others stand by.
+    let shared = logs.assert("tiktok", Review::OneHuman);
+    for member in ["facebook", "google", "reddit"] {
+        logs.halt(member, &shared.1);
+    }
+    assert_eq!(logs.state(&shared.0, SOON), State::Provisional);
+}

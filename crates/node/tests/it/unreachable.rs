@@ -9,20 +9,25 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use watchfire_node::{
-    Node,
+    Node, Setup,
+    charter::{
+        approve,
+        draft::{Ends, next},
+    },
     gossip::Heads,
     peer::{Peer, PeerError},
     place::Place,
 };
 use watchfire_signal::{
-    charter::{Group, SignedCharter},
+    charter::{Approval, CharterChain, Group, SignedCharter},
     name::{LogName, MemberName},
+    statement::Statement,
     value::Signal,
 };
 use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Extension, Origin, Source};
 
-use crate::coalition::{Cast, Stage, TestClock, alert, charter_with, name, start};
+use crate::coalition::{Cast, Stage, TestClock, alert, charter_with, key, name, setup, start};
 
 const MEMBERS: [(&str, &str); 3] = [("ant", "a"), ("bee", "b"), ("cat", "c")];
 
@@ -191,4 +196,41 @@ async fn a_record_that_a_relay_outside_its_group_left_out_is_brought_by_its_auth
     assert_eq!(known(&bee), Some(false), "who is not in the group gets nothing");
     assert!(at_cat.node.filler().holes.is_empty());
     again.stage.node.stop().await;
+}
+
+#[tokio::test]
+async fn what_a_member_that_nobody_can_reach_said_under_its_former_key_comes_with_its_end() {
+    let first = charter(&["bee"], ["ant", "cat"]);
+    let ant = House::open("ant", &first, &[]).await;
+    let case = ant.stage.node.raise(alert(vec![picture(1)]), None).await.unwrap().commitment;
+    ant.stage.node.stop().await;
+    // It had told nobody; now it goes on under another key.
+    let mut wanted = first.charter.clone();
+    let own = wanted.members.iter_mut().find(|member| member.name == name("ant"));
+    own.unwrap().key = key("ant again").public().to_bytes();
+    let second = next(&first, wanted, &name("ant"), &Ends::new());
+    let (hash, by) = (second.hash(), ["ant", "bee", "cat"]);
+    let by = by.map(|by| Approval { member: name(by), signature: approve(&hash, &key(by)) });
+    let mut chain = CharterChain::from(first.clone());
+    chain.push(SignedCharter::new(second, by.to_vec()).unwrap()).unwrap();
+
+    let opened = |me: &'static str, store: &Arc<dyn Store>, peers| {
+        let (trust, clock, store) = (&[][..], TestClock::new(), store.clone());
+        let setup = setup(Cast { me, charter: &first, store, trust, peers, clock, seed: 7 });
+        Setup { charter: chain.clone(), ..setup }
+    };
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let bee = Node::start(opened("bee", &store, BTreeMap::new())).await.unwrap();
+    let (visitor, pushed) = (name("ant"), Mutex::default());
+    let host = Visited { visitor, node: bee.clone(), store: store.clone(), pushed };
+    let peers = BTreeMap::from([(name("bee"), Arc::new(host) as Arc<dyn Peer>)]);
+    let (former, now) = (Arc::new(key("ant")), Arc::new(key("ant again")));
+    let again = Setup { key: now, former_key: Some(former), ..opened("ant", &ant.store, peers) };
+    let again = Node::start(again).await.unwrap();
+    until(|| bee.alert(&case).is_some()).await;
+    // The end came too: what somebody says with the former key after it was never said.
+    let ended = again.log_of(&name("ant"), Some(1)).unwrap();
+    until(|| bee.receipts().here().get(&ended) == again.receipts().here().get(&ended)).await;
+    let last = bee.receipts().here()[&ended] - 1;
+    assert!(matches!(bee.statement(&ended, last).await, Ok(Some(Statement::Key { .. }))));
 }

@@ -17,12 +17,13 @@ use crate::{fault::Write, process::Life};
 /// The store of one process.
 pub struct Mount {
     disk: Arc<Disk>,
+    store: Arc<MemoryStore>,
     life: Life,
 }
 
 impl Mount {
-    pub(super) fn new(disk: Arc<Disk>, life: Life) -> Self {
-        Self { disk, life }
+    pub(super) fn new(disk: Arc<Disk>, store: Arc<MemoryStore>, life: Life) -> Self {
+        Self { disk, store, life }
     }
 
     async fn write<T, E>(
@@ -36,7 +37,7 @@ impl Mount {
         E: From<StoreError> + Send + 'static,
     {
         self.life.goes_on().await;
-        let (job, told) = Job::new(write, self.disk.store.clone(), change, done);
+        let (job, told) = Job::new(write, self.store.clone(), change, done);
         self.disk.push(job, tables);
         match told.await {
             Ok(answer) => {
@@ -82,7 +83,7 @@ fn without_retractions(mut held: Vec<Held>) -> Vec<Held> {
 #[async_trait]
 impl Around for Mount {
     fn inner(&self) -> &dyn Store {
-        &*self.disk.store
+        &*self.store
     }
 
     async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
@@ -102,7 +103,7 @@ impl Around for Mount {
     }
 
     async fn held(&self, log: &Origin, from: u64, limit: usize) -> Result<Vec<Held>, StoreError> {
-        let held = self.disk.store.held(log, from, limit).await?;
+        let held = self.store.held(log, from, limit).await?;
         let hides = self.disk.lies.hides_retractions && author(log) != Some(&self.disk.name);
         Ok(if hides { without_retractions(held) } else { held })
     }

@@ -10,7 +10,7 @@ use watchfire_signal::{
 };
 use watchfire_store::{Held, Store, StoreError};
 
-use super::{Finding, Oracle, Reading, Rule, View};
+use super::{At, Charters, Finding, Oracle, Reading, Rule, View};
 use crate::pictures::{Posted, picture};
 
 /// A member at the end: what it computed, for comparison with what it should have.
@@ -32,6 +32,7 @@ struct Shelf<'a> {
     view: &'a View,
     logs: Vec<(LogName, Vec<Held>)>,
     reading: Reading,
+    charters: Charters,
 }
 
 impl Oracle {
@@ -44,8 +45,13 @@ impl Oracle {
         for at in all {
             let Some(view) = self.view(at.name.as_str()) else { continue };
             let logs = self.logs(view).await?;
-            let reading = Reading::of(&logs, &self.charter, u64::MAX);
-            shelves.push(Shelf { at, view, logs, reading });
+            let charters = self.charters(view).await?;
+            let reading = Reading::of(&logs, &charters, u64::MAX);
+            shelves.push(Shelf { at, view, logs, reading, charters });
+        }
+        let behind: Vec<_> = shelves.iter().filter_map(|shelf| self.behind(shelf)).collect();
+        if !behind.is_empty() {
+            return Ok(behind);
         }
         let forked = self.forked(&shelves).await?;
         let mut found = Vec::new();
@@ -54,8 +60,9 @@ impl Oracle {
                 found.push(shelf.finding(Rule::Unwell, format!("{:?}", shelf.at.node.readiness())));
             }
             found.extend(self.logs_differ(shelf, &shelves, forked.is_some()));
-            found.extend(self.bodies_missing(shelf, forked.is_some()));
-            found.extend(shelf.states_differ(self));
+            found.extend(self.ended_differ(shelf, &shelves));
+            found.extend(self.bodies_missing(shelf, &shelves, forked.is_some()));
+            found.extend(shelf.states_differ());
             found.extend(shelf.items_differ(self).await?);
             found.extend(self.erased_left(shelf).await?);
         }
@@ -69,6 +76,9 @@ impl Oracle {
     /// Where two members hold different histories of the liar's log all must know; `None`: nobody does.
     async fn forked(&self, shelves: &[Shelf<'_>]) -> Result<Option<Vec<Finding>>, StoreError> {
         let Some(liar) = &self.liar else { return Ok(None) };
+        let member = shelves.iter().any(|shelf| {
+            shelf.charters.in_force().is_some_and(|charter| charter.member(liar).is_some())
+        });
         let mut histories: Vec<_> = shelves.iter().map(|shelf| shelf.leaves_of(liar)).collect();
         histories.sort();
         let differ = histories.windows(2).any(|two| match two {
@@ -78,7 +88,9 @@ impl Oracle {
         let mut known = false;
         let mut unseen = Vec::new();
         for shelf in shelves {
-            if shelf.at.node.forked().await?.contains(liar) {
+            if !member {
+                // The forks of members that have left are of no use to anybody.
+            } else if shelf.at.node.forked().await?.contains(liar) {
                 known = true;
             } else {
                 unseen.push(shelf.finding(Rule::ForkUnseen, format!("the fork of {liar}")));
@@ -90,25 +102,58 @@ impl Oracle {
     /// Everybody holds what the author has.
     fn logs_differ(&self, shelf: &Shelf<'_>, all: &[Shelf<'_>], forked: bool) -> Vec<Finding> {
         let mut found = Vec::new();
-        for member in self.charter.members.iter().map(|member| &member.name) {
+        let charter = shelf.charters.in_force();
+        for member in charter.into_iter().flat_map(|charter| &charter.members) {
+            let Some(log) = charter.and_then(|charter| charter.log_of(&member.name)) else {
+                continue;
+            };
+            let member = &member.name;
             let lies = Some(member) == self.liar.as_ref();
             if lies && forked {
                 continue;
             }
             let author = all.iter().find(|shelf| shelf.at.name == *member);
-            let most = all.iter().max_by_key(|shelf| shelf.leaves_of(member).len());
+            let most = all.iter().max_by_key(|shelf| shelf.leaves_in(&log).len());
             let Some(best) = author.or(most) else { continue };
-            let (ours, theirs) = (shelf.leaves_of(member), best.leaves_of(member));
+            let (ours, theirs) = (shelf.leaves_in(&log), best.leaves_in(&log));
             if ours != theirs {
-                let what = format!("{} of {} entries of {member}", ours.len(), theirs.len());
+                let what = format!("{} of {} entries of {log}", ours.len(), theirs.len());
                 found.push(shelf.finding(Rule::LogsDiffer, what));
             }
         }
         found
     }
 
+    /// Everybody holds what counts of logs that have ended.
+    fn ended_differ(&self, shelf: &Shelf<'_>, all: &[Shelf<'_>]) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let Some(charter) = shelf.charters.in_force() else { return found };
+        for closed in charter.closed.iter().filter(|one| Some(&one.member) != self.liar.as_ref()) {
+            let log = LogName::new(charter.coalition.clone(), closed.member.clone(), closed.epoch);
+            let until = closed.last.map_or(u64::MAX, |last| last.size);
+            let until = usize::try_from(until).unwrap_or(usize::MAX);
+            let of = |shelf: &Shelf<'_>| {
+                let leaves = shelf.leaves_in(&log).into_iter().take(until);
+                leaves.map(<[u8]>::to_vec).collect::<Vec<_>>()
+            };
+            let best = all.iter().map(of).max_by_key(Vec::len).unwrap_or_default();
+            let ours = of(shelf);
+            if ours != best {
+                let what =
+                    format!("{} of {} entries of {log}, which has ended", ours.len(), best.len());
+                found.push(shelf.finding(Rule::LogsDiffer, what));
+            }
+        }
+        found
+    }
+
+    fn behind(&self, shelf: &Shelf<'_>) -> Option<Finding> {
+        let works_under = shelf.at.node.charter().seq;
+        self.charter_behind(&shelf.at.name, (shelf.charters.len(), works_under))
+    }
+
     /// Every record that is still of use is with every member of its group.
-    fn bodies_missing(&self, shelf: &Shelf<'_>, forked: bool) -> Vec<Finding> {
+    fn bodies_missing(&self, shelf: &Shelf<'_>, all: &[Shelf<'_>], forked: bool) -> Vec<Finding> {
         let today = shelf.view.now_ms() / 86_400_000;
         let mut found = Vec::new();
         for (log, held) in &shelf.logs {
@@ -116,12 +161,21 @@ impl Oracle {
             for held in held.iter().filter(|held| held.entry.record.is_none()) {
                 let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { continue };
                 let at = (log.clone(), held.index);
-                // What nobody has, nobody can give.
-                let exists = self.state().bodies.contains_key(&at);
+                // What nobody has, nobody can give; members that have left take theirs along, and an old backup
+                // forgets.
+                let exists = if shelf.charters.len() == 1 && !self.state().restored {
+                    self.state().bodies.contains_key(&at)
+                } else {
+                    all.iter().any(|shelf| shelf.has_record(&at))
+                };
                 let over = leaf.header.lease_day.is_some_and(|day| u64::from(day) < today);
-                let ours = self.may_have(&shelf.at.name, &leaf.header.group);
+                let charter = shelf.charters.in_force();
+                let group = &leaf.header.group;
+                let ours = charter.is_some_and(|one| one.is_in_group(&shelf.at.name, group));
+                let counts = held.index < shelf.reading.counts_to(log);
                 let excused = lies && forked;
-                if exists && ours && !over && !excused && !shelf.reading.erased.contains(&at) {
+                let erased = shelf.reading.to_erase.contains(&at);
+                if exists && ours && counts && !over && !excused && !erased {
                     let what = format!("record {} of {log}", held.index);
                     found.push(shelf.finding(Rule::BodyMissing, what));
                 }
@@ -175,7 +229,8 @@ impl Oracle {
             let now_ms = shelf.at.node.clock().now_ms();
             for set in shelf.at.node.alerts(None, usize::MAX) {
                 let group = &set.header.group;
-                if !self.may_have(&shelf.at.name, group) {
+                let charter = shelf.charters.in_force();
+                if !charter.is_some_and(|one| one.is_in_group(&shelf.at.name, group)) {
                     continue;
                 }
                 let state = set.state(now_ms);
@@ -206,22 +261,33 @@ impl Shelf<'_> {
 
     fn leaves_of(&self, member: &MemberName) -> Vec<&[u8]> {
         let log = self.logs.iter().find(|(log, _)| log.member == *member);
+        log.map(|(log, _)| self.leaves_in(log)).unwrap_or_default()
+    }
+
+    fn has_record(&self, (log, index): &At) -> bool {
+        let log = self.logs.iter().find(|(known, _)| known == log);
+        let place = usize::try_from(*index).unwrap_or(usize::MAX);
+        log.and_then(|(_, held)| held.get(place)).is_some_and(|held| held.entry.record.is_some())
+    }
+
+    fn leaves_in(&self, log: &LogName) -> Vec<&[u8]> {
+        let log = self.logs.iter().find(|(known, _)| known == log);
         let held = log.into_iter().flat_map(|(_, held)| held);
         held.map(|held| held.entry.leaf.as_ref()).collect()
     }
 
     /// The node's states are those that its records add up to.
-    fn states_differ(&self, oracle: &Oracle) -> Vec<Finding> {
+    fn states_differ(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         let now_ms = self.view.now_ms();
         for (name, case) in &self.reading.cases {
-            let wanted = self.reading.outlook(case, &oracle.charter).state(now_ms);
+            let wanted = self.reading.outlook(case).state(now_ms);
             let known = self.at.node.alert(name);
             if known.as_ref().map(|known| known.state) != Some(wanted) {
                 let set = known.map(|known| known.set);
                 let (log, index) = &case.at;
                 let said = set.map(|set| (set.state(now_ms), set.standing.clone()));
-                let outlook = self.reading.outlook(case, &oracle.charter);
+                let outlook = self.reading.outlook(case);
                 let what = format!(
                     "{index} of {log} is {wanted:?} by {outlook:?} of {:?}, not {said:?}",
                     case.said
@@ -237,6 +303,10 @@ impl Shelf<'_> {
         let mut found = Vec::new();
         let (now_ms, store) = (self.view.now_ms(), self.view.disk.durable());
         for (item, posted) in self.at.posted.clone() {
+            // Of what it did before an old backup it knows nothing.
+            if oracle.state().forgotten.contains(&(self.at.name.clone(), item.clone())) {
+                continue;
+            }
             let wanted = picture(posted.picture);
             let fits = |case: &&super::Case| {
                 let signals = case.alert.iter().flat_map(|alert| &alert.signals);
@@ -252,7 +322,7 @@ impl Shelf<'_> {
                 if !posted.hidden && known {
                     found.push(self.finding(Rule::StillShown, item));
                 }
-            } else if posted.hidden && self.comes_back(oracle, &*store, &item).await? {
+            } else if posted.hidden && self.comes_back(&*store, &item).await? {
                 found.push(self.finding(Rule::StillHidden, item));
             }
         }
@@ -260,12 +330,7 @@ impl Shelf<'_> {
     }
 
     /// Whether every case that ever took an item down has been undone, and none takes it down now.
-    async fn comes_back(
-        &self,
-        oracle: &Oracle,
-        store: &dyn Store,
-        item: &str,
-    ) -> Result<bool, StoreError> {
+    async fn comes_back(&self, store: &dyn Store, item: &str) -> Result<bool, StoreError> {
         let effects = store.effects_of_item(item).await?;
         if effects
             .iter()
@@ -276,7 +341,7 @@ impl Shelf<'_> {
         let now_ms = self.view.now_ms();
         let undone = |effect: &watchfire_store::Effect| {
             let case = self.reading.cases.get(&Commitment(effect.record));
-            let outlook = case.map(|case| self.reading.outlook(case, &oracle.charter));
+            let outlook = case.map(|case| self.reading.outlook(case));
             outlook.is_some_and(|outlook| outlook.gives_back(now_ms))
         };
         Ok(effects.iter().all(undone))

@@ -3,7 +3,10 @@
 //!
 //! **Invariant:** a reading depends on the records and the times of their verification alone.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use watchfire_signal::{
     alert::Alert,
@@ -12,15 +15,20 @@ use watchfire_signal::{
     header::Header,
     name::{LogName, MemberName, OrganisationName},
     record::{Leaf, open},
-    statement::{Basis, Resolution, Statement},
+    statement::{Basis, MemberStep, Resolution, Statement},
     verb::Verb,
 };
 use watchfire_store::Held;
 
-use super::state::{Outlook, Say};
+use super::{
+    Charters,
+    state::{Outlook, Say, Voice},
+};
 
 /// A place in a log.
 pub type At = (LogName, u64);
+/// A place among all that one member says: epoch and index. The later word counts.
+pub(super) type Turn = (u32, u64);
 
 /// An entry as it was read.
 #[derive(Debug, Clone)]
@@ -45,10 +53,10 @@ pub struct Case {
     pub alert: Option<Alert>,
     /// Whether its author erased it.
     pub erased: bool,
-    /// What each member said, by index.
-    pub said: BTreeMap<MemberName, BTreeMap<u64, (u64, Say)>>,
-    /// Renewals: by member the latest index, when it was verified, and until when.
-    pub renewals: BTreeMap<MemberName, (u64, u64, u64)>,
+    /// What each member said, by place.
+    pub said: BTreeMap<MemberName, BTreeMap<Turn, (u64, Say)>>,
+    /// Renewals: by member the latest one's place, when it was verified, and until when.
+    pub renewals: BTreeMap<MemberName, (Turn, u64, u64)>,
 }
 
 /// What a member's logs say.
@@ -56,31 +64,67 @@ pub struct Case {
 pub struct Reading {
     /// All sets, by name.
     pub cases: BTreeMap<Commitment, Case>,
-    /// Votes for a halt of a case: by member the latest index, and whether it stands.
-    halts: BTreeMap<Commitment, BTreeMap<MemberName, (u64, bool)>>,
+    /// Votes for stops.
+    stops: BTreeMap<Stopped, BTreeMap<MemberName, Vote>>,
     /// Records that their authors erased.
     pub erased: BTreeSet<At>,
+    /// The same with those whose erasure does not count any more.
+    pub to_erase: BTreeSet<At>,
+    /// How much of each log that has ended counts.
+    ends: BTreeMap<LogName, u64>,
+    /// By which charters it was read.
+    charter: Option<Arc<Charter>>,
+    /// Where what is accepted of members that have left ends.
+    left: BTreeMap<MemberName, Turn>,
+}
+
+/// What can be stopped.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Stopped {
+    /// A case.
+    Case(Commitment),
+    /// What a member stands by.
+    Halt(MemberName),
+    /// A member, from somewhere in its log on.
+    Suspension(MemberName),
+}
+
+/// A member's latest vote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Vote {
+    turn: Turn,
+    stands: bool,
+    /// Of a suspension: what is accepted.
+    until: Turn,
 }
 
 /// What a place is about.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Meaning {
     Set(Commitment),
     Opinion(Commitment),
-    Vote(Commitment),
+    Vote(Stopped),
 }
 
 impl Reading {
-    /// Reads what was verified before a moment.
+    /// Reads what was verified before a moment, by these charters.
     #[must_use]
-    pub fn of(logs: &[(LogName, Vec<Held>)], charter: &Charter, before_ms: u64) -> Self {
+    pub fn of(logs: &[(LogName, Vec<Held>)], charters: &Charters, before_ms: u64) -> Self {
+        let mut reading = Self { charter: charters.in_force().cloned(), ..Self::default() };
         let mut entries = Vec::new();
         for (log, held) in logs {
             let known = held.iter().filter(|held| held.verified_ms <= before_ms);
-            entries.extend(known.filter_map(|held| Entry::read(log, held)));
+            let mut read: Vec<_> = known.filter_map(|held| Entry::read(log, held)).collect();
+            read.sort_by_key(|entry| entry.at.1);
+            read.iter().for_each(|entry| reading.wants_erased(entry));
+            reading.keep_what_counts(log, &mut read, charters);
+            entries.append(&mut read);
         }
-        entries.retain(|entry| charter.member_of_log(&entry.at.0).is_some());
-        let mut reading = Self::default();
+        let authors: BTreeSet<_> = entries.iter().map(|entry| entry.at.0.member.clone()).collect();
+        for member in authors {
+            let left = charters.left_at(&member);
+            reading.left.extend(left.map(|left| (member, left)));
+        }
         let mut meanings = BTreeMap::new();
         entries.iter().for_each(|entry| reading.erase(entry));
         // What founds, then what speaks of that, then what speaks of those.
@@ -91,7 +135,7 @@ impl Reading {
             reading.widen(entry, &mut meanings);
         }
         for entry in &entries {
-            reading.speak(entry, &mut meanings);
+            reading.speak(entry, &mut meanings, charters);
         }
         for entry in &entries {
             reading.take_back(entry, &meanings);
@@ -99,29 +143,113 @@ impl Reading {
         reading
     }
 
+    /// Leaves what its author wrote under the charter that it names, no older one than before, within what
+    /// counts of the log.
+    fn keep_what_counts(&mut self, log: &LogName, entries: &mut Vec<Entry>, charters: &Charters) {
+        let mut end = charters.accepted(log);
+        if end == u64::MAX {
+            let written =
+                charters.in_force().is_some_and(|charter| charter.member_of_log(log).is_some());
+            let mut turns = entries
+                .iter()
+                .filter(|entry| !written && charters.ends(log, entry.statement.as_ref()));
+            end = turns.next().map_or(end, |turn| turn.at.1 + 1);
+        }
+        self.ends.insert(log.clone(), end);
+        let mut newest = 0;
+        entries.retain(|entry| {
+            let seq = entry.header.charter.seq;
+            if !charters.is_written(log, &entry.header) || entry.at.1 >= end {
+                return false;
+            }
+            let urgent = matches!(entry.header.verb, Verb::Retract | Verb::Halt | Verb::Erase);
+            if !urgent && seq < newest {
+                return false;
+            }
+            newest = newest.max(if urgent { 0 } else { seq });
+            true
+        });
+    }
+
+    /// How many entries of a log count.
+    #[must_use]
+    pub fn counts_to(&self, log: &LogName) -> u64 {
+        self.ends.get(log).copied().unwrap_or(0)
+    }
+
     /// Whether enough organisations want a case halted.
     #[must_use]
-    pub fn is_halted(&self, subject: &Commitment, charter: &Charter) -> bool {
-        let votes = self.halts.get(subject).into_iter().flatten();
-        let standing = votes.filter(|(_, (_, stands))| *stands);
+    pub fn is_halted(&self, subject: &Commitment) -> bool {
+        let votes = self.votes(&Stopped::Case(*subject));
+        let Some(charter) = &self.charter else { return false };
+        // What a suspended member says later was never its word.
+        let heard = votes.filter(|(member, vote)| match self.voice(member) {
+            Voice::Suspended { until } => vote.turn < until,
+            Voice::Counts | Voice::Halted => true,
+        });
         let by: BTreeSet<_> =
-            standing.filter_map(|(member, _)| charter.organisation_of(member)).collect();
+            heard.filter_map(|(member, _)| charter.organisation_of(member)).collect();
         by.len() >= charter.quorum_halt()
     }
 
-    /// How a set looks under a charter.
+    /// Votes that stand.
+    fn votes<'a>(
+        &'a self,
+        stopped: &Stopped,
+    ) -> impl Iterator<Item = (&'a MemberName, &'a Vote)> + use<'a> {
+        self.stops.get(stopped).into_iter().flatten().filter(|(_, vote)| vote.stands)
+    }
+
+    /// How the word of a member counts.
     #[must_use]
-    pub fn outlook(&self, case: &Case, charter: &Charter) -> Outlook {
+    pub fn voice(&self, member: &MemberName) -> Voice {
+        let Some(charter) = &self.charter else { return Voice::Counts };
+        if let Some(until) = self.left.get(member) {
+            return Voice::Suspended { until: *until };
+        }
+        let Some(own) = charter.member(member) else { return Voice::Counts };
+        // By organisation the most that it accepts; of those the most that enough accept.
+        let mut ends = BTreeMap::new();
+        for (by, vote) in self.votes(&Stopped::Suspension(member.clone())) {
+            let Some(owner) = charter.organisation_of(by) else { continue };
+            // A new epoch of its log ends it.
+            if vote.until.0 == own.epoch {
+                let most = ends.entry(owner).or_insert(vote.until);
+                *most = vote.until.max(*most);
+            }
+        }
+        let mut ends: Vec<Turn> = ends.into_values().collect();
+        ends.sort_unstable();
+        if let Some(place) = ends.len().checked_sub(charter.quorum_suspend()) {
+            return Voice::Suspended { until: ends[place] };
+        }
+        let halted = self.votes(&Stopped::Halt(member.clone()));
+        let halted: BTreeSet<_> =
+            halted.filter_map(|(by, _)| charter.organisation_of(by)).collect();
+        if halted.len() >= charter.quorum_halt() { Voice::Halted } else { Voice::Counts }
+    }
+
+    /// How a set looks.
+    #[must_use]
+    pub fn outlook(&self, case: &Case) -> Outlook {
+        let charter = self.charter.as_ref();
         let organisation = |member: &MemberName| -> Option<OrganisationName> {
-            charter.organisation_of(member).cloned()
+            charter?.organisation_of(member).cloned()
         };
-        Outlook::of(case, &organisation, (charter.quorum_confirm(), charter.quorum_dispute()))
-            .halted(self.is_halted(&case.subject, charter))
+        let quorums =
+            charter.map_or((1, 1), |charter| (charter.quorum_confirm(), charter.quorum_dispute()));
+        Outlook::of(case, (&organisation, &|member| self.voice(member)), quorums)
+            .halted(self.is_halted(&case.subject))
+    }
+
+    fn wants_erased(&mut self, entry: &Entry) {
+        let target = entry.target().filter(|target| target.0.member == entry.at.0.member);
+        self.to_erase.extend(target.filter(|_| entry.header.verb == Verb::Erase));
     }
 
     fn erase(&mut self, entry: &Entry) {
         if let (Verb::Erase, Some(target)) = (entry.header.verb, entry.target())
-            && target.0 == entry.at.0
+            && target.0.member == entry.at.0.member
         {
             self.erased.insert(target);
         }
@@ -137,12 +265,12 @@ impl Reading {
         if !matches!(entry.header.verb, Verb::Amend | Verb::Variant) {
             return;
         }
-        let Some(Meaning::Set(name)) = entry.target().and_then(|at| meanings.get(&at).copied())
+        let Some(Meaning::Set(name)) = entry.target().and_then(|at| meanings.get(&at).cloned())
         else {
             return;
         };
         let Some(case) = self.cases.get(&name) else { return };
-        let own = case.at.0 == entry.at.0;
+        let own = case.at.0.member == entry.at.0.member;
         if case.header.test == entry.header.test && (own || entry.header.verb == Verb::Variant) {
             self.add(entry, case.subject, meanings);
         }
@@ -154,7 +282,7 @@ impl Reading {
         let mut said = BTreeMap::<_, BTreeMap<_, _>>::new();
         if !erased {
             let word = (entry.verified_ms, Say::Stands { human });
-            said.entry(entry.at.0.member.clone()).or_default().insert(entry.at.1, word);
+            said.entry(entry.at.0.member.clone()).or_default().insert(entry.turn(), word);
         }
         let alert = entry.statement.as_ref().and_then(Statement::alert).cloned();
         let case = Case {
@@ -172,8 +300,11 @@ impl Reading {
     }
 
     /// Confirmations, disputes, renewals, halts.
-    fn speak(&mut self, entry: &Entry, meanings: &mut BTreeMap<At, Meaning>) {
-        let Some(Meaning::Set(name)) = entry.target().and_then(|at| meanings.get(&at).copied())
+    fn speak(&mut self, entry: &Entry, meanings: &mut BTreeMap<At, Meaning>, charters: &Charters) {
+        if let Some((stopped, until)) = entry.stops(charters) {
+            return self.vote(entry, (stopped, true), until, meanings);
+        }
+        let Some(Meaning::Set(name)) = entry.target().and_then(|at| meanings.get(&at).cloned())
         else {
             return;
         };
@@ -184,7 +315,7 @@ impl Reading {
         let author = entry.at.0.member.clone();
         let say = match (entry.header.verb, &entry.statement) {
             (Verb::Confirm, Some(Statement::Confirm { commitment, basis }))
-                if *commitment == name && case.at.0 != entry.at.0 =>
+                if *commitment == name && case.at.0.member != entry.at.0.member =>
             {
                 if *basis != Basis::OwnCopySeenByHuman {
                     return;
@@ -195,33 +326,51 @@ impl Reading {
                 Say::Disputes
             }
             (Verb::Renew, Some(Statement::Renew { valid_until })) => {
-                let renewal = (entry.at.1, entry.verified_ms, *valid_until);
+                let renewal = (entry.turn(), entry.verified_ms, *valid_until);
                 let latest = case.renewals.entry(author).or_insert(renewal);
                 *latest = (*latest).max(renewal);
                 return;
             }
             (Verb::Halt, _) if case.subject == name => {
-                let votes = self.halts.entry(name).or_default();
-                let latest = votes.entry(author).or_insert((entry.at.1, true));
-                *latest = (*latest).max((entry.at.1, true));
-                meanings.insert(entry.at.clone(), Meaning::Vote(name));
+                self.vote(entry, (Stopped::Case(name), true), (0, 0), meanings);
                 return;
             }
             _ => return,
         };
-        case.said.entry(author).or_default().insert(entry.at.1, (entry.verified_ms, say));
+        case.said.entry(author).or_default().insert(entry.turn(), (entry.verified_ms, say));
         meanings.insert(entry.at.clone(), Meaning::Opinion(name));
+    }
+
+    fn vote(
+        &mut self,
+        entry: &Entry,
+        (stopped, stands): (Stopped, bool),
+        until: Turn,
+        meanings: &mut BTreeMap<At, Meaning>,
+    ) {
+        let vote = Vote { turn: entry.turn(), stands, until };
+        self.note_vote(stopped.clone(), entry.at.0.member.clone(), vote);
+        meanings.insert(entry.at.clone(), Meaning::Vote(stopped));
+    }
+
+    fn note_vote(&mut self, stopped: Stopped, by: MemberName, vote: Vote) {
+        let latest = self.stops.entry(stopped).or_default().entry(by).or_insert(vote);
+        if latest.turn < vote.turn {
+            *latest = vote;
+        }
     }
 
     /// Retractions, and disputes that their authors end.
     fn take_back(&mut self, entry: &Entry, meanings: &BTreeMap<At, Meaning>) {
-        let Some(target) = entry.target().filter(|target| target.0 == entry.at.0) else { return };
+        let Some(target) = entry.target().filter(|target| target.0.member == entry.at.0.member)
+        else {
+            return;
+        };
         let author = entry.at.0.member.clone();
         match (entry.header.verb, meanings.get(&target)) {
-            (Verb::Retract, Some(Meaning::Vote(name))) => {
-                let votes = self.halts.entry(*name).or_default();
-                let latest = votes.entry(author).or_insert((entry.at.1, false));
-                *latest = (*latest).max((entry.at.1, false));
+            (Verb::Retract, Some(Meaning::Vote(stopped))) => {
+                let vote = Vote { turn: entry.turn(), stands: false, until: (0, 0) };
+                self.note_vote(stopped.clone(), author, vote);
             }
             (Verb::Retract, Some(Meaning::Set(name) | Meaning::Opinion(name))) => {
                 let Some(case) = self.cases.get_mut(name) else { return };
@@ -231,13 +380,16 @@ impl Reading {
                 let kept =
                     matches!(entry.statement, Some(Statement::Retract { restore: false, .. }));
                 let say = Say::Withdrew { restore: !kept };
-                case.said.entry(author).or_default().insert(entry.at.1, (entry.verified_ms, say));
+                case.said.entry(author).or_default().insert(entry.turn(), (entry.verified_ms, say));
             }
             (Verb::Resolve, Some(Meaning::Opinion(name))) => {
                 let stands = Resolution::Stands;
                 let ends = matches!(&entry.statement, Some(Statement::Resolve { outcome, .. }) if *outcome == stands);
                 let Some(case) = self.cases.get_mut(name).filter(|_| ends) else { return };
-                let said = case.said.get_mut(&author).and_then(|said| said.get_mut(&target.1));
+                let said = case
+                    .said
+                    .get_mut(&author)
+                    .and_then(|said| said.get_mut(&(target.0.epoch, target.1)));
                 if let Some((_, say)) = said.filter(|(_, say)| *say == Say::Disputes) {
                     *say = Say::DisputedBefore;
                 }
@@ -257,6 +409,25 @@ impl Entry {
         let statement = record.and_then(|record| open(&leaf, record).ok());
         let (at, verified_ms) = ((log.clone(), held.index), held.verified_ms);
         Some(Self { at, verified_ms, header: leaf.header, commitment: leaf.commitment, statement })
+    }
+
+    fn turn(&self) -> Turn {
+        (self.at.0.epoch, self.at.1)
+    }
+
+    /// Which member it wants stopped, and how much of its log it accepts.
+    fn stops(&self, charters: &Charters) -> Option<(Stopped, Turn)> {
+        match self.statement.as_ref().filter(|_| !self.header.test)? {
+            Statement::Halt { member: Some(member) } => {
+                Some((Stopped::Halt(member.clone()), (0, 0)))
+            }
+            Statement::Member { step: MemberStep::Suspend, member, last: Some(last) } => {
+                let epoch = charters.named(self.header.charter)?.member(member)?.epoch;
+                let until = (epoch, last.size);
+                Some((Stopped::Suspension(member.clone()), until))
+            }
+            _ => None,
+        }
     }
 
     fn target(&self) -> Option<At> {

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use watchfire_node::standing::State;
 use watchfire_signal::name::{MemberName, OrganisationName};
 
-use super::reading::Case;
+use super::reading::{Case, Turn};
 
 /// An hour in milliseconds.
 const HOUR_MS: u64 = 3_600_000;
@@ -31,6 +31,53 @@ pub enum Say {
     },
 }
 
+/// How the word of a member counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Voice {
+    /// It does.
+    Counts,
+    /// Nothing that it stands by does; its disputes and retractions do.
+    Halted,
+    /// Nothing that it stands by does, and what it says from here on was never its word.
+    Suspended {
+        /// The first place that is not accepted.
+        until: Turn,
+    },
+}
+
+/// What members said that is heard, by place.
+type Said = BTreeMap<MemberName, BTreeMap<Turn, (u64, Say)>>;
+
+/// What is heard of a set, and whether somebody stood by it who is suspended.
+fn heard(case: &Case, voice: &dyn Fn(&MemberName) -> Voice) -> (Said, bool) {
+    let (mut heard, mut suspended) = (Said::new(), false);
+    for (member, said) in &case.said {
+        let mut said = said.clone();
+        match voice(member) {
+            Voice::Counts => {}
+            Voice::Halted => {
+                if let Some(mut last) = said.last_entry()
+                    && matches!(last.get().1, Say::Stands { .. })
+                {
+                    last.get_mut().1 = Say::Withdrew { restore: true };
+                }
+            }
+            Voice::Suspended { until } => {
+                said.retain(|turn, _| *turn < until);
+                let last = said.last_key_value().map(|(_, (_, say))| *say);
+                if matches!(last, Some(Say::Stands { .. })) {
+                    suspended = true;
+                    said.clear();
+                }
+            }
+        }
+        if !said.is_empty() {
+            heard.insert(member.clone(), said);
+        }
+    }
+    (heard, suspended)
+}
+
 /// How a set looks, the time apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outlook {
@@ -46,7 +93,7 @@ pub struct Outlook {
     pub was_confirmed: bool,
     /// Whether it comes back once it is retracted.
     pub restores: bool,
-    /// Whether its record was erased while somebody stood by it.
+    /// Whether its record was erased while somebody stood by it, or somebody is suspended who did.
     pub left: bool,
     /// When its term ends.
     pub until_ms: u64,
@@ -63,11 +110,11 @@ impl Outlook {
     #[must_use]
     pub fn of(
         case: &Case,
-        organisation: Organisation<'_>,
+        (organisation, voice): (Organisation<'_>, &dyn Fn(&MemberName) -> Voice),
         (confirm, dispute): (usize, usize),
     ) -> Self {
-        let latest: BTreeMap<&MemberName, (u64, Say)> = case
-            .said
+        let (said, suspended) = heard(case, voice);
+        let latest: BTreeMap<&MemberName, (u64, Say)> = said
             .iter()
             .filter_map(|(member, said)| Some((member, *said.last_key_value()?.1)))
             .collect();
@@ -82,7 +129,7 @@ impl Outlook {
         let since = |by: &BTreeSet<OrganisationName>, unseen: bool| {
             let first = |by| {
                 let unseen = unseen.then(|| first_unseen(&latest, by, organisation)).flatten();
-                first_stood(case, by, organisation).into_iter().chain(unseen).min()
+                first_stood(&said, by, organisation).into_iter().chain(unseen).min()
             };
             let mut times: Vec<u64> = by.iter().filter_map(first).collect();
             times.sort_unstable();
@@ -117,11 +164,12 @@ impl Outlook {
                 .filter(|(_, (_, say))| human(*say))
                 .map(|(by, _)| (*by).clone())
                 .collect(),
-            was_confirmed: ever_stood(case, organisation) >= confirm,
-            restores: !any.is_empty() || wants_back(case, &latest),
-            left: case.erased
-                && (!any.is_empty()
-                    || !latest.values().any(|(_, say)| matches!(say, Say::Withdrew { .. }))),
+            was_confirmed: ever_stood(case, voice, organisation) >= confirm,
+            restores: !any.is_empty() || wants_back(&said, &latest),
+            left: suspended
+                || case.erased
+                    && (!any.is_empty()
+                        || !latest.values().any(|(_, say)| matches!(say, Say::Withdrew { .. }))),
             until_ms: asked.min(begun.saturating_add(hours * HOUR_MS)),
             confirmed,
             disputed: if confirmed { disputes >= dispute.max(1) } else { disputes > 0 },
@@ -179,8 +227,8 @@ impl Outlook {
 }
 
 /// Since when any person of an organisation, or else any of its machines, has stood by a set.
-fn first_stood(case: &Case, by: &OrganisationName, organisation: Organisation<'_>) -> Option<u64> {
-    let members = case.said.iter().filter(|(member, _)| organisation(member).as_ref() == Some(by));
+fn first_stood(said: &Said, by: &OrganisationName, organisation: Organisation<'_>) -> Option<u64> {
+    let members = said.iter().filter(|(member, _)| organisation(member).as_ref() == Some(by));
     let said: Vec<_> = members.flat_map(|(_, said)| said.values()).collect();
     let human = said.iter().filter(|(_, say)| *say == Say::Stands { human: true });
     let any = said.iter().filter(|(_, say)| matches!(say, Say::Stands { .. }));
@@ -198,18 +246,25 @@ fn first_unseen(
     own.map(|(_, (at, _))| *at).min()
 }
 
-fn ever_stood(case: &Case, organisation: Organisation<'_>) -> usize {
-    let stood = case
-        .said
-        .iter()
-        .filter(|(_, said)| said.values().any(|(_, say)| *say == Say::Stands { human: true }));
+fn ever_stood(
+    case: &Case,
+    voice: &dyn Fn(&MemberName) -> Voice,
+    organisation: Organisation<'_>,
+) -> usize {
+    let stood = case.said.iter().filter(|(member, said)| {
+        let until = match voice(member) {
+            Voice::Suspended { until } => until,
+            Voice::Counts | Voice::Halted => (u32::MAX, u64::MAX),
+        };
+        said.range(..until).any(|(_, (_, say))| *say == Say::Stands { human: true })
+    });
     stood.filter_map(|(member, _)| organisation(member)).collect::<BTreeSet<_>>().len()
 }
 
 /// Whether anybody who stood by it wants it back, or nobody asked that it stay.
-fn wants_back(case: &Case, latest: &BTreeMap<&MemberName, (u64, Say)>) -> bool {
+fn wants_back(said: &Said, latest: &BTreeMap<&MemberName, (u64, Say)>) -> bool {
     let stood = |member: &MemberName| {
-        let said = case.said.get(member).into_iter().flat_map(BTreeMap::values);
+        let said = said.get(member).into_iter().flat_map(BTreeMap::values);
         said.into_iter().any(|(_, say)| *say == Say::Stands { human: true })
     };
     let keeps = latest.values().any(|(_, say)| *say == Say::Withdrew { restore: false });

@@ -7,14 +7,18 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use watchfire_node::{
     heads::Heads,
-    peer::{Peer, PeerError},
+    peer::{Peer, PeerError, Theirs},
     place::Place,
 };
-use watchfire_signal::name::{LogName, MemberName};
+use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_tlog::{Extension, Source};
 
 use super::{PATIENCE, Passage, Wire, far::Far};
-use crate::{fault::Fault, host::Host, process::Life};
+use crate::{
+    fault::Fault,
+    host::{Asker, Host},
+    process::Life,
+};
 
 /// How much later a request comes a second time.
 const REPLAY_S: std::ops::Range<u64> = 1..90;
@@ -24,7 +28,7 @@ const REPLAY_S: std::ops::Range<u64> = 1..90;
 pub struct Line {
     pub(super) wire: Arc<Wire>,
     /// Who asks.
-    pub(super) me: MemberName,
+    pub(super) me: Asker,
     pub(super) from: usize,
     pub(super) to: usize,
     /// The process that asks.
@@ -37,7 +41,7 @@ pub(super) type Answer<T> = Result<T, String>;
 impl Line {
     /// From a process of a member at one place to another place.
     #[must_use]
-    pub fn new(wire: &Arc<Wire>, me: &MemberName, (from, to): (usize, usize), life: Life) -> Self {
+    pub fn new(wire: &Arc<Wire>, me: &Asker, (from, to): (usize, usize), life: Life) -> Self {
         Self { wire: wire.clone(), me: me.clone(), from, to, life }
     }
 
@@ -136,18 +140,26 @@ impl Peer for Line {
     }
 
     async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
-        self.ask(|host| Box::pin(async move { host.receipts().await })).await.map_err(PeerError)
+        let me = self.me.clone();
+        let ask = |host: Arc<dyn Host>| -> BoxFuture<'static, Answer<_>> {
+            Box::pin(async move { host.receipts(&me).await })
+        };
+        self.ask(ask).await.map_err(PeerError)
     }
 
     async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, PeerError> {
-        self.ask(|host| Box::pin(async move { host.lacking().await })).await.map_err(PeerError)
+        let me = self.me.clone();
+        let ask = |host: Arc<dyn Host>| -> BoxFuture<'static, Answer<_>> {
+            Box::pin(async move { host.lacking(&me).await })
+        };
+        self.ask(ask).await.map_err(PeerError)
     }
 
     async fn bring(&self, place: &Place, record: &Bytes) -> Result<bool, PeerError> {
-        let (place, record) = (place.clone(), record.clone());
+        let (me, place, record) = (self.me.clone(), place.clone(), record.clone());
         self.tell(move |host| {
-            let (place, record) = (place.clone(), record.clone());
-            Box::pin(async move { host.bring(place, record).await })
+            let (me, place, record) = (me.clone(), place.clone(), record.clone());
+            Box::pin(async move { host.bring(&me, place, record).await })
         })
         .await
     }
@@ -157,6 +169,23 @@ impl Peer for Line {
         self.tell(move |host| {
             let (me, ours) = (me.clone(), ours.clone());
             Box::pin(async move { host.exchange(&me, &ours).await })
+        })
+        .await
+    }
+
+    async fn charters(&self, after: u64) -> Result<Theirs, PeerError> {
+        let me = self.me.clone();
+        let ask = move |host: Arc<dyn Host>| -> BoxFuture<'static, Answer<_>> {
+            Box::pin(async move { host.charters(&me, after).await })
+        };
+        self.ask(ask).await.map_err(PeerError)
+    }
+
+    async fn tell_charters(&self, ours: &[SignedCharter]) -> Result<(), PeerError> {
+        let (me, ours) = (self.me.clone(), ours.to_vec());
+        self.tell(move |host| {
+            let (me, ours) = (me.clone(), ours.clone());
+            Box::pin(async move { host.tell_charters(&me, ours).await })
         })
         .await
     }

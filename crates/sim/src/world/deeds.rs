@@ -31,6 +31,14 @@ impl World {
     /// # Errors
     /// [`Broken`]
     pub(super) async fn deed(&self) -> Result<(), Broken> {
+        self.approve().await;
+        if self.around.cast.changes && self.chance.one_in(10) {
+            return self.change_charter().await;
+        }
+        if self.around.cast.stops && self.chance.one_in(20) {
+            self.stop_somebody();
+            return Ok(());
+        }
         let Some(member) = self.chance.pick(&self.members).cloned() else { return Ok(()) };
         let Some(node) = member.node() else { return Ok(()) };
         match self.chance.below(100) {
@@ -105,7 +113,7 @@ impl World {
     }
 
     fn basis(&self) -> Basis {
-        if self.chance.one_in(8) { Basis::AutomaticMatch } else { Basis::OwnCopySeenByHuman }
+        if self.chance.one_in(10) { Basis::AutomaticMatch } else { Basis::OwnCopySeenByHuman }
     }
 
     fn widen(&self, member: &Member, node: Arc<Node>) {
@@ -123,7 +131,7 @@ impl World {
     }
 
     /// Has a caller wait for a statement; the oracle hears of it when the caller does.
-    fn say(
+    pub(super) fn say(
         &self,
         member: &Member,
         statement: impl Future<Output = Result<(Arc<Node>, Published), RaiseError>> + Send + 'static,

@@ -62,7 +62,7 @@ impl World {
 
     async fn unsettled(&self) -> Result<Vec<Finding>, Broken> {
         let mut all = Vec::new();
-        for member in &self.members {
+        for member in self.members.iter().filter(|member| self.oracle.is_member(&member.name)) {
             let Some(node) = member.ready() else {
                 let rule = crate::oracle::Rule::Unwell;
                 let readiness = member.node().map(|node| node.readiness());

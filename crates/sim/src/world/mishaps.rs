@@ -31,7 +31,9 @@ impl World {
             11..13 => self.break_disk(),
             13 => self.mend_disks(),
             14 => self.change_mood(),
-            15..17 => self.leap(),
+            15 => self.leap(),
+            16 => self.back_up(),
+            17 if self.around.cast.restores => self.restore().await?,
             _ => self.lie().await?,
         }
         Ok(())
@@ -39,7 +41,7 @@ impl World {
 
     /// A group of members loses the others, one way or both.
     fn cut(&self) {
-        let count = self.members.len() + usize::from(self.liar.is_some());
+        let count = self.around.cast.all().count();
         let inside = self.chance.next();
         let fault = match self.chance.below(3) {
             0 => Fault::Partitioned,

@@ -17,7 +17,7 @@ use crate::size::entry_bytes;
 use crate::size::{MAX_FOLLOW_BYTES, STEP_ENTRIES};
 use crate::{Append, Head, Held, StoreError};
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct MemoryLog {
     frontier: Frontier,
     entries: Vec<(Entry, u64)>,
