@@ -26,8 +26,9 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use watchfire_signal::features::{
-    Cells, FeaturesPrint, MAX_FEATURES, SeenFeature, SeenPicture, Sign,
+use watchfire_signal::{
+    features::{Cells, FeaturesPrint, MAX_FEATURES, SeenFeature, SeenPicture, Sign},
+    pdq::Pdq,
 };
 
 pub(crate) use self::{
@@ -57,6 +58,9 @@ const MAX_CANDIDATES: usize = 16;
 
 /// Of these, the most of one family: a scene that stands still must not hide others.
 const MAX_OF_FAMILY: usize = 4;
+
+/// Hashes that are kept with a print: those of a picture and of what it holds.
+const MAX_HASHES: usize = 8;
 
 /// The most references that are looked at a second time in one look, those that fit best.
 const MAX_AGAIN: usize = 8;
@@ -145,6 +149,8 @@ struct Reference {
     size: (u16, u16),
     records: Box<[u32]>,
     signs: Box<[Sign]>,
+    /// One of them is the picture's, if it has any.
+    hashes: Box<[Pdq]>,
 }
 
 impl VariantIndex {
@@ -171,6 +177,19 @@ impl VariantIndex {
     /// # Errors
     /// [`Full`], and nothing was added.
     pub fn insert(&self, id: u64, print: &FeaturesPrint) -> Result<(), Full> {
+        self.insert_hashed(id, print, &[])
+    }
+
+    /// The same, with hashes of which one is the picture's: they make edited copies surer.
+    ///
+    /// # Errors
+    /// [`Full`], and nothing was added.
+    pub fn insert_hashed(
+        &self,
+        id: u64,
+        print: &FeaturesPrint,
+        hashes: &[Pdq],
+    ) -> Result<(), Full> {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         if self.len() >= self.limits.references {
             return Err(Full::References(self.limits.references));
@@ -185,6 +204,7 @@ impl VariantIndex {
             size: (print.width(), print.height()),
             records: records.collect(),
             signs: print.signs().into(),
+            hashes: hashes.iter().take(MAX_HASHES).copied().collect(),
         };
         self.slots.pin().insert(slot, reference);
         self.by_id.pin().update_or_insert_with(
@@ -282,8 +302,12 @@ impl VariantIndex {
         let open = found.iter_mut().filter(|(one, _)| one.decision == VariantDecision::Review);
         for (one, reference) in open.filter(|(one, _)| one.agreement.is_telling()).take(MAX_AGAIN) {
             let features = self.stored(reference);
-            let known =
-                Known { size: reference.size, features: &features, signs: &reference.signs };
+            let known = Known {
+                size: reference.size,
+                features: &features,
+                signs: &reference.signs,
+                hashes: &reference.hashes,
+            };
             let second = second::look_again(&picture.grey, one, &known);
             if decide::is_sure_again(one.own, &one.agreement, &second) {
                 one.decision = VariantDecision::Match;
@@ -383,7 +407,7 @@ impl VariantIndex {
 
 impl Reference {
     fn bytes(&self) -> usize {
-        size_of::<Self>() + self.records.len() * 4 + self.signs.len() + 64
+        size_of::<Self>() + self.records.len() * 4 + self.signs.len() + self.hashes.len() * 32 + 64
     }
 }
 

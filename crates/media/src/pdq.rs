@@ -9,9 +9,11 @@ mod dct;
 mod shrink;
 mod shrunk;
 
-use watchfire_signal::pdq::Pdq;
+use watchfire_signal::pdq::{
+    Pdq,
+    frequencies::{self, Frequencies, SIDE as SMALL, Small},
+};
 
-use dct::Coefficients;
 use shrink::Shrinker;
 
 use crate::simd::{Level, MAX_DIVISOR, Simd, Task};
@@ -19,14 +21,8 @@ use crate::simd::{Level, MAX_DIVISOR, Simd, Task};
 /// The least width and height that are hashed; below it the reference gives an empty hash.
 pub const MIN_SIDE: u32 = 5;
 
-/// The side of the square that a picture is shrunk to before it is transformed.
-const SMALL: usize = 64;
-
 /// A sum of gradients that counts as one point of quality; chosen by the authors of PDQ.
 const GRADIENTS_PER_POINT: u32 = 90;
-
-/// A picture's luminance after filtering and shrinking, row by row.
-type Small = [[f32; SMALL]; SMALL];
 
 /// How the bytes of a pixel follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,14 +138,14 @@ pub struct Fingerprint {
     pub pdq: Pdq,
     /// How much the picture has to tell, 0 to 100.
     pub quality: u8,
-    coefficients: Coefficients,
+    coefficients: Frequencies,
 }
 
 impl Fingerprint {
     /// The hash that the picture would have if it were turned or mirrored so, without hashing it again.
     #[must_use]
     pub fn turned(&self, by: Dihedral) -> Pdq {
-        dct::bits(&dct::turn(&self.coefficients, by))
+        frequencies::bits(&dct::turn(&self.coefficients, by))
     }
 
     /// The hash that the inverted picture would have if it were turned or mirrored so.
@@ -217,8 +213,12 @@ impl Task for Hashing<'_> {
     fn run<S: Simd>(self, simd: S) -> Fingerprint {
         let mut small = [[0.0; SMALL]; SMALL];
         self.shrinker.shrink(simd, self.pixels, &mut small);
-        let coefficients = dct::transform(&small);
-        Fingerprint { pdq: dct::bits(&coefficients), quality: quality(&small), coefficients }
+        let coefficients = frequencies::transform(&small);
+        Fingerprint {
+            pdq: frequencies::bits(&coefficients),
+            quality: quality(&small),
+            coefficients,
+        }
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Source: "The TMK+PDQF Video-Hashing Algorithm and the PDQ Image-Hashing Algorithm", Facebook 2019.
 
+pub mod frequencies;
+
 use std::{fmt, str::FromStr};
 
 use crate::hex::{self, HexError};

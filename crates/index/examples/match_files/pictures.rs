@@ -105,18 +105,19 @@ impl Known {
     }
 
     fn insert(&mut self, id: u64, signals: &[Signal]) -> io::Result<()> {
-        for signal in signals {
-            match &signal.value {
-                ValueOrBlob::Value(Value::Pdq(hash)) if signal.quality >= Some(MIN_QUALITY) => {
-                    self.hashes.insert(id, hash);
-                }
-                ValueOrBlob::Value(Value::Features(print)) => {
-                    self.bytes += print.to_bytes().len();
-                    let full = |_| io::Error::other("the index is full");
-                    self.variants.insert(id, print).map_err(full)?;
-                }
-                _ => {}
+        let hash = |signal: &Signal| match signal.value {
+            ValueOrBlob::Value(Value::Pdq(hash)) if signal.quality >= Some(MIN_QUALITY) => {
+                Some(hash)
             }
+            _ => None,
+        };
+        let hashes: Vec<Pdq> = signals.iter().filter_map(hash).collect();
+        hashes.iter().for_each(|hash| self.hashes.insert(id, hash));
+        for signal in signals {
+            let ValueOrBlob::Value(Value::Features(print)) = &signal.value else { continue };
+            self.bytes += print.to_bytes().len();
+            let full = |_| io::Error::other("the index is full");
+            self.variants.insert_hashed(id, print, &hashes).map_err(full)?;
         }
         Ok(())
     }
@@ -132,7 +133,8 @@ impl Known {
             let a = one.agreement;
             let b = one.second.unwrap_or_default();
             let counts = [a.agreed, a.compared, a.all, a.signs, a.covered, a.flat, a.bent];
-            let again = [b.both, b.beyond, b.torn, b.held, b.against];
+            // 256: no hash to compare with, or too little is shown.
+            let again = [b.both, b.beyond, b.torn, b.held, b.against, b.laid.unwrap_or(256)];
             let counts = counts.into_iter().chain([one.look as u32]).chain(again);
             let counts = counts.map(|count| count.to_string()).collect::<Vec<_>>().join("\t");
             let decision = format!("{:?}", one.decision).to_lowercase();

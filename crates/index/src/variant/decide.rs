@@ -24,6 +24,9 @@ const TORN_OF: u32 = 10;
 /// are enough, if the second look finds nothing against them.
 const MANY_INLIERS: usize = 40;
 
+/// Bits of a PDQ hash in which a query that is laid over the reference may differ from it.
+const LAID_BITS: u32 = 64;
+
 /// How much stronger a match has to be to explain a place of the query alone.
 const STRONGER: f32 = 1.5;
 
@@ -48,7 +51,8 @@ pub(super) fn is_sure_again(own: usize, agreement: &Agreement, second: &SecondLo
     let is_no_sticker = agreement.all >= BEYOND_A_STICKER || second.beyond >= BESIDE_A_STICKER;
     let many = own >= MANY_INLIERS && second.agrees();
     let is_confirmed = is_no_sticker && (many || agreement.is_nearly_all());
-    (is_confirmed && agrees(own, agreement)) || shows_the_picture(agreement, second)
+    let seen = is_confirmed && agrees(own, agreement);
+    seen || shows_the_picture(agreement, second) || lies_like_the_picture(own, agreement, second)
 }
 
 impl SecondLook {
@@ -68,6 +72,21 @@ fn shows_the_picture(agreement: &Agreement, second: &SecondLook) -> bool {
         && second.agrees()
         && both >= SURE_EVIDENCE as u32
         && is_more_than_a_sticker(agreement, both, beyond)
+}
+
+/// Whether the whole of the query, laid over the reference, is nearly what the reference's PDQ hash was taken of. A
+/// quarter of the bits is where two pictures have half of their coarse contrast in common (a correlation of the cosine
+/// of an eighth of a turn); other pictures differ in half of the bits, give or take sixteen. An overlay can be half of
+/// what there is to see, so most blocks have to be held too, and features and luminance to agree beside any one
+/// sticker.
+fn lies_like_the_picture(own: usize, agreement: &Agreement, second: &SecondLook) -> bool {
+    let SecondLook { beyond, held, against, laid, .. } = *second;
+    let is_near = laid.is_some_and(|bits| bits <= LAID_BITS);
+    is_near
+        && agreement.is_telling()
+        && own >= MIN_INLIERS
+        && beyond >= BESIDE_A_STICKER
+        && held > against
 }
 
 /// Where two thirds of a reference are compared that has more blocks with contrast than a sticker, the others have
@@ -169,14 +188,16 @@ mod tests {
     fn many_features_are_sure_with_fewer_blocks_once_the_second_look_finds_nothing_torn() {
         assert!(!is_sure(400, &blocks(42, 60, 60)));
         let of = |own, agreed, torn| {
-            let second = SecondLook { both: 18, beyond: 0, torn, held: 36, against: 14 };
+            let second =
+                SecondLook { both: 18, beyond: 0, torn, held: 36, against: 14, laid: None };
             is_sure_again(own, &blocks(agreed, 60, 60), &second)
         };
         assert!(of(40, 42, 2) && !of(39, 42, 2) && !of(40, 41, 2) && !of(40, 42, 3));
     }
 
     /// Thirty blocks in which both agree, and ten that luminance alone holds.
-    const SEEN: SecondLook = SecondLook { both: 30, beyond: 0, torn: 0, held: 40, against: 15 };
+    const SEEN: SecondLook =
+        SecondLook { both: 30, beyond: 0, torn: 0, held: 40, against: 15, laid: None };
 
     #[test]
     fn the_second_look_asks_for_three_deviations_more_than_half() {
@@ -193,7 +214,7 @@ mod tests {
     #[test]
     fn the_second_look_is_not_sure_of_a_few_blocks() {
         let of = |both, compared| {
-            let second = SecondLook { both, beyond: 0, held: 35, against: 2, torn: 0 };
+            let second = SecondLook { both, beyond: 0, held: 35, against: 2, torn: 0, laid: None };
             shows_the_picture(&blocks(35, compared, 60), &second)
         };
         assert!(of(24, 40) && !of(23, 40));
@@ -202,9 +223,20 @@ mod tests {
     }
 
     #[test]
+    fn what_lies_like_the_picture_is_sure_where_most_is_held_and_some_beside_a_sticker() {
+        let of = |own, laid, beyond, held| {
+            let second = SecondLook { both: 12, beyond, torn: 9, held, against: 20, laid };
+            is_sure_again(own, &blocks(26, 50, 60), &second)
+        };
+        assert!(of(MIN_INLIERS, Some(64), 4, 21) && !of(MIN_INLIERS - 1, Some(64), 4, 21));
+        assert!(!of(20, Some(65), 4, 21) && !of(20, None, 4, 21));
+        assert!(!of(20, Some(64), 3, 21) && !of(20, Some(64), 4, 20));
+    }
+
+    #[test]
     fn a_plain_reference_is_sure_at_the_second_look_where_much_lies_beyond_one_sticker() {
         let of = |all, beyond| {
-            let second = SecondLook { both: 25, beyond, torn: 0, held: 26, against: 0 };
+            let second = SecondLook { both: 25, beyond, torn: 0, held: 26, against: 0, laid: None };
             shows_the_picture(&blocks(26, 26, all), &second)
         };
         assert!(of(29, 0) && !of(28, 11) && of(28, 12));
@@ -213,7 +245,8 @@ mod tests {
     #[test]
     fn what_may_be_a_sticker_on_something_plain_is_sure_where_some_lies_beside_it() {
         let of = |all, beyond| {
-            let second = SecondLook { both: 15, beyond, torn: 0, held: all, against: 0 };
+            let second =
+                SecondLook { both: 15, beyond, torn: 0, held: all, against: 0, laid: None };
             is_sure_again(20, &blocks(all, all, all), &second)
         };
         assert!(of(28, 4) && of(24, 4) && !of(28, 3) && !of(23, 4));

@@ -6,7 +6,13 @@
 //! is as near as a pair of features in one case of a hundred.
 //! **Invariant:** what looks like another place of the reference has no say.
 
-use watchfire_signal::features::{Cells, Grey, Level, REACH, Sign, UNITS, describe, levels};
+use watchfire_signal::{
+    features::{Cells, Grey, Level, REACH, Sign, UNITS, describe, levels},
+    pdq::{
+        Pdq,
+        frequencies::{SIDE, Small, bits, transform},
+    },
+};
 
 use super::{
     VariantMatch,
@@ -22,6 +28,9 @@ const NODE: usize = 32;
 /// The most samples of the query on each side for one pixel of the laid picture: beyond it detail is lost in
 /// noise anyway.
 const MAX_SAMPLES: usize = 4;
+
+/// Places on each side at which it is asked whether the query shows them.
+const PROBES: usize = 32;
 
 /// Blocks that one sticker lies in, the longer side first.
 const STICKER: (usize, usize) = (7, 4);
@@ -43,6 +52,9 @@ pub struct SecondLook {
     pub held: u32,
     /// Features or luminance disagree.
     pub against: u32,
+    /// The bits in which the PDQ hash of the query, laid over the reference, differs from the reference's own; `None`
+    /// where that has none, or less than two thirds of it are shown.
+    pub laid: Option<u32>,
 }
 
 /// What is known of a reference.
@@ -50,6 +62,8 @@ pub(super) struct Known<'a> {
     pub(super) size: (u16, u16),
     pub(super) features: &'a [Stored],
     pub(super) signs: &'a [Sign],
+    /// One of them is the reference's, if it has any.
+    pub(super) hashes: &'a [Pdq],
 }
 
 /// Compares what a picture shows where a match says that the reference lies.
@@ -63,7 +77,8 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
     let columns = usize::from(known.size.0).div_ceil(BLOCK_PIXELS);
     let mut features =
         vec![(0_u32, 0_u32); columns * usize::from(known.size.1).div_ceil(BLOCK_PIXELS)];
-    let levels = levels(&laid.picture(), LEAST_LEVEL);
+    let picture = laid.picture();
+    let levels = levels(&picture, LEAST_LEVEL);
     for one in known.features.iter().filter(|one| !one.repeated) {
         let Some(agrees) = laid.agrees(&levels, one) else { continue };
         let block = |units: u16| usize::from(units / UNITS) / BLOCK_PIXELS;
@@ -82,7 +97,29 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
         }
     }
     second.beyond = beyond(&both);
+    if laid.shows_most() {
+        let seen = bits(&transform(&small(&picture)));
+        second.laid = known.hashes.iter().map(|hash| seen.distance(hash)).min();
+    }
     second
+}
+
+/// Means of luminance, as many as PDQ transforms. It filters another way, which is a few bits at most.
+fn small(picture: &Grey) -> Small {
+    let cell = |at: usize, side: usize| {
+        let from = at * side / SIDE;
+        from..((at + 1) * side / SIDE).max(from + 1)
+    };
+    std::array::from_fn(|row| {
+        std::array::from_fn(|column| {
+            let (rows, columns) = (cell(row, picture.height), cell(column, picture.width));
+            let count = rows.len() * columns.len();
+            let row = |y: usize| &picture.bytes[y * picture.width..][columns.clone()];
+            let sum: u32 =
+                rows.map(|y| row(y).iter().map(|byte| u32::from(*byte)).sum::<u32>()).sum();
+            sum as f32 / count as f32
+        })
+    })
 }
 
 /// How many blocks are outside of the one sticker that the most lie in.
@@ -159,6 +196,18 @@ impl<'a> Laying<'a> {
         let off = between(across(row), across(row + 1), down);
         let (x, y) = self.back.apply((x, y));
         (x + off.0, y + off.1)
+    }
+
+    /// Whether the query shows two thirds of the reference.
+    fn shows_most(&self) -> bool {
+        let (right, bottom) = (self.grey.width as f32, self.grey.height as f32);
+        let middle = |at: usize, side: usize| (at as f32 + 0.5) * side as f32 / PROBES as f32;
+        let probes = (0..PROBES * PROBES).filter(|at| {
+            let at = (middle(at % PROBES, self.size.0), middle(at / PROBES, self.size.1));
+            let (x, y) = self.in_query(at);
+            (0.0..=right).contains(&x) && (0.0..=bottom).contains(&y)
+        });
+        probes.count() * 3 >= PROBES * PROBES * 2
     }
 
     /// The query as it lies there; what is outside repeats its edges.

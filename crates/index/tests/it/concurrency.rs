@@ -22,7 +22,7 @@ fn hashes_are_found_while_they_move_from_buckets_to_a_block() {
 fn found_while_inserting(shape: Shape) {
     let index = HashIndex::new([3; 32]);
     let mut random = Random(77);
-    let all = hashes(shape, 80_000, &mut random);
+    let all = hashes(shape, 120_000, &mut random);
     let published = AtomicU64::new(0);
     thread::scope(|scope| {
         scope.spawn(|| {
@@ -58,7 +58,7 @@ fn found_while_inserting(shape: Shape) {
 fn hashes_that_stay_are_found_while_others_come_and_go() {
     let index = HashIndex::new([4; 32]);
     let mut random = Random(78);
-    let stay = hashes(Shape::Clustered, 40_000, &mut random);
+    let stay = hashes(Shape::Clustered, 80_000, &mut random);
     stay.iter().enumerate().for_each(|(id, hash)| index.insert(id as u64, hash));
     let guests: Vec<_> = stay[..2_000].iter().map(|hash| random.near(hash, 3)).collect();
     let done = AtomicBool::new(false);

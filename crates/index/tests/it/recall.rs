@@ -41,11 +41,11 @@ fn every_hash_within_the_distance_is_found_at_every_size() {
         let mut random = Random(11);
         let index = HashIndex::new([7; 32]);
         let mut stored = BTreeSet::new();
-        let all = hashes(shape, 40_000, &mut random);
+        let all = hashes(shape, 70_000, &mut random);
         for (id, hash) in all.iter().enumerate() {
             index.insert(id as u64, hash);
             stored.insert((id as u64, *hash));
-            if [1, 300, 32_767, 32_768, 32_769, 39_999].contains(&id) {
+            if [1, 300, 65_535, 65_536, 65_537, 69_999].contains(&id) {
                 for query in queries(&all[..=id], 25, &mut random) {
                     for max_distance in [0, 7, 15, 16, 23, 24, 31, 40] {
                         assert_equal(&index, &stored, &query, max_distance);
@@ -61,7 +61,7 @@ fn every_hash_within_the_distance_is_found_at_every_size() {
 fn every_level_of_instructions_gives_the_same_answers() {
     for shape in SHAPES {
         let mut random = Random(31);
-        let all = hashes(shape, 34_000, &mut random);
+        let all = hashes(shape, 68_000, &mut random);
         let indexes = [Level::Scalar, Level::Avx2, Level::Avx512]
             .map(|level| HashIndex::with_level([2; 32], level));
         for index in &indexes {
@@ -84,7 +84,7 @@ fn removed_hashes_are_not_found_and_their_room_is_used_again() {
         let mut random = Random(23);
         let index = HashIndex::new([9; 32]);
         let mut stored = BTreeSet::new();
-        let all = hashes(shape, 36_000, &mut random);
+        let all = hashes(shape, 72_000, &mut random);
         all.iter().enumerate().for_each(|(id, hash)| {
             index.insert(id as u64, hash);
             stored.insert((id as u64, *hash));
@@ -144,7 +144,7 @@ fn one_hash_with_a_hundred_thousand_ids_is_stored_once_and_truncated() {
 fn a_search_in_a_dense_page_says_truncated_and_gives_as_many_as_asked_for() {
     let mut random = Random(41);
     let index = HashIndex::new([6; 32]);
-    let all = hashes(Shape::Pages, 60_000, &mut random);
+    let all = hashes(Shape::Pages, 100_000, &mut random);
     all.iter().enumerate().for_each(|(id, hash)| index.insert(id as u64, hash));
     let mut many = 0;
     for page in 0..4 {

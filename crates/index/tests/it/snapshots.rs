@@ -40,9 +40,9 @@ fn a_loaded_index_answers_as_the_saved_one_and_takes_changes() {
         (0, Shape::Uniform),
         (1, Shape::Uniform),
         (5_000, Shape::Clustered),
-        (45_000, Shape::Uniform),
-        (45_000, Shape::LowEntropy),
-        (45_000, Shape::Pages),
+        (90_000, Shape::Uniform),
+        (90_000, Shape::LowEntropy),
+        (90_000, Shape::Pages),
     ] {
         let (index, all) = made(count, shape);
         let bytes = index.save(&path, 17).unwrap();
@@ -116,7 +116,7 @@ fn checksum(content: &[u8]) -> u64 {
 fn any_flipped_bit_and_any_cut_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index");
-    made(36_000, Shape::Uniform).0.save(&path, 0).unwrap();
+    made(72_000, Shape::Uniform).0.save(&path, 0).unwrap();
     let whole = fs::read(&path).unwrap();
     let content = &whole[..whole.len() - 8];
     assert_eq!(whole[content.len()..], checksum(content).to_le_bytes());
@@ -141,7 +141,7 @@ fn a_file_made_to_harm_with_a_right_checksum_harms_nobody() {
     let path = folder.path().join("index");
     let mut random = Random(2);
     let mut loaded = 0;
-    let made = [made(36_000, Shape::Clustered), made(36_000, Shape::Pages)];
+    let made = [made(72_000, Shape::Clustered), made(72_000, Shape::Pages)];
     for (index, all) in made.iter().cycle().take(60) {
         index.save(&path, 0).unwrap();
         let whole = fs::read(&path).unwrap();

@@ -17,6 +17,7 @@ use watchfire_index::{
 };
 use watchfire_signal::{
     features::{Area, Moment, SeenPicture, Views},
+    pdq::{MIN_QUALITY, Pdq},
     value::{Kind, Signal, Span, Value, ValueOrBlob},
 };
 
@@ -73,13 +74,14 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
 
     /// Adds what edited copies are found by among the signals of one owner; the rest is left out.
     pub(super) fn insert(&self, owner: K, signals: &[Signal]) {
+        let hashes: Vec<Pdq> = signals.iter().filter_map(telling_hash).collect();
         for signal in signals.iter().filter(|signal| signal.span.is_none()) {
             let ValueOrBlob::Value(Value::Features(print)) = &signal.value else { continue };
             let limits = VariantLimits { references: MAX_PICTURES, ..VariantLimits::default() };
             let pictures = self.pictures.get_or_init(|| VariantIndex::new(self.seed, limits));
             let (size, thin) = ((print.width(), print.height()), signal.is_thin());
             let id = self.hold(Held { owner, size, thin });
-            self.told(pictures.insert(id, print).is_ok());
+            self.told(pictures.insert_hashed(id, print, &hashes).is_ok());
         }
         let moments: Vec<Moment> = signals.iter().filter_map(Signal::moment).collect();
         let video = signals.iter().find_map(|signal| match &signal.value {
@@ -213,6 +215,14 @@ impl<K: Copy> Watch<'_, K> {
             Some(Hit { aligned: Some(aligned), edit, ..plain(known, sure) })
         };
         search.found().iter().filter_map(hit).collect()
+    }
+}
+
+/// The hash of a picture, if it says enough about it.
+fn telling_hash(signal: &Signal) -> Option<Pdq> {
+    match signal.value {
+        ValueOrBlob::Value(Value::Pdq(hash)) if signal.quality >= Some(MIN_QUALITY) => Some(hash),
+        _ => None,
     }
 }
 

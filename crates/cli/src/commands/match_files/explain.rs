@@ -10,12 +10,14 @@ use watchfire_media::{
     canvas::{Canvas, Colour},
     features,
     format::{Format, sniff},
+    pdq::{self, Layout, Pixels},
     picture,
     video::{Decoder, Input, looks},
 };
 use watchfire_node::near::{Hit, Near};
 use watchfire_signal::{
-    features::{MAX_FEATURES, SeenPicture},
+    features::{Grey, MAX_FEATURES, SeenPicture},
+    pdq::MIN_QUALITY,
     value::{Kind, Span},
 };
 
@@ -153,7 +155,11 @@ fn compare(pair: &Pair) -> Option<VariantMatch> {
     let print = features::print_of(&pair.reference.grey, MAX_FEATURES)?;
     let limits = VariantLimits { references: 1, descriptors: MAX_FEATURES };
     let index = VariantIndex::new([0; 32], limits);
-    index.insert(0, &print).ok()?;
+    let Grey { width, height, bytes } = &pair.reference.grey;
+    let pixels = Pixels::new(*width as u32, *height as u32, Layout::Grey, bytes)?;
+    let hash = pdq::hash(pixels).filter(|hash| hash.quality >= MIN_QUALITY);
+    let hashes: Vec<_> = hash.iter().map(|hash| hash.pdq).collect();
+    index.insert_hashed(0, &print, &hashes).ok()?;
     index.search(std::slice::from_ref(&pair.query), 1).pop()
 }
 
