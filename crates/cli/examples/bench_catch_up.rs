@@ -4,8 +4,10 @@
 //! Two real nodes on loopback: one whose log has N alerts, a picture each, signed 256 at a time, of which a share is
 //! over (lapsed, and one of a thousand taken back by a record of its own), and one that nobody can reach, which starts
 //! with nothing. The rate is from the first record that counts there until the last one does; then the member is
-//! started again over what it has, as it does by itself when a charter changes. Last its parts are measured in this
-//! process: the fold, and what lookups read. The directory is made, and is gone afterwards.
+//! started again over what it has. Then a third member, which has nothing, proposes a charter, and the one with the long
+//! log approves it: measured is how long it takes until that one works under it, and how long it answers nobody
+//! meanwhile. Last its parts are measured in this process: the fold, and what lookups read. The directory is made, and
+//! is gone afterwards.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
@@ -20,6 +22,11 @@ use std::{
     net::{TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
     time::{Duration, Instant},
 };
 
@@ -34,6 +41,8 @@ use watchfire_tlog::Origin;
 
 /// How often it is asked how far it is: seldom enough to take nothing from it.
 const LOOK: Duration = Duration::from_millis(250);
+/// How often it is asked for an answer while its charter changes.
+const PROBE: Duration = Duration::from_millis(3);
 
 fn option(name: &str, default: &str) -> String {
     let mut arguments = std::env::args().skip_while(|argument| argument != name).skip(1);
@@ -47,26 +56,46 @@ fn program() -> String {
     option("--program", beside.to_str().unwrap())
 }
 
-fn run(arguments: &[&str]) {
+/// What the program answers, if it does what it was asked.
+fn asked(arguments: &[&str]) -> Option<serde_json::Value> {
     let output = Command::new(program()).arg("--json").args(arguments).output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{arguments:?}: {error}");
+    // What is written to a file is not answered.
+    output.status.success().then(|| serde_json::from_slice(&output.stdout).unwrap_or_default())
 }
 
-/// Makes the members and their charter; answers where they listen. The third one never runs: with two, each is all that
+fn run(arguments: &[&str]) -> serde_json::Value {
+    asked(arguments).unwrap_or_else(|| panic!("{arguments:?}"))
+}
+
+/// A member: where it listens, and the key of its programs.
+struct Member {
+    listen: String,
+    key: String,
+}
+
+impl Member {
+    /// Has it do something about its charter; `None` while it does not.
+    fn coalition(&self, arguments: &[&str]) -> Option<serde_json::Value> {
+        let url = format!("http://{}", self.listen);
+        let node = ["--url", &url, "--key", &self.key];
+        asked(&[&["coalition", arguments[0]], &node[..], &arguments[1..]].concat())
+    }
+}
+
+/// Makes the members and their charter. The third one runs only when the charter changes: with two, each is all that
 /// CONFIRMED takes, and what was CONFIRMED once is looked up for ever.
-fn found(dir: &Path) -> [String; 3] {
-    let listen = ["ant", "small", "bee"].map(|member| {
+fn found(dir: &Path) -> [Member; 3] {
+    let members = ["ant", "small", "bee"].map(|member| {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
         let place = dir.join(member);
         let address = format!("http://{port}");
         let mut init = vec!["init", "--member", member, "--organisation", member];
         init.extend(["--listen", &port, "--dir", place.to_str().unwrap()]);
-        if member == "ant" {
+        if member != "small" {
             init.extend(["--address", &address]);
         }
-        run(&init);
-        port
+        let key = run(&init)["api_key"].as_str().unwrap().to_owned();
+        Member { listen: port, key }
     });
     let charter = dir.join("charter.cbor");
     let charter = charter.to_str().unwrap();
@@ -79,7 +108,7 @@ fn found(dir: &Path) -> [String; 3] {
             run(&["coalition", step, "--dir", place.to_str().unwrap(), charter]);
         }
     }
-    listen
+    members
 }
 
 /// A node that runs until it is dropped.
@@ -115,6 +144,77 @@ impl Drop for Running {
         self.0.kill().unwrap();
         self.0.wait().unwrap();
     }
+}
+
+/// Asks a node for an answer all the time, over one connection while that stands.
+struct Probe {
+    over: Arc<AtomicBool>,
+    asking: JoinHandle<Duration>,
+}
+
+impl Probe {
+    fn begin(listen: &str) -> Self {
+        let over = Arc::new(AtomicBool::new(false));
+        let (listen, ends) = (listen.to_owned(), over.clone());
+        let asking = std::thread::spawn(move || {
+            let (mut connection, mut longest, mut answered) =
+                (None, Duration::ZERO, Instant::now());
+            while !ends.load(Ordering::SeqCst) {
+                connection = connection.or_else(|| TcpStream::connect(&listen).ok());
+                if connection.as_mut().is_some_and(|stream| answers(stream).is_some()) {
+                    longest = longest.max(answered.elapsed());
+                    answered = Instant::now();
+                } else {
+                    connection = None;
+                }
+                std::thread::sleep(PROBE);
+            }
+            longest
+        });
+        Self { over, asking }
+    }
+
+    /// The longest time between two answers.
+    fn end(self) -> Duration {
+        self.over.store(true, Ordering::SeqCst);
+        self.asking.join().unwrap()
+    }
+}
+
+fn answers(stream: &mut TcpStream) -> Option<()> {
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: bench\r\n\r\n").ok()?;
+    let mut answer = [0; 4_096];
+    let length = stream.read(&mut answer).ok()?;
+    answer[..length].starts_with(b"HTTP/1.1 200").then_some(())
+}
+
+/// Changes the charter of a member that runs: how long it took until it works under the new one, and the longest time
+/// in which it answered nobody.
+fn change_charter(dir: &Path, member: &Member, proposer: &Member) -> (Duration, Duration) {
+    let (_proposer, _) = Running::start(dir.join("bee"), &["--alone"]);
+    let draft = dir.join("next.json");
+    let place = draft.to_str().unwrap();
+    proposer.coalition(&["draft", "--out", place]).unwrap();
+    let mut wanted: serde_json::Value = serde_json::from_slice(&fs::read(&draft).unwrap()).unwrap();
+    wanted["quotas"]["disputes_a_day"] = 99.into();
+    fs::write(&draft, wanted.to_string()).unwrap();
+    let proposed = loop {
+        // It may still ask what others hold of its log.
+        if let Some(proposed) = proposer.coalition(&["propose", place]) {
+            break proposed["hash"].as_str().unwrap().to_owned();
+        }
+        std::thread::sleep(LOOK);
+    };
+    let probe = Probe::begin(&member.listen);
+    while member.coalition(&["approve", &proposed[..12]]).is_none() {
+        std::thread::sleep(LOOK);
+    }
+    let begun = Instant::now();
+    let works_under = || member.coalition(&["status"])?["works_under"].as_u64();
+    while works_under() != Some(2) {
+        std::thread::sleep(LOOK / 5);
+    }
+    (begun.elapsed(), probe.end())
 }
 
 /// One number of what a node measures.
@@ -182,7 +282,8 @@ fn main() {
     let in_force = history.in_force(0..records).count() as u64;
     let dir = PathBuf::from(option("--dir", "target/bench-catch-up"));
     fs::create_dir_all(&dir).unwrap();
-    let [_, small, _] = found(&dir);
+    let [_, small_member, bee] = found(&dir);
+    let small = small_member.listen.clone();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let begun = Instant::now();
     runtime.block_on(backlog::write(&dir.join("ant"), "ant", 0..records, history));
@@ -196,13 +297,13 @@ fn main() {
     drop((member, author));
     let (member, again) = Running::start(dir.join("small"), &[]);
     let known_again = until_known(&small, (records, in_force));
-    let result_parts = {
-        let hashes = measured(&small, "watchfire_index_bytes") / f64::from(1 << 20);
-        let again_peak = member.memory_mib("VmHWM:");
-        drop(member);
-        (hashes, again_peak, runtime.block_on(parts(&dir.join("small"))))
-    };
-    let (hashes, again_peak, parts) = result_parts;
+    let hashes = measured(&small, "watchfire_index_bytes") / f64::from(1 << 20);
+    let again_peak = member.memory_mib("VmHWM:");
+    let (changed, silent) = change_charter(&dir, &small_member, &bee);
+    until_known(&small, (records, in_force));
+    let (change_peak, after_change) = (member.memory_mib("VmHWM:"), member.memory_mib("VmRSS:"));
+    drop(member);
+    let parts = runtime.block_on(parts(&dir.join("small")));
     let result = serde_json::json!({
         "records": records,
         "in_force": in_force,
@@ -214,6 +315,10 @@ fn main() {
         "bytes_a_record": (resident << 20) as f64 / records as f64,
         "start_again_s": (again + known_again).as_secs_f64(),
         "start_again_peak_mib": again_peak,
+        "charter_changed_s": changed.as_secs_f64(),
+        "charter_silent_s": silent.as_secs_f64(),
+        "charter_peak_mib": change_peak,
+        "charter_resident_mib": after_change,
         "author_start_s": author_start.as_secs_f64(),
         "hashes_mib": hashes,
         "parts": parts,

@@ -23,6 +23,9 @@ const TEMPLATE: &str = include_str!("config/template.toml");
 pub(crate) struct Config {
     /// Our name in the charter.
     pub member: MemberName,
+    /// Whether a new charter is folded while the node goes on, which takes the memory of that twice.
+    #[serde(default = "yes")]
+    pub fold_beside: bool,
     /// Where we can be reached.
     pub listen: Listen,
     /// Connections that we open.
@@ -46,6 +49,10 @@ pub(crate) struct Config {
     /// What we do about matches.
     #[serde(default)]
     pub policy: Policy,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// Where a node listens.
@@ -164,6 +171,7 @@ mod tests {
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.seen, SeenLimits::default());
         assert_eq!(config.policy, Policy::default());
+        assert!(config.fold_beside);
     }
 
     #[test]

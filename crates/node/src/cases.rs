@@ -151,6 +151,12 @@ impl Cases {
         }
     }
 
+    /// Takes in that another charter has come in force after that of these cases: what is written under it counts from
+    /// now on, what it has ended does not. Answers the entries to be folded again, which had named it before.
+    pub fn learn(&mut self, later: &SignedCharter) -> BTreeSet<Place> {
+        self.authors.learn(later)
+    }
+
     /// Puts what is folded down among these sets, which have to be empty.
     #[must_use]
     pub fn among(self, sets: Arc<Sets>) -> Self {

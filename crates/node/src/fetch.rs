@@ -39,6 +39,8 @@ const FILLED: usize = 1_024;
 #[derive(Debug, Clone, Default)]
 pub struct Holes {
     shared: Arc<Shared>,
+    /// Told where records are put and dropped, for a fold that goes on beside.
+    pub(crate) noted: Noted,
 }
 
 #[derive(Debug, Default)]
@@ -107,6 +109,34 @@ impl Holes {
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<LogName, BTreeSet<u64>>> {
         self.shared.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where records were put or dropped since somebody began to ask: a fold that goes on beside has perhaps read the place
+/// before. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Noted(Arc<Mutex<Option<BTreeSet<Place>>>>);
+
+impl Noted {
+    fn begin(&self) {
+        *self.places() = Some(BTreeSet::new());
+    }
+
+    /// Before it is done and after: asking may begin in between, and an end in between must not hide it.
+    pub(crate) fn note(&self, place: &Place) {
+        if let Some(places) = self.places().as_mut() {
+            places.insert(place.clone());
+        }
+    }
+
+    /// The places; no more are noted.
+    #[must_use]
+    pub fn take(&self) -> BTreeSet<Place> {
+        self.places().take().unwrap_or_default()
+    }
+
+    fn places(&self) -> MutexGuard<'_, Option<BTreeSet<Place>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -196,6 +226,13 @@ impl Filler {
         (Self { holes: Holes::default(), store, filled }, fills)
     }
 
+    /// Notes from now on where records are put and dropped.
+    #[must_use]
+    pub fn note(&self) -> Noted {
+        self.holes.noted.begin();
+        self.holes.noted.clone()
+    }
+
     /// Takes a record that a member brings; false where it is not missing here, or does not belong there.
     ///
     /// # Errors
@@ -214,7 +251,9 @@ impl Filler {
         };
         let fits = Leaf::decode(&held.entry.leaf).is_ok_and(|leaf| open(&leaf, &record).is_ok());
         if fits {
+            self.holes.noted.note(&place);
             self.store.fill(log, index, record).await?;
+            self.holes.noted.note(&place);
             self.holes.close(&place);
             // The fold has gone: the node stops, and folds it at its next start.
             let _stopping = self.filled.send(place).await;

@@ -6,8 +6,10 @@
 //! **Invariant:** logs take turns: between two looks at a log, at most [`TURN`] entries of each other one
 //! are folded, so that no member is heard later because another says very much. What has come is noted before every turn.
 
+mod catch_up;
+
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque},
+    collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
     ops::Bound,
     sync::Arc,
     time::Duration,
@@ -27,6 +29,7 @@ use watchfire_tlog::Origin;
 use crate::{
     anchor::Anchors,
     cases::{Cases, SignalSet},
+    charter::changes::Changes,
     clock::Clock,
     events::{Event, Events},
     fetch::Holes,
@@ -40,8 +43,8 @@ use crate::{
     urgent::{self, Places, is_urgent},
 };
 
-/// Entries of a log read at once at a start.
-const PAGE: usize = 1_024;
+pub(crate) use self::catch_up::{Acted, News};
+
 /// Entries of a log read at once later: some turns, so that a log that lags behind is not asked for each.
 const READ: usize = 256;
 /// Entries of a log folded before the others have their turn: less than a commit takes, which an alert waits for
@@ -126,69 +129,17 @@ impl Unfolded {
     }
 }
 
-/// A log at a start, with its entries to be folded next.
-struct Backlog {
-    log: LogName,
-    origin: Origin,
-    read: u64,
-    page: VecDeque<Held>,
-}
-
 impl Follower {
-    /// Folds all that the store holds; nothing is announced entry by entry. All logs go side by
-    /// side in the order in which their entries were verified, so that hardly anything has to wait
-    /// for what it speaks of.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn catch_up(&mut self) -> Result<(), StoreError> {
-        let mut backlogs = Vec::new();
-        for head in self.store.logs().await? {
-            if let Ok(log) = head.log.as_str().parse::<LogName>() {
-                let page = VecDeque::new();
-                backlogs.push(Backlog { log, origin: head.log, read: 0, page });
-            }
-        }
-        // What counted ahead of its turn before the last stop counts before anything that waits.
-        for (log, held) in urgent::kept(&*self.store).await? {
-            let place = Place { log: log.clone(), index: held.index };
-            self.cases.fold(&log, held);
-            self.early.insert(place);
-        }
-        loop {
-            for backlog in &mut backlogs {
-                backlog.fill(&*self.store).await?;
-            }
-            backlogs.retain(|backlog| !backlog.page.is_empty());
-            let next = backlogs.iter_mut().min_by_key(|backlog| backlog.next_ms());
-            let Some(backlog) = next else { break };
-            let Some(held) = backlog.page.pop_front() else { break };
-            let (log, index) = (backlog.log.clone(), held.index);
-            self.fold(&log, held, false);
-            self.cursors.insert(log, index + 1);
-        }
-        for place in self.cases.pass_time(self.clock.now_ms()) {
-            self.fold_again(&place).await?;
-        }
-        self.refresh_all().await?;
-        for (log, size) in &self.cursors {
-            self.receipts.set_here(log, *size);
-        }
-        self.forget_early().await?;
-        for place in self.cases.take_erased() {
-            self.erase(&place).await?;
-        }
-        Ok(())
-    }
-
     /// Folds as logs grow, records are filled in, and deadlines pass, for as long as the node runs.
     pub async fn run(
         mut self,
         mut filled: mpsc::Receiver<Place>,
         mut early: mpsc::Receiver<(LogName, Held)>,
+        changes: Changes,
     ) {
         let mut growth = self.store.watch();
         let mut unfolded = Unfolded::default();
+        let mut latest = self.charter.seq;
         loop {
             let pause = if unfolded.is_empty() { self.until_next_deadline() } else { RETRY };
             let goes_on = !unfolded.logs.is_empty();
@@ -200,6 +151,12 @@ impl Follower {
                     None => return,
                 },
                 Some(place) = filled.recv() => unfolded.places.push_back(place),
+                () = changes.newer_than(latest) => {
+                    for later in changes.chain().after(latest) {
+                        latest = later.charter.seq;
+                        unfolded.places.extend(self.cases.learn(later));
+                    }
+                }
                 () = tokio::task::yield_now(), if goes_on => {}
                 () = tokio::time::sleep(pause) => {
                     unfolded.logs.append(&mut unfolded.failed);
@@ -301,8 +258,10 @@ impl Follower {
     /// Drops a record from the store; nobody is asked for it any more.
     async fn erase(&self, place: &Place) -> Result<(), StoreError> {
         self.holes.close(place);
+        self.holes.noted.note(place);
         let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
         self.store.erase(&origin, place.index).await?;
+        self.holes.noted.note(place);
         tracing::info!(log = %place.log, index = place.index, "a record was erased");
         Ok(())
     }
@@ -409,22 +368,6 @@ impl Follower {
         ours && leaf.header.lease_day.is_none_or(|day| u64::from(day) >= today)
     }
 
-    /// Makes all sets visible to lookups, and has their consequences drawn: of what is over, where it had any here.
-    async fn refresh_all(&mut self) -> Result<(), StoreError> {
-        let acted: HashSet<_> = self.store.cases_with_effects().await?.into_iter().collect();
-        let sets = self.known.sets().clone();
-        let mut walk = sets.walk();
-        while let Some(names) = walk.next(&sets) {
-            for name in names {
-                let Some(set) = self.show(name, None) else { continue };
-                if acted.contains(&set.subject.0) || !self.is_over(&set) {
-                    self.look_at(&set);
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Makes a changed set visible to lookups, then has its consequences drawn.
     fn refresh(&mut self, name: Commitment, log: &LogName, index: u64) {
         let Some(set) = self.show(name, Some((log, index))) else { return };
@@ -511,20 +454,5 @@ impl Follower {
                 self.look_at(&set);
             }
         }
-    }
-}
-
-impl Backlog {
-    /// Reads on when all that was read is folded.
-    async fn fill(&mut self, store: &dyn Store) -> Result<(), StoreError> {
-        if self.page.is_empty() {
-            self.page.extend(store.held(&self.origin, self.read, PAGE).await?);
-            self.read = self.page.back().map_or(self.read, |last| last.index + 1);
-        }
-        Ok(())
-    }
-
-    fn next_ms(&self) -> u64 {
-        self.page.front().map_or(u64::MAX, |held| held.verified_ms)
     }
 }

@@ -40,7 +40,7 @@ impl Judge {
 
     /// What people said.
     #[must_use]
-    pub fn people(&self) -> &People {
+    pub fn people(&self) -> &Arc<People> {
         &self.people
     }
 

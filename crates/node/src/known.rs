@@ -95,7 +95,8 @@ impl Known {
                 }
                 self.near.insert_all(name, &alert.signals);
             }
-            (_, false, true) => {
+            // It is over, or its record was erased: nothing is left to find it by.
+            (_, false, true) | (None, true, true) => {
                 self.near.remove(&name);
                 self.benign.pin().remove(&name);
             }

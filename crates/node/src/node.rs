@@ -7,6 +7,7 @@ mod incidents;
 mod peers;
 mod policy;
 mod preflight;
+mod prepare;
 mod prove;
 mod sign;
 mod start;
@@ -68,10 +69,13 @@ use crate::{
     witness::Witnesses,
 };
 
+use self::prepare::Ground;
+
 pub use charters::{Approved, CharterDeed};
 pub use incidents::OfIncident;
 pub use policy::PromoteError;
 pub use preflight::Preflight;
+pub use prepare::{PrepareError, Prepared};
 pub use start::{Setup, StartError};
 pub use stops::StopMember;
 
@@ -102,6 +106,7 @@ pub struct Node {
     clock: Arc<dyn Clock>,
     wall_clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    ground: Ground,
     copies: BTreeMap<LogName, Arc<LogCopy>>,
     known: Arc<Known>,
     seen: Arc<Seen>,

@@ -4,7 +4,7 @@
 //! the next scan as soon as it is in force, and after a restart.
 //! **Invariant:** the last word about an item, or about a case, is the one that counts.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 use watchfire_signal::{commitment::Commitment, name::ItemId};
@@ -119,6 +119,14 @@ impl People {
             Word::Found(human) => (!human.harmful).then_some(Ruling::Restore),
             Word::Kept { .. } => Some(Ruling::Keep),
         }
+    }
+
+    /// The cases of which these words and others say something else.
+    #[must_use]
+    pub fn cases_apart(&self, others: &Self) -> BTreeSet<Commitment> {
+        let (ours, theirs) = (self.cases.pin(), others.cases.pin());
+        let all = ours.keys().chain(theirs.keys());
+        all.filter(|case| ours.get(*case) != theirs.get(*case)).copied().collect()
     }
 
     /// Puts a word in force, whose row is durable.

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use watchfire_api::{outbound::Outbound, peer::PeerClient, signature::Identity};
 use watchfire_node::{
-    Node, Setup,
+    Node, Prepared, Setup,
     charter::changes,
     clock::{Clock, SystemClock, SystemRandom},
     peer::Peer,
@@ -86,8 +86,9 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
         });
         let parts = Parts { directory: &directory, config: &config, store, metrics };
         let mut listen = config.listen.addr;
+        let mut prepared = None;
         for round in 0_u64.. {
-            let (node, server, tls) = assemble(args, &parts).await?;
+            let (node, server, tls) = assemble(args, &parts, prepared.take()).await?;
             let running = serve(server, listen, tls).await.or_environment("the server")?;
             // A port that the system chose stays the same from one charter to the next.
             listen = running.address();
@@ -98,18 +99,40 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
                 output.answer(&told, || format!("{} listens on {address}", config.member))?;
             }
             let outdated = tokio::select! {
+                biased;
                 () = &mut stopped => false,
-                () = node.outdated() => true,
+                ready = successor(&node, config.fold_beside) => {
+                    prepared = ready;
+                    true
+                }
             };
-            tracing::info!(outdated, "stopping");
+            tracing::info!(outdated, prepared = prepared.is_some(), "stopping");
             running.stop().await;
             node.stop().await;
             if !outdated {
                 break;
             }
+            if prepared.is_some() {
+                // What it had in memory goes while the next one begins; where that has to fold first, before.
+                tokio::task::spawn_blocking(move || drop(node));
+            }
         }
         Ok(Answer::Yes)
     })?
+}
+
+/// Waits until a node has to be followed by another one, and prepares what that one begins with where it can.
+async fn successor(node: &Node, beside: bool) -> Option<Prepared> {
+    node.outdated().await;
+    if !beside {
+        return None;
+    }
+    let prepared = node.prepare().await;
+    prepared
+        .inspect_err(
+            |error| tracing::warn!(%error, "the node stands still while its logs are folded"),
+        )
+        .ok()
 }
 
 /// What stays from one charter to the next.
@@ -121,7 +144,11 @@ struct Parts<'a> {
 }
 
 /// Puts node and server together; nothing listens yet.
-async fn assemble(args: &Serve, parts: &Parts<'_>) -> Result<(Arc<Node>, Server, Tls), Failure> {
+async fn assemble(
+    args: &Serve,
+    parts: &Parts<'_>,
+    prepared: Option<Prepared>,
+) -> Result<(Arc<Node>, Server, Tls), Failure> {
     let Parts { directory, config, store, metrics } = parts;
     let tls = tls(directory, &config.listen)?;
     let out = way_out(&config.outbound.allow, &files(directory, &config.outbound.roots))?;
@@ -154,7 +181,7 @@ async fn assemble(args: &Serve, parts: &Parts<'_>) -> Result<(Arc<Node>, Server,
         clock,
         random: Arc::new(SystemRandom),
     };
-    let node = Node::start(setup).await.or_environment("the node")?;
+    let node = Node::start_with(setup, prepared).await.or_environment("the node")?;
     let max_bytes = usize::try_from(config.media.max_bytes).unwrap_or(usize::MAX);
     let hashing = HashingSetup {
         executable: std::env::current_exe()?,

@@ -12,6 +12,7 @@ mod coalition;
 mod crash;
 mod demo;
 mod edits;
+mod handover;
 mod hash;
 mod live;
 mod machine;

@@ -4,7 +4,7 @@
 //! **Invariant:** whether an entry counts depends on the charters and on its own log up to it.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -18,6 +18,9 @@ use watchfire_signal::{
 use super::Place;
 use crate::urgent::is_urgent_verb;
 
+/// Entries under a charter that is not known yet that are remembered until it is.
+const MAX_UNKNOWN: usize = 4_096;
+
 /// What the charters say of logs.
 #[derive(Debug)]
 pub(super) struct Authors {
@@ -25,6 +28,10 @@ pub(super) struct Authors {
     hash: [u8; 32],
     /// The charters before, by number from 1, with their hashes.
     former: Vec<([u8; 32], Charter)>,
+    /// Those after it, which came in force since: they say what is written under them, and what ends.
+    later: Vec<([u8; 32], Charter)>,
+    /// Entries that name a later charter than is known.
+    unknown: BTreeSet<Place>,
     /// The last entry of each log that was looked at, with the number of its charter.
     latest: HashMap<LogName, (u64, u64)>,
     /// Entries written under an older charter than one before them in their log.
@@ -39,6 +46,8 @@ impl Authors {
             hash: charter.hash(),
             charter,
             former: former.into_iter().map(|signed| (signed.hash(), signed.charter)).collect(),
+            later: Vec::new(),
+            unknown: BTreeSet::new(),
             latest: HashMap::new(),
             stale: HashSet::new(),
             ended: HashMap::new(),
@@ -51,9 +60,21 @@ impl Authors {
         if named.seq == self.charter.seq {
             return (named.hash == self.hash).then_some(&*self.charter);
         }
+        if let Some(after) = named.seq.checked_sub(self.charter.seq + 1) {
+            let (hash, charter) = self.later.get(usize::try_from(after).ok()?)?;
+            return (*hash == named.hash).then_some(charter);
+        }
         let place = usize::try_from(named.seq.checked_sub(1)?).ok()?;
         let (hash, charter) = self.former.get(place)?;
         (*hash == named.hash).then_some(charter)
+    }
+
+    /// Takes in that another charter has come in force. How many organisations a quorum takes and who they are stays
+    /// as it was; but what is written under that charter counts, and what it has ended counts no more. Answers the
+    /// entries that waited for it.
+    pub(super) fn learn(&mut self, signed: &SignedCharter) -> BTreeSet<Place> {
+        self.later.push((signed.hash(), signed.charter.clone()));
+        std::mem::take(&mut self.unknown)
     }
 
     /// The role of who writes or wrote a log.
@@ -66,7 +87,12 @@ impl Authors {
     /// The role in which an entry was written, if it counts: its header names its own log and a charter
     /// by which its author wrote that log, no older one than an entry before it, and the log had not ended.
     pub(super) fn author(&mut self, place: &Place, header: &Header) -> Option<Role> {
-        let charter = self.charter_of(header)?;
+        let Some(charter) = self.charter_of(header) else {
+            if header.charter.seq > self.charter.seq && self.unknown.len() < MAX_UNKNOWN {
+                self.unknown.insert(place.clone());
+            }
+            return None;
+        };
         let ours = header.author_log == place.log && header.coalition == charter.coalition;
         let role = charter.member_of_log(&place.log).filter(|_| ours)?.role;
         let counts = self.is_within(place) && self.is_fresh(place, header);
@@ -74,11 +100,18 @@ impl Authors {
     }
 
     fn is_within(&self, place: &Place) -> bool {
-        if self.charter.member_of_log(&place.log).is_some() {
+        let later = self.later.iter().map(|(_, charter)| charter);
+        std::iter::once(&*self.charter)
+            .chain(later)
+            .all(|charter| self.is_within_by(charter, place))
+    }
+
+    fn is_within_by(&self, charter: &Charter, place: &Place) -> bool {
+        if charter.member_of_log(&place.log).is_some() {
             return true;
         }
         let name = (&place.log.member, place.log.epoch);
-        let closed = self.charter.closed.iter().find(|log| log.name() == name);
+        let closed = charter.closed.iter().find(|log| log.name() == name);
         closed.is_some_and(|log| match log.last {
             Some(last) => place.index < last.size,
             None => self.ended.get(&place.log).is_none_or(|end| place.index <= *end),

@@ -130,6 +130,12 @@ impl Sets {
         let _lost = lost.wait_for(|lost| *lost).await;
     }
 
+    /// Whether a set that was put away could not be read again.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        *self.lost.borrow()
+    }
+
     /// A set by its name.
     #[must_use]
     pub fn get(&self, name: &Commitment) -> Option<Arc<SignalSet>> {

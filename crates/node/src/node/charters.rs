@@ -55,16 +55,6 @@ impl Node {
         &self.changes
     }
 
-    /// Waits until a charter is in force that this node does not work under, or what it has folded is lost: then it
-    /// has to be started again. Nothing that it acknowledged is lost by that.
-    pub async fn outdated(&self) {
-        tokio::select! {
-            biased;
-            () = self.changes.newer_than(self.charter.seq) => {}
-            () = self.known.sets().lost() => {}
-        }
-    }
-
     /// The charter that somebody wants, as it would be proposed, with what it changes.
     ///
     /// # Errors

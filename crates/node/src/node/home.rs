@@ -3,25 +3,25 @@
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use watchfire_signal::name::LogName;
-use watchfire_store::StoreError;
+use watchfire_signal::name::{LogName, MemberName};
+use watchfire_store::{Store, StoreError};
 
 use super::start::{Setup, StartError};
 use crate::{
     access::Access,
     banks::{BankParts, Banks},
-    cases::{Sets, Wanted},
     clock::{Clock, Random},
     desk::{Desk, Lines, desk_origin},
     enforce::Consequences,
-    events::Events,
     facts::{self, KeptFacts},
+    follow::Follower,
     holds::Holds,
     judge::Judge,
     known::Known,
     looks::Enforcer,
     people::People,
     policies::{self, Policies},
+    policy::Policy,
     reasons::Reasons,
     review::{Proposals, Review, Surroundings},
     scan::Scanner,
@@ -44,21 +44,17 @@ pub(super) struct Home {
 }
 
 impl Home {
-    /// By the newest policy that was applied, or that of the configuration.
+    /// What decides, for what the logs come to.
     pub(super) async fn open(
         setup: &Setup,
         log: &LogName,
-        events: &Events,
+        judge: Judge,
+        Follower { events, enforcer, .. }: &Follower,
     ) -> Result<Self, StartError> {
         let store = || setup.store.clone();
-        setup.policy.check().map_err(StartError::Policy)?;
-        let policy = policies::newest(&*setup.store).await?;
-        let policy = policy.unwrap_or_else(|| setup.policy.clone());
-        let people = Arc::new(People::load(&*setup.store).await?);
-        let judge = Judge::new(setup.me.clone(), policy).heeding(people);
         let origin = desk_origin(log).map_err(StartError::Name)?;
         let (desk, lines) = Desk::new(origin, setup.key.public(), setup.store.clone());
-        let enforcer = Enforcer::default();
+        let enforcer = enforcer.clone();
         let (review, proposals) = Review::load(Surroundings {
             judge: judge.clone(),
             desk: desk.clone(),
@@ -85,26 +81,12 @@ impl Home {
         })
     }
 
-    /// Sets of signals, none yet.
-    fn sets(&self, setup: &Setup) -> Result<Arc<Sets>, StoreError> {
-        let judge = self.judge.clone();
-        let wanted: Wanted =
-            Box::new(move |case| judge.human(None, case).is_some_and(|human| human.harmful));
-        let sets = match &setup.over {
-            Some(directory) => Sets::in_directory(directory, wanted)
-                .map_err(|error| StoreError::Failed(format!("{}: {error}", directory.display())))?,
-            None => Sets::in_memory(wanted),
-        };
-        Ok(Arc::new(sets))
-    }
-
-    /// What the coalition spoke of, still to be folded, and this member's own lists.
-    pub(super) async fn lists(
+    /// This member's own lists.
+    pub(super) async fn banks(
         &self,
         setup: &Setup,
         least_ms: u32,
-    ) -> Result<(Arc<Known>, Arc<Banks>), StoreError> {
-        let known = Arc::new(Known::of(self.sets(setup)?, seed(&*setup.random), least_ms));
+    ) -> Result<Arc<Banks>, StoreError> {
         let banks = Banks::load(BankParts {
             store: setup.store.clone(),
             desk: self.desk.clone(),
@@ -114,7 +96,7 @@ impl Home {
             least_matched_ms: least_ms,
         })
         .await?;
-        Ok((known, Arc::new(banks)))
+        Ok(Arc::new(banks))
     }
 
     /// The versions of these rules.
@@ -168,6 +150,18 @@ impl Home {
     }
 }
 
+/// What decides by the newest policy that was applied, or that of the configuration, and heeds what people have said.
+pub(super) async fn judge(
+    me: &MemberName,
+    configured: &Policy,
+    store: &dyn Store,
+) -> Result<Judge, StartError> {
+    configured.check().map_err(StartError::Policy)?;
+    let policy = policies::newest(store).await?.unwrap_or_else(|| configured.clone());
+    let people = Arc::new(People::load(store).await?);
+    Ok(Judge::new(me.clone(), policy).heeding(people))
+}
+
 /// The seen table with what writes it.
 pub(super) async fn seen(
     setup: &Setup,
@@ -184,7 +178,7 @@ pub(super) async fn seen(
     Ok((Arc::new(seen), unwritten))
 }
 
-fn seed(random: &dyn Random) -> [u8; 32] {
+pub(super) fn seed(random: &dyn Random) -> [u8; 32] {
     let mut seed = [0; 32];
     random.fill(&mut seed);
     seed

@@ -1,54 +1,39 @@
 //! Puts a node together and starts it: first what the store holds is folded, then work begins.
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 use thiserror::Error;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
     charter::{Charter, CharterChain, Member},
     name::{LogName, MemberName},
 };
-use watchfire_store::{Held, Store, StoreError};
-use watchfire_tlog::{OwnKey, PeerKey};
+use watchfire_store::{Store, StoreError};
+use watchfire_tlog::OwnKey;
 
 use super::{
     Node, Readiness,
     home::{self, Home},
+    prepare::{Ground, Prepared, term_clock},
 };
 use crate::{
     access::KeyError,
-    anchor::{Anchored, Anchors},
+    anchor::Anchored,
+    banks::Banks,
     budget::Budget,
-    cases::Cases,
-    charter::{
-        TrustError,
-        changes::{self, ChangeError, Changes},
-    },
-    clock::{Clock, Random, TermClock},
+    charter::changes::{self, ChangeError, Changes},
+    clock::{Clock, Random},
     connector::Connector,
     deliver::Deliverer,
-    events::Events,
     facts,
-    fetch::Filler,
-    follow::Follower,
     late::Late,
-    looks::Enforcer,
     outcomes::{Outcomes, Teller},
     peer::Peer,
-    place::Place,
     policy::Policy,
     publish::Publisher,
-    receipts::Receipts,
-    replicate::{LogCopy, Pacer},
-    room::Room,
     routes::Routes,
-    seen::SeenSetup,
-    urgent::{MAX_URGENT, Places},
+    seen::{Seen, SeenSetup},
     witness::Witnesses,
 };
 
@@ -110,70 +95,58 @@ pub enum StartError {
     Store(#[from] StoreError),
 }
 
+/// What a node is put together from, beside its logs and its rules.
+struct Parts {
+    log: LogName,
+    wall_clock: Arc<dyn Clock>,
+    ground: Ground,
+    seen: Arc<Seen>,
+    banks: Arc<Banks>,
+}
+
 impl Node {
     /// Checks the charter, folds what the store holds, and starts to work. Serving may begin when
     /// it returns; signing begins when [`Node::readiness`] says so.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start(mut setup: Setup) -> Result<Arc<Self>, StartError> {
-        let room = Room::of(&mut setup.store);
-        let newest_ms = newest_ms(&*setup.store).await?;
-        let terms = TermClock::since(setup.clock.clone(), newest_ms);
-        let wall_clock = std::mem::replace(&mut setup.clock, Arc::new(terms));
+    pub async fn start(setup: Setup) -> Result<Arc<Self>, StartError> {
+        Self::start_with(setup, None).await
+    }
+
+    /// The same with what [`Node::prepare`] has folded beside a node that has stopped since. Where that is under
+    /// another charter than the one that is in force by now, all is folded anew.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    pub async fn start_with(
+        mut setup: Setup,
+        prepared: Option<Prepared>,
+    ) -> Result<Arc<Self>, StartError> {
         let chain = changes::load(&*setup.store, setup.charter.clone()).await?;
-        let charter = Arc::new(chain.in_force().charter.clone());
-        let (own, log) = own(&charter, &setup)?;
-        let events = Events::new(setup.clock.clone());
-        let (early, earlier) = mpsc::channel(MAX_URGENT);
-        let copies = copies(&chain, &setup, &events, &early)?;
-        let least = charter.least_min_matched_ms;
-        let (seen, unwritten) = home::seen(&setup, least).await?;
-        let home = Home::open(&setup, &log, &events).await?;
-        let (known, banks) = home.lists(&setup, least).await?;
-        let reasons = home.reasons(&known, &banks, &setup.clock);
-        let scanner = home.scanner(&reasons, &seen);
-        let consequences = home.consequences(&setup, &reasons, &seen);
+        let (own, log) = own(&chain.in_force().charter, &setup)?;
+        let ground = Ground::of(&setup);
+        let judge = ground.judge().await?;
+        let prepared = match prepared.filter(|prepared| prepared.is_of(&setup.me, &chain)) {
+            Some(prepared) => prepared,
+            None => {
+                let clock = term_clock(&setup).await?;
+                Prepared::new(ground.clone(), chain, clock, judge.clone())?
+            }
+        };
+        setup.store = prepared.store.clone();
+        let clock = prepared.follower.clock.clone();
+        let wall_clock = std::mem::replace(&mut setup.clock, clock);
+        let least_ms = prepared.charter().least_min_matched_ms;
+        let (seen, unwritten) = home::seen(&setup, least_ms).await?;
+        let home = Home::open(&setup, &log, judge, &prepared.follower).await?;
+        let banks = home.banks(&setup, least_ms).await?;
+        let parts = Parts { log, wall_clock, ground, seen, banks };
         let (publisher, drafts) = Publisher::new();
-        let (filler, fills) = Filler::new(setup.store.clone());
-        let node = Arc::new(Self {
-            me: setup.me.clone(),
-            log,
-            charter: charter.clone(),
-            changes: open_changes(&setup, chain).await?,
-            store: setup.store.clone(),
-            clock: setup.clock.clone(),
-            wall_clock: wall_clock.clone(),
-            random: setup.random.clone(),
-            copies,
-            known,
-            seen,
-            policies: home.policies(&setup),
-            judge: home.judge.clone(),
-            scanner,
-            facts: home.facts.clone(),
-            holds: home.holds.clone(),
-            publisher,
-            desk: home.desk.clone(),
-            access: home.access.clone(),
-            review: home.review.clone(),
-            banks,
-            events,
-            receipts: Receipts::default(),
-            urgent: Places::default(),
-            filler,
-            anchored: Anchored::default(),
-            anchors: Anchors::default(),
-            witnesses: Witnesses::new(&charter, &setup.me, &setup.key, wall_clock.clone()),
-            readiness: watch::Sender::new(Readiness::Recovering),
-            room,
-            enforcer: home.enforcer.clone(),
-            consequences,
-            late: late(&setup),
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        });
-        node.fold(home.enforcer.clone(), (fills, earlier)).await?;
+        let (node, prepared) = Self::of(&setup, parts, (&home, publisher), prepared).await?;
+        node.banks.go_on().await?;
+        let Prepared { follower, filled, early, .. } = prepared;
+        node.spawn(follower.run(filled, early, node.changes.clone()));
         node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
@@ -187,6 +160,60 @@ impl Node {
         Ok(node)
     }
 
+    /// Puts a node together from its parts, over all that its logs come to.
+    async fn of(
+        setup: &Setup,
+        parts: Parts,
+        (home, publisher): (&Home, Publisher),
+        mut prepared: Prepared,
+    ) -> Result<(Arc<Self>, Prepared), StartError> {
+        prepared.take_over(home.judge.clone()).await?;
+        let Parts { log, wall_clock, ground, seen, banks } = parts;
+        let folded = &prepared.follower;
+        let reasons = home.reasons(&folded.known, &banks, &setup.clock);
+        let scanner = home.scanner(&reasons, &seen);
+        let consequences = home.consequences(setup, &reasons, &seen);
+        let node = Self {
+            me: setup.me.clone(),
+            log,
+            charter: folded.charter.clone(),
+            changes: open_changes(setup, prepared.chain.clone()).await?,
+            store: setup.store.clone(),
+            clock: setup.clock.clone(),
+            witnesses: Witnesses::new(&folded.charter, &setup.me, &setup.key, wall_clock.clone()),
+            wall_clock,
+            random: setup.random.clone(),
+            ground,
+            copies: folded.copies.clone(),
+            known: folded.known.clone(),
+            seen,
+            policies: home.policies(setup),
+            judge: home.judge.clone(),
+            scanner,
+            facts: home.facts.clone(),
+            holds: home.holds.clone(),
+            publisher,
+            desk: home.desk.clone(),
+            access: home.access.clone(),
+            review: home.review.clone(),
+            banks,
+            events: folded.events.clone(),
+            receipts: folded.receipts.clone(),
+            urgent: folded.urgent.clone(),
+            filler: prepared.filler.clone(),
+            anchored: Anchored::default(),
+            anchors: folded.anchors.clone(),
+            readiness: watch::Sender::new(Readiness::Recovering),
+            room: prepared.room.clone(),
+            enforcer: home.enforcer.clone(),
+            consequences,
+            late: late(setup),
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        Ok((Arc::new(node), prepared))
+    }
+
     /// Carries out what is in the outbox, tells the coalition how much was done, and looks for room on a full disk.
     fn spawn_outbox(&self, setup: &Setup) {
         self.spawn(self.room.clone().run(setup.store.clone()));
@@ -194,43 +221,6 @@ impl Node {
         self.spawn(self.deliverer(setup, outcomes.clone()).run());
         self.spawn(self.teller(outcomes).run());
         self.spawn(self.lookout().run());
-    }
-
-    /// Folds what the store holds, and goes on as logs grow.
-    async fn fold(
-        &self,
-        enforcer: Enforcer,
-        (filled, early): (mpsc::Receiver<Place>, mpsc::Receiver<(LogName, Held)>),
-    ) -> Result<(), StoreError> {
-        let mut follower = self.follower(enforcer);
-        follower.catch_up().await?;
-        self.banks.go_on().await?;
-        self.spawn(follower.run(filled, early));
-        Ok(())
-    }
-
-    fn follower(&self, enforcer: Enforcer) -> Follower {
-        Follower {
-            me: self.me.clone(),
-            charter: self.charter.clone(),
-            cases: Cases::of_chain(&self.changes.chain()).among(self.known.sets().clone()),
-            store: self.store.clone(),
-            known: self.known.clone(),
-            judge: self.judge.clone(),
-            enforcer,
-            events: self.events.clone(),
-            receipts: self.receipts.clone(),
-            holes: self.filler.holes.clone(),
-            anchors: self.anchors.clone(),
-            clock: self.clock.clone(),
-            copies: self.copies.clone(),
-            cursors: HashMap::new(),
-            deadlines: BTreeSet::new(),
-            urgent: self.urgent.clone(),
-            early: BTreeSet::new(),
-            incidents: BTreeMap::new(),
-            ignored: HashMap::new(),
-        }
     }
 
     /// Keeps decisions as facts.
@@ -307,42 +297,8 @@ fn late(setup: &Setup) -> Late {
     }
 }
 
-/// The newest time that the store has written down.
-async fn newest_ms(store: &dyn Store) -> Result<u64, StoreError> {
-    let mut newest_ms = 0;
-    for head in store.logs().await? {
-        let last = store.held(&head.log, head.size.saturating_sub(1), 1).await?;
-        newest_ms = last.iter().map(|held| held.verified_ms).fold(newest_ms, u64::max);
-    }
-    Ok(newest_ms)
-}
-
 /// The charters, and what is proposed.
 async fn open_changes(setup: &Setup, chain: CharterChain) -> Result<Changes, ChangeError> {
     let (me, key, store) = (setup.me.clone(), setup.key.clone(), setup.store.clone());
     Changes::open(me, key, store, chain).await
-}
-
-/// The copies of all logs of the coalition, our own among them, and those that have ended.
-fn copies(
-    chain: &CharterChain,
-    setup: &Setup,
-    events: &Events,
-    early: &mpsc::Sender<(LogName, Held)>,
-) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
-    let (mut copies, pacer) = (BTreeMap::new(), Arc::new(Pacer::of_chain(chain)));
-    let charter = &chain.in_force().charter;
-    let live = charter.members.iter().map(|member| (&member.name, member.epoch, &member.key));
-    let closed = charter.closed.iter().map(|log| (&log.member, log.epoch, &log.key));
-    for (name, epoch, key) in live.chain(closed) {
-        let key = PeerKey::from_bytes(key).map_err(|_| TrustError::Key(name.clone()));
-        let key = key.map_err(ChangeError::from)?;
-        let log = LogName::new(charter.coalition.clone(), name.clone(), epoch);
-        let (store, clock) = (setup.store.clone(), setup.clock.clone());
-        let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
-            .map_err(|error| StartError::Name(error.to_string()))?;
-        let copy = copy.telling(early.clone()).paced(pacer.clone());
-        copies.insert(log, Arc::new(copy));
-    }
-    Ok(copies)
 }

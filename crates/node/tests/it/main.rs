@@ -15,6 +15,7 @@ mod faulty;
 mod flood;
 mod fold;
 mod halts;
+mod handover;
 mod incidents;
 mod logs;
 mod marks;

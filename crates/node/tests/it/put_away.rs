@@ -3,12 +3,33 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use watchfire_node::cases::{Cases, Sets};
+use watchfire_node::{
+    cases::{Cases, Sets},
+    known::Known,
+};
+use watchfire_signal::header::Review;
 
 use crate::{
     fold::{moves, play},
-    logs::Logs,
+    logs::{Logs, SEEN, SOON},
 };
+
+#[test]
+fn what_was_erased_is_not_found_by_its_signals() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("google", &case, SEEN);
+    let mut cases = logs.fold(&[]);
+    let known = Known::of(cases.sets().clone(), [7; 32], 1_000);
+    let signals = known.arrange(&case.0, SOON).unwrap().alert.clone().unwrap().signals;
+    assert_eq!(known.lookup(&signals, &[]).len(), 1);
+    // Google still stands by it, so it is not over.
+    logs.erase("tiktok", &case.1);
+    let (log, erase) = logs.logs.iter().find_map(|(log, held)| Some((log, held.get(1)?))).unwrap();
+    cases.fold(log, erase.clone());
+    assert!(known.arrange(&case.0, SOON).unwrap().alert.is_none());
+    assert!(known.lookup(&signals, &[]).is_empty());
+}
 
 proptest! {
     #[test]
