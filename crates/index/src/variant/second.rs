@@ -97,7 +97,7 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
         }
     }
     second.beyond = beyond(&both);
-    if laid.shows_most() {
+    if !known.hashes.is_empty() && laid.shows_most() {
         let seen = bits(&transform(&small(&picture)));
         second.laid = known.hashes.iter().map(|hash| seen.distance(hash)).min();
     }
