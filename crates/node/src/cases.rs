@@ -520,7 +520,11 @@ impl Cases {
             // Whoever brought a set stands by it as the review in its header says, and cannot make
             // more of that, or a new term, by confirming itself.
             (Verb::Confirm, _) if place.log.member == *set.author() => Err(Ignored::NotAllowed),
-            (_, statement) => {
+            (verb, statement) => {
+                // By the leaf alone: who never had its record, or has it no more, knows what speaks of it all the same.
+                if is_set && matches!(verb, Verb::Confirm | Verb::Dispute) {
+                    self.meanings.note(place, Meaning::OpinionOn(name), &self.sets);
+                }
                 let Some(stance) = stance_of(place, leaf, statement, is_set.then_some(name))?
                 else {
                     return Ok(None);
