@@ -6,7 +6,6 @@ use proptest::prelude::*;
 use watchfire_node::{
     cases::{Cases, Ignored},
     halts::Voice,
-    place::Place,
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
@@ -14,12 +13,10 @@ use watchfire_signal::{
     commitment::Commitment,
     header::{Review, Target},
     name::MemberName,
-    record::Leaf,
     statement::{Basis, Resolution, Statement},
     verb::Verb,
 };
 use watchfire_store::Held;
-use watchfire_tlog::Entry;
 
 use crate::coalition::{START_MS, charter_with, name};
 use crate::logs::{Logs, MEMBERS, SEEN, SOON};
@@ -166,71 +163,6 @@ fn what_is_erased_says_nothing_and_what_it_took_down_waits_for_a_person() {
     let cases = logs.fold(&[]);
     let set = cases.set(&case.0).unwrap();
     assert_eq!((set.state(SOON), set.standing.restores), (State::Retracted, true));
-}
-
-#[test]
-fn a_new_member_knows_of_what_was_erased_what_an_old_one_knows() {
-    let mut logs = Logs::new();
-    let case = logs.assert("tiktok", Review::OneHuman);
-    let google = logs.confirm("google", &case, SEEN);
-    logs.retract_and("tiktok", &case.1, false);
-    for (member, place) in [("google", &google), ("tiktok", &case.1)] {
-        logs.erase(member, place);
-    }
-    let old = logs.fold(&[]);
-    for held in logs.logs.values_mut().flatten() {
-        let erased = Leaf::decode(&held.entry.leaf).unwrap().header.verb;
-        if matches!(erased, Verb::Assert | Verb::Confirm) {
-            held.entry = Entry::new(held.entry.leaf.clone(), None);
-        }
-    }
-    let new = logs.fold(&[]);
-    let (old, new) = (old.set(&case.0).unwrap(), new.set(&case.0).unwrap());
-    assert_eq!((&old.opinions, &old.standing), (&new.opinions, &new.standing));
-}
-
-#[test]
-fn how_a_dispute_ended_is_known_also_to_who_never_read_it_because_it_was_erased() {
-    let mut logs = Logs::new();
-    let case = logs.assert("tiktok", Review::OneHuman);
-    let dispute = logs.dispute("reddit", &case);
-    for member in ["reddit", "facebook", "google"] {
-        logs.resolve(member, &dispute, Resolution::Withdrawn);
-    }
-    assert_eq!(logs.state(&case.0, SOON), State::Retracted);
-    logs.erase("reddit", &dispute);
-    let old = logs.fold(&[]);
-    for held in logs.logs.values_mut().flatten() {
-        if Leaf::decode(&held.entry.leaf).unwrap().header.verb == Verb::Dispute {
-            held.entry = Entry::new(held.entry.leaf.clone(), None);
-        }
-    }
-    let new = logs.fold(&[]);
-    assert!(new.is_erased(&Place { log: dispute.log, index: dispute.index }));
-    let (old, new) = (old.set(&case.0).unwrap(), new.set(&case.0).unwrap());
-    assert_eq!((&old.opinions, &old.standing), (&new.opinions, &new.standing));
-    assert_eq!(new.state(SOON), State::Retracted);
-}
-
-#[test]
-fn what_was_taken_back_is_known_also_to_who_never_read_it_because_it_was_erased() {
-    let mut logs = Logs::new();
-    let case = logs.assert("tiktok", Review::OneHuman);
-    let confirmed = logs.confirm("google", &case, SEEN);
-    logs.dispute("google", &case);
-    logs.erase("google", &confirmed);
-    logs.retract("google", &confirmed);
-    let old = logs.fold(&[]);
-    for held in logs.logs.values_mut().flatten() {
-        if Leaf::decode(&held.entry.leaf).unwrap().header.verb == Verb::Confirm {
-            held.entry = Entry::new(held.entry.leaf.clone(), None);
-        }
-    }
-    let new = logs.fold(&[]);
-    assert!(new.is_erased(&Place { log: confirmed.log, index: confirmed.index }));
-    let (old, new) = (old.set(&case.0).unwrap(), new.set(&case.0).unwrap());
-    assert_eq!((&old.opinions, &old.standing), (&new.opinions, &new.standing));
-    assert_eq!(new.state(SOON), State::Provisional);
 }
 
 #[test]

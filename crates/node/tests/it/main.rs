@@ -11,6 +11,7 @@ mod desk;
 mod disputes;
 mod epochs;
 mod equivocation;
+mod erasures;
 mod faulty;
 mod flood;
 mod fold;
