@@ -309,13 +309,21 @@ impl Reading {
             return;
         };
         let Some(case) = self.cases.get_mut(&name) else { return };
-        if case.header.test != entry.header.test || self.erased.contains(&entry.at) {
+        if case.header.test != entry.header.test {
             return;
         }
         let author = entry.at.0.member.clone();
+        let own = case.at.0.member == author;
+        // By the leaf alone, so that what speaks of it later is known to whoever never had its record.
+        if entry.header.verb == Verb::Dispute || entry.header.verb == Verb::Confirm && !own {
+            meanings.insert(entry.at.clone(), Meaning::Opinion(name));
+        }
+        if self.erased.contains(&entry.at) {
+            return;
+        }
         let say = match (entry.header.verb, &entry.statement) {
             (Verb::Confirm, Some(Statement::Confirm { commitment, basis }))
-                if *commitment == name && case.at.0.member != entry.at.0.member =>
+                if *commitment == name && !own =>
             {
                 if *basis != Basis::OwnCopySeenByHuman {
                     return;
@@ -338,7 +346,6 @@ impl Reading {
             _ => return,
         };
         case.said.entry(author).or_default().insert(entry.turn(), (entry.verified_ms, say));
-        meanings.insert(entry.at.clone(), Meaning::Opinion(name));
     }
 
     fn vote(
