@@ -11,6 +11,7 @@ mod bends;
 mod decide;
 mod fit;
 mod kernel;
+mod part;
 mod recheck;
 mod repeated;
 mod second;
@@ -40,7 +41,7 @@ use self::{
     second::Known,
     table::{Stored, TELLING_BITS, Table, TableWriter, words},
 };
-pub use self::{recheck::Agreement, second::SecondLook, transform::Transform};
+pub use self::{part::Part, recheck::Agreement, second::SecondLook, transform::Transform};
 
 /// The least features that have to agree on a transform.
 pub const MIN_INLIERS: usize = 8;

@@ -135,7 +135,9 @@ impl Known {
             let counts = [a.agreed, a.compared, a.all, a.signs, a.covered, a.flat, a.bent];
             // 256: no hash to compare with, or too little is shown.
             let again = [b.both, b.beyond, b.torn, b.held, b.against, b.laid.unwrap_or(256)];
-            let counts = counts.into_iter().chain([one.look as u32]).chain(again);
+            let part = b.part.unwrap_or_default();
+            let part = [part.held, part.both, part.against, u32::from(b.hole)];
+            let counts = counts.into_iter().chain([one.look as u32]).chain(again).chain(part);
             let counts = counts.map(|count| count.to_string()).collect::<Vec<_>>().join("\t");
             let decision = format!("{:?}", one.decision).to_lowercase();
             found.push((

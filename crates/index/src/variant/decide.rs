@@ -58,14 +58,20 @@ pub(super) fn is_sure_again(own: usize, agreement: &Agreement, second: &SecondLo
     let many = own >= MANY_INLIERS && second.agrees();
     let is_confirmed = is_no_sticker && (many || agreement.is_nearly_all());
     let seen = is_confirmed && agrees(own, agreement);
-    seen || shows_the_picture(agreement, second) || lies_like_the_picture(own, agreement, second)
+    seen || shows_the_picture(agreement, second)
+        || shows_a_part(own, agreement, second)
+        || lies_like_the_picture(own, agreement, second)
 }
 
 impl SecondLook {
+    /// Whether luminance agrees where features do.
+    fn is_whole(&self) -> bool {
+        self.torn * TORN_OF <= self.both + self.torn
+    }
+
     /// Whether more blocks are held than half by three standard deviations, and luminance agrees where features do.
     fn agrees(&self) -> bool {
-        let is_whole = self.torn * TORN_OF <= self.both + self.torn;
-        is_whole && is_beyond_half(self.held, self.held + self.against, SURE_DEVIATIONS)
+        self.is_whole() && is_beyond_half(self.held, self.held + self.against, SURE_DEVIATIONS)
     }
 }
 
@@ -82,12 +88,27 @@ fn shows_the_picture(agreement: &Agreement, second: &SecondLook) -> bool {
         && is_more_than_a_sticker(agreement, both, beyond)
 }
 
+/// Whether the query shows half of the reference or more, cut to a rectangle, and ends there: within it nearly all blocks
+/// are held, a third of them by features too; beyond it, no more are held than are not. What is put over two pictures is
+/// smaller, or lies around what differs, or goes on over all of both.
+fn shows_a_part(own: usize, agreement: &Agreement, second: &SecondLook) -> bool {
+    let Some(part) = second.part else { return false };
+    let (held, against) = (second.held - part.held, second.against - part.against);
+    agreement.is_telling()
+        && own >= MIN_INLIERS
+        && second.is_whole()
+        && part.held >= SURE_EVIDENCE as u32
+        && part.both * 3 >= part.held
+        && held <= against
+}
+
 /// Whether the whole of the query, laid over the reference, is nearly what the reference's PDQ hash was taken of. The
-/// screen of an app and a sticker can be most of what there is to see, so most blocks have to be held too, and features
-/// and luminance to agree beside any one sticker.
+/// screen of an app and a sticker can be most of what there is to see, so most blocks have to be held too, features and
+/// luminance to agree beside any one sticker, and no large rectangle to show something else.
 fn lies_like_the_picture(own: usize, agreement: &Agreement, second: &SecondLook) -> bool {
-    let SecondLook { beyond, held, against, laid, .. } = *second;
-    laid.is_some_and(|bits| bits <= LAID_ALIKE_BITS)
+    let SecondLook { beyond, held, against, laid, hole, .. } = *second;
+    !hole
+        && laid.is_some_and(|bits| bits <= LAID_ALIKE_BITS)
         && agreement.is_telling()
         && own >= MIN_INLIERS
         && beyond >= BESIDE_A_STICKER
@@ -140,7 +161,7 @@ fn overlap(a: &[(f32, f32); 4], b: &[(f32, f32); 4]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Part, *};
 
     fn square(left: f32, top: f32, side: f32) -> [(f32, f32); 4] {
         let (right, bottom) = (left + side, top + side);
@@ -193,16 +214,32 @@ mod tests {
     fn many_features_are_sure_with_fewer_blocks_once_the_second_look_finds_nothing_torn() {
         assert!(!is_sure(400, &blocks(42, 60, 60)));
         let of = |own, agreed, torn| {
-            let second =
-                SecondLook { both: 18, beyond: 0, torn, held: 36, against: 14, laid: None };
+            let second = SecondLook {
+                both: 18,
+                beyond: 0,
+                torn,
+                held: 36,
+                against: 14,
+                laid: None,
+                part: None,
+                hole: false,
+            };
             is_sure_again(own, &blocks(agreed, 60, 60), &second)
         };
         assert!(of(40, 42, 2) && !of(39, 42, 2) && !of(40, 41, 2) && !of(40, 42, 3));
     }
 
     /// Thirty blocks in which both agree, and ten that luminance alone holds.
-    const SEEN: SecondLook =
-        SecondLook { both: 30, beyond: 0, torn: 0, held: 40, against: 15, laid: None };
+    const SEEN: SecondLook = SecondLook {
+        both: 30,
+        beyond: 0,
+        torn: 0,
+        held: 40,
+        against: 15,
+        laid: None,
+        part: None,
+        hole: false,
+    };
 
     #[test]
     fn the_second_look_asks_for_three_deviations_more_than_half() {
@@ -219,7 +256,16 @@ mod tests {
     #[test]
     fn the_second_look_is_not_sure_of_a_few_blocks() {
         let of = |both, compared| {
-            let second = SecondLook { both, beyond: 0, held: 35, against: 2, torn: 0, laid: None };
+            let second = SecondLook {
+                both,
+                beyond: 0,
+                held: 35,
+                against: 2,
+                torn: 0,
+                laid: None,
+                part: None,
+                hole: false,
+            };
             shows_the_picture(&blocks(35, compared, 60), &second)
         };
         assert!(of(24, 40) && !of(23, 40));
@@ -230,12 +276,27 @@ mod tests {
     #[test]
     fn what_lies_like_the_picture_is_sure_where_most_is_held_and_some_beside_a_sticker() {
         let of = |own, laid, beyond, held| {
-            let second = SecondLook { both: 12, beyond, torn: 9, held, against: 20, laid };
+            let second = SecondLook {
+                both: 12,
+                beyond,
+                torn: 9,
+                held,
+                against: 20,
+                laid,
+                part: None,
+                hole: false,
+            };
             is_sure_again(own, &blocks(26, 50, 60), &second)
         };
         assert!(of(MIN_INLIERS, Some(48), 4, 21) && !of(MIN_INLIERS - 1, Some(48), 4, 21));
         assert!(!of(20, Some(49), 4, 21) && !of(20, None, 4, 21));
         assert!(!of(20, Some(48), 3, 21) && !of(20, Some(48), 4, 20));
+        let holed = |hole| {
+            let second =
+                SecondLook { beyond: 4, held: 21, against: 20, laid: Some(40), hole, ..SEEN };
+            lies_like_the_picture(20, &blocks(26, 50, 60), &second)
+        };
+        assert!(holed(false) && !holed(true));
     }
 
     #[test]
@@ -245,9 +306,42 @@ mod tests {
     }
 
     #[test]
+    fn a_part_is_sure_where_it_ends() {
+        let of = |own, part, torn, outside: (u32, u32)| {
+            let Part { held, against, .. } = part;
+            let (held, against) = (held + outside.0, against + outside.1);
+            let second = SecondLook {
+                both: 20,
+                beyond: 0,
+                torn,
+                held,
+                against,
+                laid: Some(80),
+                part: Some(part),
+                hole: false,
+            };
+            is_sure_again(own, &blocks(35, 50, 54), &second)
+        };
+        let part = Part { held: 24, both: 8, against: 2 };
+        assert!(of(MIN_INLIERS, part, 2, (3, 3)) && !of(MIN_INLIERS - 1, part, 2, (3, 3)));
+        assert!(!of(20, part, 3, (3, 3)) && !of(20, part, 2, (4, 3)));
+        assert!(!of(20, Part { held: 23, ..part }, 2, (3, 3)));
+        assert!(!of(20, Part { both: 7, ..part }, 2, (3, 3)));
+    }
+
+    #[test]
     fn a_plain_reference_is_sure_at_the_second_look_where_much_lies_beyond_one_sticker() {
         let of = |all, beyond| {
-            let second = SecondLook { both: 25, beyond, torn: 0, held: 26, against: 0, laid: None };
+            let second = SecondLook {
+                both: 25,
+                beyond,
+                torn: 0,
+                held: 26,
+                against: 0,
+                laid: None,
+                part: None,
+                hole: false,
+            };
             shows_the_picture(&blocks(26, 26, all), &second)
         };
         assert!(of(29, 0) && !of(28, 11) && of(28, 12));
@@ -256,8 +350,16 @@ mod tests {
     #[test]
     fn what_may_be_a_sticker_on_something_plain_is_sure_where_some_lies_beside_it() {
         let of = |all, beyond| {
-            let second =
-                SecondLook { both: 15, beyond, torn: 0, held: all, against: 0, laid: None };
+            let second = SecondLook {
+                both: 15,
+                beyond,
+                torn: 0,
+                held: all,
+                against: 0,
+                laid: None,
+                part: None,
+                hole: false,
+            };
             is_sure_again(20, &blocks(all, all, all), &second)
         };
         assert!(of(28, 4) && of(24, 4) && !of(28, 3) && !of(23, 4));

@@ -17,6 +17,7 @@ use watchfire_signal::{
 use super::{
     VariantMatch,
     fit::ALIKE_BITS,
+    part::{Part, has_a_hole, part},
     recheck::{BLOCK_PIXELS, Off, block_verdicts},
     table::{Stored, distance, words},
     transform::Transform,
@@ -55,6 +56,37 @@ pub struct SecondLook {
     /// The bits in which the PDQ hash of the query, laid over the reference, differs from the reference's own; `None`
     /// where that has none, or less than two thirds of it are shown.
     pub laid: Option<u32>,
+    /// The part of the reference that the query shows whole, if that is half of it.
+    pub part: Option<Part>,
+    /// A quarter of the reference or more is one rectangle in which the query shows something else.
+    pub hole: bool,
+}
+
+/// What is seen in one block.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Whether half of the features in it agree; `None` if there are none.
+    pub(super) features: Option<bool>,
+    /// Whether luminance agrees; `None` where it says nothing.
+    pub(super) luminance: Option<bool>,
+}
+
+impl Seen {
+    pub(super) fn is_both(&self) -> bool {
+        self.features == Some(true) && self.luminance == Some(true)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.features != Some(false) && self.luminance == Some(true)
+    }
+
+    pub(super) fn is_against(&self) -> bool {
+        self.features == Some(false) || self.luminance == Some(false)
+    }
+
+    fn is_torn(&self) -> bool {
+        self.features == Some(true) && self.luminance == Some(false)
+    }
 }
 
 /// What is known of a reference.
@@ -86,17 +118,15 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
         *seen += 1;
         *agreed += u32::from(agrees);
     }
-    let (mut second, mut both) = (SecondLook::default(), Vec::new());
-    for (at, (seen, agreed)) in features.into_iter().enumerate() {
-        let (column, row) = (at % columns, at / columns);
-        let features = (seen > 0).then_some(agreed * 2 >= seen);
-        let luminance = luminance.at(column, row);
-        second.count(features, luminance);
-        if (features, luminance) == (Some(true), Some(true)) {
-            both.push((column, row));
-        }
-    }
-    second.beyond = beyond(&both);
+    let blocks: Vec<Seen> = features
+        .into_iter()
+        .enumerate()
+        .map(|(at, (seen, agreed))| Seen {
+            features: (seen > 0).then_some(agreed * 2 >= seen),
+            luminance: luminance.at(at % columns, at / columns),
+        })
+        .collect();
+    let mut second = SecondLook::of(&blocks, columns);
     if !known.hashes.is_empty() && laid.shows_most() {
         let seen = bits(&transform(&small(&picture)));
         second.laid = known.hashes.iter().map(|hash| seen.distance(hash)).min();
@@ -140,15 +170,19 @@ fn beyond(blocks: &[(usize, usize)]) -> u32 {
 }
 
 impl SecondLook {
-    fn count(&mut self, features: Option<bool>, luminance: Option<bool>) {
-        match (features, luminance) {
-            (Some(true), Some(true)) => (self.both, self.held) = (self.both + 1, self.held + 1),
-            (Some(true), Some(false)) => {
-                (self.torn, self.against) = (self.torn + 1, self.against + 1);
-            }
-            (None, Some(true)) => self.held += 1,
-            (Some(false), _) | (None, Some(false)) => self.against += 1,
-            (Some(true) | None, None) => {}
+    fn of(blocks: &[Seen], columns: usize) -> Self {
+        let count = |is: fn(&Seen) -> bool| blocks.iter().filter(|seen| is(seen)).count() as u32;
+        let both = blocks.iter().enumerate().filter(|(_, seen)| seen.is_both());
+        let both: Vec<_> = both.map(|(at, _)| (at % columns, at / columns)).collect();
+        Self {
+            both: both.len() as u32,
+            beyond: beyond(&both),
+            torn: count(Seen::is_torn),
+            held: count(Seen::is_held),
+            against: count(Seen::is_against),
+            laid: None,
+            part: part(blocks, columns),
+            hole: has_a_hole(blocks, columns),
         }
     }
 }

@@ -173,6 +173,50 @@ fn a_copy_that_is_written_all_over_is_sure_by_the_hash_of_what_it_lies_like() {
     }
 }
 
+/// Four pictures, each cut to fit and half as large.
+fn collage(scenes: [&Scene; 4]) -> Scene {
+    let mut out = Scene::plain(560, 420, 0);
+    for (at, scene) in scenes.into_iter().enumerate() {
+        let cut = scene.cropped(70, 0, 420, 420);
+        let small = cut.mapped((280, 210), |x, y| (x * 1.5, 52.0 + y * 1.5));
+        out = out.with(&small, at % 2 * 280, at / 2 * 210);
+    }
+    out
+}
+
+#[test]
+fn a_picture_that_is_cut_to_fit_next_to_others_is_sure_by_the_part_that_is_shown() {
+    let index = index_of(0..4);
+    for seed in 0..4 {
+        let others = [100, 101, 102].map(|other| scene(other + 10 * seed));
+        let [a, b, c] = &others;
+        let query = collage([a, &scene(seed), b, c]);
+        let found = search(&index, &query);
+        let seen = found.first().map(|one| (one.own, one.agreement, one.second));
+        assert_eq!(matches(&index, &query), [seed], "{seen:?}");
+        assert!(found[0].second.is_some_and(|second| second.part.is_some()), "{seen:?}");
+    }
+}
+
+/// The screen of an app is most of what these have in contrast, and all of that agrees.
+#[test]
+fn pictures_in_the_same_screen_of_an_app_do_not_match() {
+    let screen = Scene::drawn(888, 400, 560);
+    let put = |scene: &Scene| {
+        let shown = scene.mapped((400, 250), |x, y| (x * 1.4, y * 1.4));
+        screen.with(&shown, 0, 110)
+    };
+    let index = VariantIndex::new([2; 32], LIMITS);
+    for seed in 0..6 {
+        insert(&index, seed, &put(&scene(seed)));
+    }
+    for seed in 100..106 {
+        let query = put(&scene(seed));
+        let seen = search(&index, &query).first().map(|one| (one.own, one.agreement, one.second));
+        assert_eq!(matches(&index, &query), [0_u64; 0], "{seed} {seen:?}");
+    }
+}
+
 /// What is put over pictures, and how.
 type Overlay = (&'static str, fn(&Scene) -> Scene);
 

@@ -1,0 +1,168 @@
+//! Finds the part of a reference that a query shows whole: a picture in a collage, cut to fit, next to others.
+//!
+//! Where a picture ends, what lies beside it begins, and has nothing to do with the reference. All of these blocks
+//! disagree and all of those agree, which no number of agreeing blocks alone says.
+
+use std::cmp::Reverse;
+
+use super::second::Seen;
+
+/// Of so many blocks of a rectangle that say something one may say otherwise.
+const OTHER_OF: u32 = 10;
+
+/// What a part of a reference has of blocks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Part {
+    /// Blocks that are held: luminance agrees, and features do not disagree.
+    pub held: u32,
+    /// Of these, the ones in which there are features and half of them agree.
+    pub both: u32,
+    /// Blocks whose features or luminance disagree.
+    pub against: u32,
+}
+
+/// The part that a query shows whole: of all rectangles that are half of the reference, the one with the most blocks
+/// that are held, if it has enough of them.
+pub(super) fn part(blocks: &[Seen], columns: usize) -> Option<Part> {
+    fullest(blocks, columns, 2, (|part| part.held, |part| part.against))
+}
+
+/// Whether a quarter of the reference or more is one rectangle that shows something else.
+pub(super) fn has_a_hole(blocks: &[Seen], columns: usize) -> bool {
+    fullest(blocks, columns, 4, (|part| part.against, |part| part.held)).is_some()
+}
+
+/// Of the rectangles that are one in so many of all blocks or more, the one with the most of what is asked for: two
+/// thirds of its blocks, and nine of ten of those that say something.
+fn fullest(
+    blocks: &[Seen],
+    columns: usize,
+    one_in: usize,
+    (with, without): (Count, Count),
+) -> Option<Part> {
+    let rows = blocks.len() / columns.max(1);
+    let sums = Sums::of(blocks, columns);
+    let ranges =
+        |side: usize| (0..side).flat_map(move |from| (from + 1..=side).map(move |to| (from, to)));
+    let all = ranges(rows).flat_map(|rows| ranges(columns).map(move |columns| (rows, columns)));
+    let full = all.filter_map(|((top, bottom), (left, right))| {
+        let area = (bottom - top) * (right - left);
+        if area * one_in < blocks.len() {
+            return None;
+        }
+        let part = sums.within((left, top), (right, bottom));
+        let is_dense = with(&part) as usize * 3 >= area * 2;
+        let is_whole = without(&part) * OTHER_OF <= part.held + part.against;
+        (is_dense && is_whole).then_some(part)
+    });
+    full.max_by_key(|part| (with(part), Reverse(without(part))))
+}
+
+/// Blocks of one kind in a rectangle.
+type Count = fn(&Part) -> u32;
+
+/// Sums of all blocks above and to the left of each corner.
+struct Sums {
+    columns: usize,
+    of: Vec<Part>,
+}
+
+impl Sums {
+    fn of(blocks: &[Seen], columns: usize) -> Self {
+        let mut of = vec![Part::default(); columns + 1];
+        for row in blocks.chunks_exact(columns.max(1)) {
+            let mut sum = Part::default();
+            of.push(sum);
+            for seen in row {
+                sum = sum.with(seen);
+                of.push(sum.and(&of[of.len() - columns - 1]));
+            }
+        }
+        Self { columns, of }
+    }
+
+    fn within(&self, (left, top): (usize, usize), (right, bottom): (usize, usize)) -> Part {
+        let at = |column: usize, row: usize| &self.of[row * (self.columns + 1) + column];
+        at(right, bottom).and(at(left, top)).less(at(left, bottom)).less(at(right, top))
+    }
+}
+
+impl Part {
+    fn with(self, seen: &Seen) -> Self {
+        Self {
+            held: self.held + u32::from(seen.is_held()),
+            both: self.both + u32::from(seen.is_both()),
+            against: self.against + u32::from(seen.is_against()),
+        }
+    }
+
+    fn and(self, other: &Self) -> Self {
+        Self {
+            held: self.held + other.held,
+            both: self.both + other.both,
+            against: self.against + other.against,
+        }
+    }
+
+    fn less(self, other: &Self) -> Self {
+        Self {
+            held: self.held - other.held,
+            both: self.both - other.both,
+            against: self.against - other.against,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `#`: both agree, `h`: luminance alone, `x`: against, `.`: says nothing.
+    fn blocks(rows: &[&str]) -> Vec<Seen> {
+        let seen = |block| match block {
+            '#' => Seen { features: Some(true), luminance: Some(true) },
+            'h' => Seen { features: None, luminance: Some(true) },
+            'x' => Seen { features: Some(false), luminance: Some(true) },
+            _ => Seen::default(),
+        };
+        rows.iter().flat_map(|row| row.chars().map(seen)).collect()
+    }
+
+    fn of(rows: &[&str]) -> Option<Part> {
+        part(&blocks(rows), rows[0].len())
+    }
+
+    #[test]
+    fn a_part_ends_where_what_is_beside_it_begins() {
+        let found = of(&["xx####h", "xx###hh", "xx#####", "xx####x"]);
+        assert_eq!(found, Some(Part { held: 19, both: 16, against: 1 }));
+    }
+
+    #[test]
+    fn less_than_half_of_a_reference_is_no_part() {
+        assert_eq!(of(&["xxx###", "xxx###"]), Some(Part { held: 6, both: 6, against: 0 }));
+        assert_eq!(of(&["xxxx###", "xxxx###"]), None);
+    }
+
+    #[test]
+    fn a_part_is_held_nearly_everywhere() {
+        assert_eq!(of(&["##.", "#.#"]).map(|part| part.held), Some(4));
+        assert_eq!(of(&["#..", ".#."]), None);
+        assert_eq!(of(&["####", "###x"]).map(|part| part.held), Some(6));
+    }
+
+    #[test]
+    fn a_hole_is_a_quarter_that_shows_something_else() {
+        let has = |rows: &[&str]| has_a_hole(&blocks(rows), rows[0].len());
+        assert!(has(&["####", "##xx", "##xx", "####"]));
+        assert!(has(&["####", "##x.", "##xx", "####"]));
+        assert!(!has(&["####", "##xx", "##hx", "####"]));
+        assert!(!has(&["#####", "##xx#", "##xx#", "#####"]));
+        assert!(!has(&["x#x#", "#x#x", "x#x#", "#x#x"]));
+    }
+
+    #[test]
+    fn no_blocks_have_no_part() {
+        assert_eq!(part(&[], 0), None);
+    }
+}
