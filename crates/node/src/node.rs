@@ -9,6 +9,7 @@ mod policy;
 mod preflight;
 mod prepare;
 mod prove;
+mod say;
 mod sign;
 mod start;
 mod stops;
@@ -79,9 +80,6 @@ pub use prepare::{PrepareError, Prepared};
 pub use start::{Setup, StartError};
 pub use stops::StopMember;
 
-/// How long a caller waits for its own statement to be folded, so that the answer can name the
-/// state it led to.
-const FOLD_WAIT: Duration = Duration::from_secs(2);
 /// How long stopping waits for what is under way.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
@@ -404,9 +402,7 @@ impl Node {
             return Ok(before);
         }
         let draft = alert_draft(&self.charter, &self.log, new, answer)?;
-        let published = self.publisher.write(draft).await?;
-        self.wait_folded(published.index).await;
-        Ok(published)
+        self.say(draft).await
     }
 
     /// Answers an alert: confirms, disputes, retracts, renews.
@@ -429,9 +425,7 @@ impl Node {
             set = self.known.set(&case).ok_or(RaiseError::Unknown(case))?;
         }
         let draft = answer_draft(&self.charter, &self.log, &set, given, answer)?;
-        let published = self.publisher.write(draft).await?;
-        self.wait_folded(published.index).await;
-        Ok(published)
+        self.say(draft).await
     }
 
     /// Adds signals to a case: to our own, or of an edited copy of what a case is about.
@@ -450,21 +444,12 @@ impl Node {
         let set = self.known.set(case).ok_or(RaiseError::Unknown(*case))?;
         let founding = self.known.set(&set.subject).ok_or(RaiseError::Unknown(*case))?;
         let draft = widening_draft(&self.charter, &self.log, &founding, new, answer)?;
-        let published = self.publisher.write(draft).await?;
-        self.wait_folded(published.index).await;
-        Ok(published)
+        self.say(draft).await
     }
 
     async fn answered(&self, key: Option<&AnswerKey>) -> Result<Option<Published>, RaiseError> {
         let Some(key) = key else { return Ok(None) };
         Ok(sequence::answered(&*self.store, key).await.map_err(PublishError::from)?)
-    }
-
-    async fn wait_folded(&self, index: u64) {
-        let folded = self.receipts.wait_here(&self.log, index + 1);
-        if tokio::time::timeout(FOLD_WAIT, folded).await.is_err() {
-            tracing::warn!(index, "own statement is durable but not folded yet");
-        }
     }
 
     /// An alert with its state and where it is effective.

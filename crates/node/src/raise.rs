@@ -171,6 +171,18 @@ pub enum RaiseError {
     /// One does not answer one's own alert so.
     #[error("this member raised {0} itself; retract it instead")]
     Own(Commitment),
+    /// The member has said as much today as its charter allows; nobody would hear more.
+    #[error(
+        "this member has used up {name} ({value}) of the charter: nobody would hear it; retractions are heard always"
+    )]
+    Quota {
+        /// Which quota.
+        name: &'static str,
+        /// How much a day.
+        value: u64,
+        /// When there is room again: the quota is of a day, by UTC.
+        wait_ms: u64,
+    },
     /// It was not published.
     #[error(transparent)]
     Publish(#[from] PublishError),

@@ -20,8 +20,10 @@ use tokio::{
     time::Instant,
 };
 use watchfire_signal::{
+    charter::Quotas,
     name::{LogName, MemberName},
     record::{Leaf, open},
+    verb::Verb,
 };
 use watchfire_store::{
     Append, Batch, CommitError, Held, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
@@ -252,6 +254,11 @@ impl LogCopy {
     #[must_use]
     pub fn beyond_quota(&self) -> u64 {
         self.pace().beyond()
+    }
+
+    /// Which quota of its author leaves no room today for one more of a kind, and how much that is.
+    pub(crate) fn spent_quota(&self, verb: Verb, quotas: &Quotas) -> Option<(&'static str, u64)> {
+        self.pace().spent(verb, quotas, self.clock.now_ms())
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {

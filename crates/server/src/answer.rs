@@ -70,6 +70,12 @@ impl From<RaiseError> for Failure {
             | RaiseError::NoLog(_)
             | RaiseError::Oneself
             | RaiseError::Own(_) => Failure::new(ProblemKind::Conflict, error.to_string()),
+            RaiseError::Quota { name, value, wait_ms } => {
+                let problem = Problem::limit(ProblemKind::TooMany, name, value);
+                let (detail, retry_after_s) =
+                    (Some(error.to_string()), Some(wait_ms.div_ceil(1000)));
+                Failure(Problem { detail, retry_after_s, ..problem })
+            }
             RaiseError::Publish(PublishError::Invalid(error)) => {
                 Failure::new(ProblemKind::Invalid, error.to_string())
             }
@@ -151,5 +157,22 @@ impl From<TakeError> for Failure {
             TakeError::Source(error) => Failure::internal(&error),
             TakeError::Store(error) => Failure::internal(&error),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_spent_quota_is_named_and_says_when_there_is_room_again() {
+        let spent = RaiseError::Quota { name: "records_a_day", value: 7, wait_ms: 1_500 };
+        let failure = Failure::from(spent);
+        assert_eq!(failure.0.limit.as_deref(), Some("records_a_day"));
+        assert!(failure.0.detail.as_deref().unwrap().contains("records_a_day (7)"));
+        let response = failure.into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "2");
     }
 }

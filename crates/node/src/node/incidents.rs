@@ -94,9 +94,7 @@ impl Node {
         let statement = Statement::Incident(body);
         let plain = plain_header(&self.charter, &self.log, statement.verb());
         let header = Header { target, test, ..plain };
-        let published = self.publisher.write(Draft { header, statement, answer }).await?;
-        self.wait_folded(published.index).await;
-        Ok(published)
+        self.say(Draft { header, statement, answer }).await
     }
 
     /// Until when this member's organisation declares nothing, because its last one lapsed.

@@ -54,9 +54,7 @@ impl Node {
             return Err(RaiseError::NoMember(member.clone()));
         }
         let draft = stop_draft(&self.charter, &self.log, member, (stop, reason), answer);
-        let published = self.publisher.write(draft).await?;
-        self.wait_folded(published.index).await;
-        Ok(published)
+        self.say(draft).await
     }
 
     /// The place of our vote that stands.

@@ -13,9 +13,10 @@ use std::{
 
 use tokio::time::Instant;
 use watchfire_signal::{
-    charter::CharterChain,
+    charter::{CharterChain, Quotas},
     header::{CharterRef, Header},
     record::Leaf,
+    verb::Verb,
 };
 
 use crate::{
@@ -80,6 +81,8 @@ struct Account {
     minute: u64,
     day: u64,
     records: u64,
+    /// Of these, the disputes.
+    disputes: u64,
     urgent: u64,
     /// Entries of that day that are beyond.
     beyond: u64,
@@ -104,15 +107,31 @@ impl Account {
         self.minute = self.minute.max(said.min(now_minute + MAX_AHEAD_MINUTES));
         let day = self.minute / MINUTES_A_DAY;
         if day != self.day {
-            (self.day, self.records, self.urgent, self.beyond) = (day, 0, 0, 0);
+            *self = Self { next: self.next, minute: self.minute, day, ..Self::default() };
         }
         // As many may be taken back as were said.
         let urgent = header.is_some_and(|header| is_urgent_verb(header.verb));
         let count = if urgent { &mut self.urgent } else { &mut self.records };
         *count += 1;
+        let disputes = header.is_some_and(|header| header.verb == Verb::Dispute);
+        self.disputes += u64::from(disputes);
         let beyond = *count > limit || (backwards && !urgent);
         self.beyond += u64::from(beyond);
         beyond
+    }
+}
+
+impl Account {
+    /// Which quota of the day, and how much that is, leaves no room for one more of a kind; nothing limits what takes
+    /// back.
+    fn spent(&self, verb: Verb, quotas: &Quotas, now_minute: u64) -> Option<(&'static str, u64)> {
+        if is_urgent_verb(verb) || self.day < now_minute / MINUTES_A_DAY {
+            return None;
+        }
+        let disputes = verb == Verb::Dispute && self.disputes >= quotas.disputes_a_day;
+        let records = self.records >= quotas.records_a_day;
+        let spent = disputes.then_some(("disputes_a_day", quotas.disputes_a_day));
+        spent.or(records.then_some(("records_a_day", quotas.records_a_day)))
     }
 }
 
@@ -148,6 +167,16 @@ impl Pace {
         self.until.filter(|until| *until > Instant::now())
     }
 
+    /// Which quota of the day leaves no room for one more of a kind.
+    pub(super) fn spent(
+        &self,
+        verb: Verb,
+        quotas: &Quotas,
+        now_ms: u64,
+    ) -> Option<(&'static str, u64)> {
+        self.account.spent(verb, quotas, now_ms / 60_000)
+    }
+
     /// Entries of the day it dates last that are beyond its quota.
     pub(super) fn beyond(&self) -> u64 {
         self.account.beyond
@@ -157,7 +186,7 @@ impl Pace {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 mod tests {
-    use watchfire_signal::{charter::Charter, name::LogName, verb::Verb};
+    use watchfire_signal::{charter::Charter, name::LogName};
 
     use super::*;
     use crate::raise::plain_header;
@@ -219,6 +248,24 @@ mod tests {
         let ahead = (1..10).map(|day| (Verb::Assert, TODAY + day * MINUTES_A_DAY));
         let ahead = beyond(&mut account, ahead);
         assert_eq!(ahead.iter().filter(|beyond| **beyond).count(), 9 - 2);
+    }
+
+    #[test]
+    fn a_spent_quota_leaves_no_room_until_the_next_day_but_to_take_back() {
+        let charter = Charter::founding("test".parse().unwrap(), Vec::new());
+        let quotas = Quotas { records_a_day: LIMIT, disputes_a_day: 1, ..charter.quotas };
+        let mut account = Account::default();
+        beyond(&mut account, (0..LIMIT - 1).map(|_| (Verb::Assert, TODAY)));
+        let spent =
+            |account: &Account, verb, minute| account.spent(verb, &quotas, minute).map(|one| one.0);
+        assert_eq!(spent(&account, Verb::Dispute, TODAY), None);
+        beyond(&mut account, [(Verb::Dispute, TODAY)]);
+        assert_eq!(spent(&account, Verb::Dispute, TODAY), Some("disputes_a_day"));
+        assert_eq!(spent(&account, Verb::Assert, TODAY), Some("records_a_day"));
+        for verb in [Verb::Retract, Verb::Halt, Verb::Erase] {
+            assert_eq!(spent(&account, verb, TODAY), None);
+        }
+        assert_eq!(spent(&account, Verb::Assert, TODAY + MINUTES_A_DAY), None);
     }
 
     #[test]

@@ -19,21 +19,23 @@ use watchfire_node::{
     gossip::Heads,
     peer::{Peer, PeerError},
     policy::Policy,
-    raise::NewAlert,
+    publish::{Letterhead, Minutes, Published, Publisher},
+    raise::{NewAlert, alert_draft},
     routes::Routes,
     seen::SeenSetup,
+    sequence::Sequencer,
 };
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
     charter::{Approval, Charter, Member, Quorums, Role, SignedCharter},
-    header::{Provenance, Review},
+    header::{CharterRef, Provenance, Review},
     label::TAXONOMY_VERSION,
     name::{GroupName, LogName, MemberName},
     value::Signal,
 };
 use watchfire_store::Store;
 use watchfire_tlog::{
-    Entry, Extension, Hash, Origin, OwnKey, SignedCheckpoint, Source, SourceError,
+    Entry, Extension, Frontier, Hash, Origin, OwnKey, SignedCheckpoint, Source, SourceError,
 };
 
 /// Milliseconds since 1970 at which every test begins.
@@ -94,6 +96,39 @@ pub(crate) fn key(member: &str) -> OwnKey {
     let mut seed = [7; 32];
     seed[..member.len()].copy_from_slice(member.as_bytes());
     OwnKey::from_seed(&seed)
+}
+
+/// Writes a member's log without a node, and so without heed to its quota.
+pub(crate) struct Author {
+    charter: Charter,
+    log: LogName,
+    publisher: Publisher,
+}
+
+impl Author {
+    pub(crate) fn new(
+        charter: &SignedCharter,
+        me: &str,
+        store: &Arc<dyn Store>,
+        clock: &Arc<TestClock>,
+    ) -> Self {
+        let (charter, clock) = (charter.charter.clone(), clock.clone() as Arc<dyn Clock>);
+        let log = charter.log_of(&name(me)).unwrap();
+        let named = CharterRef { seq: charter.seq, hash: charter.hash() };
+        let (random, minutes) = (TestRandom::new(77), Minutes::after(0, clock.clone()));
+        let sealer = Letterhead { log: log.clone(), charter: named, random, minutes };
+        let (publisher, drafts) = Publisher::new();
+        let origin = Origin::new(log.to_string()).unwrap();
+        let (key, frontier, store) = (Arc::new(key(me)), Frontier::new(), store.clone());
+        let sequencer = Sequencer { origin, key, sealer, frontier, store, clock };
+        tokio::spawn(sequencer.run(drafts));
+        Self { charter, log, publisher }
+    }
+
+    pub(crate) async fn raise(&self, new: NewAlert) -> Published {
+        let draft = alert_draft(&self.charter, &self.log, new, None).unwrap();
+        self.publisher.write(draft).await.unwrap()
+    }
 }
 
 /// A charter of members given as `(name, organisation)`, approved by all.

@@ -4,13 +4,21 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::TryStreamExt;
 use tokio::{sync::watch, time::Instant};
-use watchfire_node::{Node, Setup, follow::TURN, peer::Peer, policy::Verdict};
-use watchfire_signal::{charter::SignedCharter, name::LogName};
+use watchfire_node::{
+    Node, Setup,
+    follow::TURN,
+    peer::Peer,
+    policy::Verdict,
+    raise::{Answer, RaiseError},
+};
+use watchfire_signal::{charter::SignedCharter, name::LogName, reason::Reason};
 use watchfire_store::{Append, Batch, MemoryStore, Store};
 use watchfire_tlog::{Extension, Origin, hash::leaf_hash};
 
 use crate::{
-    coalition::{Cast, START_MS, TestClock, TestPeer, alert, charter, charter_with, name, setup},
+    coalition::{
+        Author, Cast, START_MS, TestClock, TestPeer, alert, charter, charter_with, name, setup,
+    },
     scenarios::{FOUR, picture, scene},
 };
 
@@ -123,10 +131,12 @@ async fn an_alert_waits_for_no_more_than_two_turns_of_a_member_that_floods() {
 
 /// A member that says more than its quota, with its store.
 async fn flooded(charter: &SignedCharter, clock: &Arc<TestClock>) -> (Arc<Node>, Arc<dyn Store>) {
-    let (reddit, flood) = alone_under(charter, "reddit", clock).await;
+    let flood = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+    let author = Author::new(charter, "reddit", &flood, clock);
     for number in 0..QUOTA + BEYOND {
-        reddit.raise(alert(vec![picture(scene(1_000 + number))]), None).await.unwrap();
+        author.raise(alert(vec![picture(scene(1_000 + number))])).await;
     }
+    let reddit = reading(charter, ("reddit", &flood), &[], clock).await;
     (reddit, flood)
 }
 
@@ -201,4 +211,33 @@ async fn who_brings_more_than_its_quota_waits_for_the_answer() {
     for node in [reddit, twitch] {
         node.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_node_refuses_what_nobody_would_hear_and_takes_back_all_the_same() {
+    let charter = charter_with(&FOUR, 2, |charter| charter.quotas.records_a_day = 2);
+    let clock = TestClock::new();
+    let (reddit, store) = alone_under(&charter, "reddit", &clock).await;
+    let raise = |number| reddit.raise(alert(vec![picture(scene(number))]), None);
+    let first = raise(1).await.unwrap().commitment;
+    raise(2).await.unwrap();
+    let wait_ms = 86_400_000 - START_MS % 86_400_000;
+    let spent = |refused| {
+        let RaiseError::Quota { name, value, wait_ms: wait } = refused else { panic!("{refused}") };
+        assert_eq!((name, value, wait), ("records_a_day", 2, wait_ms));
+    };
+    spent(raise(3).await.unwrap_err());
+    let retract = Answer::Retract { reason: Reason::WrongMatch, restore: true, note: None };
+    reddit.answer(&first, retract, None).await.unwrap();
+    assert_eq!(reddit.judge(&[picture(scene(1))]).verdict, Verdict::Allow);
+    spent(raise(3).await.unwrap_err());
+
+    // A new start knows what was said today, and the next day has a quota of its own.
+    reddit.stop().await;
+    let reddit = reading(&charter, ("reddit", &store), &[], &clock).await;
+    let raise = |number| reddit.raise(alert(vec![picture(scene(number))]), None);
+    spent(raise(3).await.unwrap_err());
+    clock.advance_ms(wait_ms);
+    raise(3).await.unwrap();
+    reddit.stop().await;
 }

@@ -27,7 +27,7 @@ use watchfire_tlog::{
 };
 
 use crate::{
-    coalition::{Cast, Stage, TestClock, alert, charter, charter_with, key, name, start},
+    coalition::{Author, Cast, Stage, TestClock, alert, charter, charter_with, key, name, start},
     scenarios::{picture, scene, until_hidden},
 };
 
@@ -303,13 +303,13 @@ async fn a_retraction_overtakes_what_is_taken_slowly_because_it_is_beyond_a_quot
         seed,
     };
     let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let tiktok = start(cast("tiktok", author.clone(), BTreeMap::new(), 1)).await;
+    let written = Author::new(&charter, "tiktok", &author, &clock);
     let (mut told, mut steps, mut first) = (live_under(&author, &charter).await, Vec::new(), None);
     for number in 0..quota + beyond {
-        let raised = tiktok.node.raise(alert(clip(number)), None).await.unwrap().commitment;
-        first.get_or_insert(raised);
+        first.get_or_insert(written.raise(alert(clip(number))).await.commitment);
         steps.push(told.next().await.unwrap().unwrap());
     }
+    let tiktok = start(cast("tiktok", author.clone(), BTreeMap::new(), 1)).await;
     let (gate, steps) = (watch::Sender::new(u64::MAX), Arc::new(steps));
     let peer = SlowPeer { store: author.clone(), steps, gate, hurries: true };
     let peers = BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]);
