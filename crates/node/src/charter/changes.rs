@@ -366,19 +366,21 @@ impl Changes {
         }
     }
 
+    /// Takes what a member has, then tells it what it lacks. In this order: who goes on under a key that a
+    /// charter has replaced meanwhile is answered, as anybody is, and not heard.
     async fn exchange(&self, peer: &dyn Peer) -> Result<(), PeerError> {
         let seq = *self.in_force.borrow();
         let Theirs { in_force, charters: theirs } = peer.charters(seq).await?;
-        let new = |ours: &SignedCharter| {
-            let same = theirs.iter().find(|signed| signed.bytes == ours.bytes);
-            same.is_none_or(|same| same.approvals.len() < ours.approvals.len())
-        };
+        let known: BTreeMap<_, _> =
+            theirs.iter().map(|signed| (signed.hash(), signed.approvals.len())).collect();
+        self.take(theirs).await.map_err(|error| PeerError(error.to_string()))?;
         let mut ours = self.lacking(in_force, true);
-        ours.retain(new);
-        if !ours.is_empty() {
-            peer.tell_charters(&ours).await?;
-        }
-        self.take(theirs).await.map(drop).map_err(|error| PeerError(error.to_string()))
+        ours.retain(|signed| {
+            // A number that is decided there needs no proposals any more.
+            let open = signed.charter.seq > in_force;
+            open && known.get(&signed.hash()).is_none_or(|had| *had < signed.approvals.len())
+        });
+        if ours.is_empty() { Ok(()) } else { peer.tell_charters(&ours).await }
     }
 
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {

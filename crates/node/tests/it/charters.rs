@@ -34,8 +34,8 @@ use crate::{
 
 const THREE: [(&str, &str); 3] = [("ant", "ants"), ("bee", "bees"), ("cat", "cats")];
 
-/// Another member's charters, at once.
-struct Neighbour(Changes);
+/// Another member's charters, at once, as the member of this name reaches them with its key of this epoch.
+struct Neighbour(Changes, &'static str, u32);
 
 #[async_trait]
 impl Peer for Neighbour {
@@ -68,6 +68,10 @@ impl Peer for Neighbour {
     }
 
     async fn tell_charters(&self, ours: &[SignedCharter]) -> Result<(), PeerError> {
+        let known = self.0.chain().in_force().charter.member(&name(self.1)).cloned();
+        if known.is_none_or(|known| known.epoch != self.2) {
+            return Err(PeerError("the signature is not believed".to_owned()));
+        }
         self.0.take(ours.to_vec()).await.map(drop).map_err(|error| PeerError(error.to_string()))
     }
 }
@@ -94,9 +98,9 @@ async fn a_charter_is_in_force_everywhere_once_enough_organisations_have_approve
     for (member, _) in THREE {
         houses.push(opened(member, &store(), first.clone()).await);
     }
-    for one in &houses {
+    for (one, (member, _)) in houses.iter().zip(THREE) {
         for other in houses.iter().filter(|other| !std::ptr::eq(*other, one)) {
-            let peer = Arc::new(Neighbour(other.clone()));
+            let peer = Arc::new(Neighbour(other.clone(), member, 1));
             tokio::spawn(one.clone().run(peer, TestRandom::new(1)));
         }
     }
@@ -162,6 +166,30 @@ async fn who_leaves_with_a_charter_does_not_take_the_missing_approval_along() {
     assert_eq!(bee.chain().in_force().hash(), hash);
     ant.take(bee.lacking(1, false)).await.unwrap();
     assert_eq!(ant.chain().in_force().hash(), hash);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_believed_under_its_former_key_learns_of_the_charter_that_replaced_it() {
+    let first = charter(&THREE, 2);
+    let [ant, bee, cat] = ["ant", "bee", "cat"].map(|member| (member, store()));
+    let ant = opened(ant.0, &ant.1, first.clone()).await;
+    let bee = opened(bee.0, &bee.1, first.clone()).await;
+    let cat = opened(cat.0, &cat.1, first.clone()).await;
+    let mut wanted = first.charter.clone();
+    wanted.members.iter_mut().filter(|member| member.name == name("bee")).for_each(|bee| {
+        bee.key = key("bee again").public().to_bytes();
+    });
+    let wanted = next(&first, wanted, &name("ant"), &Ends::new());
+    let hash = ant.propose(wanted).await.unwrap();
+    // Its own approval is one that nobody else has.
+    bee.take(ant.lacking(1, true)).await.unwrap();
+    assert!(!bee.approve(&hash).await.unwrap(), "nobody else has the approvals yet");
+    cat.take(ant.lacking(1, true)).await.unwrap();
+    assert!(cat.approve(&hash).await.unwrap());
+    tokio::spawn(bee.clone().run(Arc::new(Neighbour(cat, "bee", 1)), TestRandom::new(1)));
+    let learns = tokio::time::timeout(std::time::Duration::from_secs(60), bee.newer_than(1));
+    learns.await.expect("it asks, and is answered as anybody is");
+    assert_eq!(bee.chain().in_force().hash(), hash);
 }
 
 #[tokio::test]
