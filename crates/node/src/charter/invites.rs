@@ -212,7 +212,7 @@ impl Invites {
         }
         let mut wanted = before.charter.clone();
         wanted.members.push(card.clone());
-        match self.changes.propose(next(before, wanted, &self.me, &Ends::new())).await {
+        match self.changes.propose(next(before, wanted, &self.me, &Ends::new()), None).await {
             Ok(_) => Ok(match Box::pin(self.progress(card)).await? {
                 Joining::Proposed { hash, approved, needed, .. } => {
                     Joining::Proposed { hash, approved, needed, new: true }
