@@ -205,7 +205,7 @@ impl Invites {
         if let Some(proposal) = proposals.iter().find(|proposal| has(&proposal.signed.charter)) {
             return Ok(Joining::Proposed {
                 hash: proposal.signed.hash(),
-                approved: before.charter.count_organisations(&proposal.approved),
+                approved: before.charter.count_approving(&proposal.approved),
                 needed: before.charter.quorum_charter(),
                 new: false,
             });

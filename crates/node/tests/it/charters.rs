@@ -32,7 +32,7 @@ use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Extension, Source};
 
 use crate::{
-    coalition::{Cast, TestClock, TestRandom, charter, key, name, setup},
+    coalition::{Cast, TestClock, TestRandom, charter, charter_with, key, name, setup},
     logs::{Logs, MEMBERS, SEEN, SOON},
 };
 
@@ -225,6 +225,41 @@ async fn what_nobody_of_the_charter_has_signed_or_does_not_follow_is_passed_over
     let proposals = ant.proposals();
     assert_eq!(proposals[0].approved.iter().collect::<Vec<_>>(), [&name("cat")]);
     assert_eq!(ant.chain().in_force(), &first);
+}
+
+#[tokio::test]
+async fn an_owner_of_two_members_does_not_put_two_charters_of_one_number_in_force() {
+    let four = [("ant", "pair"), ("bee", "pair"), ("cat", "cats"), ("dog", "dogs")];
+    let first = charter_with(&four, 2, |charter| charter.quorums.charter = 2);
+    let mut houses = Vec::new();
+    for (member, _) in four {
+        houses.push(opened(member, &store(), first.clone()).await);
+    }
+    let [ant, bee, cat, dog] = &houses[..] else { unreachable!() };
+    // Nobody approves twice: each member of the pair agrees with another one of the others.
+    let one = dog.propose(halting(&first, 1), None).await.unwrap();
+    let other = cat.propose(halting(&first, 3), None).await.unwrap();
+    bee.take(dog.lacking(1, true)).await.unwrap();
+    ant.take(cat.lacking(1, true)).await.unwrap();
+    assert!(
+        !bee.approve(&one, None).await.unwrap(),
+        "the second of two alone does not speak for both"
+    );
+    assert!(ant.approve(&other, None).await.unwrap(), "the first of them does");
+    dog.take(bee.lacking(1, true)).await.unwrap();
+    assert_eq!(dog.chain().in_force().charter.seq, 1);
+    for house in [bee, cat, dog] {
+        house.take(ant.lacking(1, true)).await.unwrap();
+    }
+    assert!(houses.iter().all(|house| house.chain().in_force().hash() == other));
+    // Nor does anybody believe a chain in which such an approval was the missing one.
+    let approvals = ["bee", "dog"].map(|member| Approval {
+        member: name(member),
+        signature: watchfire_node::charter::approve(&one, &key(member)),
+    });
+    let next = SignedCharter::new(halting(&first, 1), approvals.to_vec()).unwrap();
+    let refused = watchfire_node::charter::check_next(&first, &next);
+    assert!(matches!(refused, Err(TrustError::Quorum { approved: 1, needed: 2 })));
 }
 
 #[tokio::test]
