@@ -185,9 +185,8 @@ async fn who_is_not_believed_under_its_former_key_learns_of_the_charter_that_rep
     });
     let wanted = next(&first, wanted, &name("ant"), &Ends::new());
     let hash = ant.propose(wanted, None).await.unwrap();
-    // Its own approval is one that nobody else has.
-    bee.take(ant.lacking(1, true)).await.unwrap();
-    assert!(!bee.approve(&hash, None).await.unwrap(), "nobody else has the approvals yet");
+    // Nobody else knows of what it has proposed itself, and it wants to tell.
+    bee.propose(halting(&first, 1), None).await.unwrap();
     cat.take(ant.lacking(1, true)).await.unwrap();
     assert!(cat.approve(&hash, None).await.unwrap());
     tokio::spawn(bee.clone().run(Arc::new(Neighbour(cat, "bee", 1)), TestRandom::new(1)));
