@@ -70,7 +70,7 @@ pub fn check_next(before: &SignedCharter, next: &SignedCharter) -> Result<(), Tr
         return Ok(());
     }
     let needed = electorate.quorum_charter();
-    Err(TrustError::Quorum { approved: electorate.count_organisations(&approved), needed })
+    Err(TrustError::Quorum { approved: electorate.count_approving(&approved), needed })
 }
 
 /// Checks a chain of charters from the first to the one in force.

@@ -124,6 +124,8 @@ pub enum Compared {
 struct CopyState {
     verified: Option<Verified>,
     frozen: Option<bool>,
+    /// A proof that could not be written down when it was found.
+    unkept: Option<Evidence>,
 }
 
 impl LogCopy {
@@ -463,6 +465,14 @@ impl LogCopy {
     }
 
     async fn frozen(&self, state: &mut CopyState) -> Result<bool, StoreError> {
+        // Whoever showed it may never show it again: without it nobody else believes that the log has forked, nor
+        // do we after a restart. Written down as soon as the disk takes it.
+        if let Some(proof) = &state.unkept {
+            match evidence::keep(&*self.store, &self.log, proof).await {
+                Ok(()) => state.unkept = None,
+                Err(error) => tracing::warn!(%error, log = %self.log, "a proof is not kept yet"),
+            }
+        }
         if state.frozen.is_none() {
             let proofs = evidence::against(&*self.store, &self.log).await?;
             state.frozen = Some(!proofs.is_empty());
@@ -475,7 +485,7 @@ impl LogCopy {
         if frozen { Err(TakeError::Frozen(self.log.clone())) } else { Ok(()) }
     }
 
-    /// Takes nothing more of this log; the proof is durable when this returns.
+    /// Takes nothing more of this log; the proof is durable when this returns, or kept in memory until the disk takes it.
     async fn freeze(&self, state: &mut CopyState, proof: &Evidence) -> TakeError {
         state.frozen = Some(true);
         metrics::counter!("watchfire_forks_total", "member" => self.member().to_string())
@@ -484,7 +494,10 @@ impl LogCopy {
         self.events.send(Event::Fork { log: self.log.clone() });
         match evidence::keep(&*self.store, &self.log, proof).await {
             Ok(()) => TakeError::Frozen(self.log.clone()),
-            Err(error) => error.into(),
+            Err(error) => {
+                state.unkept = Some(proof.clone());
+                error.into()
+            }
         }
     }
 }

@@ -169,19 +169,19 @@ impl Standing {
         rules: &Rules<'_>,
     ) -> Self {
         // Who ever stood by it counts, silenced since or not: a forgotten renewal republishes nothing.
-        let stood =
-            earliest_by_organisation(opinions, rules, |opinion| opinion.stood_since_ms.is_some())
-                .len();
+        let ever = |opinion: &Opinion| opinion.stood_since_ms.is_some();
+        let stood = earliest_by_organisation((opinions, &BTreeSet::new()), rules, ever).len();
         let Heard { opinions, silenced, suspended } = Heard::of(opinions, rules);
         let opinions = &*opinions;
-        let humans = earliest_by_organisation(opinions, rules, |opinion| {
+        let heard = (opinions, &silenced);
+        let humans = earliest_by_organisation(heard, rules, |opinion| {
             matches!(opinion.stance, Stance::Positive { human: true })
         });
-        let any = earliest_by_organisation(opinions, rules, |opinion| {
+        let any = earliest_by_organisation(heard, rules, |opinion| {
             matches!(opinion.stance, Stance::Positive { .. })
         });
         let disputes =
-            earliest_by_organisation(opinions, rules, |opinion| opinion.stance == Stance::Disputes)
+            earliest_by_organisation(heard, rules, |opinion| opinion.stance == Stance::Disputes)
                 .len();
         let quorum = rules.confirm_quorum.max(1);
         let (level, since_ms, longest) = if rules.halted || rules.erased {
@@ -333,9 +333,10 @@ fn asks_for_restore(opinions: &Opinions) -> bool {
 }
 
 /// Since when each organisation with a fitting opinion has stood by the case, ascending. Of the
-/// members of one owner the first that ever stood by it counts, so that they cannot take turns.
+/// members of one owner the first that ever stood by it counts, so that they cannot take turns; what a silenced
+/// one stood by does not, before or after, so that it does not end what another one's person has seen.
 fn earliest_by_organisation(
-    opinions: &Opinions,
+    (opinions, silenced): (&Opinions, &BTreeSet<MemberName>),
     rules: &Rules<'_>,
     fits: impl Fn(&Opinion) -> bool,
 ) -> Vec<u64> {
@@ -347,7 +348,7 @@ fn earliest_by_organisation(
         let time = earliest.entry(organisation).or_insert(since_ms);
         *time = (*time).min(since_ms);
     }
-    for (member, opinion) in opinions {
+    for (member, opinion) in opinions.iter().filter(|(member, _)| !silenced.contains(*member)) {
         let organisation = (rules.organisation)(member);
         let time = organisation.and_then(|organisation| earliest.get_mut(&organisation));
         if let (Some(time), Some(since_ms)) = (time, opinion.stood_since_ms) {

@@ -6,7 +6,7 @@ mod chain;
 mod closed;
 mod signed;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -427,7 +427,7 @@ impl Charter {
     /// charter in force: m organisations of this one.
     #[must_use]
     pub fn is_approved_by<'a>(&self, members: impl IntoIterator<Item = &'a MemberName>) -> bool {
-        self.count_organisations(members) >= self.quorum_charter()
+        self.count_approving(members) >= self.quorum_charter()
     }
 
     /// How many organisations approve the next charter.
@@ -436,14 +436,25 @@ impl Charter {
         usize::try_from(self.quorums.charter).unwrap_or(usize::MAX)
     }
 
-    /// How many organisations control these members.
+    /// How many organisations approve the next charter where these members do.
+    ///
+    /// An organisation does by more than half of its members, or by just half of them with the first by name
+    /// among these. Of two sets that share no member one at most is that much of it: as long as no member
+    /// approves twice, no organisation does, and as m is more than half of all organisations, of two charters
+    /// of one number one at most can come in force.
     #[must_use]
-    pub fn count_organisations<'a>(
-        &self,
-        members: impl IntoIterator<Item = &'a MemberName>,
-    ) -> usize {
-        let owners = members.into_iter().filter_map(|name| self.organisation_of(name));
-        owners.collect::<BTreeSet<_>>().len()
+    pub fn count_approving<'a>(&self, members: impl IntoIterator<Item = &'a MemberName>) -> usize {
+        let approving: BTreeSet<_> = members.into_iter().collect();
+        let mut owners = BTreeMap::<_, Vec<bool>>::new();
+        // Ascending by name, so that the first of each owner comes first.
+        for member in &self.members {
+            owners.entry(&member.organisation).or_default().push(approving.contains(&member.name));
+        }
+        let approves = |votes: &Vec<bool>| {
+            let twice = 2 * votes.iter().filter(|vote| **vote).count();
+            twice > votes.len() || twice == votes.len() && votes.first() == Some(&true)
+        };
+        owners.values().filter(|votes| approves(votes)).count()
     }
 }
 

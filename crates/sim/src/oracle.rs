@@ -341,7 +341,8 @@ impl Oracle {
             let Ok(origin) = watchfire_tlog::Origin::new(log.to_string()) else { continue };
             let held = view.disk.durable().held(&origin, index, 1).await?;
             let leaf = held.first().and_then(|held| Leaf::decode(&held.entry.leaf).ok());
-            if leaf.is_none_or(|leaf| leaf.commitment != commitment) {
+            let there = leaf.is_some_and(|leaf| leaf.commitment == commitment);
+            if !there && !self.comes_again(view, &log, index).await? {
                 let what = format!("{commitment} was acknowledged as {index} of {log}");
                 self.object(Rule::AlertLost, &log.member, what);
                 self.state().acked.retain(|acked| acked.commitment != commitment);

@@ -50,8 +50,6 @@ pub struct World {
     numbers: AtomicU64,
     /// The invitation of the member that joins, with who has invited it.
     invitation: Mutex<Option<(usize, String)>>,
-    /// Of each number the charter that was proposed first.
-    agreed: Mutex<BTreeMap<u64, [u8; 32]>>,
 }
 
 impl World {
@@ -107,7 +105,6 @@ impl World {
         });
         let (options, returns) = (options.clone(), Mutex::default());
         let (numbers, invitation) = (AtomicU64::new(0), Mutex::default());
-        let agreed = Mutex::default();
         Ok(Self {
             options,
             time,
@@ -122,7 +119,6 @@ impl World {
             returns,
             numbers,
             invitation,
-            agreed,
         })
     }
 

@@ -58,7 +58,7 @@ pub struct ProposalView {
     /// The members that have approved it.
     #[schema(value_type = Vec<String>)]
     pub approved_by: Vec<MemberName>,
-    /// How many organisations these are.
+    /// How many organisations approve by these: each by more than half of its members, or half with the first by name.
     pub organisations: usize,
     /// How many organisations must approve.
     pub needed: usize,

@@ -33,7 +33,7 @@ use watchfire_tlog::OwnKey;
 use super::{TrustError, approve, check_chain, check_next, verified};
 use crate::{
     clock::Random,
-    desk::WriteError,
+    desk::{Desk, Line, WriteError},
     peer::{Peer, PeerError, Theirs},
     replicate::jittered,
 };
@@ -93,6 +93,10 @@ pub struct Proposal {
     /// The members that have approved it.
     pub approved: BTreeSet<MemberName>,
 }
+
+/// The line that says at home who did this, written in one transaction with it: what it says is so, and a node that
+/// stops because of it has written it.
+pub type Told<'a> = Option<(&'a Desk, Line)>;
 
 struct State {
     chain: CharterChain,
@@ -211,28 +215,28 @@ impl Changes {
     ///
     /// # Errors
     /// [`ChangeError`]; nothing is proposed then.
-    pub async fn propose(&self, charter: Charter) -> Result<[u8; 32], ChangeError> {
+    pub async fn propose(&self, charter: Charter, told: Told<'_>) -> Result<[u8; 32], ChangeError> {
         let signed = SignedCharter::new(charter, Vec::new())?;
         let _turn = self.turn.lock().await;
         self.read(|state| signed.charter.check_follows(state.chain.in_force()))
             .map_err(TrustError::from)?;
-        self.vote(signed).await
+        self.vote(signed, told).await
     }
 
     /// Approves what is proposed; answers whether it is in force with that.
     ///
     /// # Errors
     /// [`ChangeError`]; it is not approved then.
-    pub async fn approve(&self, hash: &[u8; 32]) -> Result<bool, ChangeError> {
+    pub async fn approve(&self, hash: &[u8; 32], told: Told<'_>) -> Result<bool, ChangeError> {
         let _turn = self.turn.lock().await;
         let proposed = self.read(|state| state.proposals.get(hash).cloned());
         let unknown = || ChangeError::Unknown(hex::encode(hash));
-        let hash = self.vote(proposed.ok_or_else(unknown)?).await?;
+        let hash = self.vote(proposed.ok_or_else(unknown)?, told).await?;
         Ok(self.read(|state| state.chain.in_force().hash() == hash))
     }
 
     /// Adds our approval: durable first, then seen by anybody.
-    async fn vote(&self, signed: SignedCharter) -> Result<[u8; 32], ChangeError> {
+    async fn vote(&self, signed: SignedCharter, told: Told<'_>) -> Result<[u8; 32], ChangeError> {
         let (seq, hash) = (signed.charter.seq, signed.hash());
         let voted = self.store.row(VOTES, &seq.to_be_bytes()).await?;
         if let Some(other) = voted.filter(|other| *other != hash) {
@@ -244,7 +248,7 @@ impl Changes {
         approvals.retain(|by| by.member != self.me);
         approvals.push(approval);
         let signed = SignedCharter::new(signed.charter, approvals)?;
-        self.keep(signed, vec![vote], false).await?;
+        self.keep(signed, (vec![vote], told), false).await?;
         Ok(hash)
     }
 
@@ -276,7 +280,7 @@ impl Changes {
             approvals.extend(known);
             if approvals.len() > had || elsewhere {
                 let signed = SignedCharter::new(signed.charter, approvals)?;
-                self.keep(signed, Vec::new(), elsewhere).await?;
+                self.keep(signed, (Vec::new(), None), elsewhere).await?;
                 self.warn_of(&doubled);
                 news = true;
             }
@@ -307,14 +311,14 @@ impl Changes {
     async fn keep(
         &self,
         signed: SignedCharter,
-        mut rows: Vec<Row>,
+        (mut rows, told): (Vec<Row>, Told<'_>),
         elsewhere: bool,
     ) -> Result<(), ChangeError> {
         let (seq, hash) = (signed.charter.seq, signed.hash());
         let complete = self.read(|state| {
             let electorate = state.chain.in_force();
-            let told = elsewhere || self.can_tell(&electorate.charter, &signed.charter);
-            told && check_next(electorate, &signed).is_ok()
+            let stays = elsewhere || self.can_tell(&electorate.charter, &signed.charter);
+            stays && check_next(electorate, &signed).is_ok()
         });
         if complete {
             let key = seq.to_be_bytes().to_vec();
@@ -326,7 +330,13 @@ impl Changes {
             let value = Some(signed.encode());
             rows.push(Row { table: PROPOSALS, key: hash.to_vec(), value });
         }
-        self.store.commit(Batch { rows, ..Batch::default() }).await.map_err(StoreError::from)?;
+        match told {
+            Some((desk, line)) => drop(desk.write(line.rows(rows)).await?),
+            None => {
+                let batch = Batch { rows, ..Batch::default() };
+                self.store.commit(batch).await.map_err(StoreError::from)?;
+            }
+        }
         let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
         if complete {
             state.chain.push(signed).map_err(TrustError::from)?;
@@ -366,19 +376,21 @@ impl Changes {
         }
     }
 
+    /// Takes what a member has, then tells it what it lacks. In this order: who goes on under a key that a
+    /// charter has replaced meanwhile is answered, as anybody is, and not heard.
     async fn exchange(&self, peer: &dyn Peer) -> Result<(), PeerError> {
         let seq = *self.in_force.borrow();
         let Theirs { in_force, charters: theirs } = peer.charters(seq).await?;
-        let new = |ours: &SignedCharter| {
-            let same = theirs.iter().find(|signed| signed.bytes == ours.bytes);
-            same.is_none_or(|same| same.approvals.len() < ours.approvals.len())
-        };
+        let known: BTreeMap<_, _> =
+            theirs.iter().map(|signed| (signed.hash(), signed.approvals.len())).collect();
+        self.take(theirs).await.map_err(|error| PeerError(error.to_string()))?;
         let mut ours = self.lacking(in_force, true);
-        ours.retain(new);
-        if !ours.is_empty() {
-            peer.tell_charters(&ours).await?;
-        }
-        self.take(theirs).await.map(drop).map_err(|error| PeerError(error.to_string()))
+        ours.retain(|signed| {
+            // A number that is decided there needs no proposals any more.
+            let open = signed.charter.seq > in_force;
+            open && known.get(&signed.hash()).is_none_or(|had| *had < signed.approvals.len())
+        });
+        if ours.is_empty() { Ok(()) } else { peer.tell_charters(&ours).await }
     }
 
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {

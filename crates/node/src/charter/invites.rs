@@ -205,14 +205,14 @@ impl Invites {
         if let Some(proposal) = proposals.iter().find(|proposal| has(&proposal.signed.charter)) {
             return Ok(Joining::Proposed {
                 hash: proposal.signed.hash(),
-                approved: before.charter.count_organisations(&proposal.approved),
+                approved: before.charter.count_approving(&proposal.approved),
                 needed: before.charter.quorum_charter(),
                 new: false,
             });
         }
         let mut wanted = before.charter.clone();
         wanted.members.push(card.clone());
-        match self.changes.propose(next(before, wanted, &self.me, &Ends::new())).await {
+        match self.changes.propose(next(before, wanted, &self.me, &Ends::new()), None).await {
             Ok(_) => Ok(match Box::pin(self.progress(card)).await? {
                 Joining::Proposed { hash, approved, needed, .. } => {
                     Joining::Proposed { hash, approved, needed, new: true }

@@ -83,9 +83,8 @@ impl Node {
         if changes.is_empty() {
             return Err(ChangeError::Same);
         }
-        let hash = self.changes.propose(charter).await?;
-        let deed = CharterDeed::Proposed(hex::encode(&hash));
-        self.desk.write(Line::new(actor, &deed)?).await?;
+        let line = Line::new(actor, &CharterDeed::Proposed(hex::encode(&charter.hash())))?;
+        let hash = self.changes.propose(charter, Some((&self.desk, line))).await?;
         self.tell_approval(hash).await;
         Ok(self.approved(hash))
     }
@@ -99,9 +98,8 @@ impl Node {
         hash: &[u8; 32],
         actor: &Actor,
     ) -> Result<Approved, ChangeError> {
-        self.changes.approve(hash).await?;
-        let deed = CharterDeed::Approved(hex::encode(hash));
-        self.desk.write(Line::new(actor, &deed)?).await?;
+        let line = Line::new(actor, &CharterDeed::Approved(hex::encode(hash)))?;
+        self.changes.approve(hash, Some((&self.desk, line))).await?;
         self.tell_approval(*hash).await;
         Ok(self.approved(*hash))
     }

@@ -1,10 +1,11 @@
 //! Charters that change while nodes run: who approves, what is in force, and what was said under which.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use proptest::prelude::*;
 use watchfire_node::{
+    Node, Setup,
     cases::SignalSet,
     charter::{
         TrustError,
@@ -13,13 +14,16 @@ use watchfire_node::{
         draft::{Ends, differences, next},
         invites::{INVITE_DAYS, Invitation, Invites, JoinError, Joining, sign_join},
     },
+    desk::{Actor, DeskKind},
     gossip::Heads,
+    node::CharterDeed,
     peer::{Peer, PeerError, Theirs},
     standing::State,
 };
 use watchfire_signal::{
-    charter::{Approval, Charter, CharterChain, Member, Role, SignedCharter},
+    charter::{Approval, Charter, CharterChain, Member, Quorums, Role, SignedCharter},
     header::Review,
+    hex,
     label::Class,
     name::LogName,
     statement::{Head, KeyStep, Statement},
@@ -28,14 +32,14 @@ use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Extension, Source};
 
 use crate::{
-    coalition::{TestClock, TestRandom, charter, key, name},
+    coalition::{Cast, TestClock, TestRandom, charter, charter_with, key, name, setup},
     logs::{Logs, MEMBERS, SEEN, SOON},
 };
 
 const THREE: [(&str, &str); 3] = [("ant", "ants"), ("bee", "bees"), ("cat", "cats")];
 
-/// Another member's charters, at once.
-struct Neighbour(Changes);
+/// Another member's charters, at once, as the member of this name reaches them with its key of this epoch.
+struct Neighbour(Changes, &'static str, u32);
 
 #[async_trait]
 impl Peer for Neighbour {
@@ -68,6 +72,10 @@ impl Peer for Neighbour {
     }
 
     async fn tell_charters(&self, ours: &[SignedCharter]) -> Result<(), PeerError> {
+        let known = self.0.chain().in_force().charter.member(&name(self.1)).cloned();
+        if known.is_none_or(|known| known.epoch != self.2) {
+            return Err(PeerError("the signature is not believed".to_owned()));
+        }
         self.0.take(ours.to_vec()).await.map(drop).map_err(|error| PeerError(error.to_string()))
     }
 }
@@ -94,13 +102,13 @@ async fn a_charter_is_in_force_everywhere_once_enough_organisations_have_approve
     for (member, _) in THREE {
         houses.push(opened(member, &store(), first.clone()).await);
     }
-    for one in &houses {
+    for (one, (member, _)) in houses.iter().zip(THREE) {
         for other in houses.iter().filter(|other| !std::ptr::eq(*other, one)) {
-            let peer = Arc::new(Neighbour(other.clone()));
+            let peer = Arc::new(Neighbour(other.clone(), member, 1));
             tokio::spawn(one.clone().run(peer, TestRandom::new(1)));
         }
     }
-    let hash = houses[0].propose(halting(&first, 1)).await.unwrap();
+    let hash = houses[0].propose(halting(&first, 1), None).await.unwrap();
     // Everybody learns of the proposal, and one organisation of three does not suffice.
     let mut waited = 0;
     while houses.iter().any(|house| house.proposals().len() != 1) {
@@ -109,7 +117,7 @@ async fn a_charter_is_in_force_everywhere_once_enough_organisations_have_approve
         assert!(waited < 1_000, "proposals travel");
     }
     assert_eq!(houses[2].chain().in_force().charter.seq, 1);
-    assert!(houses[1].approve(&hash).await.unwrap(), "the second of three organisations");
+    assert!(houses[1].approve(&hash, None).await.unwrap(), "the second of three organisations");
     for house in &houses {
         house.newer_than(1).await;
         let chain = house.chain();
@@ -124,24 +132,24 @@ async fn a_member_approves_one_charter_of_a_number_also_after_a_restart() {
     let first = charter(&THREE, 2);
     let store = store();
     let ant = opened("ant", &store, first.clone()).await;
-    let hash = ant.propose(halting(&first, 1)).await.unwrap();
-    assert_eq!(ant.propose(halting(&first, 1)).await.unwrap(), hash, "again is the same");
-    let other = ant.propose(halting(&first, 3)).await;
+    let hash = ant.propose(halting(&first, 1), None).await.unwrap();
+    assert_eq!(ant.propose(halting(&first, 1), None).await.unwrap(), hash, "again is the same");
+    let other = ant.propose(halting(&first, 3), None).await;
     assert!(matches!(other, Err(ChangeError::Voted { seq: 2, .. })));
     drop(ant);
     let ant = opened("ant", &store, first.clone()).await;
     assert_eq!(ant.proposals().len(), 1, "what was proposed is there after a restart");
-    assert!(matches!(ant.propose(halting(&first, 3)).await, Err(ChangeError::Voted { .. })));
+    assert!(matches!(ant.propose(halting(&first, 3), None).await, Err(ChangeError::Voted { .. })));
     // Once it is in force the next number is free, and what is in force is there after a restart.
     let bee = opened("bee", &self::store(), first.clone()).await;
     bee.take(ant.lacking(1, true)).await.unwrap();
-    assert!(bee.approve(&hash).await.unwrap());
+    assert!(bee.approve(&hash, None).await.unwrap());
     ant.take(bee.lacking(1, false)).await.unwrap();
     drop(ant);
     let ant = opened("ant", &store, first).await;
     let second = ant.chain().in_force().clone();
     assert_eq!((second.hash(), second.charter.seq), (hash, 2));
-    ant.propose(halting(&second, 3)).await.unwrap();
+    ant.propose(halting(&second, 3), None).await.unwrap();
 }
 
 #[tokio::test]
@@ -150,10 +158,10 @@ async fn who_leaves_with_a_charter_does_not_take_the_missing_approval_along() {
     let (store, bee) = (store(), opened("bee", &self::store(), first.clone()).await);
     let mut wanted = first.charter.clone();
     wanted.members.retain(|member| member.name != name("ant"));
-    let hash = bee.propose(next(&first, wanted, &name("bee"), &Ends::new())).await.unwrap();
+    let hash = bee.propose(next(&first, wanted, &name("bee"), &Ends::new()), None).await.unwrap();
     let ant = opened("ant", &store, first.clone()).await;
     ant.take(bee.lacking(1, true)).await.unwrap();
-    assert!(!ant.approve(&hash).await.unwrap(), "nobody else has the approval yet");
+    assert!(!ant.approve(&hash, None).await.unwrap(), "nobody else has the approval yet");
     drop(ant);
     // It still works, and tells whoever it reaches.
     let ant = opened("ant", &store, first).await;
@@ -162,6 +170,29 @@ async fn who_leaves_with_a_charter_does_not_take_the_missing_approval_along() {
     assert_eq!(bee.chain().in_force().hash(), hash);
     ant.take(bee.lacking(1, false)).await.unwrap();
     assert_eq!(ant.chain().in_force().hash(), hash);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_not_believed_under_its_former_key_learns_of_the_charter_that_replaced_it() {
+    let first = charter(&THREE, 2);
+    let [ant, bee, cat] = ["ant", "bee", "cat"].map(|member| (member, store()));
+    let ant = opened(ant.0, &ant.1, first.clone()).await;
+    let bee = opened(bee.0, &bee.1, first.clone()).await;
+    let cat = opened(cat.0, &cat.1, first.clone()).await;
+    let mut wanted = first.charter.clone();
+    wanted.members.iter_mut().filter(|member| member.name == name("bee")).for_each(|bee| {
+        bee.key = key("bee again").public().to_bytes();
+    });
+    let wanted = next(&first, wanted, &name("ant"), &Ends::new());
+    let hash = ant.propose(wanted, None).await.unwrap();
+    // Nobody else knows of what it has proposed itself, and it wants to tell.
+    bee.propose(halting(&first, 1), None).await.unwrap();
+    cat.take(ant.lacking(1, true)).await.unwrap();
+    assert!(cat.approve(&hash, None).await.unwrap());
+    tokio::spawn(bee.clone().run(Arc::new(Neighbour(cat, "bee", 1)), TestRandom::new(1)));
+    let learns = tokio::time::timeout(std::time::Duration::from_secs(60), bee.newer_than(1));
+    learns.await.expect("it asks, and is answered as anybody is");
+    assert_eq!(bee.chain().in_force().hash(), hash);
 }
 
 #[tokio::test]
@@ -196,13 +227,83 @@ async fn what_nobody_of_the_charter_has_signed_or_does_not_follow_is_passed_over
 }
 
 #[tokio::test]
+async fn an_owner_of_two_members_does_not_put_two_charters_of_one_number_in_force() {
+    let four = [("ant", "pair"), ("bee", "pair"), ("cat", "cats"), ("dog", "dogs")];
+    let first = charter_with(&four, 2, |charter| charter.quorums.charter = 2);
+    let mut houses = Vec::new();
+    for (member, _) in four {
+        houses.push(opened(member, &store(), first.clone()).await);
+    }
+    let [ant, bee, cat, dog] = &houses[..] else { unreachable!() };
+    // Nobody approves twice: each member of the pair agrees with another one of the others.
+    let one = dog.propose(halting(&first, 1), None).await.unwrap();
+    let other = cat.propose(halting(&first, 3), None).await.unwrap();
+    bee.take(dog.lacking(1, true)).await.unwrap();
+    ant.take(cat.lacking(1, true)).await.unwrap();
+    assert!(
+        !bee.approve(&one, None).await.unwrap(),
+        "the second of two alone does not speak for both"
+    );
+    assert!(ant.approve(&other, None).await.unwrap(), "the first of them does");
+    dog.take(bee.lacking(1, true)).await.unwrap();
+    assert_eq!(dog.chain().in_force().charter.seq, 1);
+    for house in [bee, cat, dog] {
+        house.take(ant.lacking(1, true)).await.unwrap();
+    }
+    assert!(houses.iter().all(|house| house.chain().in_force().hash() == other));
+    // Nor does anybody believe a chain in which such an approval was the missing one.
+    let approvals = ["bee", "dog"].map(|member| Approval {
+        member: name(member),
+        signature: watchfire_node::charter::approve(&one, &key(member)),
+    });
+    let next = SignedCharter::new(halting(&first, 1), approvals.to_vec()).unwrap();
+    let refused = watchfire_node::charter::check_next(&first, &next);
+    assert!(matches!(refused, Err(TrustError::Quorum { approved: 1, needed: 2 })));
+}
+
+#[tokio::test]
+async fn whose_approval_puts_a_charter_in_force_is_told_so_though_the_node_stops_for_it() {
+    let first = charter(&[("ant", "ants")], 1);
+    let store = store();
+    let begin = || {
+        let (charter, clock, peers) = (&first, TestClock::new(), BTreeMap::new());
+        let store = store.clone();
+        let setup = setup(Cast { me: "ant", charter, store, trust: &[], peers, clock, seed: 1 });
+        Node::start(Setup { alone: true, ..setup })
+    };
+    let node = begin().await.unwrap();
+    let stops = tokio::spawn({
+        let node = node.clone();
+        async move {
+            node.outdated().await;
+            node.kill();
+        }
+    });
+    let wanted =
+        Charter { quorums: Quorums { halt: 2, ..first.charter.quorums }, ..first.charter.clone() };
+    let person = Actor::Person("p1".to_owned());
+    let approved = node.propose_charter(wanted, &person).await.unwrap();
+    assert!(approved.in_force);
+    stops.await.unwrap();
+    drop(node);
+    // Who did it stands in the desk log, as the charter stands on the disk.
+    let node = begin().await.unwrap();
+    assert_eq!(node.charter().hash(), approved.hash);
+    let lines = node.desk().newest(Some(DeskKind::Charter), u64::MAX, 9).await.unwrap();
+    let said: Vec<_> = lines.iter().map(|line| line.record.clone().unwrap()).collect();
+    assert_eq!((said.len(), said[0].actor.as_str()), (1, "person:p1"));
+    let hash = hex::encode(&approved.hash);
+    assert_eq!(lines[0].deed(), Some(CharterDeed::Proposed(hash)));
+}
+
+#[tokio::test]
 async fn who_approves_two_charters_of_one_number_is_found_out() {
     let first = charter(&THREE, 2);
     let ant = opened("ant", &store(), first.clone()).await;
     for halt in [1, 3, 4] {
         // Each is told to another member; `cat` has two disks.
         let cat = opened("cat", &store(), first.clone()).await;
-        cat.propose(halting(&first, halt)).await.unwrap();
+        cat.propose(halting(&first, halt), None).await.unwrap();
         ant.take(cat.lacking(1, true)).await.unwrap();
     }
     assert_eq!(ant.doubled().into_iter().collect::<Vec<_>>(), [name("cat")]);
@@ -268,7 +369,7 @@ async fn an_invitation_lets_one_key_in_once_enough_have_approved() {
     assert!(matches!(join(&token, &impostor, signed).await, Err(JoinError::Used)));
     let bee = opened("bee", &self::store(), first.clone()).await;
     bee.take(ant.lacking(1, true)).await.unwrap();
-    bee.approve(&hash).await.unwrap();
+    bee.approve(&hash, None).await.unwrap();
     ant.take(bee.lacking(1, false)).await.unwrap();
     let Joining::Joined(chain) = join(&token, &dog, signature).await.unwrap() else {
         panic!("it has joined");

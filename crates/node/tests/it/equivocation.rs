@@ -21,8 +21,12 @@ use watchfire_tlog::{
     Evidence, EvidenceKind, Extension, Origin, PeerKey, Source, cosign::cosigned_at,
 };
 
-use crate::coalition::{
-    Cast, START_MS, Stage, TestClock, TestPeer, alert, charter, charter_with, log_name, name, start,
+use crate::{
+    coalition::{
+        Cast, START_MS, Stage, TestClock, TestPeer, alert, charter, charter_with, log_name, name,
+        start,
+    },
+    faulty::{Disk, FaultyStore},
 };
 
 const FOUR: [(&str, &str); 4] =
@@ -204,6 +208,27 @@ async fn members_compare_heads_by_themselves_and_the_freeze_outlives_a_restart()
     let again = member("ant", &zoo.stores[0], BTreeMap::new(), 30).await;
     assert_eq!(again.node.forked().await.unwrap(), BTreeSet::from([name("cat")]));
     assert_eq!(evidence(&again).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_proof_that_a_full_disk_did_not_take_is_kept_and_told_once_there_is_room() {
+    // Ant holds the longer history, and with that the proof.
+    let zoo = zoo([1..4, 5..7], false).await;
+    let disk = tokio::sync::watch::Sender::new(Disk::Works);
+    let faulty = Arc::new(FaultyStore { store: zoo.stores[0].clone(), disk: disk.clone() });
+    zoo.ant.node.stop().await;
+    let full = faulty as Arc<dyn Store>;
+    let ant = member("ant", &full, BTreeMap::new(), 30).await;
+    let shown = zoo.bee.node.gossip().ours().await.unwrap();
+    let dog = member("dog", &store(), BTreeMap::new(), 31).await;
+    disk.send_replace(Disk::Full);
+    assert!(ant.node.gossip().take(&shown).await.is_err());
+    assert_eq!(ant.node.forked().await.unwrap(), BTreeSet::from([name("cat")]));
+    assert!(evidence(&ant).await.is_empty(), "there is no room for it");
+    disk.send_replace(Disk::Works);
+    one_exchange(&ant, &dog).await;
+    assert_eq!(evidence(&ant).await.len(), 1);
+    assert_eq!(dog.node.forked().await.unwrap(), BTreeSet::from([name("cat")]));
 }
 
 #[tokio::test]

@@ -1,6 +1,9 @@
 //! Quorums halt cases and members and suspend members; votes are taken back.
 
-use watchfire_node::{hold::is_undone, standing::State};
+use watchfire_node::{
+    hold::is_undone,
+    standing::{PROVISIONAL_MAX_MS, State},
+};
 use watchfire_signal::{header::Review, reason::Reason, statement::Statement};
 
 use crate::coalition::name;
@@ -68,6 +71,40 @@ fn what_a_halted_member_stands_by_counts_for_nothing_and_what_others_stand_by_go
     assert!(facts.looked.is_empty(), "a member that trusts it does not act either");
     logs.retract("google", &votes[1]);
     assert_eq!(logs.state(&alone.0, SOON), State::Provisional);
+}
+
+/// The state of a set that facebook stood by too long ago, and its sister looks at only now, once facebook is
+/// silenced.
+fn looked_at_by_a_sister(
+    silence: impl Fn(&mut Logs, &str),
+    withdraws: bool,
+) -> (State, State, State) {
+    let mut logs = Logs::new();
+    let case = logs.assert("facebook", Review::OneHuman);
+    if withdraws {
+        logs.retract("facebook", &case.1);
+    }
+    logs.later(PROVISIONAL_MAX_MS + 600_000);
+    logs.confirm("instagram", &case, SEEN);
+    let now = SOON + PROVISIONAL_MAX_MS + 600_000;
+    let before = logs.state(&case.0, now);
+    ["tiktok", "google", "reddit"].iter().for_each(|member| silence(&mut logs, member));
+    (before, logs.state(&case.0, now), logs.state(&case.0, now + PROVISIONAL_MAX_MS))
+}
+
+#[test]
+fn the_age_of_what_a_silenced_member_said_does_not_end_what_its_owners_other_member_has_seen() {
+    let halt = |logs: &mut Logs, by: &str| {
+        logs.halt_member(by, "facebook");
+    };
+    let suspend = |logs: &mut Logs, by: &str| {
+        logs.suspend(by, "facebook", 3);
+    };
+    let ends_with_its_own_term = (State::Lapsed, State::Provisional, State::Lapsed);
+    for withdraws in [false, true] {
+        assert_eq!(looked_at_by_a_sister(halt, withdraws), ends_with_its_own_term, "{withdraws}");
+        assert_eq!(looked_at_by_a_sister(suspend, withdraws), ends_with_its_own_term);
+    }
 }
 
 #[test]

@@ -39,8 +39,9 @@ pub(crate) async fn show(
     Json(views::charter(&server.node))
 }
 
-/// Proposes the next charter and approves it for this member. It is in force once members of m organisations of the
-/// present one have approved it; one approval a member and charter.
+/// Proposes the next charter and approves it for this member. It is in force once m organisations of the present one
+/// have approved it, each by more than half of its members (of just half, with the first by name among them); one
+/// approval a member and charter.
 ///
 /// What is sent is the charter as it should be. A member that is left out leaves; one with another key gets a new
 /// log. A repetition is the same proposal.

@@ -19,7 +19,7 @@ pub(crate) fn charter(node: &Node) -> wire::CharterView {
             hash: hex::encode(&signed.hash()),
             seq: signed.charter.seq,
             changes: differences(&in_force.charter, &signed.charter),
-            organisations: in_force.charter.count_organisations(&proposal.approved),
+            organisations: in_force.charter.count_approving(&proposal.approved),
             needed: in_force.charter.quorum_charter(),
             approved_by: proposal.approved.into_iter().collect(),
             charter: signed.charter,

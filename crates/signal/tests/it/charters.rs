@@ -32,6 +32,34 @@ proptest! {
     }
 
     #[test]
+    fn two_sets_of_members_that_share_nobody_never_both_suffice_and_all_always_do(
+        charter in any::charter(),
+        owners in proptest::collection::vec(0_u8..3, 8),
+        more in 0_usize..3,
+        side in proptest::collection::vec(any::<bool>(), 8),
+    ) {
+        // Few owners of many members each, and every m that a charter may ask for.
+        let mut charter = charter;
+        let pattern = charter.members[0].clone();
+        charter.members = (0_u8..8).zip(owners).map(|(at, owner)| Member {
+            name: format!("member{at}").parse().unwrap(),
+            organisation: format!("owner{owner}").parse().unwrap(),
+            key: [at; 32],
+            ..pattern.clone()
+        }).collect();
+        let organisations = charter.organisations();
+        let m = (organisations / 2 + 1 + more).min(organisations);
+        charter.quorums.charter = u32::try_from(m).unwrap();
+        (charter.groups, charter.closed) = (Vec::new(), Vec::new());
+        prop_assert_eq!(charter.validate(), Ok(()));
+        let names = || charter.members.iter().map(|member| &member.name).zip(&side);
+        let one = names().filter(|(_, side)| **side).map(|(name, _)| name);
+        let other = names().filter(|(_, side)| !**side).map(|(name, _)| name);
+        prop_assert!(!(charter.is_approved_by(one) && charter.is_approved_by(other)));
+        prop_assert!(charter.is_approved_by(names().map(|(name, _)| name)));
+    }
+
+    #[test]
     fn no_quorum_needs_every_organisation(charter in any::charter()) {
         let away = charter.organisations().saturating_sub(1).max(1);
         for quorum in [charter.quorum_confirm(), charter.quorum_dispute(), charter.quorum_halt()] {
@@ -50,7 +78,43 @@ fn quorums_count_organisations() {
     let same = [name("reddit"), name("tiktok")];
     assert!(!charter.is_approved_by(&same));
     assert!(!charter.is_approved_by([&name("tiktok"), &name("stranger"), &name("tiktok")]));
-    assert!(charter.is_approved_by([&name("tiktok"), &name("twitch")]));
+    assert!(charter.is_approved_by([&name("reddit"), &name("twitch")]));
+}
+
+#[test]
+fn an_organisation_approves_by_more_than_half_of_its_members_or_by_half_with_the_first_of_them() {
+    let of = |owners: [&str; 6]| {
+        let mut charter = golden::charter();
+        let pattern = charter.members[0].clone();
+        let member = |(name, owner): (&str, &str)| Member {
+            name: name.parse().unwrap(),
+            organisation: owner.parse().unwrap(),
+            ..pattern.clone()
+        };
+        charter.members = ["ant", "bee", "cat", "dog", "elk", "fox"]
+            .into_iter()
+            .zip(owners)
+            .map(member)
+            .collect();
+        charter
+    };
+    let count = |charter: &Charter, members: &[&str]| {
+        let members: Vec<_> = members.iter().map(|member| name(member)).collect();
+        charter.count_approving(&members)
+    };
+    let charter = of(["a", "b", "a", "b", "c", "d"]);
+    // The first of two speaks for both, also where the other one is away; the second alone does not.
+    assert_eq!(count(&charter, &["ant"]), 1);
+    assert_eq!(count(&charter, &["cat"]), 0);
+    assert_eq!(count(&charter, &["ant", "cat", "dog"]), 1);
+    assert_eq!(count(&charter, &["ant", "bee", "elk", "fox", "nobody"]), 4);
+    let charter = of(["a", "a", "a", "b", "b", "b"]);
+    assert_eq!(count(&charter, &["ant", "dog"]), 0);
+    assert_eq!(count(&charter, &["bee", "cat", "dog", "fox"]), 2);
+    let charter = of(["a", "a", "a", "a", "b", "b"]);
+    assert_eq!(count(&charter, &["bee", "cat"]), 0);
+    assert_eq!(count(&charter, &["ant", "dog"]), 1);
+    assert_eq!(count(&charter, &["bee", "cat", "dog"]), 1);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::{
 use watchfire_signal::{
     charter::{Charter, SignedCharter, approval_message},
     header::{CharterRef, Header},
-    name::{GroupName, LogName, MemberName},
+    name::{GroupName, LogName, MemberName, OrganisationName},
     statement::{KeyStep, Statement},
 };
 use watchfire_store::{StoreError, Table};
@@ -188,11 +188,9 @@ impl Oracle {
             self.object(Rule::ChartersDiffer, &view.name, what);
         }
         let by = self.count_votes(view, before, next);
-        let owners: BTreeSet<_> =
-            by.iter().filter_map(|member| before.organisation_of(member)).collect();
-        if (owners.len() as u64) < u64::from(before.quorums.charter) {
-            let what =
-                format!("{} of {} have approved {seq}", owners.len(), before.quorums.charter);
+        let owners = approving(before, &by);
+        if (owners as u64) < u64::from(before.quorums.charter) {
+            let what = format!("{owners} of {} have approved {seq}", before.quorums.charter);
             self.object(Rule::Unapproved, &view.name, what);
         }
     }
@@ -248,4 +246,24 @@ impl Oracle {
             what: format!("has {on_disk} charters of {newest}, works under {works_under}"),
         })
     }
+}
+
+/// How many organisations these approvals are: each needs more than half of its members, the first of whom by name
+/// weighs a little more than another one.
+fn approving(electorate: &Charter, by: &BTreeSet<MemberName>) -> usize {
+    let owners: BTreeSet<_> =
+        electorate.members.iter().map(|member| &member.organisation).collect();
+    let approves = |owner: &&&OrganisationName| {
+        let own: BTreeSet<_> = electorate
+            .members
+            .iter()
+            .filter(|member| member.organisation == ***owner)
+            .map(|member| &member.name)
+            .collect();
+        let weight = |name: &&MemberName| if own.first() == Some(name) { 3 } else { 2 };
+        let all: u32 = own.iter().map(weight).sum();
+        let heard: u32 = own.iter().filter(|name| by.contains(**name)).map(weight).sum();
+        heard * 2 > all
+    };
+    owners.iter().filter(approves).count()
 }

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_store::{Store, StoreError};
 
-use super::{Acked, Oracle, charters::Ballots};
+use super::{Acked, Oracle, View, charters::Ballots};
 
 impl Oracle {
     /// How much of the logs of a member others hold; of those that fit.
@@ -28,6 +28,26 @@ impl Oracle {
             }
         }
         Ok(most)
+    }
+
+    /// Whether an entry that is not on its author's disk comes from the others: an old backup brought back less of a
+    /// log that has ended, which nobody has to have whole before signing in the next one. In the end all have it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn comes_again(
+        &self,
+        author: &View,
+        log: &LogName,
+        index: u64,
+    ) -> Result<bool, StoreError> {
+        let charters = self.charters(author).await?;
+        let written = charters.in_force().is_none_or(|now| now.member_of_log(log).is_some());
+        if written || !self.state().restored {
+            return Ok(false);
+        }
+        let elsewhere = self.held_elsewhere(&log.member, |_| true).await?;
+        Ok(elsewhere.get(log).is_some_and(|size| index < *size))
     }
 
     /// A member's disk was set back; answers whether its logs are shorter than they were.

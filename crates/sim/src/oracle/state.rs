@@ -49,12 +49,22 @@ pub enum Voice {
 type Said = BTreeMap<MemberName, BTreeMap<Turn, (u64, Say)>>;
 
 /// What is heard of a set, and whether somebody stood by it who is suspended.
-fn heard(case: &Case, voice: &dyn Fn(&MemberName) -> Voice) -> (Said, bool) {
-    let (mut heard, mut suspended) = (Said::new(), false);
+struct Heard {
+    said: Said,
+    /// The part of it by members whose word counts: an organisation stands by a set since the first of these.
+    counts: Said,
+    suspended: bool,
+}
+
+/// What is heard of a set.
+fn heard(case: &Case, voice: &dyn Fn(&MemberName) -> Voice) -> Heard {
+    let (mut heard, mut counts, mut suspended) = (Said::new(), Said::new(), false);
     for (member, said) in &case.said {
         let mut said = said.clone();
         match voice(member) {
-            Voice::Counts => {}
+            Voice::Counts => {
+                counts.insert(member.clone(), said.clone());
+            }
             Voice::Halted => {
                 if let Some(mut last) = said.last_entry()
                     && matches!(last.get().1, Say::Stands { .. })
@@ -75,7 +85,7 @@ fn heard(case: &Case, voice: &dyn Fn(&MemberName) -> Voice) -> (Said, bool) {
             heard.insert(member.clone(), said);
         }
     }
-    (heard, suspended)
+    Heard { said: heard, counts, suspended }
 }
 
 /// How a set looks, the time apart.
@@ -113,7 +123,7 @@ impl Outlook {
         (organisation, voice): (Organisation<'_>, &dyn Fn(&MemberName) -> Voice),
         (confirm, dispute): (usize, usize),
     ) -> Self {
-        let (said, suspended) = heard(case, voice);
+        let Heard { said, counts, suspended } = heard(case, voice);
         let latest: BTreeMap<&MemberName, (u64, Say)> = said
             .iter()
             .filter_map(|(member, said)| Some((member, *said.last_key_value()?.1)))
@@ -129,7 +139,7 @@ impl Outlook {
         let since = |by: &BTreeSet<OrganisationName>, unseen: bool| {
             let first = |by| {
                 let unseen = unseen.then(|| first_unseen(&latest, by, organisation)).flatten();
-                first_stood(&said, by, organisation).into_iter().chain(unseen).min()
+                first_stood(&counts, by, organisation).into_iter().chain(unseen).min()
             };
             let mut times: Vec<u64> = by.iter().filter_map(first).collect();
             times.sort_unstable();

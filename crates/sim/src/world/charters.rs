@@ -15,7 +15,7 @@ use watchfire_node::{
     desk::Actor,
 };
 use watchfire_signal::{
-    charter::{Charter, CharterChain, Member as Card, Role, SignedCharter},
+    charter::{Charter, CharterChain, Member as Card, Role},
     name::MemberName,
 };
 
@@ -91,8 +91,7 @@ impl World {
         for member in self.members.iter().filter(|_| self.around.cast.changes) {
             let Some(node) = member.ready() else { continue };
             for proposal in node.changes().proposals() {
-                let agreed = self.is_agreed(node.charter(), &proposal.signed);
-                if proposal.approved.contains(&member.name) || !agreed || self.chance.one_in(3) {
+                if proposal.approved.contains(&member.name) || self.chance.one_in(3) {
                     continue;
                 }
                 self.trace.note(member.name.as_str(), "approves a charter");
@@ -110,15 +109,6 @@ impl World {
                 });
             }
         }
-    }
-
-    /// Whether people may approve a charter. Where two members have one owner they speak of it first: an owner
-    /// that approves two charters of one number, with one member each, can put both in force
-    /// (`docs/sim.md`, what is not right yet).
-    fn is_agreed(&self, charter: &Charter, proposed: &SignedCharter) -> bool {
-        let mut agreed = self.agreed.lock().unwrap_or_else(PoisonError::into_inner);
-        let first = agreed.entry(proposed.charter.seq).or_insert(proposed.hash());
-        *first == proposed.hash() || charter.organisations() == charter.members.len()
     }
 
     /// What a member wants to change.
@@ -177,7 +167,7 @@ impl World {
                 let other = self.chance.pick(&owners).filter(|_| self.chance.one_in(2));
                 let before = wanted.members[place].organisation.clone();
                 wanted.members[place].organisation = other.cloned().unwrap_or(apart);
-                // One owner would be enough to change everything, and each of its members alone.
+                // One owner would be enough to change everything, and its first member alone.
                 if wanted.organisations() < 3 {
                     wanted.members[place].organisation = before;
                 }

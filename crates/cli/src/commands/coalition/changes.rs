@@ -1,7 +1,7 @@
 //! Changes of the charter while nodes run: looked at, proposed, approved.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -13,7 +13,11 @@ use watchfire_node::{
     clock::{Random, SystemRandom},
 };
 use watchfire_server::views;
-use watchfire_signal::{charter::Charter, hex, name::MemberName};
+use watchfire_signal::{
+    charter::{Charter, Member},
+    hex,
+    name::MemberName,
+};
 use watchfire_tlog::OwnKey;
 
 use crate::{
@@ -178,7 +182,7 @@ async fn propose(node: &NodeApi, charter: Charter, output: &Output) -> Ended {
     let view = answered(client.charter().await)?;
     output.answer(&answer, || {
         let proposal = view.proposals.iter().find(|proposal| proposal.hash == answer.hash);
-        proposal.map_or_else(|| became(&answer), lines)
+        proposal.map_or_else(|| became(&answer), |proposal| lines(&view.charter, proposal))
     })?;
     Ok(Answer::Yes)
 }
@@ -188,16 +192,34 @@ fn became(answer: &ApproveAnswer) -> String {
     format!("charter {} {what}", answer.hash)
 }
 
-fn lines(proposal: &ProposalView) -> String {
+fn lines(in_force: &Charter, proposal: &ProposalView) -> String {
     let ProposalView { hash, seq, organisations, needed, .. } = proposal;
     let by = proposal.approved_by.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut lines = vec![
         format!("proposed as charter {seq}: {hash}"),
         format!("  approved by {by}: {organisations} of {needed} organisations"),
     ];
+    lines.extend(not_yet(in_force, proposal));
     lines.extend(proposal.changes.iter().map(|change| format!("  {change}")));
     lines.push(format!("  watchfire coalition approve {}", hash.get(..12).unwrap_or(hash)));
     lines.join("\n")
+}
+
+/// The organisations of which a member has approved and that do not count yet, with those that have not.
+fn not_yet(in_force: &Charter, proposal: &ProposalView) -> Vec<String> {
+    let mut owners = BTreeMap::<_, (Vec<_>, Vec<_>)>::new();
+    for Member { name, organisation, .. } in &in_force.members {
+        let (approve, others) = owners.entry(organisation).or_default();
+        if proposal.approved_by.contains(name) { approve.push(name) } else { others.push(name) }
+    }
+    let half = |(owner, (approve, others)): (_, (Vec<&MemberName>, Vec<&MemberName>))| {
+        let counts = in_force.count_approving(approve.iter().copied()) > 0;
+        let others = others.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let line =
+            format!("  {owner} does not count yet: more of its members must approve ({others})");
+        (!approve.is_empty() && !counts).then_some(line)
+    };
+    owners.into_iter().filter_map(half).collect()
 }
 
 fn told(view: &CharterView) -> String {
@@ -225,10 +247,48 @@ fn told(view: &CharterView) -> String {
             member.epoch
         ));
     }
-    text.extend(view.proposals.iter().map(lines));
+    text.extend(view.proposals.iter().map(|proposal| lines(&view.charter, proposal)));
     if !view.approved_twice.is_empty() {
         let names = view.approved_twice.iter().map(ToString::to_string).collect::<Vec<_>>();
         text.push(format!("approved two charters of one number: {}", names.join(", ")));
     }
     text.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use watchfire_signal::charter::Role;
+
+    use super::*;
+
+    #[test]
+    fn who_is_missing_of_an_organisation_that_has_begun_to_approve_is_said() {
+        let member = |name: &str, organisation: &str, key: u8| Member {
+            name: name.parse().unwrap(),
+            organisation: organisation.parse().unwrap(),
+            role: Role::Platform,
+            key: [key; 32],
+            epoch: 1,
+            address: None,
+        };
+        let members = vec![
+            member("facebook", "meta", 1),
+            member("instagram", "meta", 2),
+            member("tiktok", "bytedance", 3),
+        ];
+        let charter = Charter::founding("demo".parse().unwrap(), members);
+        let proposal = |by: &[&str]| ProposalView {
+            hash: "00".to_owned(),
+            seq: 2,
+            changes: Vec::new(),
+            approved_by: by.iter().map(|name| name.parse().unwrap()).collect(),
+            organisations: 1,
+            needed: 2,
+            charter: charter.clone(),
+        };
+        let missing = not_yet(&charter, &proposal(&["instagram", "tiktok"]));
+        let line = "  meta does not count yet: more of its members must approve (facebook)";
+        assert_eq!(missing, [line]);
+        assert!(not_yet(&charter, &proposal(&["facebook"])).is_empty());
+    }
 }
