@@ -5,10 +5,35 @@
 
 use std::cmp::Reverse;
 
-use super::second::Seen;
-
 /// Of so many blocks of a rectangle that say something one may say otherwise.
 const OTHER_OF: u32 = 10;
+
+/// What is seen in one block.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// Whether half of the features in it agree; `None` if there are none.
+    pub(super) features: Option<bool>,
+    /// Whether luminance agrees; `None` where it says nothing.
+    pub(super) luminance: Option<bool>,
+}
+
+impl Seen {
+    pub(super) fn is_both(&self) -> bool {
+        self.features == Some(true) && self.luminance == Some(true)
+    }
+
+    pub(super) fn is_held(&self) -> bool {
+        self.features != Some(false) && self.luminance == Some(true)
+    }
+
+    pub(super) fn is_against(&self) -> bool {
+        self.features == Some(false) || self.luminance == Some(false)
+    }
+
+    pub(super) fn is_torn(&self) -> bool {
+        self.features == Some(true) && self.luminance == Some(false)
+    }
+}
 
 /// What a part of a reference has of blocks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

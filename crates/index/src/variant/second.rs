@@ -17,7 +17,7 @@ use watchfire_signal::{
 use super::{
     VariantMatch,
     fit::ALIKE_BITS,
-    part::{Part, has_a_hole, part},
+    part::{Part, Seen, has_a_hole, part},
     recheck::{BLOCK_PIXELS, Off, block_verdicts},
     table::{Stored, distance, words},
     transform::Transform,
@@ -60,33 +60,6 @@ pub struct SecondLook {
     pub part: Option<Part>,
     /// A quarter of the reference or more is one rectangle in which the query shows something else.
     pub hole: bool,
-}
-
-/// What is seen in one block.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Seen {
-    /// Whether half of the features in it agree; `None` if there are none.
-    pub(super) features: Option<bool>,
-    /// Whether luminance agrees; `None` where it says nothing.
-    pub(super) luminance: Option<bool>,
-}
-
-impl Seen {
-    pub(super) fn is_both(&self) -> bool {
-        self.features == Some(true) && self.luminance == Some(true)
-    }
-
-    pub(super) fn is_held(&self) -> bool {
-        self.features != Some(false) && self.luminance == Some(true)
-    }
-
-    pub(super) fn is_against(&self) -> bool {
-        self.features == Some(false) || self.luminance == Some(false)
-    }
-
-    fn is_torn(&self) -> bool {
-        self.features == Some(true) && self.luminance == Some(false)
-    }
 }
 
 /// What is known of a reference.

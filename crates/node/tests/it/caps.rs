@@ -184,11 +184,19 @@ impl Delivered {
         for heard in self.heard.iter().filter(|heard| heard.header.test == set.header.test) {
             let own = words.entry(heard.by().clone()).or_default();
             let names = |commitment| heard.speaks_of(&set.at) && commitment == set.name;
+            // By the leaf alone: whether a confirmation counted does not stand in it.
+            let is_of_set = |said: &Heard| match said.header.verb {
+                Verb::Dispute => true,
+                Verb::Confirm => said.by() != &set.at.log.member,
+                _ => false,
+            };
             let about_own = || {
                 let target = heard.header.target.as_ref();
-                target.is_some_and(|target| {
-                    (*target == set.at && *heard.by() == target.log.member)
-                        || own.iter().any(|(word, _)| word.at == *target)
+                let said = target.and_then(|target| self.at(target));
+                said.is_some_and(|said| {
+                    let speaks = said.speaks_of(&set.at) && is_of_set(said);
+                    let same = said.header.test == set.header.test;
+                    said.by() == heard.by() && (said.at == set.at || speaks && same)
                 })
             };
             let word = match &heard.says {
