@@ -214,16 +214,8 @@ mod tests {
     fn many_features_are_sure_with_fewer_blocks_once_the_second_look_finds_nothing_torn() {
         assert!(!is_sure(400, &blocks(42, 60, 60)));
         let of = |own, agreed, torn| {
-            let second = SecondLook {
-                both: 18,
-                beyond: 0,
-                torn,
-                held: 36,
-                against: 14,
-                laid: None,
-                part: None,
-                hole: false,
-            };
+            let second =
+                SecondLook { both: 18, torn, held: 36, against: 14, ..SecondLook::default() };
             is_sure_again(own, &blocks(agreed, 60, 60), &second)
         };
         assert!(of(40, 42, 2) && !of(39, 42, 2) && !of(40, 41, 2) && !of(40, 42, 3));
@@ -256,16 +248,7 @@ mod tests {
     #[test]
     fn the_second_look_is_not_sure_of_a_few_blocks() {
         let of = |both, compared| {
-            let second = SecondLook {
-                both,
-                beyond: 0,
-                held: 35,
-                against: 2,
-                torn: 0,
-                laid: None,
-                part: None,
-                hole: false,
-            };
+            let second = SecondLook { both, held: 35, against: 2, ..SecondLook::default() };
             shows_the_picture(&blocks(35, compared, 60), &second)
         };
         assert!(of(24, 40) && !of(23, 40));
@@ -283,8 +266,7 @@ mod tests {
                 held,
                 against: 20,
                 laid,
-                part: None,
-                hole: false,
+                ..SecondLook::default()
             };
             is_sure_again(own, &blocks(26, 50, 60), &second)
         };
@@ -312,13 +294,12 @@ mod tests {
             let (held, against) = (held + outside.0, against + outside.1);
             let second = SecondLook {
                 both: 20,
-                beyond: 0,
                 torn,
                 held,
                 against,
                 laid: Some(80),
                 part: Some(part),
-                hole: false,
+                ..SecondLook::default()
             };
             is_sure_again(own, &blocks(35, 50, 54), &second)
         };
@@ -332,16 +313,7 @@ mod tests {
     #[test]
     fn a_plain_reference_is_sure_at_the_second_look_where_much_lies_beyond_one_sticker() {
         let of = |all, beyond| {
-            let second = SecondLook {
-                both: 25,
-                beyond,
-                torn: 0,
-                held: 26,
-                against: 0,
-                laid: None,
-                part: None,
-                hole: false,
-            };
+            let second = SecondLook { both: 25, beyond, held: 26, ..SecondLook::default() };
             shows_the_picture(&blocks(26, 26, all), &second)
         };
         assert!(of(29, 0) && !of(28, 11) && of(28, 12));
@@ -350,16 +322,7 @@ mod tests {
     #[test]
     fn what_may_be_a_sticker_on_something_plain_is_sure_where_some_lies_beside_it() {
         let of = |all, beyond| {
-            let second = SecondLook {
-                both: 15,
-                beyond,
-                torn: 0,
-                held: all,
-                against: 0,
-                laid: None,
-                part: None,
-                hole: false,
-            };
+            let second = SecondLook { both: 15, beyond, held: all, ..SecondLook::default() };
             is_sure_again(20, &blocks(all, all, all), &second)
         };
         assert!(of(28, 4) && of(24, 4) && !of(28, 3) && !of(23, 4));

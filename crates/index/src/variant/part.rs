@@ -22,11 +22,11 @@ impl Seen {
         self.features == Some(true) && self.luminance == Some(true)
     }
 
-    pub(super) fn is_held(&self) -> bool {
+    fn is_held(&self) -> bool {
         self.features != Some(false) && self.luminance == Some(true)
     }
 
-    pub(super) fn is_against(&self) -> bool {
+    fn is_against(&self) -> bool {
         self.features == Some(false) || self.luminance == Some(false)
     }
 
@@ -46,68 +46,70 @@ pub struct Part {
     pub against: u32,
 }
 
-/// The part that a query shows whole: of all rectangles that are half of the reference, the one with the most blocks
-/// that are held, if it has enough of them.
-pub(super) fn part(blocks: &[Seen], columns: usize) -> Option<Part> {
-    fullest(blocks, columns, 2, (|part| part.held, |part| part.against))
-}
-
-/// Whether a quarter of the reference or more is one rectangle that shows something else.
-pub(super) fn has_a_hole(blocks: &[Seen], columns: usize) -> bool {
-    fullest(blocks, columns, 4, (|part| part.against, |part| part.held)).is_some()
-}
-
-/// Of the rectangles that are one in so many of all blocks or more, the one with the most of what is asked for: two
-/// thirds of its blocks, and nine of ten of those that say something.
-fn fullest(
-    blocks: &[Seen],
-    columns: usize,
-    one_in: usize,
-    (with, without): (Count, Count),
-) -> Option<Part> {
-    let rows = blocks.len() / columns.max(1);
-    let sums = Sums::of(blocks, columns);
-    let ranges =
-        |side: usize| (0..side).flat_map(move |from| (from + 1..=side).map(move |to| (from, to)));
-    let all = ranges(rows).flat_map(|rows| ranges(columns).map(move |columns| (rows, columns)));
-    let full = all.filter_map(|((top, bottom), (left, right))| {
-        let area = (bottom - top) * (right - left);
-        if area * one_in < blocks.len() {
-            return None;
-        }
-        let part = sums.within((left, top), (right, bottom));
-        let is_dense = with(&part) as usize * 3 >= area * 2;
-        let is_whole = without(&part) * OTHER_OF <= part.held + part.against;
-        (is_dense && is_whole).then_some(part)
-    });
-    full.max_by_key(|part| (with(part), Reverse(without(part))))
-}
-
 /// Blocks of one kind in a rectangle.
 type Count = fn(&Part) -> u32;
 
-/// Sums of all blocks above and to the left of each corner.
-struct Sums {
+/// The blocks of a reference, as sums of all that are above and to the left of each corner.
+pub(super) struct Blocks {
     columns: usize,
-    of: Vec<Part>,
+    rows: usize,
+    sums: Vec<Part>,
 }
 
-impl Sums {
-    fn of(blocks: &[Seen], columns: usize) -> Self {
-        let mut of = vec![Part::default(); columns + 1];
+impl Blocks {
+    /// Row by row.
+    pub(super) fn of(blocks: &[Seen], columns: usize) -> Self {
+        let mut sums = vec![Part::default(); columns + 1];
         for row in blocks.chunks_exact(columns.max(1)) {
             let mut sum = Part::default();
-            of.push(sum);
+            sums.push(sum);
             for seen in row {
                 sum = sum.with(seen);
-                of.push(sum.and(&of[of.len() - columns - 1]));
+                sums.push(sum.and(&sums[sums.len() - columns - 1]));
             }
         }
-        Self { columns, of }
+        Self { columns, rows: blocks.len() / columns.max(1), sums }
+    }
+
+    /// All of them.
+    pub(super) fn whole(&self) -> Part {
+        self.within((0, 0), (self.columns, self.rows))
+    }
+
+    /// The part that a query shows whole: of all rectangles that are half of the reference, the one with the most
+    /// blocks that are held, if it has enough of them.
+    pub(super) fn part(&self) -> Option<Part> {
+        self.fullest(2, (|part| part.held, |part| part.against))
+    }
+
+    /// Whether a quarter of the reference or more is one rectangle that shows something else.
+    pub(super) fn has_a_hole(&self) -> bool {
+        self.fullest(4, (|part| part.against, |part| part.held)).is_some()
+    }
+
+    /// Of the rectangles that are one in so many of all blocks or more, the one with the most of what is asked for:
+    /// two thirds of its blocks, and nine of ten of those that say something.
+    fn fullest(&self, one_in: usize, (with, without): (Count, Count)) -> Option<Part> {
+        let ranges = |side: usize| {
+            (0..side).flat_map(move |from| (from + 1..=side).map(move |to| (from, to)))
+        };
+        let all = ranges(self.rows)
+            .flat_map(|rows| ranges(self.columns).map(move |columns| (rows, columns)));
+        let full = all.filter_map(|((top, bottom), (left, right))| {
+            let area = (bottom - top) * (right - left);
+            if area * one_in < self.rows * self.columns {
+                return None;
+            }
+            let part = self.within((left, top), (right, bottom));
+            let is_dense = with(&part) as usize * 3 >= area * 2;
+            let is_whole = without(&part) * OTHER_OF <= part.held + part.against;
+            (is_dense && is_whole).then_some(part)
+        });
+        full.max_by_key(|part| (with(part), Reverse(without(part))))
     }
 
     fn within(&self, (left, top): (usize, usize), (right, bottom): (usize, usize)) -> Part {
-        let at = |column: usize, row: usize| &self.of[row * (self.columns + 1) + column];
+        let at = |column: usize, row: usize| &self.sums[row * (self.columns + 1) + column];
         at(right, bottom).and(at(left, top)).less(at(left, bottom)).less(at(right, top))
     }
 }
@@ -143,18 +145,19 @@ mod tests {
     use super::*;
 
     /// `#`: both agree, `h`: luminance alone, `x`: against, `.`: says nothing.
-    fn blocks(rows: &[&str]) -> Vec<Seen> {
+    fn blocks(rows: &[&str]) -> Blocks {
         let seen = |block| match block {
             '#' => Seen { features: Some(true), luminance: Some(true) },
             'h' => Seen { features: None, luminance: Some(true) },
             'x' => Seen { features: Some(false), luminance: Some(true) },
             _ => Seen::default(),
         };
-        rows.iter().flat_map(|row| row.chars().map(seen)).collect()
+        let seen: Vec<Seen> = rows.iter().flat_map(|row| row.chars().map(seen)).collect();
+        Blocks::of(&seen, rows[0].len())
     }
 
     fn of(rows: &[&str]) -> Option<Part> {
-        part(&blocks(rows), rows[0].len())
+        blocks(rows).part()
     }
 
     #[test]
@@ -178,7 +181,7 @@ mod tests {
 
     #[test]
     fn a_hole_is_a_quarter_that_shows_something_else() {
-        let has = |rows: &[&str]| has_a_hole(&blocks(rows), rows[0].len());
+        let has = |rows: &[&str]| blocks(rows).has_a_hole();
         assert!(has(&["####", "##xx", "##xx", "####"]));
         assert!(has(&["####", "##x.", "##xx", "####"]));
         assert!(!has(&["####", "##xx", "##hx", "####"]));
@@ -188,6 +191,7 @@ mod tests {
 
     #[test]
     fn no_blocks_have_no_part() {
-        assert_eq!(part(&[], 0), None);
+        let none = Blocks::of(&[], 0);
+        assert_eq!((none.part(), none.whole(), none.has_a_hole()), (None, Part::default(), false));
     }
 }

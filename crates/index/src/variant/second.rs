@@ -17,7 +17,7 @@ use watchfire_signal::{
 use super::{
     VariantMatch,
     fit::ALIKE_BITS,
-    part::{Part, Seen, has_a_hole, part},
+    part::{Blocks, Part, Seen},
     recheck::{BLOCK_PIXELS, Off, block_verdicts},
     table::{Stored, distance, words},
     transform::Transform,
@@ -143,19 +143,20 @@ fn beyond(blocks: &[(usize, usize)]) -> u32 {
 }
 
 impl SecondLook {
-    fn of(blocks: &[Seen], columns: usize) -> Self {
-        let count = |is: fn(&Seen) -> bool| blocks.iter().filter(|seen| is(seen)).count() as u32;
-        let both = blocks.iter().enumerate().filter(|(_, seen)| seen.is_both());
+    fn of(seen: &[Seen], columns: usize) -> Self {
+        let both = seen.iter().enumerate().filter(|(_, seen)| seen.is_both());
         let both: Vec<_> = both.map(|(at, _)| (at % columns, at / columns)).collect();
+        let blocks = Blocks::of(seen, columns);
+        let whole = blocks.whole();
         Self {
-            both: both.len() as u32,
+            both: whole.both,
             beyond: beyond(&both),
-            torn: count(Seen::is_torn),
-            held: count(Seen::is_held),
-            against: count(Seen::is_against),
+            torn: seen.iter().filter(|seen| seen.is_torn()).count() as u32,
+            held: whole.held,
+            against: whole.against,
             laid: None,
-            part: part(blocks, columns),
-            hole: has_a_hole(blocks, columns),
+            part: blocks.part(),
+            hole: blocks.has_a_hole(),
         }
     }
 }
