@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::Node;
 use crate::{
+    cases::MINUTES_A_DAY,
     publish::{Draft, Published},
     raise::RaiseError,
 };
@@ -11,8 +12,8 @@ use crate::{
 /// How long a caller waits for its own statement to be folded, so that the answer can name the
 /// state it led to.
 const FOLD_WAIT: Duration = Duration::from_secs(2);
-/// Milliseconds of a day.
-const DAY_MS: u64 = 86_400_000;
+/// Milliseconds of a day, which quotas are of.
+const DAY_MS: u64 = MINUTES_A_DAY * 60_000;
 
 impl Node {
     /// Says something in our log, if the charter lets us say more today: what is beyond nobody would hear.

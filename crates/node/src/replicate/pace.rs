@@ -119,9 +119,7 @@ impl Account {
         self.beyond += u64::from(beyond);
         beyond
     }
-}
 
-impl Account {
     /// Which quota of the day, and how much that is, leaves no room for one more of a kind; nothing limits what takes
     /// back.
     fn spent(&self, verb: Verb, quotas: &Quotas, now_minute: u64) -> Option<(&'static str, u64)> {

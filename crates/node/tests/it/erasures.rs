@@ -1,10 +1,30 @@
 //! What new nodes know of what was erased before they read it.
 
-use watchfire_node::{place::Place, standing::State};
-use watchfire_signal::{header::Review, record::Leaf, statement::Resolution, verb::Verb};
+use watchfire_node::{cases::Cases, place::Place, standing::State};
+use watchfire_signal::{
+    commitment::Commitment, header::Review, record::Leaf, statement::Resolution, verb::Verb,
+};
 use watchfire_tlog::Entry;
 
 use crate::logs::{Logs, SEEN, SOON};
+
+/// What a member knows that comes when the records of some verbs are gone: of the case the same as one that has read
+/// all.
+fn new_as_old(logs: &mut Logs, case: &Commitment, gone: &[Verb]) -> Cases {
+    let old = logs.fold(&[]);
+    for held in logs.logs.values_mut().flatten() {
+        if gone.contains(&Leaf::decode(&held.entry.leaf).unwrap().header.verb) {
+            held.entry = Entry::new(held.entry.leaf.clone(), None);
+        }
+    }
+    let new = logs.fold(&[]);
+    let of = |cases: &Cases| {
+        let set = cases.set(case).unwrap();
+        (set.opinions.clone(), set.standing.clone())
+    };
+    assert_eq!(of(&old), of(&new));
+    new
+}
 
 #[test]
 fn a_new_member_knows_of_what_was_erased_what_an_old_one_knows() {
@@ -15,16 +35,7 @@ fn a_new_member_knows_of_what_was_erased_what_an_old_one_knows() {
     for (member, place) in [("google", &google), ("tiktok", &case.1)] {
         logs.erase(member, place);
     }
-    let old = logs.fold(&[]);
-    for held in logs.logs.values_mut().flatten() {
-        let erased = Leaf::decode(&held.entry.leaf).unwrap().header.verb;
-        if matches!(erased, Verb::Assert | Verb::Confirm) {
-            held.entry = Entry::new(held.entry.leaf.clone(), None);
-        }
-    }
-    let new = logs.fold(&[]);
-    let (old, new) = (old.set(&case.0).unwrap(), new.set(&case.0).unwrap());
-    assert_eq!((&old.opinions, &old.standing), (&new.opinions, &new.standing));
+    new_as_old(&mut logs, &case.0, &[Verb::Assert, Verb::Confirm]);
 }
 
 #[test]
@@ -37,17 +48,9 @@ fn how_a_dispute_ended_is_known_also_to_who_never_read_it_because_it_was_erased(
     }
     assert_eq!(logs.state(&case.0, SOON), State::Retracted);
     logs.erase("reddit", &dispute);
-    let old = logs.fold(&[]);
-    for held in logs.logs.values_mut().flatten() {
-        if Leaf::decode(&held.entry.leaf).unwrap().header.verb == Verb::Dispute {
-            held.entry = Entry::new(held.entry.leaf.clone(), None);
-        }
-    }
-    let new = logs.fold(&[]);
+    let new = new_as_old(&mut logs, &case.0, &[Verb::Dispute]);
     assert!(new.is_erased(&Place { log: dispute.log, index: dispute.index }));
-    let (old, new) = (old.set(&case.0).unwrap(), new.set(&case.0).unwrap());
-    assert_eq!((&old.opinions, &old.standing), (&new.opinions, &new.standing));
-    assert_eq!(new.state(SOON), State::Retracted);
+    assert_eq!(new.set(&case.0).unwrap().state(SOON), State::Retracted);
 }
 
 #[test]
@@ -58,15 +61,7 @@ fn what_was_taken_back_is_known_also_to_who_never_read_it_because_it_was_erased(
     logs.dispute("google", &case);
     logs.erase("google", &confirmed);
     logs.retract("google", &confirmed);
-    let old = logs.fold(&[]);
-    for held in logs.logs.values_mut().flatten() {
-        if Leaf::decode(&held.entry.leaf).unwrap().header.verb == Verb::Confirm {
-            held.entry = Entry::new(held.entry.leaf.clone(), None);
-        }
-    }
-    let new = logs.fold(&[]);
+    let new = new_as_old(&mut logs, &case.0, &[Verb::Confirm]);
     assert!(new.is_erased(&Place { log: confirmed.log, index: confirmed.index }));
-    let (old, new) = (old.set(&case.0).unwrap(), new.set(&case.0).unwrap());
-    assert_eq!((&old.opinions, &old.standing), (&new.opinions, &new.standing));
-    assert_eq!(new.state(SOON), State::Provisional);
+    assert_eq!(new.set(&case.0).unwrap().state(SOON), State::Provisional);
 }
