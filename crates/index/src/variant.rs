@@ -9,6 +9,7 @@
 
 mod bends;
 mod decide;
+mod filled;
 mod fit;
 mod kernel;
 mod part;
@@ -301,7 +302,12 @@ impl VariantIndex {
     fn look_again(&self, picture: &SeenPicture, found: &mut [(VariantMatch, &Reference)]) {
         found.sort_by(|(a, _), (b, _)| b.score.total_cmp(&a.score).then(a.id.cmp(&b.id)));
         let open = found.iter_mut().filter(|(one, _)| one.decision == VariantDecision::Review);
-        for (one, reference) in open.filter(|(one, _)| one.agreement.is_telling()).take(MAX_AGAIN) {
+        // A plain reference is known by its hash or not at all.
+        let may_be_sure = open.filter(|(one, reference)| {
+            let is_hashed = !reference.hashes.is_empty();
+            one.agreement.is_telling() || (is_hashed && one.agreement.is_seen())
+        });
+        for (one, reference) in may_be_sure.take(MAX_AGAIN) {
             let features = self.stored(reference);
             let known = Known {
                 size: reference.size,

@@ -1,5 +1,7 @@
 //! Says how sure a match is: two pictures are the same, or share what is written over them.
 
+use watchfire_signal::pdq::MAX_DISTANCE;
+
 use super::{
     Agreement, MIN_INLIERS, SecondLook, VariantDecision, VariantMatch,
     recheck::{SURE_DEVIATIONS, is_beyond_half},
@@ -33,6 +35,10 @@ const LAID_ALIKE_BITS: u32 = 48;
 /// what varies is not in common.
 const LAID_UNLIKE_BITS: u32 = 64;
 
+/// Bits in which the hash may differ that is taken without what is not the reference's. Up to a third of the picture is
+/// filled, and what is smooth there is not what the reference has: more bits than of a whole picture are by chance.
+const FILLED_ALIKE_BITS: u32 = 56;
+
 /// How much stronger a match has to be to explain a place of the query alone.
 const STRONGER: f32 = 1.5;
 
@@ -61,12 +67,18 @@ pub(super) fn is_sure_again(own: usize, agreement: &Agreement, second: &SecondLo
     seen || shows_the_picture(agreement, second)
         || shows_a_part(own, agreement, second)
         || lies_like_the_picture(own, agreement, second)
+        || is_the_picture_but_for_gaps(own, agreement, second)
 }
 
 impl SecondLook {
     /// Whether luminance agrees where features do.
     fn is_whole(&self) -> bool {
         self.torn * TORN_OF <= self.both + self.torn
+    }
+
+    /// Whether nothing is against, but for one block of ten.
+    fn is_unopposed(&self) -> bool {
+        self.against * 10 <= self.held + self.against
     }
 
     /// Whether more blocks are held than half by three standard deviations, and luminance agrees where features do.
@@ -113,6 +125,16 @@ fn lies_like_the_picture(own: usize, agreement: &Agreement, second: &SecondLook)
         && own >= MIN_INLIERS
         && beyond >= BESIDE_A_STICKER
         && held > against
+}
+
+/// Whether the query is what the reference's hash was taken of, without what is put over it and what is cut away.
+/// Features and luminance have to agree beside any one sticker. A reference that is too plain for that is known where
+/// nothing is against it, by the distance at which a copy that was not moved is known by its hash alone.
+fn is_the_picture_but_for_gaps(own: usize, agreement: &Agreement, second: &SecondLook) -> bool {
+    let Some(bits) = second.filled else { return false };
+    let beside = second.beyond >= BESIDE_A_STICKER && bits <= FILLED_ALIKE_BITS;
+    let plain = second.is_unopposed() && bits <= MAX_DISTANCE;
+    agreement.is_seen() && own >= MIN_INLIERS && (beside || plain)
 }
 
 /// Where two thirds of a reference are compared that has more blocks with contrast than a sticker, the others have
@@ -229,6 +251,7 @@ mod tests {
         held: 40,
         against: 15,
         laid: None,
+        filled: None,
         part: None,
         hole: false,
     };
@@ -285,6 +308,34 @@ mod tests {
     fn what_does_not_lie_like_the_picture_is_not_sure_by_what_agrees_in_places() {
         let of = |laid| shows_the_picture(&blocks(40, 55, 60), &SecondLook { laid, ..SEEN });
         assert!(of(None) && of(Some(64)) && !of(Some(65)));
+    }
+
+    #[test]
+    fn what_is_left_of_a_copy_is_sure_by_its_hash_where_some_lies_beside_a_sticker() {
+        let of = |own, filled, beyond| {
+            let second = SecondLook {
+                both: 12,
+                beyond,
+                torn: 9,
+                held: 20,
+                against: 20,
+                filled,
+                ..SecondLook::default()
+            };
+            is_sure_again(own, &blocks(26, 50, 60), &second)
+        };
+        assert!(of(MIN_INLIERS, Some(56), 4) && !of(MIN_INLIERS - 1, Some(56), 4));
+        assert!(!of(20, Some(57), 4) && !of(20, None, 4) && !of(20, Some(56), 3));
+    }
+
+    #[test]
+    fn a_plain_picture_is_sure_by_its_hash_where_nothing_is_against_it() {
+        let of = |filled, held, against| {
+            let second = SecondLook { both: 9, held, against, filled, ..SecondLook::default() };
+            is_sure_again(20, &blocks(held, held + against, 14), &second)
+        };
+        assert!(of(Some(31), 14, 0) && !of(Some(32), 14, 0) && !of(None, 14, 0));
+        assert!(of(Some(31), 18, 2) && !of(Some(31), 17, 2));
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Seen {
         self.features != Some(false) && self.luminance == Some(true)
     }
 
-    fn is_against(&self) -> bool {
+    pub(super) fn is_against(&self) -> bool {
         self.features == Some(false) || self.luminance == Some(false)
     }
 

@@ -87,7 +87,12 @@ impl Agreement {
     /// Whether enough of the reference has contrast to recognise it by, and half of that is compared where it is
     /// covered.
     pub(super) fn is_telling(&self) -> bool {
-        self.signs * 2 >= self.covered && self.all >= LEAST_TELLING
+        self.is_seen() && self.all >= LEAST_TELLING
+    }
+
+    /// Whether half of what has contrast in the reference is compared where it is covered.
+    pub(super) fn is_seen(&self) -> bool {
+        self.signs * 2 >= self.covered
     }
 
     /// Whether two thirds of the reference's blocks are compared.

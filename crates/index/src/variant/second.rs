@@ -16,6 +16,7 @@ use watchfire_signal::{
 
 use super::{
     VariantMatch,
+    filled::Shown,
     fit::ALIKE_BITS,
     part::{Blocks, Part, Seen},
     recheck::{BLOCK_PIXELS, Off, block_verdicts},
@@ -56,6 +57,9 @@ pub struct SecondLook {
     /// The bits in which the PDQ hash of the query, laid over the reference, differs from the reference's own; `None`
     /// where that has none, or less than two thirds of it are shown.
     pub laid: Option<u32>,
+    /// The same without the blocks that are against, and without what is not shown, both filled from what is around;
+    /// `None` where the reference has no hash, or less than two thirds of it are left.
+    pub filled: Option<u32>,
     /// The part of the reference that the query shows whole, if that is half of it.
     pub part: Option<Part>,
     /// A quarter of the reference or more is one rectangle in which the query shows something else.
@@ -100,9 +104,17 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
         })
         .collect();
     let mut second = SecondLook::of(&blocks, columns);
-    if !known.hashes.is_empty() && laid.shows_most() {
-        let seen = bits(&transform(&small(&picture)));
-        second.laid = known.hashes.iter().map(|hash| seen.distance(hash)).min();
+    let cells = small(&picture);
+    let bits_off = |cells: &Small| {
+        let seen = bits(&transform(cells));
+        known.hashes.iter().map(|hash| seen.distance(hash)).min()
+    };
+    if laid.shows_most() {
+        second.laid = bits_off(&cells);
+    }
+    let shown = Shown::of(|column, row| laid.shows((column, row), &blocks, columns));
+    if shown.is_most() && !known.hashes.is_empty() {
+        second.filled = bits_off(&shown.fill(cells));
     }
     second
 }
@@ -155,6 +167,7 @@ impl SecondLook {
             held: whole.held,
             against: whole.against,
             laid: None,
+            filled: None,
             part: blocks.part(),
             hole: blocks.has_a_hole(),
         }
@@ -206,14 +219,25 @@ impl<'a> Laying<'a> {
         (x + off.0, y + off.1)
     }
 
+    /// Whether a place of the reference is within the query.
+    fn is_within(&self, place: (f32, f32)) -> bool {
+        let (x, y) = self.in_query(place);
+        (0.0..=self.grey.width as f32).contains(&x) && (0.0..=self.grey.height as f32).contains(&y)
+    }
+
+    /// Whether the middle of one of the cells that a hash is made of is within the query, in a block that is not against.
+    fn shows(&self, (column, row): (usize, usize), blocks: &[Seen], columns: usize) -> bool {
+        let middle = |at: usize, side: usize| (at as f32 + 0.5) * side as f32 / SIDE as f32;
+        let (x, y) = (middle(column, self.size.0), middle(row, self.size.1));
+        let block = y as usize / BLOCK_PIXELS * columns + x as usize / BLOCK_PIXELS;
+        self.is_within((x, y)) && blocks.get(block).is_some_and(|block| !block.is_against())
+    }
+
     /// Whether the query shows two thirds of the reference.
     fn shows_most(&self) -> bool {
-        let (right, bottom) = (self.grey.width as f32, self.grey.height as f32);
         let middle = |at: usize, side: usize| (at as f32 + 0.5) * side as f32 / PROBES as f32;
         let probes = (0..PROBES * PROBES).filter(|at| {
-            let at = (middle(at % PROBES, self.size.0), middle(at / PROBES, self.size.1));
-            let (x, y) = self.in_query(at);
-            (0.0..=right).contains(&x) && (0.0..=bottom).contains(&y)
+            self.is_within((middle(at % PROBES, self.size.0), middle(at / PROBES, self.size.1)))
         });
         probes.count() * 3 >= PROBES * PROBES * 2
     }
@@ -263,11 +287,7 @@ impl<'a> Laying<'a> {
             (x - wide, y + high),
             (x + wide, y + high),
         ];
-        let (right, bottom) = (self.grey.width as f32, self.grey.height as f32);
-        let is_shown = corners
-            .into_iter()
-            .map(|corner| self.in_query(corner))
-            .all(|(x, y)| (0.0..=right).contains(&x) && (0.0..=bottom).contains(&y));
+        let is_shown = corners.into_iter().all(|corner| self.is_within(corner));
         let pixel = |at: f32, scale: f32| (at / scale - 0.5).round() as i32;
         let at = (pixel(x, across), pixel(y, down));
         let seen = describe(level, at, one.angle).filter(|_| is_shown)?;

@@ -173,6 +173,31 @@ fn a_copy_that_is_written_all_over_is_sure_by_the_hash_of_what_it_lies_like() {
     }
 }
 
+/// A sticker on a quarter of a copy is more of its hash than another picture may be; without it the hash says what it is.
+#[test]
+fn a_copy_under_a_sticker_and_a_line_is_sure_by_the_hash_of_what_is_left() {
+    let index = index_of(0..6);
+    for seed in 0..6 {
+        let query = scene(seed).with(&Scene::drawn(556, 200, 200), 150, 190).written(5, &[60], 4);
+        let found = search(&index, &query);
+        let seen = found.first().map(|one| (one.own, one.agreement, one.second));
+        assert_eq!(matches(&index, &query), [seed], "{seen:?}");
+    }
+}
+
+/// One small thing before a plain sky: fewer blocks say something than a sticker has.
+#[test]
+fn a_plain_picture_that_was_turned_is_sure_by_the_hash_of_what_it_lies_like() {
+    let plain = Scene::slope(560, 420, (0.2, 0.1)).with(&Scene::drawn(9, 220, 130), 170, 150);
+    let (hashed, bare) = (VariantIndex::new([2; 32], LIMITS), VariantIndex::new([2; 32], LIMITS));
+    insert(&hashed, 1, &plain);
+    bare.insert(1, &print(&plain)).unwrap();
+    let query = plain.turned(6.0, 1.0);
+    let seen = search(&hashed, &query).first().map(|one| (one.own, one.agreement, one.second));
+    assert_eq!(matches(&hashed, &query), [1], "{seen:?}");
+    assert_eq!(matches(&bare, &query), [0_u64; 0], "{seen:?}");
+}
+
 /// Four pictures, each cut to fit and half as large.
 fn collage(scenes: [&Scene; 4]) -> Scene {
     let mut out = Scene::plain(560, 420, 0);
