@@ -1,8 +1,8 @@
 //! Measures how long a new member takes to hold and fold a long log, and how much memory that takes:
-//! `bench_catch_up --dir DIR [--records N] [--over SHARE] [--program PATH]`, one JSON object.
+//! `bench_catch_up --dir DIR [--records N] [--over SHARE] [--retracted SHARE] [--program PATH]`, one JSON object.
 //!
 //! Two real nodes on loopback: one whose log has N alerts, a picture each, signed 256 at a time, of which a share is
-//! over (lapsed, and one of a thousand taken back by a record of its own), and one that nobody can reach, which starts
+//! over (lapsed, and one of a thousand, or another share, taken back by a record of its own), and one that nobody can reach, which starts
 //! with nothing. The rate is from the first record that counts there until the last one does; then the member is
 //! started again over what it has. Then a third member, which has nothing, proposes a charter, and the one with the long
 //! log approves it: measured is how long it takes until that one works under it, and how long it answers nobody
@@ -278,7 +278,9 @@ async fn parts(dir: &Path) -> serde_json::Value {
 fn main() {
     let records: u64 = option("--records", "200000").parse().unwrap();
     let over: f64 = option("--over", "0").parse().unwrap();
-    let history = History { over_of_1000: (over * 1_000.0).round() as u64 };
+    let retracted: f64 = option("--retracted", "0.001").parse().unwrap();
+    let of_1000 = |share: f64| (share * 1_000.0).round() as u64;
+    let history = History { over_of_1000: of_1000(over), retracted_of_1000: of_1000(retracted) };
     let in_force = history.in_force(0..records).count() as u64;
     let dir = PathBuf::from(option("--dir", "target/bench-catch-up"));
     fs::create_dir_all(&dir).unwrap();
@@ -307,6 +309,7 @@ fn main() {
     let result = serde_json::json!({
         "records": records,
         "in_force": in_force,
+        "retracted_of_1000_over": history.retracted_of_1000,
         "written_a_second": records as f64 / written.as_secs_f64(),
         "catch_up_s": caught_up.as_secs_f64(),
         "records_a_second": records as f64 / caught_up.as_secs_f64(),

@@ -67,6 +67,8 @@ pub(crate) fn picture(number: u64) -> Pdq {
 pub(crate) struct History {
     /// Of a thousand alerts, spread evenly: their terms are over, or they were taken back.
     pub(crate) over_of_1000: u64,
+    /// Of a thousand of these: they were taken back; the others have lapsed.
+    pub(crate) retracted_of_1000: u64,
 }
 
 impl History {
@@ -75,9 +77,8 @@ impl History {
         number * 617 % 1_000 < self.over_of_1000
     }
 
-    /// Of a thousand that are over one or two were taken back; the others have lapsed.
     fn is_retracted(self, number: u64) -> bool {
-        self.is_over(number) && number.is_multiple_of(997)
+        self.is_over(number) && number * 331 % 997 < self.retracted_of_1000
     }
 
     /// The numbers among these of alerts that are in force.

@@ -11,7 +11,7 @@ use crate::{
 /// Records that it is behind by; `bench_catch_up` measures more.
 const RECORDS: u64 = 50_000;
 /// How much of that is over: a history of months, of which few alerts are in force.
-const HISTORY: History = History { over_of_1000: 950 };
+const HISTORY: History = History { over_of_1000: 950, retracted_of_1000: 1 };
 /// All the memory that it may ever have needed.
 const MEMORY_KB: u64 = 256 * 1_024;
 
