@@ -125,8 +125,8 @@ fn an_edited_copy_in_a_stream_is_seen_by_the_node_and_not_by_hashes() {
     let inputs = ["-f", "lavfi", "-t", "5", "-i", noise, "-i", harmful.to_str().unwrap()];
     ffmpeg(&[&inputs[..], &["-filter_complex", join], &encoded].concat(), &stream);
     let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
-    let raise = [&raise[..], &[harmful.to_str().unwrap()]].concat();
-    trio.until("ant raises", || trio.ask("ant", &raise));
+    let whole = [&raise[..], &[harmful.to_str().unwrap()]].concat();
+    let known = trio.until("ant raises", || trio.ask("ant", &whole));
     let verdicts = |looked: &str| {
         let scan = ["--json", "scan", "--live", "--item", looked, "--every", "2", "--idle", "1"];
         let mut program = Command::new(env!("CARGO_BIN_EXE_watchfire"));
@@ -145,4 +145,14 @@ fn an_edited_copy_in_a_stream_is_seen_by_the_node_and_not_by_hashes() {
     let at = &seen["reasons"][0]["query_span_ms"];
     assert!(at["start_ms"].as_u64().unwrap() >= 4_000, "in the time of the stream: {at}");
     assert_eq!(last["verdict"], "review", "the recording: {said}");
+
+    // Who reports the edited copy links it to the case: one family, at every member.
+    let case = known["id"].as_str().unwrap();
+    let copy = ["--of", case, "--transform", "cropped", stream.to_str().unwrap()];
+    let variant =
+        trio.until("bee reports the copy", || trio.ask("bee", &[&raise[..], &copy].concat()));
+    let variant = variant["id"].as_str().unwrap();
+    assert_ne!(variant, case);
+    let shown = trio.until("ant hears of it", || trio.ask("ant", &["alert", "show", variant]));
+    assert_eq!(shown["case"], case, "{shown}");
 }
