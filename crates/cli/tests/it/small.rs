@@ -1,10 +1,13 @@
 //! A small member behind NAT catches up with a long log within its memory, and enforces.
 
+use std::{fs, process::Command};
+
 use tokio::runtime::Runtime;
 
 use crate::{
     backlog::{self, History},
     platform,
+    program::PROGRAM,
     trio::{MEMBERS, Trio},
 };
 
@@ -15,8 +18,15 @@ const HISTORY: History = History { over_of_1000: 950, retracted_of_1000: 1 };
 /// All the memory that it may ever have needed.
 const MEMORY_KB: u64 = 256 * 1_024;
 
+/// A processor that we may use: the first of a list such as `0-1,4`.
+fn processor() -> String {
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let allowed = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+    allowed.trim().split(['-', ',']).next().unwrap().to_owned()
+}
+
 #[test]
-fn s13_a_member_in_256_mib_behind_nat_catches_up_and_enforces() {
+fn s13_a_member_with_one_processor_and_256_mib_behind_nat_catches_up_and_enforces() {
     let runtime = Runtime::new().unwrap();
     let folder = tempfile::tempdir().unwrap();
     let receiver = runtime.block_on(platform::serve(folder.path()));
@@ -25,7 +35,8 @@ fn s13_a_member_in_256_mib_behind_nat_catches_up_and_enforces() {
     platform::trust(&trio.dir("cat"), "ant");
     let last = runtime.block_on(backlog::write(&trio.dir("ant"), "ant", 0..RECORDS, HISTORY));
     let last = last.to_string();
-    trio.start(&["cat"]);
+    let mut alone = Command::new("taskset");
+    trio.start_as("cat", alone.args(["-c", &processor(), PROGRAM, "serve"]));
     let in_force: Vec<u64> = HISTORY.in_force(0..RECORDS).collect();
     let items = [("of-the-first", in_force[0]), ("of-the-last", in_force[in_force.len() - 1])];
     let held = items.map(|(item, number)| (item, backlog::picture(number).to_string()));
