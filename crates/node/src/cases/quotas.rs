@@ -46,6 +46,9 @@ struct Account {
     /// The minute of that entry.
     minute: u64,
     day: u64,
+    /// From which index on which hour, since 1970, is the least one of what follows: one at most for each entry, and
+    /// for each hour in which something was said.
+    hours: Vec<(u64, u64)>,
     records: u64,
     disputes: u64,
     graves: u64,
@@ -121,14 +124,14 @@ impl Quotas {
     }
 
     /// The hour, since 1970, that a retraction is counted in: by its own word, and never before what it comes
-    /// after; what is dated ahead is counted together until its time has come.
+    /// after in its log, however late it is folded; what is dated ahead is counted together until its time has come.
     pub(super) fn hour(&self, place: &Place, header: &Header) -> u64 {
         if from_ms(header) > self.now_ms {
             return AHEAD;
         }
-        let said = header.minute.map_or(0, u64::from);
-        let before = self.accounts.get(&place.log).map_or(0, |account| account.minute);
-        said.max(before) / 60
+        let said = header.minute.map_or(0, u64::from) / 60;
+        let account = self.accounts.get(&place.log);
+        said.max(account.map_or(0, |account| account.hour_before(place.index)))
     }
 }
 
@@ -144,6 +147,10 @@ impl Account {
         let said = header.minute.map_or(self.minute, u64::from);
         let backwards = said < self.minute;
         self.minute = self.minute.max(said);
+        let hour = self.minute / 60;
+        if self.hours.last().is_none_or(|(_, latest)| *latest < hour) {
+            self.hours.push((index, hour));
+        }
         let day = self.minute / MINUTES_A_DAY;
         if day != self.day {
             (self.day, self.records, self.disputes, self.graves) = (day, 0, 0, 0);
@@ -163,6 +170,12 @@ impl Account {
                 self.grave.push(index);
             }
         }
+    }
+
+    /// The hour of what stands before an index.
+    fn hour_before(&self, index: u64) -> u64 {
+        let after = self.hours.partition_point(|(from, _)| *from < index);
+        after.checked_sub(1).and_then(|at| self.hours.get(at)).map_or(0, |(_, hour)| *hour)
     }
 
     /// Whether an entry that is dated ahead counts now.

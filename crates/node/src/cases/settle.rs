@@ -31,22 +31,16 @@ impl Cases {
     pub(super) fn weigh(&mut self, name: &Commitment) -> BTreeSet<Commitment> {
         let Some(set) = self.look(name) else { return BTreeSet::new() };
         let mut undone = set.undone();
-        if undone.is_empty() {
-            return BTreeSet::new();
+        if !undone.is_empty() {
+            let charter = &self.charter;
+            let stood = set.ever_stood().filter_map(|member| charter.organisation_of(member));
+            let stood: BTreeSet<_> = stood.collect();
+            undone.retain(|(member, ..)| {
+                let own = charter.organisation_of(member);
+                stood.iter().any(|other| Some(*other) != own)
+            });
         }
-        let charter = &self.charter;
-        let stood = set.ever_stood().filter_map(|member| charter.organisation_of(member));
-        let stood: BTreeSet<_> = stood.collect();
-        undone.retain(|(member, ..)| {
-            let own = charter.organisation_of(member);
-            stood.iter().any(|other| Some(*other) != own)
-        });
-        let quota = self.charter.quotas.retractions_an_hour;
-        let mut changed = BTreeSet::new();
-        for (member, turn, hour) in undone {
-            changed.extend(self.undoing.count((&member, turn), hour, *name, quota));
-        }
-        changed
+        self.undoing.count(*name, undone, self.charter.quotas.retractions_an_hour)
     }
 
     /// Retractions of a set that wait: beyond the quota, and nobody of another organisation agrees.

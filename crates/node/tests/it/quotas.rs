@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use watchfire_node::{
-    cases::{Cases, Ignored},
+    cases::{Cases, Ignored, SignalSet},
     standing::State,
 };
 use watchfire_signal::{
@@ -252,33 +252,73 @@ fn the_gravest_alerts_act_before_they_are_confirmed_for_labels_of_the_charter_wi
     assert!(!other.fold(&[]).set(&unnamed.0).unwrap().grave, "the charter names another label");
 }
 
+#[test]
+fn a_retraction_is_of_the_hour_of_its_place_whenever_it_is_folded() {
+    let mut logs = logs(|charter| charter.quotas.retractions_an_hour = 2);
+    let cases = confirmed(&mut logs, 4);
+    // Two of each hour; the first two wait for their alerts at who hears the others' logs first.
+    for (at, (_, place)) in cases.iter().enumerate() {
+        assert_at(&mut logs, "tiktok", NOW + at as u32 / 2 * 60, |_| {});
+        retract_at(&mut logs, "tiktok", place, NOW);
+    }
+    let log = logs.log("tiktok");
+    let mut late = Cases::new(std::sync::Arc::new(logs.charter.charter.clone()));
+    // One that begins to hear of it with what is urgent, and gets a retraction again at the end.
+    let tiktok = logs.logs[&log].clone();
+    for held in tiktok.iter().skip(5).step_by(2).chain(&tiktok) {
+        late.fold(&log, held.clone());
+    }
+    let google = logs.log("google");
+    logs.logs[&google].iter().for_each(|held| drop(late.fold(&google, held.clone())));
+    late.fold(&log, tiktok[5].clone());
+    for (at, (name, _)) in cases.iter().enumerate() {
+        let waits = |cases: &Cases| !cases.set(name).unwrap().waiting().is_empty();
+        assert!(!waits(&logs.fold(&[])) && !waits(&late), "case {at}");
+    }
+}
+
+/// The states of sets, and what waits in them, are the same for all who have all records.
+fn assert_same(logs: &Logs, names: &[Commitment], choices: &[u8]) -> Result<(), TestCaseError> {
+    let straight = logs.fold(&[]);
+    let others = [logs.fold(choices), logs.fold_with_repeats(choices), logs.fold_untidily(choices)];
+    for (way, mixed) in others.iter().enumerate() {
+        for name in names {
+            let (left, right) = (straight.set(name), mixed.set(name));
+            let (left, right) = (left.as_deref(), right.as_deref());
+            let standing = |set: Option<&SignalSet>| set.map(|set| set.standing.clone());
+            prop_assert_eq!(standing(left), standing(right), "way {}", way);
+            let [left, right] = [left, right].map(|set| set.map(SignalSet::waiting));
+            prop_assert_eq!(left, right, "way {}", way);
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #[test]
-    fn quotas_do_not_depend_on_the_order_of_arrival(choices: Vec<u8>) {
+    fn quotas_do_not_depend_on_the_order_of_arrival(
+        choices in proptest::collection::vec(any::<u8>(), 30..60),
+        minutes in proptest::collection::vec(0_u32..200, 6),
+    ) {
         let mut logs = logs(|charter| {
-            charter.quotas.records_a_day = 9;
+            charter.quotas.records_a_day = 16;
             charter.quotas.retractions_an_hour = 2;
             charter.quotas.disputes_a_day = 1;
         });
-        let cases = confirmed(&mut logs, 6);
-        let undone: Vec<_> = cases
-            .iter()
-            .map(|(_, place)| retract_at(&mut logs, "tiktok", place, NOW + 1))
-            .collect();
-        let flood: Vec<_> = (0..5).map(|_| assert_at(&mut logs, "tiktok", NOW + 2, |_| {})).collect();
+        let mut cases = confirmed(&mut logs, 6);
+        let mut undone = Vec::new();
+        // Two of an hour by what stands before them in their log, and some later by their own word.
+        for ((at, case), minute) in (0..).zip(cases.clone()).zip(minutes) {
+            cases.push(assert_at(&mut logs, "tiktok", NOW + at * 30, |_| {}));
+            undone.push(retract_at(&mut logs, "tiktok", &case.1, NOW + minute));
+        }
+        cases.extend((0..5).map(|_| assert_at(&mut logs, "tiktok", NOW + 400, |_| {})));
         for case in cases.iter().take(3) {
             logs.dispute("reddit", case);
         }
         let statement = Statement::Confirm { commitment: undone[4].0, basis: SEEN };
         logs.say("reddit", &statement, |header| header.target = Some(undone[4].1.clone()));
-        let straight = logs.fold(&[]);
-        for mixed in [logs.fold(&choices), logs.fold_with_repeats(&choices)] {
-            for (name, _) in cases.iter().chain(&flood) {
-                let (left, right) = (straight.set(name), mixed.set(name));
-                let (left, right) = (left.as_deref(), right.as_deref());
-                prop_assert_eq!(left.map(|set| &set.standing), right.map(|set| &set.standing));
-                prop_assert_eq!(left.map(|set| set.waiting()), right.map(|set| set.waiting()));
-            }
-        }
+        let names: Vec<_> = cases.iter().map(|(name, _)| *name).collect();
+        assert_same(&logs, &names, &choices)?;
     }
 }
