@@ -39,8 +39,7 @@ impl Undoing {
         for name in before.into_iter().filter(|name| !now.contains(name)) {
             if let Some(hour) = self.places.remove(&name) {
                 changed.insert(about);
-                changed
-                    .extend(self.change(&name.0, hour, quota, |hour| drop(hour.remove(&name.1))));
+                changed.extend(self.change(&name.0, hour, quota, |hour| hour.remove(&name.1)));
             }
         }
         for (member, turn, hour) in undone {
@@ -67,9 +66,9 @@ impl Undoing {
         }
         let mut changed = BTreeSet::from([about]);
         if let Some(before) = before {
-            changed.extend(self.change(member, before, quota, |hour| drop(hour.remove(&turn))));
+            changed.extend(self.change(member, before, quota, |hour| hour.remove(&turn)));
         }
-        changed.extend(self.change(member, hour, quota, |hour| drop(hour.insert(turn, about))));
+        changed.extend(self.change(member, hour, quota, |hour| hour.insert(turn, about)));
         changed
     }
 
@@ -79,7 +78,7 @@ impl Undoing {
         member: &MemberName,
         hour: u64,
         quota: u64,
-        change: impl FnOnce(&mut Hour),
+        change: impl FnOnce(&mut Hour) -> Option<Commitment>,
     ) -> Vec<Commitment> {
         let quota = usize::try_from(quota).unwrap_or(usize::MAX);
         let name = (member.clone(), hour);
@@ -90,7 +89,7 @@ impl Undoing {
             around.copied().collect::<Vec<_>>()
         };
         let mut around = at(&hour);
-        change(&mut hour);
+        let _before = change(&mut hour);
         around.extend(at(&hour));
         if !hour.is_empty() {
             self.hours.insert(name, hour);

@@ -9,7 +9,6 @@ use watchfire_node::{
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
-    charter::Role,
     commitment::Commitment,
     header::{Review, Target},
     name::MemberName,
@@ -18,7 +17,7 @@ use watchfire_signal::{
 };
 use watchfire_store::Held;
 
-use crate::coalition::{START_MS, charter_with, name};
+use crate::coalition::{START_MS, name};
 use crate::logs::{Logs, MEMBERS, SEEN, SOON};
 
 #[test]
@@ -299,22 +298,6 @@ fn nothing_waits_for_logs_outside_the_charter_or_for_the_own_future() {
     let ignored = |held: &Held, cases: &mut Cases| cases.fold(&google, held.clone()).1;
     assert_eq!(ignored(&logs.logs[&google][0], &mut cases), Some(Ignored::Foreign));
     assert_eq!(ignored(&logs.logs[&google][1], &mut cases), Some(Ignored::Senseless));
-}
-
-#[test]
-fn only_members_with_a_say_cap_a_case_by_a_record_of_the_future() {
-    let unreadable = |role| {
-        let mut logs = Logs::new();
-        logs.charter = charter_with(&MEMBERS, 2, |charter| {
-            let mut members = charter.members.iter_mut();
-            members.find(|member| member.name == name("reddit")).unwrap().role = role;
-        });
-        let case = logs.assert("tiktok", Review::OneHuman);
-        logs.say_in_a_future_version("reddit", &case.1);
-        logs.fold(&[0; 9]).set(&case.0).unwrap().unreadable
-    };
-    assert!(unreadable(Role::Platform));
-    assert!(!unreadable(Role::Auditor) && !unreadable(Role::Witness));
 }
 
 #[test]
