@@ -309,7 +309,7 @@ impl Cases {
             }
             (meaning, _) => {
                 let name = self.speak_of(place, &leaf, statement, meaning, held.verified_ms)?;
-                name.into_iter().collect()
+                name.into_iter().flat_map(|name| self.with_joined(name)).collect()
             }
         };
         self.meanings.note_plain(place);
@@ -440,8 +440,13 @@ impl Cases {
             _ => None,
         };
         let name = self.insert_set(place, leaf, leaf.commitment, alert, verified_ms);
+        self.with_joined(name).collect()
+    }
+
+    /// A set with those that somebody says are the same: its author may have a say in that.
+    fn with_joined(&self, name: Commitment) -> impl Iterator<Item = Commitment> {
         let joined = self.joins.get(&name).into_iter().flatten().map(|(other, _)| *other);
-        joined.chain([name]).collect()
+        joined.chain([name])
     }
 
     fn insert_set(

@@ -180,6 +180,23 @@ fn cases_are_joined_by_the_author_of_either_and_by_nobody_else() {
 }
 
 #[test]
+fn a_set_that_comes_after_what_joins_it_is_joined_all_the_same() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let other = logs.assert("google", Review::OneHuman);
+    let variant = logs.widen("reddit", &case, false, false);
+    logs.join("facebook", &other.1, variant.0);
+    logs.join("reddit", &other.1, variant.0);
+    let mut late = Cases::new(Arc::new(logs.charter.charter.clone()));
+    let (reddit, google) = (logs.log("reddit"), logs.log("google"));
+    late.fold(&google, logs.logs[&google][0].clone());
+    // The variant waits for what it is one of, and what joins it does not.
+    logs.logs[&reddit].iter().for_each(|held| drop(late.fold(&reddit, held.clone())));
+    late.fold(&case.1.log, logs.logs[&case.1.log][0].clone());
+    assert!(late.set(&other.0).unwrap().joined().iter().eq([&variant.0]));
+}
+
+#[test]
 fn terms_run_from_our_own_verification_and_are_renewed_by_those_who_stand_by_the_case() {
     let mut logs = Logs::new();
     let case = logs.assert("tiktok", Review::OneHuman);
