@@ -10,9 +10,11 @@ mod events;
 mod meanings;
 mod pack;
 mod quotas;
+mod sayings;
 mod set;
 mod sets;
 mod settle;
+mod speech;
 mod stops;
 mod undoing;
 mod words;
@@ -26,7 +28,7 @@ use watchfire_signal::{
     alert::Alert,
     charter::{Charter, CharterChain, SignedCharter},
     commitment::Commitment,
-    header::{Header, Target},
+    header::Header,
     name::{GroupName, LogName, MemberName},
     record::{DecodeError, Leaf, open},
     statement::Statement,
@@ -34,25 +36,20 @@ use watchfire_signal::{
 };
 use watchfire_store::Held;
 
-use crate::{
-    halts::Halts,
-    incidents::Incidents,
-    standing::{Renewal, Stance},
-    waiting::Waiting,
-};
+use crate::{halts::Halts, incidents::Incidents, standing::Stance, waiting::Waiting};
 
 use self::{
     authors::Authors,
     erasures::Erasures,
     meanings::{Meaning, Meanings},
     quotas::{Quota, Quotas},
-    set::Said,
+    sayings::{OwnErasure, Said},
     undoing::Undoing,
-    words::{may_say, may_speak_of_cases, stance_of},
+    words::may_say,
 };
 
 pub(crate) use self::quotas::{MAX_AHEAD_MINUTES, MINUTES_A_DAY};
-pub use self::set::{Counts, SignalSet, Told};
+pub use self::set::{Counts, SignalSet, Told, WaitingWords};
 pub use self::sets::{Sets, Walk, Wanted};
 pub use crate::place::{Place, Turn};
 
@@ -304,7 +301,7 @@ impl Cases {
             }
             (Meaning::Set(name), Verb::Halt) => self.halt_case(place, &leaf, &name)?,
             (Meaning::Set(name) | Meaning::OpinionOn(name), Verb::Erase) => {
-                self.erase(place, &target, name)
+                self.erase(place, &target, &leaf, name)
             }
             (Meaning::Set(name), Verb::Join) => self.join(place, statement, name)?,
             (Meaning::OpinionOn(name), Verb::Resolve) => {
@@ -312,7 +309,7 @@ impl Cases {
             }
             (meaning, _) => {
                 let name = self.speak_of(place, &leaf, statement, meaning, held.verified_ms)?;
-                name.into_iter().collect()
+                name.into_iter().flat_map(|name| self.with_joined(name)).collect()
             }
         };
         self.meanings.note_plain(place);
@@ -332,6 +329,7 @@ impl Cases {
             Quota::Counts { grave } => Ok(grave),
             Quota::Over => Err(Ignored::Quota),
             Quota::Ahead => Err(Ignored::Ahead),
+            Quota::Flood => Err(Ignored::Flood),
         }
     }
 
@@ -348,13 +346,16 @@ impl Cases {
     }
 
     /// Notes of a set that it acts at severity 4: within its author's quota, for a label that its charter
-    /// names.
+    /// names, and the one in force, so that nobody goes on with a label by never naming the charter that removed it.
     fn note_grave(&mut self, leaf: &Leaf, within_quota: bool) {
         let charter = self.authors.charter_of(&leaf.header);
         let labels = charter.map_or(&[][..], |charter| &charter.severity4_labels);
         let Some(set) = self.look(&leaf.commitment) else { return };
         let mut named = set.alert.iter().flat_map(|alert| &alert.labels);
-        let grave = within_quota && named.any(|label| labels.contains(label));
+        let grave = within_quota
+            && named.any(|label| {
+                labels.contains(label) && self.charter.severity4_labels.contains(label)
+            });
         if grave != set.grave
             && let Some(set) = self.change(&leaf.commitment)
         {
@@ -368,12 +369,28 @@ impl Cases {
     }
 
     /// Erases a record if its author says so, or enough organisations do.
-    fn erase(&mut self, place: &Place, target: &Place, name: Commitment) -> Vec<Commitment> {
-        if !self.erasures.vote(target, &place.log.member, &self.charter) {
+    fn erase(
+        &mut self,
+        place: &Place,
+        target: &Place,
+        leaf: &Leaf,
+        name: Commitment,
+    ) -> Vec<Commitment> {
+        let own = (target.log.member == place.log.member).then(|| OwnErasure {
+            turn: place.turn(),
+            hour: self.quotas.hour(place, &leaf.header),
+            name: leaf.commitment,
+        });
+        if own.is_some() {
+            // It may have to be agreed with, as a retraction.
+            self.meanings.note(place, Meaning::OpinionOn(name), &self.sets);
+        }
+        let (erased, by_many) = self.erasures.vote(target, &place.log.member, &self.charter);
+        if !erased {
             return Vec::new();
         }
         if let Some(set) = self.change(&name) {
-            set.forget(target);
+            set.forget(target, own, by_many);
         }
         vec![name]
     }
@@ -404,8 +421,10 @@ impl Cases {
         let Some(Statement::Resolve { outcome, .. }) = statement else {
             return Err(Ignored::Senseless);
         };
-        let set = self.change(&name).ok_or(Ignored::Senseless)?;
-        set.resolve((dispute.log.member.clone(), dispute.turn()), place, outcome);
+        let dispute = (dispute.log.member.clone(), dispute.turn());
+        let kept = self.look(&name).is_some_and(|set| set.has_said(&dispute));
+        let set = self.change(&name).filter(|_| kept).ok_or(Ignored::Senseless)?;
+        set.resolve(dispute, place, outcome);
         Ok(vec![name])
     }
 
@@ -421,8 +440,13 @@ impl Cases {
             _ => None,
         };
         let name = self.insert_set(place, leaf, leaf.commitment, alert, verified_ms);
+        self.with_joined(name).collect()
+    }
+
+    /// A set with those that somebody says are the same: its author may have a say in that.
+    fn with_joined(&self, name: Commitment) -> impl Iterator<Item = Commitment> {
         let joined = self.joins.get(&name).into_iter().flatten().map(|(other, _)| *other);
-        joined.chain([name]).collect()
+        joined.chain([name])
     }
 
     fn insert_set(
@@ -447,7 +471,7 @@ impl Cases {
                 (set.subject, set.alert) = (subject, alert);
                 let human = leaf.header.review.is_some_and(|review| review.is_human());
                 let stance = Stance::Positive { human };
-                set.hold(place, Said { stance, verified_ms, hour: 0, name });
+                set.hold(place, Said { stance, confirms: true, verified_ms, hour: 0, name });
                 set.standing = self.standing(&set);
                 let set = Arc::new(set);
                 // There at once, for others to speak of.
@@ -468,76 +492,6 @@ impl Cases {
         name
     }
 
-    fn speak_of(
-        &mut self,
-        place: &Place,
-        leaf: &Leaf,
-        statement: Option<Statement>,
-        meaning: Meaning,
-        verified_ms: u64,
-    ) -> Result<Option<Commitment>, Ignored> {
-        let (name, is_set) = match meaning {
-            Meaning::Set(name) => (name, true),
-            Meaning::OpinionOn(name) => (name, false),
-            Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain => {
-                return Err(Ignored::Senseless);
-            }
-        };
-        let set = self.look(&name).ok_or(Ignored::Senseless)?;
-        if leaf.header.test != set.header.test {
-            // A drill says nothing about the real thing, nor the other way round.
-            return Err(Ignored::Senseless);
-        }
-        if let (Some(Statement::Confirm { commitment, .. }), Some(target), false) =
-            (&statement, &leaf.header.target, is_set)
-        {
-            let retraction = Place { log: target.log.clone(), index: target.index };
-            let set = self.change(&name).ok_or(Ignored::Senseless)?;
-            let fits = set.cosign(&retraction, commitment, &place.log.member);
-            return if fits { Ok(Some(name)) } else { Err(Ignored::Senseless) };
-        }
-        match (leaf.header.verb, statement) {
-            (Verb::Amend | Verb::Variant, statement) if is_set => {
-                if leaf.header.verb == Verb::Amend && place.log.member != *set.author() {
-                    return Err(Ignored::NotAllowed);
-                }
-                let alert = match statement {
-                    Some(Statement::Amend(alert) | Statement::Variant(alert)) => Some(alert),
-                    _ => None,
-                };
-                let subject = set.subject;
-                Ok(Some(self.insert_set(place, leaf, subject, alert, verified_ms)))
-            }
-            (Verb::Sighting | Verb::Outcome | Verb::Appeal, Some(statement)) if is_set => {
-                self.change(&name).into_iter().for_each(|set| set.count(place, &statement));
-                Ok(Some(name))
-            }
-            (Verb::Renew, Some(Statement::Renew { valid_until })) if is_set => {
-                let renewal = Renewal { turn: place.turn(), verified_ms, valid_until };
-                self.change(&name).into_iter().for_each(|set| set.renew(place, renewal.clone()));
-                Ok(Some(name))
-            }
-            // Whoever brought a set stands by it as the review in its header says, and cannot make
-            // more of that, or a new term, by confirming itself.
-            (Verb::Confirm, _) if place.log.member == *set.author() => Err(Ignored::NotAllowed),
-            (verb, statement) => {
-                // By the leaf alone: who never had its record, or has it no more, knows what speaks of it all the same.
-                if is_set && matches!(verb, Verb::Confirm | Verb::Dispute) {
-                    self.meanings.note(place, Meaning::OpinionOn(name), &self.sets);
-                }
-                let Some(stance) = stance_of(place, leaf, statement, is_set.then_some(name))?
-                else {
-                    return Ok(None);
-                };
-                let hour = self.quotas.hour(place, &leaf.header);
-                let said = Said { stance, verified_ms, hour, name: leaf.commitment };
-                self.change(&name).into_iter().for_each(|set| set.hold(place, said));
-                self.meanings.note(place, Meaning::OpinionOn(name), &self.sets);
-                Ok(Some(name))
-            }
-        }
-    }
-
     fn wait(&mut self, target: Place, place: &Place, held: Held) -> Result<(), Ignored> {
         if self.authors.writer(&target.log).is_none() {
             return Err(Ignored::Foreign);
@@ -548,29 +502,6 @@ impl Cases {
             return Err(Ignored::Senseless);
         }
         if self.waiting.add(target, &place.log, held) { Ok(()) } else { Err(Ignored::Flood) }
-    }
-
-    fn mark_unreadable(
-        &mut self,
-        target: &Target,
-        place: &Place,
-        held: Held,
-    ) -> Result<Vec<Commitment>, Ignored> {
-        let role = self.authors.writer(&place.log).ok_or(Ignored::Foreign)?;
-        if !may_speak_of_cases(role) {
-            return Err(Ignored::NotAllowed);
-        }
-        let target = Place { log: target.log.clone(), index: target.index };
-        match self.meanings.of(&target, &self.sets) {
-            Some(Meaning::Set(name) | Meaning::OpinionOn(name)) => {
-                if let Some(set) = self.change(&name) {
-                    set.unreadable = true;
-                }
-                Ok(vec![name])
-            }
-            Some(Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain) => Ok(Vec::new()),
-            None => self.wait(target, place, held).map(|()| Vec::new()),
-        }
     }
 
     /// The records that were erased and have to go from the store, once.

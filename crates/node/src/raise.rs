@@ -288,9 +288,8 @@ fn said_of(
             (Verb::Appeal, None, about, Statement::Appeal { stage, result })
         }
         Answer::Cosign { member } => {
-            let waits = set.waiting().contains(&member);
-            let retraction = set.retraction_of(&member).filter(|_| waits);
-            let (turn, commitment) = retraction.ok_or(RaiseError::NotWaiting(member.clone()))?;
+            let waits = set.waiting().get(&member).copied();
+            let (turn, commitment) = waits.ok_or(RaiseError::NotWaiting(member.clone()))?;
             let basis = Basis::OwnCopySeenByHuman;
             let target = at(&charter.coalition, &member, turn);
             (Verb::Confirm, None, target, Statement::Confirm { commitment, basis })

@@ -58,6 +58,8 @@ pub enum Stance {
         /// here asks for it.
         restore: bool,
     },
+    /// Nothing any more: its dispute was ended, or its record was erased.
+    Nothing,
 }
 
 /// A member's latest renewal of a case; it counts while that member stands by the case, and while
@@ -326,7 +328,7 @@ fn asks_for_restore(opinions: &Opinions) -> bool {
             Stance::Withdrawn { restore: false } => withdrawn = true,
             Stance::Withdrawn { restore: true } => return true,
             Stance::Disputes if opinion.stood_since_ms.is_some() => return true,
-            Stance::Disputes | Stance::Positive { .. } => {}
+            Stance::Disputes | Stance::Positive { .. } | Stance::Nothing => {}
         }
     }
     !withdrawn

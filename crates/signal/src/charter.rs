@@ -61,6 +61,20 @@ codes! {
     Witness = 4 "witness",
 }
 
+impl Role {
+    /// Whether who has it may say all that another role may say about cases.
+    #[must_use]
+    pub fn may_all_that(self, other: Self) -> bool {
+        match other {
+            Self::Auditor | Self::Witness => true,
+            Self::Convenor => !matches!(self, Self::Auditor | Self::Witness),
+            Self::Platform | Self::Contributor => {
+                matches!(self, Self::Platform | Self::Contributor)
+            }
+        }
+    }
+}
+
 /// One member.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -99,7 +99,8 @@ impl Authors {
         counts.then_some(role)
     }
 
-    fn is_within(&self, place: &Place) -> bool {
+    /// Whether a log had not ended at a place.
+    pub(super) fn is_within(&self, place: &Place) -> bool {
         let later = self.later.iter().map(|(_, charter)| charter);
         std::iter::once(&*self.charter)
             .chain(later)

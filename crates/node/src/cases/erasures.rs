@@ -19,18 +19,23 @@ pub(super) struct Erasures {
 }
 
 impl Erasures {
-    /// Takes in that a member wants a record erased; true where that is what was missing.
-    pub(super) fn vote(&mut self, place: &Place, by: &MemberName, charter: &Charter) -> bool {
+    /// Takes in that a member wants a record erased; answers whether it is, and whether as many organisations as that
+    /// takes want it.
+    pub(super) fn vote(
+        &mut self,
+        place: &Place,
+        by: &MemberName,
+        charter: &Charter,
+    ) -> (bool, bool) {
         let votes = self.votes.entry(place.clone()).or_default();
         votes.insert(by.clone());
         let organisations: BTreeSet<_> =
             votes.iter().filter_map(|member| charter.organisation_of(member)).collect();
-        let enough = *by == place.log.member || organisations.len() >= charter.quorum_halt();
-        let new = enough && self.done.insert(place.clone());
-        if new {
+        let by_many = organisations.len() >= charter.quorum_halt();
+        if (by_many || *by == place.log.member) && self.done.insert(place.clone()) {
             self.due.push(place.clone());
         }
-        new
+        (self.done.contains(place), by_many)
     }
 
     /// Whether a record is erased.

@@ -294,6 +294,7 @@ impl Pack for Stance {
             Self::Disputes => 2,
             Self::Withdrawn { restore: false } => 3,
             Self::Withdrawn { restore: true } => 4,
+            Self::Nothing => 5,
         };
         code.pack(to);
     }
@@ -305,6 +306,7 @@ impl Pack for Stance {
             2 => Self::Disputes,
             3 => Self::Withdrawn { restore: false },
             4 => Self::Withdrawn { restore: true },
+            5 => Self::Nothing,
             _ => return None,
         })
     }

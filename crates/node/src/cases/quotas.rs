@@ -5,7 +5,7 @@
 //! log up to it; what is over stays in its log and says nothing.
 //! **Invariant:** retractions, halts and erasures are never over the quota of records, and wait for no time.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap};
 
 use watchfire_signal::{
     charter::Quotas as Limits,
@@ -24,6 +24,9 @@ pub(crate) const MAX_AHEAD_MINUTES: u64 = 10;
 const MINUTE_MS: u64 = 60_000;
 pub(crate) const MINUTES_A_DAY: u64 = 24 * 60;
 
+/// Entries of one log that wait for their time: more than a day's quota is by default, in two or three megabytes.
+const MAX_AHEAD: usize = 1 << 17;
+
 /// The hour of all retractions that are dated ahead, until their time has come: they have one quota together.
 const AHEAD: u64 = u64::MAX;
 
@@ -36,6 +39,8 @@ pub(super) enum Quota {
     Over,
     /// It is dated ahead of the clock, with too many others, and counts once its time has come.
     Ahead,
+    /// The same, and so much of its log waits for its time that this one is not waited for.
+    Flood,
 }
 
 /// What has been said in one log.
@@ -46,6 +51,9 @@ struct Account {
     /// The minute of that entry.
     minute: u64,
     day: u64,
+    /// From which index on which hour, since 1970, is the least one of what follows: one at most for each entry, and
+    /// for each hour in which something was said.
+    hours: Vec<(u64, u64)>,
     records: u64,
     disputes: u64,
     graves: u64,
@@ -63,8 +71,8 @@ struct Account {
 #[derive(Debug, Default)]
 pub(super) struct Quotas {
     accounts: HashMap<LogName, Account>,
-    /// Entries that are dated ahead, by when they count.
-    ahead: BTreeMap<u64, Vec<Place>>,
+    /// Entries that are dated ahead, by log: from when on each counts, with its index.
+    ahead: HashMap<LogName, BTreeSet<(u64, u64)>>,
     now_ms: u64,
 }
 
@@ -87,16 +95,36 @@ impl Quotas {
         }
         let counts = urgent || account.admit_ahead(place.index, header, limits);
         // It comes again, to be counted in its own hour and day.
-        self.wait(place, from_ms);
-        if counts { Quota::Counts { grave: false } } else { Quota::Ahead }
+        let comes_again = self.wait(place, from_ms);
+        match (counts, comes_again) {
+            (true, _) => Quota::Counts { grave: false },
+            (false, true) => Quota::Ahead,
+            (false, false) => Quota::Flood,
+        }
     }
 
-    /// Has an entry come again once its time has come.
-    fn wait(&mut self, place: &Place, from_ms: u64) {
-        let waiting = self.ahead.entry(from_ms).or_default();
-        if !waiting.contains(place) {
-            waiting.push(place.clone());
+    /// Judges an entry of a version that is not known here: of what it says, only that it is one is known.
+    pub(super) fn judge_unknown(&mut self, place: &Place, limits: &Limits) -> Quota {
+        let account = self.accounts.entry(place.log.clone()).or_default();
+        if place.index >= account.next {
+            account.next = place.index + 1;
+            account.records += 1;
+            if account.records > limits.records_a_day {
+                account.refuse(place.index);
+            }
         }
+        if account.is_over(place.index) { Quota::Over } else { Quota::Counts { grave: false } }
+    }
+
+    /// Has an entry come again once its time has come; false where too many of its log do.
+    fn wait(&mut self, place: &Place, from_ms: u64) -> bool {
+        let waiting = self.ahead.entry(place.log.clone()).or_default();
+        let entry = (from_ms, place.index);
+        let comes = waiting.contains(&entry) || waiting.len() < MAX_AHEAD;
+        if comes {
+            waiting.insert(entry);
+        }
+        comes
     }
 
     /// Moves the clock on; it never goes back.
@@ -109,26 +137,34 @@ impl Quotas {
         self.now_ms
     }
 
-    /// The entries whose time has come.
+    /// The entries whose time has come, the earliest first.
     pub(super) fn due(&mut self) -> Vec<Place> {
-        let later = self.ahead.split_off(&(self.now_ms + 1));
-        std::mem::replace(&mut self.ahead, later).into_values().flatten().collect()
+        let mut due = Vec::new();
+        let end = (self.now_ms.saturating_add(1), 0);
+        for (log, waiting) in &mut self.ahead {
+            let later = waiting.split_off(&end);
+            let ours = std::mem::replace(waiting, later).into_iter();
+            due.extend(ours.map(|(at, index)| (at, Place { log: log.clone(), index })));
+        }
+        self.ahead.retain(|_, waiting| !waiting.is_empty());
+        due.sort_unstable();
+        due.into_iter().map(|(_, place)| place).collect()
     }
 
     /// When the next entry counts.
     pub(super) fn next_due_ms(&self) -> Option<u64> {
-        self.ahead.keys().next().copied()
+        self.ahead.values().filter_map(|waiting| waiting.first()).map(|(at, _)| *at).min()
     }
 
     /// The hour, since 1970, that a retraction is counted in: by its own word, and never before what it comes
-    /// after; what is dated ahead is counted together until its time has come.
+    /// after in its log, however late it is folded; what is dated ahead is counted together until its time has come.
     pub(super) fn hour(&self, place: &Place, header: &Header) -> u64 {
         if from_ms(header) > self.now_ms {
             return AHEAD;
         }
-        let said = header.minute.map_or(0, u64::from);
-        let before = self.accounts.get(&place.log).map_or(0, |account| account.minute);
-        said.max(before) / 60
+        let said = header.minute.map_or(0, u64::from) / 60;
+        let account = self.accounts.get(&place.log);
+        said.max(account.map_or(0, |account| account.hour_before(place.index)))
     }
 }
 
@@ -144,6 +180,10 @@ impl Account {
         let said = header.minute.map_or(self.minute, u64::from);
         let backwards = said < self.minute;
         self.minute = self.minute.max(said);
+        let hour = self.minute / 60;
+        if self.hours.last().is_none_or(|(_, latest)| *latest < hour) {
+            self.hours.push((index, hour));
+        }
         let day = self.minute / MINUTES_A_DAY;
         if day != self.day {
             (self.day, self.records, self.disputes, self.graves) = (day, 0, 0, 0);
@@ -163,6 +203,12 @@ impl Account {
                 self.grave.push(index);
             }
         }
+    }
+
+    /// The hour of what stands before an index.
+    fn hour_before(&self, index: u64) -> u64 {
+        let after = self.hours.partition_point(|(from, _)| *from < index);
+        after.checked_sub(1).and_then(|at| self.hours.get(at)).map_or(0, |(_, hour)| *hour)
     }
 
     /// Whether an entry that is dated ahead counts now.

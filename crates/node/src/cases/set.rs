@@ -13,13 +13,22 @@ use watchfire_signal::{
     tlp::Tlp,
 };
 
-use super::pack::{Pack, packed};
+use super::{
+    pack::packed,
+    sayings::{
+        Erased, ErasedWords, Hearing, NO_END, OwnErasure, Said, Saying, Sayings, by_a_person,
+        undone,
+    },
+};
 use crate::{
     halts::StoppedBy,
     place::{Place, Turn},
     policy::Facts,
     standing::{Opinion, Opinions, Renewal, Renewals, Stance, Standing, State},
 };
+
+/// Appeals about a set that are kept of one log, its first ones.
+const MAX_APPEALS: usize = 32;
 
 /// One set of signals of a case with all opinions about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +49,7 @@ pub struct SignalSet {
     pub verified_ms: u64,
     /// The latest opinion of each member.
     pub opinions: Opinions,
-    /// A record of a version unknown here speaks of it.
+    /// A record of a version unknown here speaks of it, by a member whose word counts.
     pub unreadable: bool,
     /// What the opinions add up to.
     pub standing: Standing,
@@ -68,10 +77,17 @@ pub(super) struct Rare {
     pub(super) resolutions: BTreeMap<(MemberName, Turn), BTreeMap<MemberName, (Turn, Resolution)>>,
     /// Who agrees with which retraction.
     pub(super) cosigned: BTreeMap<(MemberName, Turn), BTreeSet<MemberName>>,
-    /// Members whose retraction is beyond their quota, and waits for a member of another organisation to
-    /// agree.
-    pub(super) waiting: BTreeSet<MemberName>,
+    /// What was erased of what members said.
+    pub(super) erased: ErasedWords,
+    /// Members that speak of it in a version unknown here.
+    pub(super) unread: BTreeSet<MemberName>,
+    /// Members whose retraction or erasure is beyond their quota, and waits for a member of another organisation to
+    /// agree: with it.
+    pub(super) waiting: WaitingWords,
 }
+
+/// Retractions and erasures that wait, by member.
+pub type WaitingWords = BTreeMap<MemberName, (Turn, Commitment)>;
 
 /// What is said of nearly all.
 static NOTHING: Rare = Rare {
@@ -85,100 +101,10 @@ static NOTHING: Rare = Rare {
     },
     resolutions: BTreeMap::new(),
     cosigned: BTreeMap::new(),
-    waiting: BTreeSet::new(),
+    erased: ErasedWords::new(),
+    unread: BTreeSet::new(),
+    waiting: WaitingWords::new(),
 };
-
-/// An opinion as it was said.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Said {
-    pub(super) stance: Stance,
-    pub(super) verified_ms: u64,
-    /// The hour, since 1970, that a retraction is counted in.
-    pub(super) hour: u64,
-    /// The record's commitment.
-    pub(super) name: Commitment,
-}
-
-/// Who said what, and when: of one member in the order of its turns. A list, for there are few in most sets, and a
-/// million sets: a map of maps takes two kilobytes for one opinion.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Sayings(Vec<Saying>);
-
-impl Pack for Sayings {
-    fn pack(&self, to: &mut Vec<u8>) {
-        self.0.pack(to);
-    }
-
-    fn unpack(from: &mut &[u8]) -> Option<Self> {
-        Pack::unpack(from).map(Self)
-    }
-}
-
-/// An opinion with the member that said it and its turn.
-type Saying = (MemberName, Turn, Said);
-
-impl Sayings {
-    /// All, by member and turn.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Saying> {
-        self.0.iter()
-    }
-
-    /// What one member said.
-    pub(super) fn of(&self, member: &MemberName) -> &[Saying] {
-        let from = self.0.partition_point(|(by, ..)| by < member);
-        let count = self.0[from..].partition_point(|(by, ..)| by == member);
-        &self.0[from..from + count]
-    }
-
-    fn find(&self, member: &MemberName, turn: Turn) -> Result<usize, usize> {
-        self.0.binary_search_by(|(by, at, _)| (by, *at).cmp(&(member, turn)))
-    }
-
-    fn one(&self, member: &MemberName, turn: Turn) -> Option<&Said> {
-        self.find(member, turn).ok().map(|place| &self.0[place].2)
-    }
-
-    fn one_mut(&mut self, member: &MemberName, turn: Turn) -> Option<&mut Said> {
-        self.find(member, turn).ok().map(|place| &mut self.0[place].2)
-    }
-
-    fn insert(&mut self, member: &MemberName, turn: Turn, said: Said) {
-        match self.find(member, turn) {
-            Ok(place) => self.0[place].2 = said,
-            Err(place) => {
-                if self.0.is_empty() {
-                    self.0.reserve_exact(1);
-                }
-                self.0.insert(place, (member.clone(), turn, said));
-            }
-        }
-    }
-
-    fn remove(&mut self, member: &MemberName, turn: Turn) {
-        if let Ok(place) = self.find(member, turn) {
-            self.0.remove(place);
-        }
-    }
-}
-
-fn who((member, ..): &Saying) -> &MemberName {
-    member
-}
-
-fn by_a_person((_, _, said): &&Saying) -> bool {
-    said.stance == Stance::Positive { human: true }
-}
-
-/// What the last of these says, and since when a person has stood by the set.
-fn opinion(said: &[Saying]) -> Option<Opinion> {
-    let (_, turn, latest) = said.last()?;
-    Some(Opinion {
-        turn: *turn,
-        verified_ms: latest.verified_ms,
-        stance: latest.stance,
-        stood_since_ms: said.iter().filter(by_a_person).map(|(.., said)| said.verified_ms).min(),
-    })
-}
 
 /// What members count, in buckets: the number of binary digits. Of one member the latest word counts.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -187,7 +113,7 @@ pub struct Counts {
     pub sightings: BTreeMap<MemberName, Told<(u8, u64)>>,
     /// What was done with copies.
     pub outcomes: BTreeMap<(MemberName, Done), Told<u8>>,
-    /// Appeals of users.
+    /// Appeals of users, of each log the first ones.
     pub appeals: BTreeMap<Place, (AppealStage, Option<AppealResult>)>,
 }
 
@@ -210,11 +136,20 @@ impl<T: Copy> Told<T> {
     }
 }
 
-packed!(Said { stance, verified_ms, hour, name });
 packed!(Told<u8> { turn, what });
 packed!(Told<(u8, u64)> { turn, what });
 packed!(Counts { sightings, outcomes, appeals });
-packed!(Rare { renewals, halted_by, joined, counts, resolutions, cosigned, waiting });
+packed!(Rare {
+    renewals,
+    halted_by,
+    joined,
+    counts,
+    resolutions,
+    cosigned,
+    erased,
+    unread,
+    waiting
+});
 packed!(SignalSet {
     name,
     subject,
@@ -284,10 +219,10 @@ impl SignalSet {
         &self.rare().counts
     }
 
-    /// Members whose retraction is beyond their quota, and waits for a member of another organisation to
-    /// agree.
+    /// Members whose retraction or erasure is beyond their quota, and waits for a member of another organisation to
+    /// agree: its place and commitment.
     #[must_use]
-    pub fn waiting(&self) -> &BTreeSet<MemberName> {
+    pub fn waiting(&self) -> &WaitingWords {
         &self.rare().waiting
     }
 
@@ -296,7 +231,7 @@ impl SignalSet {
         &self,
         halted_by: &StoppedBy,
         joined: &BTreeSet<Commitment>,
-        waiting: &BTreeSet<MemberName>,
+        waiting: &WaitingWords,
     ) -> bool {
         let rare = self.rare();
         (&rare.halted_by, &rare.joined, &rare.waiting) == (halted_by, joined, waiting)
@@ -307,7 +242,7 @@ impl SignalSet {
         &mut self,
         halted_by: StoppedBy,
         joined: BTreeSet<Commitment>,
-        waiting: BTreeSet<MemberName>,
+        waiting: WaitingWords,
     ) {
         if !self.is_beside(&halted_by, &joined, &waiting) {
             let rare = self.rare_mut();
@@ -334,24 +269,52 @@ impl SignalSet {
         self.standing.state(now_ms)
     }
 
+    /// Whether a word that is not here would be kept.
+    pub(super) fn has_room(&self, place: &Place, what: &Said) -> bool {
+        self.said.has_room(&place.log.member, place.turn(), what)
+    }
+
     /// Takes a member's opinion in. The latest word counts; since when a person stood by the set
     /// does not move with it, so that saying it again lengthens nothing.
     pub(super) fn hold(&mut self, place: &Place, what: Said) {
         // What waited for its target is folded later than what came after it in its own log, and a
-        // record that was missing is folded again in its place.
-        self.said.insert(&place.log.member, place.turn(), what);
-        self.opine(&place.log.member);
+        // record that was missing is folded again in its place; without it nothing new is known.
+        let (member, turn) = (&place.log.member, place.turn());
+        let known = self.said.one(member, turn).filter(|_| what.stance == Stance::Nothing);
+        let stance = known.map_or(what.stance, |known| known.stance);
+        for gone in self.said.insert(member, turn, Said { stance, ..what }) {
+            if let Some(rare) = &mut self.rare {
+                let gone = (member.clone(), gone);
+                rare.erased.remove(&gone);
+                rare.cosigned.remove(&gone);
+                rare.resolutions.remove(&gone);
+            }
+        }
+        self.opine(member);
     }
 
     /// Forgets what an erased record said. A retraction stands by its leaf alone.
-    pub(super) fn forget(&mut self, place: &Place) {
-        if *place == self.place {
+    pub(super) fn forget(&mut self, place: &Place, own: Option<OwnErasure>, by_many: bool) {
+        let founding = *place == self.place;
+        if founding {
             (self.alert, self.erased) = (None, true);
         }
         let (member, turn) = (&place.log.member, place.turn());
         match self.said.one_mut(member, turn) {
             Some(Said { stance: Stance::Withdrawn { restore }, .. }) => *restore = true,
-            Some(_) => self.said.remove(member, turn),
+            Some(said) => {
+                if !founding {
+                    said.stance = Stance::Nothing;
+                }
+                let words = &mut self.rare.get_or_insert_default().erased;
+                let Erased { own: first, by_many: many } =
+                    words.entry((member.clone(), turn)).or_default();
+                *many |= by_many;
+                let earlier = |own: &OwnErasure| first.is_none_or(|first| own.turn <= first.turn);
+                if let Some(own) = own.filter(earlier) {
+                    *first = Some(own);
+                }
+            }
             None => {}
         }
         self.opine(member);
@@ -359,75 +322,83 @@ impl SignalSet {
 
     /// The opinion of a member, of all that it said.
     fn opine(&mut self, member: &MemberName) {
-        match opinion(self.said.of(member)) {
+        match self.heard(member, NO_END, &|_| false) {
             Some(opinion) => drop(self.opinions.insert(member.clone(), opinion)),
             None => drop(self.opinions.remove(member)),
         }
     }
 
-    /// Takes in that a member agrees with a retraction of another; false if there is no such retraction.
+    /// The opinion of a member by what it said before some place, without those of its retractions and erasures that
+    /// do not count yet.
+    pub(super) fn heard(
+        &self,
+        member: &MemberName,
+        until: Turn,
+        waits: &dyn Fn(Turn) -> bool,
+    ) -> Option<Opinion> {
+        let (said, erased) = (self.said.of(member), &self.rare().erased);
+        Hearing { said, erased, until, waits }.opinion()
+    }
+
+    /// Whether a member says, or erases, something from a place on.
+    pub(super) fn speaks_after(&self, member: &MemberName, until: Turn) -> bool {
+        let said = self.said.of(member).last().is_some_and(|(_, turn, _)| *turn >= until);
+        said || self.erasures_of(member).any(|own| own.turn >= until)
+    }
+
+    /// Erasures by a member of what it said itself.
+    fn erasures_of(&self, member: &MemberName) -> impl Iterator<Item = OwnErasure> {
+        let erased = self.rare().erased.iter().filter(move |((by, _), _)| by == member);
+        erased.filter_map(|(_, erased)| erased.own)
+    }
+
+    /// Takes in that a member agrees with a retraction or erasure of another; false if there is no such one.
     pub(super) fn cosign(
         &mut self,
         retraction: &Place,
         name: &Commitment,
         by: &MemberName,
     ) -> bool {
-        let member = &retraction.log.member;
-        let said = self.said.one(member, retraction.turn());
-        let fits = said.is_some_and(|said| {
+        let (member, turn) = (&retraction.log.member, retraction.turn());
+        let said = self.said.one(member, turn).is_some_and(|said| {
             said.name == *name && matches!(said.stance, Stance::Withdrawn { .. })
         });
-        if fits && member != by {
+        let erases = |own: OwnErasure| own.turn == turn && own.name == *name;
+        let fits = member != by && (said || self.erasures_of(member).any(erases));
+        if fits {
             let cosigned = &mut self.rare_mut().cosigned;
-            let agree = cosigned.entry((member.clone(), retraction.turn())).or_default();
-            agree.insert(by.clone());
+            cosigned.entry((member.clone(), turn)).or_default().insert(by.clone());
         }
-        fits && member != by
+        fits
     }
 
-    /// Retractions of what their authors had stood by, with the hour that each is counted in.
-    pub(super) fn undone(&self) -> Vec<(MemberName, Turn, u64)> {
-        let mut undone = Vec::new();
-        let mut stood_by = None;
-        for (member, turn, said) in self.said.all() {
-            match said.stance {
-                Stance::Withdrawn { .. } if stood_by == Some(member) => {
-                    undone.push((member.clone(), *turn, said.hour));
-                    stood_by = None;
-                }
-                Stance::Positive { .. } => stood_by = Some(member),
-                Stance::Withdrawn { .. } | Stance::Disputes => stood_by = None,
-            }
+    /// Retractions and erasures of what their authors had stood by, with the hour that each is counted in and its
+    /// commitment.
+    pub(super) fn undone(&self) -> Vec<(MemberName, Turn, u64, Commitment)> {
+        let withdraws = |(.., said): &Saying| matches!(said.stance, Stance::Withdrawn { .. });
+        // As with nearly all sets.
+        if self.rare().erased.is_empty() && !self.said.all().any(withdraws) {
+            return Vec::new();
         }
-        undone
+        let members: BTreeSet<_> = self.said.all().map(|(member, ..)| member).collect();
+        let of = |member: &MemberName| {
+            let undone = undone(self.said.of(member), &self.rare().erased).into_iter();
+            undone.map(|(turn, hour, name)| (member.clone(), turn, hour, name)).collect::<Vec<_>>()
+        };
+        members.into_iter().flat_map(of).collect()
     }
 
     /// Members of which a person has ever stood by the set.
     pub(super) fn ever_stood(&self) -> impl Iterator<Item = &MemberName> {
-        let mut stood: Vec<&MemberName> = self.said.all().filter(by_a_person).map(who).collect();
+        let stood = self.said.all().filter(|saying| by_a_person(&self.rare().erased, saying));
+        let mut stood: Vec<&MemberName> = stood.map(|(member, ..)| member).collect();
         stood.dedup();
         stood.into_iter()
     }
 
-    /// What a member held before a retraction that does not count yet.
-    pub(super) fn before(&self, member: &MemberName, retraction: Turn) -> Option<Opinion> {
-        let said = self.said.of(member);
-        let before = said.partition_point(|(_, turn, _)| *turn < retraction);
-        let stood_since_ms = opinion(said)?.stood_since_ms;
-        Some(Opinion { stood_since_ms, ..opinion(&said[..before])? })
-    }
-
-    /// What a member held before some place among all that it says.
-    pub(super) fn as_of(&self, member: &MemberName, turn: Turn) -> Option<Opinion> {
-        let said = self.said.of(member);
-        opinion(&said[..said.partition_point(|(_, at, _)| *at < turn)])
-    }
-
-    /// The commitment of a member's retraction, if that is its latest word.
-    #[must_use]
-    pub fn retraction_of(&self, member: &MemberName) -> Option<(Turn, Commitment)> {
-        let (_, turn, said) = self.said.of(member).last()?;
-        matches!(said.stance, Stance::Withdrawn { .. }).then_some((*turn, said.name))
+    /// Takes in that a member speaks of it in a version unknown here.
+    pub(super) fn speak_unknown(&mut self, by: &MemberName) {
+        self.rare_mut().unread.insert(by.clone());
     }
 
     /// Takes a renewal in; of one member the latest counts.
@@ -436,6 +407,11 @@ impl SignalSet {
         if self.renewals().get(member).is_none_or(|latest| latest.turn < renewal.turn) {
             self.rare_mut().renewals.insert(member.clone(), renewal);
         }
+    }
+
+    /// Whether a word of a member is one of those that are kept.
+    pub(super) fn has_said(&self, (member, turn): &(MemberName, Turn)) -> bool {
+        self.said.one(member, *turn).is_some()
     }
 
     /// Takes in that a member wants a dispute ended; of one member the latest word counts.
@@ -460,6 +436,11 @@ impl SignalSet {
             }
             Statement::Appeal { stage, result } => {
                 counts.appeals.insert(place.clone(), (*stage, *result));
+                let at = |index| Place { index, ..place.clone() };
+                let its = counts.appeals.range(at(0)..=at(u64::MAX));
+                if let Some(beyond) = its.map(|(place, _)| place.clone()).nth(MAX_APPEALS) {
+                    counts.appeals.remove(&beyond);
+                }
             }
             _ => {}
         }
@@ -469,7 +450,8 @@ impl SignalSet {
     pub(super) fn hears(&self, member: &MemberName) -> bool {
         let resolves = || self.rare().resolutions.values().any(|votes| votes.contains_key(member));
         let halts = || self.halted_by().contains_key(member);
-        self.opinions.contains_key(member) || halts() || resolves()
+        let unread = || self.rare().unread.contains(member);
+        self.opinions.contains_key(member) || halts() || resolves() || unread()
     }
 
     /// What policy looks at, apart from item and match.

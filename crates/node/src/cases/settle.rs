@@ -4,10 +4,11 @@ use std::{borrow::Cow, collections::BTreeSet};
 
 use watchfire_signal::{commitment::Commitment, name::MemberName, statement::Resolution};
 
-use super::{Cases, SignalSet};
+use super::{Cases, SignalSet, sayings::NO_END, set::WaitingWords};
 use crate::{
     halts::Voice,
     incidents::Incident,
+    place::Turn,
     standing::{Opinion, Opinions, Rules, Stance, Standing, Term},
 };
 
@@ -17,61 +18,65 @@ impl Cases {
         let standing = self.standing(&set);
         let halted_by = self.halts.halted_by(&set.subject);
         let joined = self.joined(&set);
-        let waiting = self.waiting_in(&set).map(|(member, _)| member.clone()).collect();
+        let waiting = self.waiting_in(&set);
         // Most words change nothing of this; who looks things up shares the set, so that touching it copies it.
-        let same = set.standing == standing && set.is_beside(&halted_by, &joined, &waiting);
+        let heard = |by: &MemberName| self.halts.voice(by, &self.charter) == Voice::Counts;
+        let unreadable = set.rare().unread.iter().any(heard);
+        let same = set.standing == standing && set.unreadable == unreadable;
+        let same = same && set.is_beside(&halted_by, &joined, &waiting);
         if !same && let Some(set) = self.change(name) {
-            set.standing = standing;
+            (set.standing, set.unreadable) = (standing, unreadable);
             set.put_beside(halted_by, joined, waiting);
         }
     }
 
-    /// Counts the retractions in a set that undo what persons of other organisations stood by; answers the
-    /// sets that stand differently because of that.
+    /// Counts the retractions and erasures in a set that undo what persons of other organisations stood by; answers
+    /// the sets that stand differently because of that.
     pub(super) fn weigh(&mut self, name: &Commitment) -> BTreeSet<Commitment> {
         let Some(set) = self.look(name) else { return BTreeSet::new() };
         let mut undone = set.undone();
-        if undone.is_empty() {
-            return BTreeSet::new();
+        if !undone.is_empty() {
+            let charter = &self.charter;
+            let stood = set.ever_stood().filter_map(|member| charter.organisation_of(member));
+            let stood: BTreeSet<_> = stood.collect();
+            undone.retain(|(member, ..)| {
+                let own = charter.organisation_of(member);
+                stood.iter().any(|other| Some(*other) != own)
+            });
         }
-        let charter = &self.charter;
-        let stood = set.ever_stood().filter_map(|member| charter.organisation_of(member));
-        let stood: BTreeSet<_> = stood.collect();
-        undone.retain(|(member, ..)| {
-            let own = charter.organisation_of(member);
-            stood.iter().any(|other| Some(*other) != own)
-        });
-        let quota = self.charter.quotas.retractions_an_hour;
-        let mut changed = BTreeSet::new();
-        for (member, turn, hour) in undone {
-            changed.extend(self.undoing.count((&member, turn), hour, *name, quota));
-        }
-        changed
+        let undone = undone.into_iter().map(|(member, turn, hour, _)| (member, turn, hour));
+        self.undoing.count(*name, undone.collect(), self.charter.quotas.retractions_an_hour)
     }
 
-    /// Retractions of a set that wait: beyond the quota, and nobody of another organisation agrees.
-    fn waiting_in<'a>(
-        &'a self,
-        set: &'a SignalSet,
-    ) -> impl Iterator<Item = (&'a MemberName, &'a Opinion)> {
+    /// Whether a retraction or erasure waits: beyond the quota, and nobody of another organisation agrees.
+    fn waits(&self, set: &SignalSet, member: &MemberName, turn: Turn) -> bool {
+        let agreed = || {
+            let cosigned = set.rare().cosigned.get(&(member.clone(), turn));
+            let own = self.charter.organisation_of(member);
+            let heard = |by: &&MemberName| self.halts.voice(by, &self.charter) == Voice::Counts;
+            let mut by = cosigned.into_iter().flatten().filter(heard);
+            by.any(|by| self.charter.organisation_of(by) != own)
+        };
         let quota = self.charter.quotas.retractions_an_hour;
-        set.opinions.iter().filter(move |(member, opinion)| {
-            let agreed = || {
-                let by = set
-                    .rare()
-                    .cosigned
-                    .get(&((*member).clone(), opinion.turn))
-                    .into_iter()
-                    .flatten();
-                let own = self.charter.organisation_of(member);
-                let mut heard =
-                    by.filter(|by| self.halts.voice(by, &self.charter) == Voice::Counts);
-                heard.any(|by| self.charter.organisation_of(by) != own)
-            };
-            matches!(opinion.stance, Stance::Withdrawn { .. })
-                && self.undoing.is_beyond(member, opinion.turn, quota)
-                && !agreed()
-        })
+        self.undoing.is_beyond(member, turn, quota) && !agreed()
+    }
+
+    /// Retractions and erasures of a set that wait, where that makes a difference; of each member the latest.
+    fn waiting_in(&self, set: &SignalSet) -> WaitingWords {
+        let waits = |(member, turn, ..): &(MemberName, Turn, u64, Commitment)| {
+            self.waits(set, member, *turn)
+        };
+        let waiting = set.undone().into_iter().filter(waits);
+        let waiting = waiting.filter(|(member, ..)| {
+            let heard = set.heard(member, NO_END, &|turn| self.waits(set, member, turn));
+            heard.as_ref() != set.opinions.get(member)
+        });
+        let mut latest = WaitingWords::new();
+        for (member, turn, _, name) in waiting {
+            let one = latest.entry(member).or_insert((turn, name));
+            *one = (turn, name).max(*one);
+        }
+        latest
     }
 
     pub(super) fn standing(&self, set: &SignalSet) -> Standing {
@@ -89,23 +94,24 @@ impl Cases {
         Standing::of(&opinions, set.renewals(), valid_until, &rules)
     }
 
-    /// The opinions without disputes that were ended, and whether one ended against the set.
+    /// The opinions as they are heard, without disputes that were ended, and whether one ended against the set.
     fn settled<'a>(&self, set: &'a SignalSet) -> (Cow<'a, Opinions>, bool) {
         let mut opinions = Cow::Borrowed(&set.opinions);
-        for (member, opinion) in self.waiting_in(set) {
-            if let Some(before) = set.before(member, opinion.turn) {
-                opinions.to_mut().insert(member.clone(), before);
-            }
-        }
+        let undone = set.undone();
         for (member, latest) in &set.opinions {
             // What a suspended member says from the end on that is accepted was never its word, and hides none of
             // what it said before.
-            if let Voice::Suspended { until } = self.halts.voice(member, &self.charter)
-                && latest.turn >= until
+            let until = match self.halts.voice(member, &self.charter) {
+                Voice::Suspended { until } => until,
+                Voice::Counts | Voice::Halted => NO_END,
+            };
+            let waits = |turn| self.waits(set, member, turn);
+            let own = undone.iter().filter(|(by, ..)| by == member);
+            if set.speaks_after(member, until) || own.into_iter().any(|(_, turn, ..)| waits(*turn))
             {
                 let never = || Opinion { stood_since_ms: None, ..latest.clone() };
-                let accepted = set.as_of(member, until).unwrap_or_else(never);
-                opinions.to_mut().insert(member.clone(), accepted);
+                let heard = set.heard(member, until, &waits).unwrap_or_else(never);
+                opinions.to_mut().insert(member.clone(), heard);
             }
         }
         let mut withdrawn = false;
@@ -119,11 +125,15 @@ impl Cases {
                 by.len() >= quorum
             };
             let own = votes.get(member).is_some_and(|(_, how)| *how == Resolution::Stands);
-            let latest = set.opinions.get(member);
+            let latest = opinions.get(member);
             let disputes = latest
                 .is_some_and(|opinion| opinion.turn == *turn && opinion.stance == Stance::Disputes);
-            if disputes && (own || want(Resolution::Stands, self.charter.quorum_dispute())) {
-                opinions.to_mut().remove(member);
+            if disputes
+                && (own || want(Resolution::Stands, self.charter.quorum_dispute()))
+                && let Some(opinion) = opinions.to_mut().value_mut(member)
+            {
+                // That a person stood by the set before it stays so.
+                opinion.stance = Stance::Nothing;
             }
             withdrawn |= want(Resolution::Withdrawn, self.charter.quorum_halt());
         }

@@ -16,7 +16,7 @@ pub type Ends = BTreeMap<LogName, Head>;
 /// The charter after `before` that says what `wanted` says. Number and hash of the one before are filled
 /// in. A member that is left out leaves, and its log ends where `ends` says, at nothing if it does not
 /// say. A member with another key than before begins a new log, in a new epoch; its former one ends with
-/// its own word if it is `me`, and where `ends` says if others take its key away. Groups lose members that
+/// its own word if it is `me`, and where `ends` says if others take its key away, or if its new role may say less. Groups lose members that
 /// there are not any more, and m of the charter's quorum stays more than half and within reach.
 #[must_use]
 pub fn next(before: &SignedCharter, wanted: Charter, me: &MemberName, ends: &Ends) -> Charter {
@@ -26,14 +26,22 @@ pub fn next(before: &SignedCharter, wanted: Charter, me: &MemberName, ends: &End
         next.closed.into_iter().chain(old.closed.iter().cloned()).map(named).collect();
     for before in &old.members {
         let after = next.members.iter_mut().find(|member| member.name == before.name);
-        let rotates = *me == before.name && after.is_some();
+        let less = after.as_ref().is_some_and(|after| !after.role.may_all_that(before.role));
+        let rotates = *me == before.name && after.is_some() && !less;
+        if less {
+            // It could go on in a log that it has to end itself, under a charter in which it might say more.
+            let its = closed.values_mut().filter(|log| log.member == before.name);
+            for log in its.filter(|log| log.last.is_none()) {
+                log.last = Some(end(&log.member, log.epoch, old, ends));
+            }
+        }
         if let Some(after) = after {
             if after.epoch == before.epoch && after.key == before.key {
                 continue;
             }
             after.epoch = after.epoch.max(before.epoch + 1);
         }
-        let last = Some(end(before, old, ends)).filter(|_| !rotates);
+        let last = Some(end(&before.name, before.epoch, old, ends)).filter(|_| !rotates);
         let Member { name, epoch, key, .. } = before.clone();
         let ended = ClosedLog { member: name.clone(), epoch, key, last };
         closed.entry((name, epoch)).or_insert(ended);
@@ -60,8 +68,8 @@ fn named(log: ClosedLog) -> ((MemberName, u32), ClosedLog) {
 }
 
 /// Where the log of a member ends.
-fn end(member: &Member, charter: &Charter, ends: &Ends) -> Head {
-    let log = LogName::new(charter.coalition.clone(), member.name.clone(), member.epoch);
+fn end(member: &MemberName, epoch: u32, charter: &Charter, ends: &Ends) -> Head {
+    let log = LogName::new(charter.coalition.clone(), member.clone(), epoch);
     let nothing = Frontier::new();
     let nothing = Head { size: nothing.size(), root: nothing.root().0 };
     ends.get(&log).copied().unwrap_or(nothing)

@@ -83,19 +83,31 @@ impl Heard {
 #[derive(Default)]
 struct Delivered {
     heard: Vec<Heard>,
-    unknown: Vec<Target>,
+    /// What is spoken of in a version that is not known, and by whom.
+    unknown: Vec<(MemberName, Target)>,
 }
 
 /// What a member holds of a set by its latest word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Word {
-    Stands { person: bool },
+    Stands {
+        person: bool,
+    },
     Disputes,
     TookBack,
+    /// It had stood by it, by the leaf of what was erased.
+    Erased {
+        person: bool,
+    },
 }
 
 /// The words about a set, by member and in the order of its log.
 type Words<'a> = BTreeMap<MemberName, Vec<(&'a Heard, Word)>>;
+
+/// The last one that was not erased.
+fn last<'a>(words: &[(&'a Heard, Word)]) -> Option<(&'a Heard, Word)> {
+    words.iter().rev().find(|(_, word)| !matches!(word, Word::Erased { .. })).copied()
+}
 
 /// How a member is heard.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -116,7 +128,9 @@ impl Delivered {
                 name: leaf.commitment,
                 header: leaf.header,
             }),
-            Err(DecodeError::UnknownVersion { target, .. }) => self.unknown.extend(target),
+            Err(DecodeError::UnknownVersion { target, .. }) => {
+                self.unknown.extend(target.map(|target| (log.member.clone(), target)));
+            }
             Err(error) => panic!("{error}"),
         }
     }
@@ -125,9 +139,16 @@ impl Delivered {
         self.heard.iter().find(|heard| heard.at == *place)
     }
 
-    /// By its author, or by many organisations.
+    /// By its author, before what is accepted of it ends, or by many organisations.
     fn is_erased(&self, place: &Target) -> bool {
-        let erasing = |heard: &&Heard| heard.says == Statement::Erase && heard.speaks_of(place);
+        let end = match self.voice(&place.log.member) {
+            Voice::Suspended(size) => size,
+            Voice::Full | Voice::Halted => u64::MAX,
+        };
+        let later = |heard: &Heard| heard.at.log == place.log && heard.at.index >= end;
+        let erasing = |heard: &&Heard| {
+            heard.says == Statement::Erase && heard.speaks_of(place) && !later(heard)
+        };
         let by: Vec<_> = self.heard.iter().filter(erasing).map(Heard::by).collect();
         by.contains(&&place.log.member) || owners(by) >= MANY
     }
@@ -208,16 +229,30 @@ impl Delivered {
                 {
                     Word::Stands { person: true }
                 }
+                Statement::Confirm { .. }
+                    if heard.speaks_of(&set.at)
+                        && *heard.by() != set.at.log.member
+                        && self.is_erased(&heard.at) =>
+                {
+                    Word::Erased { person: true }
+                }
                 Statement::Dispute { commitment, .. } if names(*commitment) => Word::Disputes,
                 Statement::Retract { .. } if about_own() => Word::TookBack,
                 _ => continue,
             };
             own.push((heard, word));
         }
-        // What was erased was never said; a retraction stands by its leaf.
-        let stays =
-            |(heard, word): &(&Heard, Word)| *word == Word::TookBack || !self.is_erased(&heard.at);
-        words.values_mut().for_each(|words| words.retain(stays));
+        // What was erased says nothing, but that a person once stood by it; a retraction stands by its leaf.
+        for words in words.values_mut() {
+            words.retain(|(heard, word)| *word != Word::Disputes || !self.is_erased(&heard.at));
+            for (heard, word) in words {
+                if let Word::Stands { person } = *word
+                    && self.is_erased(&heard.at)
+                {
+                    *word = Word::Erased { person };
+                }
+            }
+        }
         words.retain(|_, words| !words.is_empty());
         words
     }
@@ -238,7 +273,7 @@ impl Delivered {
     fn latest(&self, words: &Words<'_>) -> (BTreeMap<MemberName, Word>, bool) {
         let (mut latest, mut suspended) = (BTreeMap::new(), false);
         for (member, words) in words {
-            let (heard, word) = words[words.len() - 1];
+            let Some((heard, word)) = last(words) else { continue };
             let (own, others) = self.ends(heard, Resolution::Stands);
             if word == Word::Disputes && (own || others >= TWO) {
                 continue;
@@ -277,7 +312,7 @@ impl Delivered {
             let of_owner = latest.keys().filter(|other| owner(other) == owner(member));
             let firsts = of_owner.flat_map(|other| &words[other]).filter(|(_, word)| looked(word));
             let first = firsts.map(|(heard, _)| heard.verified_ms).min();
-            let since = first.unwrap_or(words[member][words[member].len() - 1].0.verified_ms);
+            let since = first.unwrap_or(last(&words[member]).unwrap().0.verified_ms);
             let times = if *person { vec![&mut persons, &mut any] } else { vec![&mut any] };
             for time in times.into_iter().map(|times| times.entry(owner(member)).or_insert(since)) {
                 *time = since.min(*time);
@@ -328,7 +363,8 @@ impl Delivered {
             return to_a_person(suspended || erased);
         }
         if now_ms >= self.end_ms(set, &words, &latest) {
-            let ever = words.iter().filter(|(_, words)| words.iter().any(|(_, word)| looked(word)));
+            let once = |word: &Word| looked(word) || *word == Word::Erased { person: true };
+            let ever = words.iter().filter(|(_, words)| words.iter().any(|(_, word)| once(word)));
             return to_a_person(suspended || owners(ever.map(|(member, _)| member)) >= TWO);
         }
         let confirmed = owners(persons.iter().copied()) >= TWO;
@@ -341,7 +377,9 @@ impl Delivered {
             (false, false) if mine || persons.contains(&&name(TRUSTED)) => Most::Reversible,
             (false, false) => Most::Review,
         };
-        if self.unknown.contains(&set.at) { most.min(Most::Review) } else { most }
+        let mut unread = self.unknown.iter().filter(|(_, target)| *target == set.at);
+        let unread = unread.any(|(by, _)| self.voice(by) == Voice::Full);
+        if unread { most.min(Most::Review) } else { most }
     }
 }
 

@@ -422,7 +422,11 @@ fn a_draft_closes_what_ends_and_says_what_changes() {
 }
 
 /// A chain of two charters, the second with something changed; approvals are not looked at by the fold.
-fn changed(first: &SignedCharter, change: impl FnOnce(&mut Charter), ends: &Ends) -> CharterChain {
+pub(crate) fn changed(
+    first: &SignedCharter,
+    change: impl FnOnce(&mut Charter),
+    ends: &Ends,
+) -> CharterChain {
     let mut wanted = first.charter.clone();
     change(&mut wanted);
     let second = next(first, wanted, &name("google"), ends);
@@ -499,24 +503,29 @@ fn a_member_with_a_new_key_is_the_same_member_and_its_old_log_ends_with_its_own_
 #[test]
 fn records_count_under_the_charter_they_name_and_charters_never_decrease_along_a_log() {
     let mut logs = Logs::new();
-    let first = logs.charter.clone();
-    let demote = |next: &mut Charter| {
+    let promote = |next: &mut Charter| {
         let own = next.members.iter_mut().find(|member| member.name == name("google"));
-        own.unwrap().role = Role::Auditor;
+        own.unwrap().role = Role::Platform;
     };
-    let chain = changed(&first, demote, &Ends::new());
+    logs.charter = charter_with(&MEMBERS, 2, |charter| {
+        let own = charter.members.iter_mut().find(|member| member.name == name("google"));
+        own.unwrap().role = Role::Auditor;
+    });
+    let first = logs.charter.clone();
+    let chain = changed(&first, promote, &Ends::new());
     let before = logs.assert("google", Review::OneHuman);
     logs.charter = chain.in_force().clone();
     let tiktok = logs.assert("tiktok", Review::OneHuman);
     let after = logs.assert("google", Review::OneHuman);
-    // Back to the charter in which it was a platform.
+    let google = logs.confirm("google", &tiktok, SEEN);
+    // Back to the charter before.
     logs.charter = first.clone();
-    let stale = logs.assert("google", Review::OneHuman);
+    let stale = logs.assert("tiktok", Review::OneHuman);
     for choices in [&[][..], &[1, 1, 1, 1], &[2, 0, 1, 3, 1]] {
         let cases = logs.fold_under(&chain, choices);
-        assert!(cases.set(&before.0).is_some(), "it was a platform when it said that");
-        assert!(cases.set(&tiktok.0).is_some());
-        assert!(cases.set(&after.0).is_none(), "an auditor alerts of nothing");
+        assert!(cases.set(&before.0).is_none(), "an auditor alerts of nothing");
+        assert_eq!(state(cases.set(&tiktok.0)), State::Confirmed, "by {google:?}");
+        assert!(cases.set(&after.0).is_some(), "it is a platform now");
         assert!(cases.set(&stale.0).is_none(), "an older charter than before");
     }
     // Under the first charter alone, what names a later one waits for that.

@@ -17,7 +17,8 @@ use watchfire_node::{
     },
 };
 use watchfire_signal::{
-    charter::{Approval, CharterChain, SignedCharter},
+    charter::{Approval, Charter, CharterChain, Role, SignedCharter, SuccessionError},
+    header::Review,
     name::LogName,
     record::Leaf,
     statement::{Head, Statement},
@@ -26,6 +27,7 @@ use watchfire_signal::{
 use watchfire_tlog::{Entry, Origin, PeerKey, SignedCheckpoint};
 
 use crate::{
+    charters::changed,
     coalition::{Cast, key, name, setup},
     logs::Logs,
     proof::{THREE, story},
@@ -139,4 +141,36 @@ fn two_anchors_that_do_not_go_together_are_told_once() {
     assert_eq!(told(&[(5, 1), (3, 2), (2, 3)], &[0, 1, 2]), 1, "shorter, and told once");
     assert_eq!(told(&[(5, 1), (3, 2)], &[1, 0]), 1, "whichever comes first");
     assert_eq!(told(&[(3, 1), (5, 2)], &[1, 0, 1]), 0);
+}
+
+#[test]
+fn who_may_say_less_does_not_go_on_as_before_by_never_naming_the_charter_that_says_so() {
+    let mut logs = Logs::new();
+    let first = logs.charter.clone();
+    let before = logs.assert("google", Review::OneHuman);
+    // It goes on to write under the charter in which it was a platform.
+    let after = logs.assert("google", Review::OneHuman);
+    let ends = Ends::from([(logs.log("google"), Head { size: 1, root: [0; 32] })]);
+    let demote = |new_key: bool| {
+        move |next: &mut Charter| {
+            let own = next.members.iter_mut().find(|member| member.name == name("google"));
+            let own = own.unwrap();
+            own.role = Role::Auditor;
+            if new_key {
+                own.key = key("google again").public().to_bytes();
+            }
+        }
+    };
+    let mut wanted = first.charter.clone();
+    demote(false)(&mut wanted);
+    let refused = next(&first, wanted, &name("tiktok"), &ends).check_follows(&first);
+    assert_eq!(refused, Err(SuccessionError::Role(name("google"))));
+    // Whoever drafts it, itself too.
+    let chain = changed(&first, demote(true), &ends);
+    assert_eq!(chain.last_of(&logs.log("google")).unwrap().size, 1);
+    for choices in [&[][..], &[1, 1, 1, 1]] {
+        let cases = logs.fold_under(&chain, choices);
+        assert!(cases.set(&before.0).is_some(), "it was a platform when it said that");
+        assert!(cases.set(&after.0).is_none());
+    }
 }

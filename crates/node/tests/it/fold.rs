@@ -9,7 +9,6 @@ use watchfire_node::{
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
-    charter::Role,
     commitment::Commitment,
     header::{Review, Target},
     name::MemberName,
@@ -18,7 +17,7 @@ use watchfire_signal::{
 };
 use watchfire_store::Held;
 
-use crate::coalition::{START_MS, charter_with, name};
+use crate::coalition::{START_MS, name};
 use crate::logs::{Logs, MEMBERS, SEEN, SOON};
 
 #[test]
@@ -181,6 +180,23 @@ fn cases_are_joined_by_the_author_of_either_and_by_nobody_else() {
 }
 
 #[test]
+fn a_set_that_comes_after_what_joins_it_is_joined_all_the_same() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let other = logs.assert("google", Review::OneHuman);
+    let variant = logs.widen("reddit", &case, false, false);
+    logs.join("facebook", &other.1, variant.0);
+    logs.join("reddit", &other.1, variant.0);
+    let mut late = Cases::new(Arc::new(logs.charter.charter.clone()));
+    let (reddit, google) = (logs.log("reddit"), logs.log("google"));
+    late.fold(&google, logs.logs[&google][0].clone());
+    // The variant waits for what it is one of, and what joins it does not.
+    logs.logs[&reddit].iter().for_each(|held| drop(late.fold(&reddit, held.clone())));
+    late.fold(&case.1.log, logs.logs[&case.1.log][0].clone());
+    assert!(late.set(&other.0).unwrap().joined().iter().eq([&variant.0]));
+}
+
+#[test]
 fn terms_run_from_our_own_verification_and_are_renewed_by_those_who_stand_by_the_case() {
     let mut logs = Logs::new();
     let case = logs.assert("tiktok", Review::OneHuman);
@@ -299,22 +315,6 @@ fn nothing_waits_for_logs_outside_the_charter_or_for_the_own_future() {
     let ignored = |held: &Held, cases: &mut Cases| cases.fold(&google, held.clone()).1;
     assert_eq!(ignored(&logs.logs[&google][0], &mut cases), Some(Ignored::Foreign));
     assert_eq!(ignored(&logs.logs[&google][1], &mut cases), Some(Ignored::Senseless));
-}
-
-#[test]
-fn only_members_with_a_say_cap_a_case_by_a_record_of_the_future() {
-    let unreadable = |role| {
-        let mut logs = Logs::new();
-        logs.charter = charter_with(&MEMBERS, 2, |charter| {
-            let mut members = charter.members.iter_mut();
-            members.find(|member| member.name == name("reddit")).unwrap().role = role;
-        });
-        let case = logs.assert("tiktok", Review::OneHuman);
-        logs.say_in_a_future_version("reddit", &case.1);
-        logs.fold(&[0; 9]).set(&case.0).unwrap().unreadable
-    };
-    assert!(unreadable(Role::Platform));
-    assert!(!unreadable(Role::Auditor) && !unreadable(Role::Witness));
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use watchfire_node::{cases::Cases, standing::State};
+use watchfire_node::{cases::Cases, standing::State, urgent::is_urgent};
 use watchfire_signal::{
     alert::Family,
     charter::{CharterChain, SignedCharter},
@@ -296,6 +296,38 @@ impl Logs {
                 cases.fold(log, held.clone());
             }
         }
+        cases
+    }
+
+    /// Folds in an interleaving of the logs, as it may go: what is urgent may come before its turn and comes again in
+    /// it, and what comes without its record gets it later.
+    pub(crate) fn fold_untidily(&self, choices: &[u8]) -> Cases {
+        let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
+        let all = self.interleaved(choices);
+        let mut choices = choices.iter().rev().copied().chain(std::iter::repeat(0));
+        let mut holes: Vec<(&LogName, &Held)> = Vec::new();
+        for (at, (log, held)) in all.iter().enumerate() {
+            let choice = choices.next().unwrap();
+            let urgent = |(_, held): &&(&LogName, &Held)| {
+                is_urgent(&Leaf::decode(&held.entry.leaf).unwrap())
+            };
+            if choice % 3 == 1 {
+                let ahead: Vec<_> = all[at..].iter().filter(urgent).collect();
+                let early = ahead.get(usize::from(choice) % ahead.len().max(1));
+                early.into_iter().for_each(|(log, held)| drop(cases.fold(log, (*held).clone())));
+            }
+            let mut held = (*held).clone();
+            if choice % 4 == 2 {
+                holes.push(all[at]);
+                held.entry = Entry::new(held.entry.leaf, None);
+            }
+            cases.fold(log, held);
+            if choice % 5 == 0 && !holes.is_empty() {
+                let (log, held) = holes.swap_remove(usize::from(choice) % holes.len());
+                cases.fold(log, held.clone());
+            }
+        }
+        holes.into_iter().for_each(|(log, held)| drop(cases.fold(log, held.clone())));
         cases
     }
 

@@ -85,13 +85,15 @@ fn summary(set: &SignalSet, now_ms: u64) -> AlertSummary {
 fn view_json(server: &Server, view: node::AlertView) -> Result<AlertView, Failure> {
     let set = &view.set;
     let internal = |error: serde_json::Error| Failure::internal(&error);
-    let opinions = set.opinions.iter().map(|(member, opinion)| {
+    let opinions = set.opinions.iter().filter_map(|(member, opinion)| {
         let (stance, human) = match opinion.stance {
             standing::Stance::Positive { human } => (Stance::Positive, human),
             standing::Stance::Disputes => (Stance::Disputes, false),
             standing::Stance::Withdrawn { .. } => (Stance::Withdrawn, false),
+            standing::Stance::Nothing => return None,
         };
-        OpinionView { member: member.clone(), stance, human, verified_ms: opinion.verified_ms }
+        let verified_ms = opinion.verified_ms;
+        Some(OpinionView { member: member.clone(), stance, human, verified_ms })
     });
     let protections = view.effective_at_ms.iter();
     let protections = protections.filter_map(|(member, at)| protection(server, set, member, *at));
@@ -104,7 +106,7 @@ fn view_json(server: &Server, view: node::AlertView) -> Result<AlertView, Failur
         alert: set.alert.as_ref().map(serde_json::to_value).transpose().map_err(internal)?,
         opinions: opinions.collect(),
         halted_by: set.halted_by().keys().cloned().collect(),
-        retractions_waiting: set.waiting().iter().cloned().collect(),
+        retractions_waiting: set.waiting().keys().cloned().collect(),
         erased: set.erased,
         joined: set.joined().iter().copied().collect(),
         counts: counts(set.counts()),

@@ -45,6 +45,13 @@ pub enum SuccessionError {
     /// What is accepted of a closed log is another thing than before.
     #[error("{0}: where a log has ended does not change")]
     Reopened(MemberName),
+    /// A member may say less than before in the log that it goes on with, where it could go on to name the charter
+    /// before.
+    #[error(
+        "{0}: a role that may say less needs a new key, and others that say where the log before ends; \
+         or the member leaves"
+    )]
+    Role(MemberName),
     /// A version of records or taxonomy lower than before.
     #[error("versions of records and taxonomy never decrease")]
     Version,
@@ -223,12 +230,24 @@ impl Charter {
         }
         for member in &self.members {
             let name = &member.name;
-            let goes_on = old.member(name).is_some_and(|before| before.epoch == member.epoch);
-            if !goes_on && last_epochs.get(name).is_some_and(|last| member.epoch <= *last) {
+            let before = old.member(name);
+            if before.is_some_and(|before| self.lets_evade(before, member)) {
+                return Err(SuccessionError::Role(name.clone()));
+            }
+            let before = before.filter(|before| before.epoch == member.epoch);
+            if before.is_none() && last_epochs.get(name).is_some_and(|last| member.epoch <= *last) {
                 return Err(SuccessionError::Epoch(name.clone()));
             }
         }
         Ok(())
+    }
+
+    /// Whether a member may say less than before, and a log in which it could go on to name the charter before does
+    /// not end here.
+    fn lets_evade(&self, before: &Member, after: &Member) -> bool {
+        let mut its = self.closed.iter().filter(|log| log.member == after.name);
+        let open = before.epoch == after.epoch || its.any(|log| log.last.is_none());
+        open && !after.role.may_all_that(before.role)
     }
 
     /// The key of a log, written or closed.

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use watchfire_signal::{
     charter::{
-        Approval, Charter, CharterChain, CharterError, ClosedLog, Group, Member, SignedCharter,
-        SuccessionError, approval_message,
+        Approval, Charter, CharterChain, CharterError, ClosedLog, Group, Member, Role,
+        SignedCharter, SuccessionError, approval_message,
     },
     name::{GroupName, LogName, MemberName},
     statement::Head,
@@ -273,6 +273,20 @@ fn a_log_keeps_its_key_and_ends_in_sight_of_all() {
         }),
         Ok(())
     );
+    // Who may say less from now on does not go on in a log in which it could name the charter before.
+    let demote = |next: &mut Charter| next.members[1].role = Role::Auditor;
+    let role = Err(SuccessionError::Role(of("tiktok")));
+    assert_eq!(check(&demote), role);
+    let demote_and_end = |last| {
+        check(&|next| {
+            demote(next);
+            renew(next);
+            close(next, last);
+        })
+    };
+    assert_eq!(demote_and_end(None), role, "it ends that log itself, or does not");
+    assert_eq!(demote_and_end(Some(last)), Ok(()));
+    assert_eq!(check(&|next| next.members[1].role = Role::Contributor), Ok(()));
     assert_eq!(check(&|next| next.taxonomy = 0), Err(SuccessionError::Version));
     assert_eq!(check(&|next| next.previous = [1; 32]), Err(SuccessionError::Previous(2)));
     assert!(matches!(check(&|next| next.seq = 3), Err(SuccessionError::Number { .. })));

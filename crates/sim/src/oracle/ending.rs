@@ -188,7 +188,7 @@ impl Oracle {
     async fn erased_left(&self, shelf: &Shelf<'_>) -> Result<Vec<Finding>, StoreError> {
         let mut found = Vec::new();
         let mut needles = Vec::new();
-        for at in &shelf.reading.erased {
+        for at in shelf.reading.erased.keys() {
             let held = shelf.logs.iter().find(|(log, _)| *log == at.0);
             let held = held.and_then(|(_, held)| held.iter().find(|held| held.index == at.1));
             if held.is_some_and(|held| held.entry.record.is_some()) {

@@ -66,8 +66,8 @@ pub struct Reading {
     pub cases: BTreeMap<Commitment, Case>,
     /// Votes for stops.
     stops: BTreeMap<Stopped, BTreeMap<MemberName, Vote>>,
-    /// Records that their authors erased.
-    pub erased: BTreeSet<At>,
+    /// Records that their authors erased, with the first place where they say so.
+    pub erased: BTreeMap<At, Turn>,
     /// The same with those whose erasure does not count any more.
     pub to_erase: BTreeSet<At>,
     /// How much of each log that has ended counts.
@@ -251,7 +251,8 @@ impl Reading {
         if let (Verb::Erase, Some(target)) = (entry.header.verb, entry.target())
             && target.0.member == entry.at.0.member
         {
-            self.erased.insert(target);
+            let first = self.erased.entry(target).or_insert(entry.turn());
+            *first = entry.turn().min(*first);
         }
     }
 
@@ -277,13 +278,13 @@ impl Reading {
     }
 
     fn add(&mut self, entry: &Entry, subject: Commitment, meanings: &mut BTreeMap<At, Meaning>) {
-        let erased = self.erased.contains(&entry.at);
+        let erased = self.erased.get(&entry.at).copied();
         let human = entry.header.review.is_some_and(|review| review.is_human());
         let mut said = BTreeMap::<_, BTreeMap<_, _>>::new();
-        if !erased {
-            let word = (entry.verified_ms, Say::Stands { human });
-            said.entry(entry.at.0.member.clone()).or_default().insert(entry.turn(), word);
-        }
+        let say = erased.map_or(Say::Stands { human }, |at| Say::Erased { human, at });
+        let word = (entry.verified_ms, say);
+        said.entry(entry.at.0.member.clone()).or_default().insert(entry.turn(), word);
+        let erased = erased.is_some();
         let alert = entry.statement.as_ref().and_then(Statement::alert).cloned();
         let case = Case {
             subject,
@@ -318,7 +319,12 @@ impl Reading {
         if entry.header.verb == Verb::Dispute || entry.header.verb == Verb::Confirm && !own {
             meanings.insert(entry.at.clone(), Meaning::Opinion(name));
         }
-        if self.erased.contains(&entry.at) {
+        if let Some(at) = self.erased.get(&entry.at) {
+            // What it had said, its leaf does not say: that a person looked is taken for granted.
+            if entry.header.verb == Verb::Confirm && !own {
+                let word = (entry.verified_ms, Say::Erased { human: true, at: *at });
+                case.said.entry(author).or_default().insert(entry.turn(), word);
+            }
             return;
         }
         let say = match (entry.header.verb, &entry.statement) {

@@ -29,6 +29,20 @@ pub enum Say {
         /// Whether what was done should be undone.
         restore: bool,
     },
+    /// Nothing any more: it had stood by the set, and has erased that.
+    Erased {
+        /// Whether a person had looked, by the leaf alone.
+        human: bool,
+        /// Where it says that.
+        at: Turn,
+    },
+}
+
+impl Say {
+    /// Whether a person stood by the set with this, erased since or not.
+    fn looked(self) -> bool {
+        matches!(self, Self::Stands { human: true } | Self::Erased { human: true, .. })
+    }
 }
 
 /// How the word of a member counts.
@@ -56,6 +70,12 @@ struct Heard {
     suspended: bool,
 }
 
+/// The last word that was not erased.
+fn last(said: &BTreeMap<Turn, (u64, Say)>) -> Option<(Turn, (u64, Say))> {
+    let live = said.iter().rfind(|(_, (_, say))| !matches!(say, Say::Erased { .. }));
+    live.map(|(turn, word)| (*turn, *word))
+}
+
 /// What is heard of a set.
 fn heard(case: &Case, voice: &dyn Fn(&MemberName) -> Voice) -> Heard {
     let (mut heard, mut counts, mut suspended) = (Said::new(), Said::new(), false);
@@ -66,16 +86,20 @@ fn heard(case: &Case, voice: &dyn Fn(&MemberName) -> Voice) -> Heard {
                 counts.insert(member.clone(), said.clone());
             }
             Voice::Halted => {
-                if let Some(mut last) = said.last_entry()
-                    && matches!(last.get().1, Say::Stands { .. })
-                {
-                    last.get_mut().1 = Say::Withdrew { restore: true };
+                if let Some((turn, (at, Say::Stands { .. }))) = last(&said) {
+                    said.insert(turn, (at, Say::Withdrew { restore: true }));
                 }
             }
             Voice::Suspended { until } => {
                 said.retain(|turn, _| *turn < until);
-                let last = said.last_key_value().map(|(_, (_, say))| *say);
-                if matches!(last, Some(Say::Stands { .. })) {
+                for (_, say) in said.values_mut() {
+                    if let Say::Erased { human, at } = *say
+                        && at >= until
+                    {
+                        *say = Say::Stands { human };
+                    }
+                }
+                if matches!(last(&said), Some((_, (_, Say::Stands { .. })))) {
                     suspended = true;
                     said.clear();
                 }
@@ -124,10 +148,8 @@ impl Outlook {
         (confirm, dispute): (usize, usize),
     ) -> Self {
         let Heard { said, counts, suspended } = heard(case, voice);
-        let latest: BTreeMap<&MemberName, (u64, Say)> = said
-            .iter()
-            .filter_map(|(member, said)| Some((member, *said.last_key_value()?.1)))
-            .collect();
+        let latest: BTreeMap<&MemberName, (u64, Say)> =
+            said.iter().filter_map(|(member, said)| Some((member, last(said)?.1))).collect();
         let organisations = |fits: &dyn Fn(Say) -> bool| -> BTreeSet<OrganisationName> {
             let fitting = latest.iter().filter(|(_, (_, say))| fits(*say));
             fitting.filter_map(|(member, _)| organisation(member)).collect()
@@ -240,7 +262,7 @@ impl Outlook {
 fn first_stood(said: &Said, by: &OrganisationName, organisation: Organisation<'_>) -> Option<u64> {
     let members = said.iter().filter(|(member, _)| organisation(member).as_ref() == Some(by));
     let said: Vec<_> = members.flat_map(|(_, said)| said.values()).collect();
-    let human = said.iter().filter(|(_, say)| *say == Say::Stands { human: true });
+    let human = said.iter().filter(|(_, say)| say.looked());
     let any = said.iter().filter(|(_, say)| matches!(say, Say::Stands { .. }));
     human.map(|(at, _)| *at).min().or(any.map(|(at, _)| *at).max())
 }
@@ -266,7 +288,7 @@ fn ever_stood(
             Voice::Suspended { until } => until,
             Voice::Counts | Voice::Halted => (u32::MAX, u64::MAX),
         };
-        said.range(..until).any(|(_, (_, say))| *say == Say::Stands { human: true })
+        said.range(..until).any(|(_, (_, say))| say.looked())
     });
     stood.filter_map(|(member, _)| organisation(member)).collect::<BTreeSet<_>>().len()
 }
@@ -275,7 +297,7 @@ fn ever_stood(
 fn wants_back(said: &Said, latest: &BTreeMap<&MemberName, (u64, Say)>) -> bool {
     let stood = |member: &MemberName| {
         let said = said.get(member).into_iter().flat_map(BTreeMap::values);
-        said.into_iter().any(|(_, say)| *say == Say::Stands { human: true })
+        said.into_iter().any(|(_, say)| say.looked())
     };
     let keeps = latest.values().any(|(_, say)| *say == Say::Withdrew { restore: false });
     let wants = latest.iter().any(|(member, (_, say))| match say {

@@ -45,9 +45,10 @@ fn changed(first: &SignedCharter, way: u8, size: u64) -> SignedCharter {
         }),
         1 => signed(first, "google", &Ends::new(), new_key),
         2 => signed(first, "tiktok", &ends("google"), new_key),
-        3 => signed(first, "tiktok", &Ends::new(), |charter| {
+        3 => signed(first, "tiktok", &ends("reddit"), |charter| {
             let mut members = charter.members.iter_mut();
-            members.find(|member| member.name == name("reddit")).unwrap().role = Role::Auditor;
+            let its = members.find(|member| member.name == name("reddit")).unwrap();
+            (its.role, its.key) = (Role::Auditor, key(&again(&"reddit")).public().to_bytes());
         }),
         _ => signed(first, "tiktok", &Ends::new(), |charter| {
             charter.quorums.confirm = 3;
@@ -72,6 +73,8 @@ const NOTHING_RARE: &str = "rare: Some(
             },
             resolutions: {},
             cosigned: {},
+            erased: {},
+            unread: {},
             waiting: {},
         },
     )";
@@ -135,7 +138,7 @@ struct Story {
 /// from the store and perhaps not from what was read before.
 fn kept<T>(mut moves: Vec<(usize, T, Move)>, way: u8) -> Vec<(usize, T, Move)> {
     let ended = match way {
-        0 => Some(4),
+        0 | 3 => Some(4),
         2 => Some(3),
         _ => None,
     };
