@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use watchfire_signal::{
     charter::Charter,
     commitment::Commitment,
@@ -112,6 +112,10 @@ struct Unfolded {
     places: VecDeque<Place>,
     /// Records that are erased and still have to go.
     erased: Vec<Place>,
+    /// Those of them that the store did not drop.
+    kept: Vec<Place>,
+    /// When that is tried again.
+    erase_at: Option<Instant>,
 }
 
 impl Unfolded {
@@ -125,7 +129,7 @@ impl Unfolded {
     }
 
     fn is_empty(&self) -> bool {
-        self.failed.is_empty() && self.places.is_empty() && self.erased.is_empty()
+        self.failed.is_empty() && self.places.is_empty() && self.kept.is_empty()
     }
 }
 
@@ -179,9 +183,7 @@ impl Follower {
                 tracing::error!(%error, "what was kept ahead of its turn is kept longer");
             }
             unfolded.erased.extend(self.cases.take_erased());
-            if let Err(error) = self.erase_all(&mut unfolded).await {
-                tracing::error!(%error, "an erased record could not be dropped; tried again");
-            }
+            self.erase_all(&mut unfolded).await;
         }
     }
 
@@ -246,21 +248,34 @@ impl Follower {
         Ok(next < size)
     }
 
-    /// Drops what is erased; what the store does not do now stays to be dropped.
-    async fn erase_all(&self, unfolded: &mut Unfolded) -> Result<(), StoreError> {
-        while let Some(place) = unfolded.erased.last() {
-            self.erase(place).await?;
-            unfolded.erased.pop();
+    /// Drops what is erased. What the store does not drop waits for a while, and nothing else waits for it.
+    async fn erase_all(&self, unfolded: &mut Unfolded) {
+        let now = Instant::now();
+        if unfolded.erase_at.is_some_and(|at| at <= now) {
+            unfolded.erase_at = None;
+            unfolded.erased.append(&mut unfolded.kept);
         }
-        Ok(())
+        for place in std::mem::take(&mut unfolded.erased) {
+            if let Err(error) = self.erase(&place).await {
+                let Place { log, index } = &place;
+                tracing::error!(%error, %log, index, "an erased record could not be dropped; tried again");
+                unfolded.erase_at.get_or_insert(now + RETRY);
+                unfolded.kept.push(place);
+            }
+        }
     }
 
-    /// Drops a record from the store; nobody is asked for it any more.
+    /// Drops a record from the store; nobody is asked for it any more. One that came ahead of its turn is not in its log
+    /// yet: it goes from what is kept of it, and comes here again when its turn brings it.
     async fn erase(&self, place: &Place) -> Result<(), StoreError> {
         self.holes.close(place);
         self.holes.noted.note(place);
         let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
-        self.store.erase(&origin, place.index).await?;
+        urgent::drop_record(&*self.store, place).await?;
+        let held = self.store.held(&origin, place.index, 1).await?;
+        if held.iter().any(|held| held.index == place.index && held.entry.record.is_some()) {
+            self.store.erase(&origin, place.index).await?;
+        }
         self.holes.noted.note(place);
         tracing::info!(log = %place.log, index = place.index, "a record was erased");
         Ok(())
@@ -273,8 +288,19 @@ impl Follower {
         metrics::counter!("watchfire_early_total", "member" => log.member.to_string()).increment(1);
         self.early.insert(Place { log: log.clone(), index });
         let (names, _) = self.cases.fold(log, held);
+        self.publish();
         for name in names {
             self.refresh(name, log, index);
+        }
+    }
+
+    /// Shows what the fold has changed beside sets.
+    fn publish(&mut self) {
+        if let Some(incidents) = self.cases.changed_incidents() {
+            self.known.publish_incidents(incidents);
+        }
+        if let Some(stops) = self.cases.changed_stops() {
+            self.known.publish_stops(stops);
         }
     }
 
@@ -334,12 +360,7 @@ impl Follower {
             }
         }
         let (names, ignored) = self.cases.fold(log, held);
-        if let Some(incidents) = self.cases.changed_incidents() {
-            self.known.publish_incidents(incidents);
-        }
-        if let Some(stops) = self.cases.changed_stops() {
-            self.known.publish_stops(stops);
-        }
+        self.publish();
         if let Some(why) = ignored {
             let member = log.member.to_string();
             metrics::counter!("watchfire_entries_ignored_total", "member" => member, "why" => why.name())

@@ -16,6 +16,7 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     charter::SignedCharter,
+    header::{Review, Target},
     name::{ItemId, LogName},
     reason::Reason,
     record::Leaf,
@@ -28,6 +29,7 @@ use watchfire_tlog::{
 
 use crate::{
     coalition::{Author, Cast, Stage, TestClock, alert, charter, charter_with, key, name, start},
+    logs::Logs,
     scenarios::{picture, scene, until_hidden},
 };
 
@@ -333,4 +335,55 @@ async fn a_retraction_overtakes_what_is_taken_slowly_because_it_is_beyond_a_quot
     assert!(held < quota + beyond, "it came after all of the flood: {held}");
     // It is asked for four times a second.
     assert!(took < Duration::from_millis(400), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_retraction_that_is_erased_before_its_turn_loses_its_record_and_holds_nothing_up() {
+    let mut logs = Logs::under(charter(&TWO, 1));
+    let (_, hidden) = logs.assert("tiktok", Review::OneHuman);
+    let (wrong, target) = logs.assert("tiktok", Review::OneHuman);
+    logs.erase("tiktok", &hidden);
+    logs.retract("tiktok", &target);
+    let retraction = Target { log: target.log.clone(), index: 3 };
+    logs.erase("tiktok", &retraction);
+    let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    logs.write(&author, "tiktok", 1).await;
+    let (gate, steps) = (watch::Sender::new(2), Arc::new(logs.steps("tiktok", 1)));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let reader = || {
+        let (steps, gate) = (steps.clone(), gate.clone());
+        let peer = SlowPeer { store: author.clone(), steps, gate, hurries: true };
+        start(Cast {
+            me: "reddit",
+            charter: &logs.charter,
+            store: store.clone(),
+            trust: &[],
+            peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
+            clock: TestClock::new(),
+            seed: 2,
+        })
+    };
+    let origin = Origin::new(target.log.to_string()).unwrap();
+    let has_record = async |index| {
+        let held = store.held(&origin, index, 1).await.unwrap();
+        held.first().is_some_and(|held| held.entry.record.is_some())
+    };
+    // Its leaf alone, after the time and the length.
+    let bare = 12 + logs.logs[&target.log][3].entry.leaf.len();
+    let kept = async || store.rows(Table::Ledger("early"), &[], 10).await.unwrap();
+    let reddit = reader().await;
+    while kept().await.get(1).is_none_or(|(_, row)| row.len() != bare) || has_record(0).await {
+        tokio::task::yield_now().await;
+    }
+    // Still to come in its turn, also for the next run.
+    reddit.node.stop().await;
+    let reddit = reader().await;
+    assert_eq!(reddit.node.alert(&wrong).unwrap().state, State::Retracted);
+    assert_eq!(kept().await[1].1.len(), bare);
+    gate.send_replace(u64::MAX);
+    while !kept().await.is_empty() || has_record(3).await {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reddit.node.alert(&wrong).unwrap().state, State::Retracted);
+    assert!(has_record(1).await);
 }
