@@ -269,6 +269,7 @@ impl Follower {
     /// yet: it goes from what is kept of it, and comes here again when its turn brings it.
     async fn erase(&self, place: &Place) -> Result<(), StoreError> {
         self.holes.close(place);
+        self.receipts.set_missing(place, false);
         self.holes.noted.note(place);
         let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
         urgent::drop_record(&*self.store, place).await?;
@@ -351,7 +352,10 @@ impl Follower {
                 self.events.send(Event::Received { commitment, log: log.clone(), index });
             }
             let place = Place { log: log.clone(), index };
-            if held.entry.record.is_none() && self.misses(&leaf) && !self.cases.is_erased(&place) {
+            let bare = held.entry.record.is_none();
+            let missing = bare && self.misses(&leaf) && !self.cases.is_erased(&place);
+            self.receipts.set_missing(&place, missing);
+            if missing {
                 self.holes.add(&place);
             }
             if self.anchors.take(&place, &leaf, held.entry.record.as_ref()) {

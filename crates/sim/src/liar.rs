@@ -21,6 +21,7 @@ use watchfire_node::{
     peer::Theirs,
     place::Place,
     publish::{Letterhead, Minutes},
+    receipts::Effective,
 };
 use watchfire_signal::{
     charter::{Charter, SignedCharter},
@@ -228,13 +229,16 @@ impl Host for Liar {
     async fn receipt(
         &self,
         _from: &Asker,
-        _effective: &BTreeMap<LogName, u64>,
+        _effective: &BTreeMap<LogName, Effective>,
     ) -> Result<(), String> {
         Ok(())
     }
 
-    async fn receipts(&self, _from: &Asker) -> Result<BTreeMap<LogName, u64>, String> {
-        Ok(BTreeMap::from([(self.log.clone(), u64::MAX)]))
+    async fn receipts(&self, _from: &Asker) -> Result<BTreeMap<LogName, Effective>, String> {
+        Ok(BTreeMap::from([(
+            self.log.clone(),
+            Effective { size: u64::MAX, ..Effective::default() },
+        )]))
     }
 
     async fn lacking(&self, _from: &Asker) -> Result<BTreeMap<LogName, Vec<u64>>, String> {

@@ -21,6 +21,7 @@ use watchfire_node::{
     policy::Policy,
     publish::{Letterhead, Minutes, Published, Publisher},
     raise::{NewAlert, alert_draft},
+    receipts::Effective,
     routes::Routes,
     seen::SeenSetup,
     sequence::Sequencer,
@@ -266,11 +267,11 @@ impl Peer for TestPeer {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 
-    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         Ok(())
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 

@@ -11,6 +11,7 @@ use watchfire_node::{
     peer::{Peer, PeerError},
     policy::Verdict,
     raise::Answer,
+    receipts::Effective,
     standing::State,
     urgent::{Places, is_urgent},
 };
@@ -124,7 +125,7 @@ impl Peer for SlowPeer {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 
-    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         Ok(())
     }
 
@@ -132,7 +133,7 @@ impl Peer for SlowPeer {
         Err(PeerError("says nothing of heads".to_owned()))
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 }
