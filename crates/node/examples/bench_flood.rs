@@ -248,7 +248,7 @@ async fn prepare(
     let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
     let minutes = Minutes::after(0, clock.clone());
     let random = Arc::new(SystemRandom);
-    let sealer = Letterhead { log: log.clone(), charter: reference, random, minutes };
+    let sealer = Letterhead { log: log.clone(), charter: reference, random, minutes, quotas: None };
     let (key, frontier) = (Arc::new(key("flood")), Frontier::new());
     let (publisher, drafts) = Publisher::new();
     let sequencer =

@@ -21,9 +21,9 @@ use tokio::{
 };
 use watchfire_signal::{
     charter::Quotas,
+    header::Header,
     name::{LogName, MemberName},
     record::{Leaf, open},
-    verb::Verb,
 };
 use watchfire_store::{
     Append, Batch, CommitError, Held, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
@@ -258,9 +258,14 @@ impl LogCopy {
         self.pace().beyond()
     }
 
-    /// Which quota of its author leaves no room today for one more of a kind, and how much that is.
-    pub(crate) fn spent_quota(&self, verb: Verb, quotas: &Quotas) -> Option<(&'static str, u64)> {
-        self.pace().spent(verb, quotas, self.clock.now_ms())
+    /// Counts an entry of its author that is sealed for a place; or says which of these quotas leaves no room for it today,
+    /// and how much that is.
+    pub(crate) fn seal(
+        &self,
+        sealed: (u64, &Header),
+        quotas: Option<&Quotas>,
+    ) -> Option<(&'static str, u64)> {
+        self.pace().seal(sealed, quotas, self.clock.now_ms())
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {

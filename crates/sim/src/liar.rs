@@ -105,8 +105,13 @@ impl Liar {
         let chance = Arc::new(Chance::new(seed, "liar"));
         let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
         let minutes = Minutes::after(0, clock);
-        let letterhead =
-            Letterhead { log: log.clone(), charter: reference, random: chance.clone(), minutes };
+        let letterhead = Letterhead {
+            log: log.clone(),
+            charter: reference,
+            random: chance.clone(),
+            minutes,
+            quotas: None,
+        };
         let names = charter.members.iter().map(|member| member.name.clone());
         Ok(Arc::new(Self {
             name: name.clone(),

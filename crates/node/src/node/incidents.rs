@@ -94,7 +94,7 @@ impl Node {
         let statement = Statement::Incident(body);
         let plain = plain_header(&self.charter, &self.log, statement.verb());
         let header = Header { target, test, ..plain };
-        self.say(Draft { header, statement, answer }).await
+        self.say(Draft { header, statement, answer, within_quota: false }).await
     }
 
     /// Until when this member's organisation declares nothing, because its last one lapsed.

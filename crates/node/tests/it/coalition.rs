@@ -117,7 +117,7 @@ impl Author {
         let log = charter.log_of(&name(me)).unwrap();
         let named = CharterRef { seq: charter.seq, hash: charter.hash() };
         let (random, minutes) = (TestRandom::new(77), Minutes::after(0, clock.clone()));
-        let sealer = Letterhead { log: log.clone(), charter: named, random, minutes };
+        let sealer = Letterhead { log: log.clone(), charter: named, random, minutes, quotas: None };
         let (publisher, drafts) = Publisher::new();
         let origin = Origin::new(log.to_string()).unwrap();
         let (key, frontier, store) = (Arc::new(key(me)), Frontier::new(), store.clone());
