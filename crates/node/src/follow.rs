@@ -39,17 +39,14 @@ use crate::{
     looks::{Enforcer, Look},
     place::Place,
     receipts::Receipts,
-    replicate::LogCopy,
-    urgent::{self, Places, is_urgent},
+    replicate::{LogCopy, TURN},
+    urgent::{self, Early, Places, is_urgent},
 };
 
 pub(crate) use self::catch_up::{Acted, News};
 
 /// Entries of a log read at once later: some turns, so that a log that lags behind is not asked for each.
 const READ: usize = 256;
-/// Entries of a log folded before the others have their turn: less than a commit takes, which an alert waits for
-/// anyhow.
-pub const TURN: usize = 16;
 /// Logs whose growth is noted before anything is folded; of more the rest is noted in the next round.
 const NOTED: usize = 4_096;
 /// How long to wait before what the store did not give is folded again.
@@ -138,7 +135,7 @@ impl Follower {
     pub async fn run(
         mut self,
         mut filled: mpsc::Receiver<Place>,
-        mut early: mpsc::Receiver<(LogName, Held)>,
+        mut early: mpsc::Receiver<Early>,
         changes: Changes,
     ) {
         let mut growth = self.store.watch();
@@ -149,7 +146,7 @@ impl Follower {
             let goes_on = !unfolded.logs.is_empty();
             tokio::select! {
                 biased;
-                Some((log, held)) = early.recv() => self.fold_early(&log, held),
+                Some(entry) = early.recv() => self.fold_early(entry),
                 grown = growth.next() => match grown {
                     Some((log, size)) => unfolded.logs.extend([(log, size)]),
                     None => return,
@@ -168,8 +165,8 @@ impl Follower {
             }
             // What is urgent stands before everything that waits.
             for _ in 0..early.len() {
-                let Ok((log, held)) = early.try_recv() else { break };
-                self.fold_early(&log, held);
+                let Ok(entry) = early.try_recv() else { break };
+                self.fold_early(entry);
             }
             for _ in 0..NOTED {
                 let Some(Some((log, size))) = growth.next().now_or_never() else { break };
@@ -274,7 +271,7 @@ impl Follower {
         let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
         urgent::drop_record(&*self.store, place).await?;
         let held = self.store.held(&origin, place.index, 1).await?;
-        if held.iter().any(|held| held.index == place.index && held.entry.record.is_some()) {
+        if held.iter().any(|held| held.index == place.index) {
             self.store.erase(&origin, place.index).await?;
         }
         self.holes.noted.note(place);
@@ -284,10 +281,18 @@ impl Follower {
 
     /// Folds an entry ahead of its turn. What it speaks of may not be here yet: then it waits for that,
     /// and counts the moment it comes.
-    fn fold_early(&mut self, log: &LogName, held: Held) {
-        let index = held.index;
+    fn fold_early(&mut self, Early { log, held, kept }: Early) {
+        let (log, index) = (&log, held.index);
+        if !kept && self.cursors.get(log).is_some_and(|next| index < *next) {
+            return;
+        }
         metrics::counter!("watchfire_early_total", "member" => log.member.to_string()).increment(1);
-        self.early.insert(Place { log: log.clone(), index });
+        if kept {
+            self.early.insert(Place { log: log.clone(), index });
+        } else {
+            // Others may hear of it before it has its turn here.
+            self.urgent.note(log, index);
+        }
         let (names, _) = self.cases.fold(log, held);
         self.publish();
         for name in names {

@@ -8,7 +8,7 @@ use thiserror::Error;
 use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_tlog::{Extension, Source};
 
-use crate::{heads::Heads, place::Place, receipts::Effective};
+use crate::{effective::Effective, heads::Heads, place::Place};
 
 /// Another member's node.
 #[async_trait]

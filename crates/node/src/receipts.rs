@@ -15,7 +15,9 @@ use tokio::{
 };
 use watchfire_signal::name::{LogName, MemberName};
 
-use crate::{fetch::MAX_HOLES, peer::Peer, place::Place};
+use crate::{peer::Peer, place::Place};
+
+pub use crate::effective::{Effective, MAX_EXCEPT};
 
 /// A member is told at most this often.
 pub const PAUSE: Duration = Duration::from_secs(1);
@@ -24,28 +26,8 @@ pub const PAUSE: Duration = Duration::from_secs(1);
 const ASK_PAUSE_END: Duration = Duration::from_secs(30);
 /// Points kept for each member and log, to say when an alert became effective there.
 const HISTORY: usize = 1_024;
-/// Entries of one log that a receipt excepts; with more of them it says no further than the first that does not fit.
-/// With so many for each log the receipts of a coalition of hundreds stay far below what a member takes.
-pub const MAX_EXCEPT: usize = 64;
-
-/// How much of a log is effective.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Effective {
-    /// The entries up to here.
-    pub size: u64,
-    /// But for these, whose records are missing; at most [`MAX_EXCEPT`].
-    pub except: BTreeSet<u64>,
-}
-
-impl Effective {
-    /// Entries up to a size, but for these.
-    #[must_use]
-    pub fn new(size: u64, except: &BTreeSet<u64>) -> Self {
-        let first = except.range(..size).nth(MAX_EXCEPT);
-        let size = first.copied().unwrap_or(size);
-        Self { size, except: except.range(..size).copied().collect() }
-    }
-}
+/// Missing records of one log that are remembered; where there are more, receipts say nothing from the first of those on.
+pub const MAX_MISSING: usize = 65_536;
 
 /// When a log became effective up to some size at a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,7 +164,9 @@ impl Receipts {
                 true
             }
             Some(folded) if !missing => folded.missing.remove(&place.index),
-            Some(folded) if folded.missing.len() < MAX_HOLES => folded.missing.insert(place.index),
+            Some(folded) if folded.missing.len() < MAX_MISSING => {
+                folded.missing.insert(place.index)
+            }
             Some(folded) => {
                 // It is not remembered, so that nothing is said from there on.
                 let from = folded.unknown_from.get_or_insert(place.index);
@@ -199,6 +183,11 @@ impl Receipts {
     fn tell(&self) {
         // Nobody waits: nobody is told.
         let _nobody = self.changes.send(());
+    }
+
+    /// Up to where a log is folded here.
+    pub(crate) fn folded(&self, log: &LogName) -> u64 {
+        locked(&self.here).get(log).map_or(0, |folded| folded.size)
     }
 
     /// Up to where each log is folded here.

@@ -25,6 +25,17 @@ pub const MAX_URGENT: usize = 64;
 /// Bytes of their records in one answer: far below what a frame holds.
 const MAX_URGENT_BYTES: usize = 1 << 20;
 
+/// An entry that is folded ahead of its turn.
+#[derive(Debug)]
+pub struct Early {
+    /// The log that it stands in.
+    pub log: LogName,
+    /// What it says.
+    pub held: Held,
+    /// Whether it is kept until its turn comes, because our copy of the log does not reach it yet.
+    pub kept: bool,
+}
+
 /// Whether an entry overtakes those before it.
 #[must_use]
 pub fn is_urgent(leaf: &Leaf) -> bool {

@@ -9,7 +9,7 @@ use watchfire_node::{
     peer::Peer,
     policy::Verdict,
     raise::{Answer, RaiseError},
-    follow::TURN,
+    replicate::TURN,
 };
 use watchfire_signal::{charter::SignedCharter, name::LogName, reason::Reason};
 use watchfire_store::{Append, Batch, MemoryStore, Store};

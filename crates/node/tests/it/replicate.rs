@@ -8,13 +8,12 @@ use tokio::sync::watch;
 use watchfire_node::{
     Node, Readiness,
     desk::{Actor, Line},
-    fetch::MAX_HOLES,
     gossip::Heads,
     node::CharterDeed,
     peer::{Peer, PeerError},
     place::Place,
     raise::RaiseError,
-    receipts::{Effective, MAX_EXCEPT, Receipts},
+    receipts::{Effective, MAX_EXCEPT, MAX_MISSING, Receipts},
     replicate::TakeError,
     standing::{PROVISIONAL_MAX_MS, State},
 };
@@ -438,7 +437,7 @@ fn what_is_missing_and_not_remembered_is_said_to_be_effective_by_no_receipt() {
     let receipts = Receipts::default();
     let log = coalition().charter.log_of(&name("ant")).unwrap();
     let place = |index| Place { log: log.clone(), index };
-    let most = MAX_HOLES as u64;
+    let most = MAX_MISSING as u64;
     receipts.set_here(&log, most * 2);
     (0..=most).for_each(|index| receipts.set_missing(&place(index), true));
     (0..most).for_each(|index| receipts.set_missing(&place(index), false));

@@ -12,6 +12,7 @@ use watchfire_node::{
     policy::Verdict,
     raise::Answer,
     receipts::Effective,
+    replicate::TURN,
     standing::State,
     urgent::{Places, is_urgent},
 };
@@ -387,4 +388,71 @@ async fn a_retraction_that_is_erased_before_its_turn_loses_its_record_and_holds_
     }
     assert_eq!(reddit.node.alert(&wrong).unwrap().state, State::Retracted);
     assert!(has_record(1).await);
+}
+
+#[tokio::test]
+async fn a_retraction_at_the_end_of_a_burst_waits_for_none_of_it() {
+    const BURST: u64 = 3_000;
+    let mut logs = Logs::under(charter(&TWO, 1));
+    let (wrong, target) = logs.assert("tiktok", Review::OneHuman);
+    (1..BURST).for_each(|_| drop(logs.assert("tiktok", Review::OneHuman)));
+    logs.retract("tiktok", &target);
+    let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    // All of it comes at once, and nobody is asked what is urgent.
+    logs.write(&author, "tiktok", 4_096).await;
+    let steps = Arc::new(logs.steps("tiktok", 4_096));
+    let peer =
+        SlowPeer { store: author, steps, gate: watch::Sender::new(u64::MAX), hurries: false };
+    let reddit = start(Cast {
+        me: "reddit",
+        charter: &logs.charter,
+        store: Arc::new(MemoryStore::new()),
+        trust: &[],
+        peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
+        clock: TestClock::new(),
+        seed: 2,
+    })
+    .await;
+    let retracted =
+        || reddit.node.alert(&wrong).is_some_and(|alert| alert.state == State::Retracted);
+    while !retracted() {
+        tokio::task::yield_now().await;
+    }
+    let folded = reddit.node.receipts().here()[&target.log];
+    assert!(folded <= 8 * TURN as u64, "{folded} were folded before");
+    reddit.node.receipts().wait_here(&target.log, BURST + 1).await;
+    assert!(retracted());
+}
+
+#[tokio::test]
+async fn a_halt_that_comes_ahead_of_its_turn_shows_at_once() {
+    let members = [("tiktok", "bytedance"), ("reddit", "advance"), ("google", "alphabet")];
+    let mut logs = Logs::under(charter(&members, 1));
+    logs.assert("tiktok", Review::OneHuman);
+    logs.halt_member("tiktok", "google");
+    let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    logs.write(&author, "tiktok", 1).await;
+    let steps = Arc::new(logs.steps("tiktok", 1));
+    let peer = SlowPeer { store: author, steps, gate: watch::Sender::new(0), hurries: true };
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let reddit = start(Cast {
+        me: "reddit",
+        charter: &logs.charter,
+        store: store.clone(),
+        trust: &[],
+        peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
+        clock: TestClock::new(),
+        seed: 2,
+    })
+    .await;
+    while store.rows(Table::Ledger("early"), &[], 10).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // Nothing else is folded that would have it shown.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let halted_by = reddit.node.stops_of(&name("google")).halted_by;
+    assert!(halted_by.contains_key(&name("tiktok")));
+    assert_eq!(reddit.node.held().await.unwrap().get(&name("tiktok")), None);
 }
