@@ -4,7 +4,6 @@
 
 mod source;
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,8 +18,7 @@ use crate::outbound::{self, Outbound, OutboundError, read_body};
 use crate::problem::Problem;
 use crate::signature::{Identity, Outgoing, sign};
 use crate::wire::{
-    CharterList, HeadsExchange, LackingAnswer, LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer,
-    TakenAnswer,
+    CharterList, HeadsExchange, LackingAnswer, LogPath, Receipt, SizeAnswer, TakenAnswer,
 };
 
 pub use source::{PeerSource, STREAM_SILENCE};
@@ -126,29 +124,28 @@ impl PeerClient {
         size.ok_or_else(|| SourceError::Broken("nothing was sent".to_owned()))
     }
 
-    /// Tells the peer up to which size each log is effective here.
+    /// Tells the peer how much of each log is effective here.
     ///
     /// # Errors
     /// [`SourceError`]; the caller tells it again later.
-    pub async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), SourceError> {
+    pub async fn receipt(&self, receipt: &Receipt) -> Result<(), SourceError> {
         let path = format!("/log/{}/receipts", self.identity.member);
-        let body = serde_json::to_vec(&ReceiptRequest { effective: effective.clone() });
-        let body = Bytes::from(body.map_err(|error| broken(&error))?);
+        let body = serde_json::to_vec(receipt).map_err(|error| broken(&error))?;
+        let body = Bytes::from(body);
         let request = self.request(Method::POST, &path, Some(&body))?;
         let request = request.header(header::CONTENT_TYPE, "application/json").body(body);
         self.small_answer(request).await.map(drop)
     }
 
-    /// Asks the peer up to which size each log is effective there.
+    /// Asks the peer how much of each log is effective there.
     ///
     /// # Errors
     /// [`SourceError`]; the caller asks again later.
-    pub async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, SourceError> {
+    pub async fn receipts(&self) -> Result<Receipt, SourceError> {
         let path = format!("/log/{}/receipts", self.identity.member);
         let request = self.request(Method::GET, &path, None)?;
         let answer = self.answer(request, MAX_RECEIPTS_BYTES).await?;
-        let answer: ReceiptAnswer = serde_json::from_slice(&answer).map_err(|e| broken(&e))?;
-        Ok(answer.effective)
+        serde_json::from_slice(&answer).map_err(|error| broken(&error))
     }
 
     /// Tells the peer what we hold of all logs; answers what it holds.

@@ -28,6 +28,7 @@ use watchfire_node::{
     policy::{Policy, Verdict},
     publish::{Letterhead, Minutes, Publisher},
     raise::{NewAlert, alert_draft},
+    receipts::Effective,
     routes::Routes,
     seen::SeenSetup,
     sequence::Sequencer,
@@ -95,11 +96,11 @@ impl Peer for Wire {
         Err(PeerError("everybody can be reached".to_owned()))
     }
 
-    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         Ok(())
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         Err(PeerError("everybody can be reached".to_owned()))
     }
 
@@ -247,7 +248,7 @@ async fn prepare(
     let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
     let minutes = Minutes::after(0, clock.clone());
     let random = Arc::new(SystemRandom);
-    let sealer = Letterhead { log: log.clone(), charter: reference, random, minutes };
+    let sealer = Letterhead { log: log.clone(), charter: reference, random, minutes, quotas: None };
     let (key, frontier) = (Arc::new(key("flood")), Frontier::new());
     let (publisher, drafts) = Publisher::new();
     let sequencer =

@@ -224,7 +224,10 @@ impl Anchorer {
         let head = Head { size: desk.size, root: desk.root.0 };
         let statement = Statement::Desk(head);
         let header = plain_header(&self.charter, &self.log, Verb::Desk);
-        let published = self.publisher.write(Draft { header, statement, answer: None }).await?;
+        let published = self
+            .publisher
+            .write(Draft { header, statement, answer: None, within_quota: false })
+            .await?;
         let at_ms = self.clock.now_ms();
         self.anchored.0.send_replace(Some(Anchor { index: published.index, head, at_ms }));
         Ok(LONGEST_PAUSE)

@@ -126,7 +126,7 @@ impl sequence::Draft for Line {
     type Sealer = Stamp;
     type Error = WriteError;
 
-    fn seal(&self, stamp: &Stamp) -> Result<Sealed, WriteError> {
+    fn seal(&self, stamp: &Stamp, _index: u64) -> Result<Sealed, WriteError> {
         let mut salt = [0; 16];
         stamp.random.fill(&mut salt);
         let record = DeskRecord { actor: self.actor.clone(), body: self.body.clone() };

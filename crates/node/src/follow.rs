@@ -16,7 +16,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, StreamExt};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use watchfire_signal::{
     charter::Charter,
     commitment::Commitment,
@@ -39,17 +39,14 @@ use crate::{
     looks::{Enforcer, Look},
     place::Place,
     receipts::Receipts,
-    replicate::LogCopy,
-    urgent::{self, Places, is_urgent},
+    replicate::{LogCopy, TURN},
+    urgent::{self, Early, Places, is_urgent},
 };
 
 pub(crate) use self::catch_up::{Acted, News};
 
 /// Entries of a log read at once later: some turns, so that a log that lags behind is not asked for each.
 const READ: usize = 256;
-/// Entries of a log folded before the others have their turn: less than a commit takes, which an alert waits for
-/// anyhow.
-pub const TURN: usize = 16;
 /// Logs whose growth is noted before anything is folded; of more the rest is noted in the next round.
 const NOTED: usize = 4_096;
 /// How long to wait before what the store did not give is folded again.
@@ -112,6 +109,10 @@ struct Unfolded {
     places: VecDeque<Place>,
     /// Records that are erased and still have to go.
     erased: Vec<Place>,
+    /// Those of them that the store did not drop.
+    kept: Vec<Place>,
+    /// When that is tried again.
+    erase_at: Option<Instant>,
 }
 
 impl Unfolded {
@@ -125,7 +126,7 @@ impl Unfolded {
     }
 
     fn is_empty(&self) -> bool {
-        self.failed.is_empty() && self.places.is_empty() && self.erased.is_empty()
+        self.failed.is_empty() && self.places.is_empty() && self.kept.is_empty()
     }
 }
 
@@ -134,7 +135,7 @@ impl Follower {
     pub async fn run(
         mut self,
         mut filled: mpsc::Receiver<Place>,
-        mut early: mpsc::Receiver<(LogName, Held)>,
+        mut early: mpsc::Receiver<Early>,
         changes: Changes,
     ) {
         let mut growth = self.store.watch();
@@ -145,7 +146,7 @@ impl Follower {
             let goes_on = !unfolded.logs.is_empty();
             tokio::select! {
                 biased;
-                Some((log, held)) = early.recv() => self.fold_early(&log, held),
+                Some(entry) = early.recv() => self.fold_early(entry),
                 grown = growth.next() => match grown {
                     Some((log, size)) => unfolded.logs.extend([(log, size)]),
                     None => return,
@@ -164,8 +165,8 @@ impl Follower {
             }
             // What is urgent stands before everything that waits.
             for _ in 0..early.len() {
-                let Ok((log, held)) = early.try_recv() else { break };
-                self.fold_early(&log, held);
+                let Ok(entry) = early.try_recv() else { break };
+                self.fold_early(entry);
             }
             for _ in 0..NOTED {
                 let Some(Some((log, size))) = growth.next().now_or_never() else { break };
@@ -179,9 +180,7 @@ impl Follower {
                 tracing::error!(%error, "what was kept ahead of its turn is kept longer");
             }
             unfolded.erased.extend(self.cases.take_erased());
-            if let Err(error) = self.erase_all(&mut unfolded).await {
-                tracing::error!(%error, "an erased record could not be dropped; tried again");
-            }
+            self.erase_all(&mut unfolded).await;
         }
     }
 
@@ -246,21 +245,35 @@ impl Follower {
         Ok(next < size)
     }
 
-    /// Drops what is erased; what the store does not do now stays to be dropped.
-    async fn erase_all(&self, unfolded: &mut Unfolded) -> Result<(), StoreError> {
-        while let Some(place) = unfolded.erased.last() {
-            self.erase(place).await?;
-            unfolded.erased.pop();
+    /// Drops what is erased. What the store does not drop waits for a while, and nothing else waits for it.
+    async fn erase_all(&self, unfolded: &mut Unfolded) {
+        let now = Instant::now();
+        if unfolded.erase_at.is_some_and(|at| at <= now) {
+            unfolded.erase_at = None;
+            unfolded.erased.append(&mut unfolded.kept);
         }
-        Ok(())
+        for place in std::mem::take(&mut unfolded.erased) {
+            if let Err(error) = self.erase(&place).await {
+                let Place { log, index } = &place;
+                tracing::error!(%error, %log, index, "an erased record could not be dropped; tried again");
+                unfolded.erase_at.get_or_insert(now + RETRY);
+                unfolded.kept.push(place);
+            }
+        }
     }
 
-    /// Drops a record from the store; nobody is asked for it any more.
+    /// Drops a record from the store; nobody is asked for it any more. One that came ahead of its turn is not in its log
+    /// yet: it goes from what is kept of it, and comes here again when its turn brings it.
     async fn erase(&self, place: &Place) -> Result<(), StoreError> {
         self.holes.close(place);
+        self.receipts.set_missing(place, false);
         self.holes.noted.note(place);
         let Ok(origin) = Origin::new(place.log.to_string()) else { return Ok(()) };
-        self.store.erase(&origin, place.index).await?;
+        urgent::drop_record(&*self.store, place).await?;
+        let held = self.store.held(&origin, place.index, 1).await?;
+        if held.iter().any(|held| held.index == place.index) {
+            self.store.erase(&origin, place.index).await?;
+        }
         self.holes.noted.note(place);
         tracing::info!(log = %place.log, index = place.index, "a record was erased");
         Ok(())
@@ -268,13 +281,32 @@ impl Follower {
 
     /// Folds an entry ahead of its turn. What it speaks of may not be here yet: then it waits for that,
     /// and counts the moment it comes.
-    fn fold_early(&mut self, log: &LogName, held: Held) {
-        let index = held.index;
+    fn fold_early(&mut self, Early { log, held, kept }: Early) {
+        let (log, index) = (&log, held.index);
+        if !kept && self.cursors.get(log).is_some_and(|next| index < *next) {
+            return;
+        }
         metrics::counter!("watchfire_early_total", "member" => log.member.to_string()).increment(1);
-        self.early.insert(Place { log: log.clone(), index });
+        if kept {
+            self.early.insert(Place { log: log.clone(), index });
+        } else {
+            // Others may hear of it before it has its turn here.
+            self.urgent.note(log, index);
+        }
         let (names, _) = self.cases.fold(log, held);
+        self.publish();
         for name in names {
             self.refresh(name, log, index);
+        }
+    }
+
+    /// Shows what the fold has changed beside sets.
+    fn publish(&mut self) {
+        if let Some(incidents) = self.cases.changed_incidents() {
+            self.known.publish_incidents(incidents);
+        }
+        if let Some(stops) = self.cases.changed_stops() {
+            self.known.publish_stops(stops);
         }
     }
 
@@ -325,7 +357,10 @@ impl Follower {
                 self.events.send(Event::Received { commitment, log: log.clone(), index });
             }
             let place = Place { log: log.clone(), index };
-            if held.entry.record.is_none() && self.misses(&leaf) && !self.cases.is_erased(&place) {
+            let bare = held.entry.record.is_none();
+            let missing = bare && self.misses(&leaf) && !self.cases.is_erased(&place);
+            self.receipts.set_missing(&place, missing);
+            if missing {
                 self.holes.add(&place);
             }
             if self.anchors.take(&place, &leaf, held.entry.record.as_ref()) {
@@ -334,12 +369,7 @@ impl Follower {
             }
         }
         let (names, ignored) = self.cases.fold(log, held);
-        if let Some(incidents) = self.cases.changed_incidents() {
-            self.known.publish_incidents(incidents);
-        }
-        if let Some(stops) = self.cases.changed_stops() {
-            self.known.publish_stops(stops);
-        }
+        self.publish();
         if let Some(why) = ignored {
             let member = log.member.to_string();
             metrics::counter!("watchfire_entries_ignored_total", "member" => member, "why" => why.name())

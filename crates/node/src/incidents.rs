@@ -4,15 +4,20 @@
 //! **Invariant:** what an incident is depends on the records that speak of it and on the time, never on
 //! their order of arrival.
 //! **Invariant:** one organisation alone raises readiness and changes no cap.
+//! **Invariant:** what is said of an incident has it and those of the same organisation within a day added up, and what is
+//! said of a case the incidents in force that tie it; no member makes these many.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use serde::Serialize;
 use watchfire_signal::{
     charter::{Charter, Role},
     commitment::Commitment,
     incident::{Incident as Body, IncidentStep},
-    name::{MemberName, OrganisationName},
+    name::{LogName, MemberName, OrganisationName},
 };
 
 use crate::{place::Place, standing::Term};
@@ -33,6 +38,15 @@ const SMALL_COALITION: usize = 3;
 const AWARENESS: u8 = 1;
 /// Organisations that stand by an incident and add a case to it: one alone ties nothing later.
 const ADDERS: usize = 2;
+
+/// Declarations of one log that count, of those that it dates on one day: the first ones. One an hour is more than there
+/// are attacks.
+pub const DECLARATIONS_A_DAY: usize = 24;
+/// Updates of incidents by one log that count, of those that it dates on one day: the first ones. With these a member
+/// ties 65,536 cases a day.
+pub const UPDATES_A_DAY: usize = 64;
+
+const MINUTES_A_DAY: u64 = 24 * 60;
 
 /// An incident.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,6 +142,18 @@ impl Incident {
         own.map(|(_, (body, _))| body).next_back().or(self.declared.as_ref())
     }
 
+    /// When it lifts cases, if it does.
+    fn lift(&self) -> Option<Term> {
+        let since_ms = self.course.in_force_ms?;
+        let term = Term { since_ms, until_ms: self.course.ends_ms };
+        let critical = self.course.level == CRITICAL && !self.test;
+        (critical && term.since_ms < term.until_ms).then_some(term)
+    }
+
+    fn lifts(&self) -> bool {
+        self.lift().is_some()
+    }
+
     /// Whether a member has declared it or agrees.
     #[must_use]
     pub fn stands_by(&self, member: &MemberName) -> bool {
@@ -143,22 +169,47 @@ pub(crate) struct Court<'a> {
     pub(crate) silenced: BTreeSet<MemberName>,
 }
 
+/// What the day of a log has room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Declaration,
+    Update,
+}
+
+/// An incident with what its end depends on.
+#[derive(Debug)]
+struct Kept {
+    /// Shared with who looks.
+    incident: Arc<Incident>,
+    /// When the cases that it ties had something new; 0 while it is not in force.
+    news_ms: u64,
+}
+
 /// All incidents.
 #[derive(Debug, Default)]
 pub struct Incidents {
-    all: BTreeMap<Commitment, Incident>,
-    /// Which incidents tie a case.
+    all: BTreeMap<Commitment, Kept>,
+    /// Which incidents that are or were in force tie a case.
     ties: HashMap<Commitment, BTreeSet<Commitment>>,
-    /// Whether there is something to add up.
-    changed: bool,
-    /// Whether something was added up that nobody has looked at.
+    /// By who has declared them when.
+    declared: BTreeMap<MemberName, BTreeMap<u64, BTreeSet<Commitment>>>,
+    /// What counts of what a log says on a day: at which index, of which incident.
+    counted: BTreeMap<(LogName, Kind, u64), BTreeMap<u64, Commitment>>,
+    /// What has to be added up.
+    changed: BTreeSet<Commitment>,
+    /// What was taken out since.
+    gone: Vec<Arc<Incident>>,
+    /// Whether somebody's word counts differently now, so that everything has to be added up.
+    recount: bool,
+    /// Whether something has changed that nobody has looked at.
     fresh: bool,
+    added_up: u64,
 }
 
 impl Incidents {
     /// All of them, by the commitment of the declaration.
-    pub fn iter(&self) -> impl Iterator<Item = &Incident> {
-        self.all.values()
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Incident>> {
+        self.all.values().map(|kept| &kept.incident)
     }
 
     /// Whether anything was added up since the last call.
@@ -169,89 +220,259 @@ impl Incidents {
     /// One of them.
     #[must_use]
     pub fn get(&self, name: &Commitment) -> Option<&Incident> {
-        self.all.get(name)
+        self.all.get(name).map(|kept| &*kept.incident)
+    }
+
+    /// How often one was added up so far: what incidents have cost.
+    #[must_use]
+    pub fn added_up(&self) -> u64 {
+        self.added_up
     }
 
     /// Has everything added up again: somebody's word counts differently now.
     pub(crate) fn recount(&mut self) {
-        self.changed = true;
+        self.recount = true;
     }
 
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.all.is_empty()
+        self.all.is_empty() && self.gone.is_empty()
     }
 
-    /// Takes a declaration in, or its body that had been missing.
-    pub(crate) fn declare(&mut self, new: Incident) {
-        self.changed = true;
+    /// Takes a declaration in that is dated in a minute, or its body that had been missing; not what is beyond
+    /// [`DECLARATIONS_A_DAY`].
+    pub(crate) fn declare(&mut self, new: Incident, minute: Option<u32>) {
+        if !self.admit(Kind::Declaration, (&new.place, minute), new.name) {
+            return;
+        }
         match self.all.get_mut(&new.name) {
-            Some(there) if there.place == new.place => {
-                there.declared = there.declared.take().or(new.declared);
+            Some(there) if there.incident.place == new.place => {
+                if there.incident.declared.is_some() || new.declared.is_none() {
+                    return;
+                }
+                Arc::make_mut(&mut there.incident).declared = new.declared;
             }
             // Two leaves with one commitment would need one salt twice: the first one stands.
-            Some(_) => {}
-            None => drop(self.all.insert(new.name, new)),
+            Some(_) => return,
+            None => {
+                let of_member = self.declared.entry(new.place.log.member.clone()).or_default();
+                of_member.entry(new.declared_ms).or_default().insert(new.name);
+                self.all.insert(new.name, Kept { incident: Arc::new(new.clone()), news_ms: 0 });
+            }
         }
+        self.changed.insert(new.name);
     }
 
-    /// Takes in what a member says of one; false where that makes no sense.
+    /// Takes in what a member says of one, dated in a minute; false where that makes no sense, or is beyond
+    /// [`UPDATES_A_DAY`].
     pub(crate) fn speak(
         &mut self,
-        name: &Commitment,
-        place: &Place,
+        (name, test): (&Commitment, bool),
+        (place, minute): (&Place, Option<u32>),
         body: Body,
         verified_ms: u64,
     ) -> bool {
-        let Some(incident) = self.all.get_mut(name) else { return false };
-        let member = place.log.member.clone();
-        let first = |at: &mut u64| *at = (*at).min(verified_ms);
-        match body.step {
-            IncidentStep::Declare => return false,
-            IncidentStep::Cosign => {
-                incident.cosigned.entry(member).and_modify(first).or_insert(verified_ms);
-            }
-            IncidentStep::Conclude => {
-                incident.concluded.entry(member).and_modify(first).or_insert(verified_ms);
-            }
-            IncidentStep::Update => {
-                drop(incident.updates.insert(place.clone(), (body, verified_ms)))
-            }
+        // Whether it counts depends on its log alone, and not on what has become of the incident.
+        if body.step == IncidentStep::Update && !self.admit(Kind::Update, (place, minute), *name) {
+            return false;
         }
-        self.changed = true;
+        let Some(kept) = self.all.get_mut(name).filter(|kept| kept.incident.test == test) else {
+            return false;
+        };
+        let member = &place.log.member;
+        let (cosigned, concluded) = (&kept.incident.cosigned, &kept.incident.concluded);
+        let earlier = |said: &BTreeMap<MemberName, u64>| {
+            said.get(member).is_none_or(|before| verified_ms < *before)
+        };
+        let changes = match body.step {
+            IncidentStep::Declare => return false,
+            IncidentStep::Cosign => earlier(cosigned),
+            IncidentStep::Conclude => earlier(concluded),
+            IncidentStep::Update => !kept.incident.updates.contains_key(place),
+        };
+        if changes {
+            let incident = Arc::make_mut(&mut kept.incident);
+            match body.step {
+                IncidentStep::Declare => {}
+                IncidentStep::Cosign => {
+                    incident.cosigned.insert(member.clone(), verified_ms);
+                }
+                IncidentStep::Conclude => {
+                    incident.concluded.insert(member.clone(), verified_ms);
+                }
+                IncidentStep::Update => {
+                    drop(incident.updates.insert(place.clone(), (body, verified_ms)));
+                }
+            }
+            self.changed.insert(*name);
+        }
         true
     }
 
-    /// Adds everything up again if something has changed, or a case that an incident ties was touched;
-    /// answers the cases that may stand differently. `latest` says when a case had something new.
+    /// Whether what a log says of an incident is among the first of its kind and day, by its own word. What comes before
+    /// another after all takes its place.
+    fn admit(
+        &mut self,
+        kind: Kind,
+        (place, minute): (&Place, Option<u32>),
+        name: Commitment,
+    ) -> bool {
+        let day = u64::from(minute.unwrap_or(0)) / MINUTES_A_DAY;
+        let counted = self.counted.entry((place.log.clone(), kind, day)).or_default();
+        counted.entry(place.index).or_insert(name);
+        let most = match kind {
+            Kind::Declaration => DECLARATIONS_A_DAY,
+            Kind::Update => UPDATES_A_DAY,
+        };
+        let Some((index, name)) = (counted.len() > most).then(|| counted.pop_last()).flatten()
+        else {
+            return true;
+        };
+        if index == place.index {
+            return false;
+        }
+        self.take_out(kind, &Place { log: place.log.clone(), index }, &name);
+        true
+    }
+
+    fn take_out(&mut self, kind: Kind, place: &Place, name: &Commitment) {
+        let Some(kept) = self.all.get_mut(name) else { return };
+        if kind == Kind::Update {
+            if Arc::make_mut(&mut kept.incident).updates.remove(place).is_some() {
+                self.changed.insert(*name);
+            }
+            return;
+        }
+        if kept.incident.place != *place {
+            return;
+        }
+        let Some(Kept { incident, .. }) = self.all.remove(name) else { return };
+        let of_member = self.declared.get_mut(&place.log.member);
+        if let Some(names) = of_member.and_then(|all| all.get_mut(&incident.declared_ms)) {
+            names.remove(name);
+        }
+        self.untie(&incident);
+        self.gone.push(incident);
+    }
+
+    fn untie(&mut self, incident: &Incident) {
+        for subject in &incident.tied {
+            if let Some(names) = self.ties.get_mut(subject) {
+                names.remove(&incident.name);
+                if names.is_empty() {
+                    self.ties.remove(subject);
+                }
+            }
+        }
+    }
+
+    /// Adds up what has changed, and what ties a case that was touched; answers the cases that may stand differently.
+    /// `latest` says when a case had something new.
     pub(crate) fn add_up(
         &mut self,
         touched: impl Iterator<Item = Commitment>,
         court: &Court<'_>,
         latest: impl Fn(&Commitment) -> Option<u64>,
     ) -> BTreeSet<Commitment> {
-        let mut touched = touched;
-        if !(self.changed || touched.any(|subject| self.ties.contains_key(&subject))) {
-            return BTreeSet::new();
+        let mut due = std::mem::take(&mut self.changed);
+        if std::mem::take(&mut self.recount) {
+            due.extend(self.all.keys());
         }
-        self.changed = false;
-        self.fresh = true;
-        let before = self.ties.keys().copied();
-        let mut affected: BTreeSet<Commitment> = before.collect();
-        self.all.values_mut().for_each(|one| one.tied = court.tied(one));
-        let courses: Vec<_> =
-            self.all.values().map(|one| (one.name, self.course(one, court, &latest))).collect();
-        self.ties.clear();
-        for (name, course) in courses {
-            let Some(incident) = self.all.get_mut(&name) else { continue };
-            incident.course = course;
-            for &subject in &incident.tied {
-                self.ties.entry(subject).or_default().insert(name);
-                affected.insert(subject);
-            }
+        let gone = std::mem::take(&mut self.gone);
+        let changed = due.iter().filter_map(|name| self.all.get(name)).map(|kept| &kept.incident);
+        // Whether one is refused depends on those shortly before it.
+        let after = |one: &Arc<Incident>| {
+            let from = one.declared_ms;
+            let until = from.saturating_add(COSIGN_MS + REDECLARE_MS);
+            let all = self.of_owner(&one.place.log.member, (from, until), court);
+            all.map(|one| one.name).collect::<Vec<_>>()
+        };
+        let after: Vec<Commitment> = changed.chain(&gone).flat_map(after).collect();
+        due.extend(after);
+        self.fresh |= !(due.is_empty() && gone.is_empty());
+        let lifted = gone.iter().filter(|one| one.lifts());
+        let mut affected: BTreeSet<_> = lifted.flat_map(|one| one.tied.iter().copied()).collect();
+        for name in due {
+            self.add_up_one(&name, court, &latest, &mut affected);
+        }
+        for subject in touched.collect::<BTreeSet<_>>() {
+            self.hear_of(&subject, court, &latest, &mut affected);
         }
         affected
+    }
+
+    fn add_up_one(
+        &mut self,
+        name: &Commitment,
+        court: &Court<'_>,
+        latest: &impl Fn(&Commitment) -> Option<u64>,
+        affected: &mut BTreeSet<Commitment>,
+    ) {
+        let Some(before) = self.all.get(name).map(|kept| kept.incident.clone()) else { return };
+        self.added_up += 1;
+        let tied = court.tied(&before);
+        let in_force = self.course(&before, court, 0).in_force_ms.is_some();
+        let news = tied.iter().filter(|_| in_force).filter_map(latest).max();
+        let news_ms = news.unwrap_or(0);
+        let course = self.course(&before, court, news_ms);
+        self.untie(&before);
+        for subject in tied.iter().filter(|_| in_force) {
+            self.ties.entry(*subject).or_default().insert(*name);
+        }
+        if let Some(kept) = self.all.get_mut(name) {
+            kept.news_ms = news_ms;
+            let after = Arc::make_mut(&mut kept.incident);
+            (after.tied, after.course) = (tied, course);
+            if before.lifts() || after.lifts() {
+                affected.extend(before.tied.iter().chain(&after.tied));
+            }
+        }
+    }
+
+    /// Takes in that a case was touched: incidents in force that tie it end later if it had something new.
+    fn hear_of(
+        &mut self,
+        subject: &Commitment,
+        court: &Court<'_>,
+        latest: &impl Fn(&Commitment) -> Option<u64>,
+        affected: &mut BTreeSet<Commitment>,
+    ) {
+        let Some(names) = self.ties.get(subject) else { return };
+        let Some(news_ms) = latest(subject) else { return };
+        let older =
+            |name: &&Commitment| self.all.get(*name).is_some_and(|kept| kept.news_ms < news_ms);
+        for name in names.iter().filter(older).copied().collect::<Vec<_>>() {
+            let Some(before) = self.all.get(&name).map(|kept| kept.incident.clone()) else {
+                continue;
+            };
+            self.added_up += 1;
+            let course = self.course(&before, court, news_ms);
+            let Some(kept) = self.all.get_mut(&name) else { continue };
+            kept.news_ms = news_ms;
+            if course == before.course {
+                continue;
+            }
+            self.fresh = true;
+            Arc::make_mut(&mut kept.incident).course = course;
+            if before.lifts() || kept.incident.lifts() {
+                affected.extend(&before.tied);
+            }
+        }
+    }
+
+    /// The incidents that the organisation of a member has declared from one time to another.
+    fn of_owner<'a>(
+        &'a self,
+        member: &MemberName,
+        (from_ms, until_ms): (u64, u64),
+        court: &'a Court<'_>,
+    ) -> impl Iterator<Item = &'a Incident> {
+        let owner = court.charter.organisation_of(member);
+        let members = self.declared.iter();
+        let own = members.filter(move |(other, _)| court.charter.organisation_of(other) == owner);
+        let names = own.flat_map(move |(_, all)| all.range(from_ms..=until_ms)).flat_map(|at| at.1);
+        names.filter_map(|name| self.get(name))
     }
 
     /// The times in which incidents of level 3 lift a case; of those that are admitted.
@@ -261,22 +482,11 @@ impl Incidents {
         admitted: impl Fn(&Incident) -> bool,
     ) -> Vec<Term> {
         let ties = self.ties.get(subject).into_iter().flatten();
-        let incidents = ties.filter_map(|name| self.all.get(name));
-        let critical =
-            incidents.filter(|one| one.course.level == CRITICAL && !one.test && admitted(one));
-        let terms = critical.filter_map(|one| {
-            let since_ms = one.course.in_force_ms?;
-            Some(Term { since_ms, until_ms: one.course.ends_ms })
-        });
-        terms.filter(|term| term.since_ms < term.until_ms).collect()
+        let incidents = ties.filter_map(|name| self.get(name));
+        incidents.filter(|one| admitted(one)).filter_map(Incident::lift).collect()
     }
 
-    fn course(
-        &self,
-        incident: &Incident,
-        court: &Court<'_>,
-        latest: &impl Fn(&Commitment) -> Option<u64>,
-    ) -> Course {
+    fn course(&self, incident: &Incident, court: &Court<'_>, news_ms: u64) -> Course {
         let author = &incident.place.log.member;
         let declarer = court.charter.organisation_of(author);
         let level = incident.declared.as_ref().map_or(0, |body| body.level);
@@ -289,8 +499,8 @@ impl Incidents {
         let in_force = enough.map(|at| at.max(incident.declared_ms));
         let in_force_ms =
             in_force.filter(|at| level > 0 && *at < lapses_ms && !court.silenced.contains(author));
-        let news = incident.tied.iter().filter_map(latest).max().unwrap_or(0);
-        let quiet = news.max(in_force_ms.unwrap_or(incident.declared_ms)).saturating_add(QUIET_MS);
+        let quiet =
+            news_ms.max(in_force_ms.unwrap_or(incident.declared_ms)).saturating_add(QUIET_MS);
         let voted = court.voted_over(incident, in_force_ms);
         let by_vote = voted.is_some_and(|at| at < quiet);
         let ends_ms = voted.filter(|_| by_vote).unwrap_or(quiet);
@@ -300,16 +510,18 @@ impl Incidents {
 
     /// Whether the organisation that declares it had declared one shortly before that lapsed, or waits still.
     fn follows_a_lapse(&self, incident: &Incident, court: &Court<'_>) -> bool {
-        let owner = |incident: &Incident| court.charter.organisation_of(&incident.place.log.member);
+        let author = &incident.place.log.member;
+        let owner = court.charter.organisation_of(author);
         let now = incident.declared_ms;
-        self.all.values().any(|other| {
+        let from = now.saturating_sub(COSIGN_MS + REDECLARE_MS);
+        self.of_owner(author, (from, now), court).any(|other| {
             let before = (other.declared_ms, &other.place) < (now, &incident.place);
             let level = other.declared.as_ref().map_or(0, |body| body.level);
             let lapsed = other.declared_ms.saturating_add(COSIGN_MS);
-            let agreed = court.times(&other.cosigned, owner(other));
+            let agreed = court.times(&other.cosigned, owner);
             let failed = agreed.get(court.cosigners_needed() - 1).is_none_or(|at| *at >= lapsed);
             let recent = now < lapsed.saturating_add(REDECLARE_MS);
-            before && owner(other) == owner(incident) && level > AWARENESS && failed && recent
+            before && level > AWARENESS && failed && recent
         })
     }
 }

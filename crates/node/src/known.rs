@@ -27,7 +27,7 @@ pub struct Known {
     /// Whoever changes what is indexed holds this.
     indexing: Mutex<()>,
     stops: ArcSwap<BTreeMap<MemberName, MemberStops>>,
-    incidents: ArcSwap<Vec<Incident>>,
+    incidents: ArcSwap<Vec<Arc<Incident>>>,
 }
 
 /// A signal set near a query, with the hit that speaks loudest.
@@ -122,13 +122,13 @@ impl Known {
     }
 
     /// Publishes the incidents.
-    pub fn publish_incidents(&self, incidents: Vec<Incident>) {
+    pub fn publish_incidents(&self, incidents: Vec<Arc<Incident>>) {
         self.incidents.store(Arc::new(incidents));
     }
 
     /// The incidents, in order of name.
     #[must_use]
-    pub fn incidents(&self) -> Arc<Vec<Incident>> {
+    pub fn incidents(&self) -> Arc<Vec<Arc<Incident>>> {
         self.incidents.load_full()
     }
 

@@ -20,6 +20,7 @@ pub mod connector;
 pub mod content;
 pub mod deliver;
 pub mod desk;
+pub mod effective;
 pub mod enforce;
 pub mod events;
 pub mod evidence;

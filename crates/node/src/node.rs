@@ -57,7 +57,7 @@ use crate::{
     publish::{AnswerKey, PublishError, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft, widening_draft},
     reasons::{Edited, Reason, Reasons},
-    receipts::{Point, Receipts},
+    receipts::{Effective, Receipts},
     replicate::{LogCopy, TakeError},
     review::Review,
     room::Room,
@@ -456,11 +456,9 @@ impl Node {
     #[must_use]
     pub fn alert(&self, name: &Commitment) -> Option<AlertView> {
         let set = self.known.set(name)?;
-        let here = self.receipts.here();
         let at = |member: &MemberName| {
             if *member == self.me {
-                let folded = here.get(&set.place.log).is_some_and(|size| *size > set.place.index);
-                folded.then_some(set.verified_ms)
+                self.receipts.is_effective_here(&set.place).then_some(set.verified_ms)
             } else {
                 self.receipts.effective_at(member, &set.place.log, set.place.index)
             }
@@ -523,16 +521,15 @@ impl Node {
     pub async fn receipt(
         &self,
         member: &MemberName,
-        effective: &BTreeMap<LogName, u64>,
+        effective: &BTreeMap<LogName, Effective>,
     ) -> Result<(), StoreError> {
         let held = self.held().await?;
-        let told_ms = self.clock.now_ms();
-        for (log, &size) in effective.iter().filter(|(log, _)| self.copies.contains_key(*log)) {
+        let now = self.clock.now_ms();
+        for (log, there) in effective.iter().filter(|(log, _)| self.copies.contains_key(*log)) {
             let held = held.get(&log.member).copied().unwrap_or(0);
-            let point = Point { size, told_ms };
-            if self.receipts.told(member, log, point, held) && *log == self.log {
+            if self.receipts.told((member, log), there, (held, now)) && *log == self.log {
                 let (member, log) = (member.clone(), log.clone());
-                let size = size.min(held);
+                let size = there.size.min(held);
                 self.events.send(crate::events::Event::Receipt { member, log, size });
             }
         }

@@ -8,7 +8,7 @@ use thiserror::Error;
 use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_tlog::{Extension, Source};
 
-use crate::{heads::Heads, place::Place};
+use crate::{effective::Effective, heads::Heads, place::Place};
 
 /// Another member's node.
 #[async_trait]
@@ -20,11 +20,11 @@ pub trait Peer: Send + Sync + 'static {
     /// holds now.
     async fn push(&self, log: &LogName, more: &Extension) -> Result<u64, PeerError>;
 
-    /// Tells the peer up to which size each log is effective here.
-    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError>;
+    /// Tells the peer how much of each log is effective here.
+    async fn receipt(&self, effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError>;
 
-    /// Asks the peer up to which size each log is effective there, when it cannot come and tell us.
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError>;
+    /// Asks the peer how much of each log is effective there, when it cannot come and tell us.
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError>;
 
     /// Tells the peer what we hold of all logs; answers what it holds, once it has compared.
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError>;

@@ -9,6 +9,7 @@ use std::sync::{
 
 use thiserror::Error;
 use watchfire_signal::{
+    charter::Quotas,
     header::{CharterRef, Header},
     name::LogName,
     record::{SealError, seal},
@@ -18,6 +19,7 @@ use watchfire_store::StoreError;
 
 use crate::{
     clock::{Clock, Random},
+    replicate::LogCopy,
     sequence::{self, Beside, Drafts, Sealed, SequenceError, Writer},
 };
 
@@ -32,6 +34,8 @@ pub struct Draft {
     pub statement: Statement,
     /// Under which idempotency key the answer becomes durable with it.
     pub answer: Option<AnswerKey>,
+    /// Whether it is refused where the quotas of the day leave no room for it. What is not goes into the log all the same.
+    pub within_quota: bool,
 }
 
 /// Hands statements to the sequencer of our log.
@@ -49,6 +53,8 @@ pub struct Letterhead {
     pub random: Arc<dyn Random>,
     /// When it is written.
     pub minutes: Minutes,
+    /// What counts how much is said, with the quotas that hold; nobody counts without.
+    pub quotas: Option<(Arc<LogCopy>, Quotas)>,
 }
 
 /// Says in which minute something is written: by the machine's clock, and never before what the log says
@@ -77,6 +83,9 @@ pub enum PublishError {
     /// The statement breaks the format.
     #[error(transparent)]
     Invalid(#[from] SealError),
+    /// A quota of the day leaves no room for it.
+    #[error("this member has used up {0} ({1}) of the charter")]
+    Quota(&'static str, u64),
     /// The log could not be written.
     #[error(transparent)]
     Sequence(#[from] SequenceError),
@@ -99,11 +108,17 @@ impl sequence::Draft for Draft {
     type Sealer = Letterhead;
     type Error = PublishError;
 
-    fn seal(&self, letterhead: &Letterhead) -> Result<Sealed, PublishError> {
+    fn seal(&self, letterhead: &Letterhead, index: u64) -> Result<Sealed, PublishError> {
         let mut header = self.header.clone();
         header.author_log = letterhead.log.clone();
         header.charter = letterhead.charter;
         header.minute = Some(letterhead.minutes.now());
+        if let Some((copy, quotas)) = &letterhead.quotas
+            && let Some((name, value)) =
+                copy.seal((index, &header), self.within_quota.then_some(quotas))
+        {
+            return Err(PublishError::Quota(name, value));
+        }
         let mut salt = [0; 16];
         letterhead.random.fill(&mut salt);
         let sealed = seal(&header, &self.statement, salt)?;

@@ -213,7 +213,7 @@ pub fn alert_draft(
         review: Some(new.review),
         ..plain_header(charter, log, Verb::Assert)
     };
-    Ok(Draft { header, statement: Statement::Assert(new.alert), answer })
+    Ok(Draft { header, statement: Statement::Assert(new.alert), answer, within_quota: false })
 }
 
 /// The draft of an answer to a signal set.
@@ -236,7 +236,7 @@ pub fn answer_draft(
         test: set.header.test,
         ..plain_header(charter, log, verb)
     };
-    Ok(Draft { header, statement, answer })
+    Ok(Draft { header, statement, answer, within_quota: false })
 }
 
 /// What an answer says, of which leaf and why.
@@ -391,7 +391,7 @@ pub fn stop_draft(
     };
     let reason = Some(reason);
     let header = Header { reason, target, ..plain_header(charter, log, statement.verb()) };
-    Draft { header, statement, answer }
+    Draft { header, statement, answer, within_quota: false }
 }
 
 /// The draft of what this member's systems say about a signal set, such as a count.
@@ -410,7 +410,7 @@ pub fn about_draft(
         test: set.header.test,
         ..plain_header(charter, log, statement.verb())
     };
-    Draft { header, statement, answer }
+    Draft { header, statement, answer, within_quota: false }
 }
 
 /// A header of ours that says nothing but the verb. The sequencer puts the charter's hash in: taking it anew

@@ -21,9 +21,9 @@ use tokio::{
 };
 use watchfire_signal::{
     charter::Quotas,
+    header::Header,
     name::{LogName, MemberName},
     record::{Leaf, open},
-    verb::Verb,
 };
 use watchfire_store::{
     Append, Batch, CommitError, Held, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
@@ -39,13 +39,18 @@ use crate::{
     clock::{Clock, Random},
     events::{Event, Events},
     evidence,
+    receipts::Receipts,
+    urgent::{Early, is_urgent},
 };
 
 pub use self::pace::Pacer;
 pub(crate) use self::stream::{pause_after, stood};
 
+/// Entries of a log folded before the others have their turn: less than a commit takes, which an alert waits for
+/// anyhow.
+pub const TURN: usize = 16;
 /// Records opened before others have the processor: as many as are folded in a turn.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = TURN;
 /// Why more of a log was not taken. The log stays as it was.
 #[derive(Debug, Error)]
 pub enum TakeError {
@@ -92,7 +97,7 @@ pub struct LogCopy {
     store: Arc<dyn Store>,
     clock: Arc<dyn Clock>,
     events: Events,
-    early: Option<mpsc::Sender<(LogName, Held)>>,
+    early: Option<(mpsc::Sender<Early>, Receipts)>,
     state: Mutex<CopyState>,
     pacer: Option<Arc<Pacer>>,
     pace: std::sync::Mutex<Pace>,
@@ -143,10 +148,10 @@ impl LogCopy {
         Ok(Self { log, origin, key, store, clock, events, early, state, pacer, pace, again })
     }
 
-    /// Has what comes ahead of its turn told, once it is durable.
+    /// Has what is to be folded ahead of its turn told, once it is durable; how far the fold is, receipts know.
     #[must_use]
-    pub fn telling(self, early: mpsc::Sender<(LogName, Held)>) -> Self {
-        Self { early: Some(early), ..self }
+    pub(crate) fn telling(self, early: mpsc::Sender<Early>, folded: Receipts) -> Self {
+        Self { early: Some((early, folded)), ..self }
     }
 
     /// Takes slowly what is beyond the quota of its author.
@@ -201,11 +206,15 @@ impl LogCopy {
             return Err(TakeError::Ahead { entries: size, checkpoint: after.checkpoint().size });
         }
         check_amount(&append.entries)?;
-        let leaves: Vec<_> = append.entries.iter().map(|entry| entry.leaf.clone()).collect();
+        let leaves: Vec<_> =
+            append.entries.iter().map(|entry| Leaf::decode(&entry.leaf).ok()).collect();
+        let ahead = self.urgent_ahead(before.size(), &append, &leaves);
         match self.store.commit(Batch { append: Some(append), ..Batch::default() }).await {
             Ok(()) => {
                 state.verified = Some(after);
                 self.book(before.size(), &leaves, begun.elapsed());
+                drop(state);
+                self.tell_early(ahead, false).await;
                 Ok(size)
             }
             Err(CommitError::Conflict { .. }) => {
@@ -223,13 +232,35 @@ impl LogCopy {
         }
     }
 
+    /// What is urgent of what is taken, further ahead of the fold than it folds in a turn: behind a burst it would wait for
+    /// all of that.
+    fn urgent_ahead(&self, from: u64, append: &Append, leaves: &[Option<Leaf>]) -> Vec<Held> {
+        let Some((_, folded)) = &self.early else { return Vec::new() };
+        let soon = folded.folded(&self.log) + TURN as u64;
+        let all = (from..).zip(append.entries.iter().zip(leaves));
+        let urgent =
+            all.filter(|(index, (_, leaf))| *index >= soon && leaf.as_ref().is_some_and(is_urgent));
+        let verified_ms = append.verified_ms;
+        urgent
+            .map(|(index, (entry, _))| Held { index, entry: entry.clone(), verified_ms })
+            .collect()
+    }
+
+    /// Has entries folded ahead of their turn.
+    async fn tell_early(&self, entries: Vec<Held>, kept: bool) {
+        let Some((early, _)) = &self.early else { return };
+        for held in entries {
+            // The fold has gone: the node stops, and folds it at its next start.
+            let _stopping = early.send(Early { log: self.log.clone(), held, kept }).await;
+        }
+    }
+
     /// Books what was taken; what is beyond the quota has the log rest.
-    fn book(&self, from: u64, leaves: &[Bytes], took: Duration) {
+    fn book(&self, from: u64, leaves: &[Option<Leaf>], took: Duration) {
         let Some(pacer) = &self.pacer else { return };
         let (mut pace, now_ms) = (self.pace(), self.clock.now_ms());
         let mut beyond = 0;
         for (index, leaf) in (from..).zip(leaves) {
-            let leaf = Leaf::decode(leaf).ok();
             beyond += u64::from(pace.book(pacer, (index, leaf.as_ref()), now_ms));
         }
         pace.rest(pacer, beyond, took);
@@ -258,9 +289,14 @@ impl LogCopy {
         self.pace().beyond()
     }
 
-    /// Which quota of its author leaves no room today for one more of a kind, and how much that is.
-    pub(crate) fn spent_quota(&self, verb: Verb, quotas: &Quotas) -> Option<(&'static str, u64)> {
-        self.pace().spent(verb, quotas, self.clock.now_ms())
+    /// Counts an entry of its author that is sealed for a place; or says which of these quotas leaves no room for it today,
+    /// and how much that is.
+    pub(crate) fn seal(
+        &self,
+        sealed: (u64, &Header),
+        quotas: Option<&Quotas>,
+    ) -> Option<(&'static str, u64)> {
+        self.pace().seal(sealed, quotas, self.clock.now_ms())
     }
 
     fn pace(&self) -> MutexGuard<'_, Pace> {

@@ -37,11 +37,11 @@ pub trait Draft: Send + 'static {
     /// Why it cannot be said.
     type Error: From<SequenceError> + Send;
 
-    /// Its leaf and record.
+    /// Its leaf and record at this index of the log. What was sealed for an index before was not written.
     ///
     /// # Errors
     /// Why it cannot be said; nothing of it is.
-    fn seal(&self, sealer: &Self::Sealer) -> Result<Sealed, Self::Error>;
+    fn seal(&self, sealer: &Self::Sealer, index: u64) -> Result<Sealed, Self::Error>;
 
     /// Under which idempotency key its answer is kept; the sequencer keeps it.
     fn answer_key(&self) -> Option<&AnswerKey> {
@@ -194,7 +194,7 @@ impl<D: Draft> Sequencer<D> {
         let mut group = Group::new(self.frontier.clone());
         for job in jobs {
             let Some(job) = self.unsaid(job, &mut group).await else { continue };
-            let sealed = match job.draft.seal(&self.sealer) {
+            let sealed = match job.draft.seal(&self.sealer, group.frontier.size()) {
                 Ok(sealed) => sealed,
                 Err(error) => {
                     answer(job.done, Err(error));

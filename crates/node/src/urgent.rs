@@ -25,6 +25,17 @@ pub const MAX_URGENT: usize = 64;
 /// Bytes of their records in one answer: far below what a frame holds.
 const MAX_URGENT_BYTES: usize = 1 << 20;
 
+/// An entry that is folded ahead of its turn.
+#[derive(Debug)]
+pub struct Early {
+    /// The log that it stands in.
+    pub log: LogName,
+    /// What it says.
+    pub held: Held,
+    /// Whether it is kept until its turn comes, because our copy of the log does not reach it yet.
+    pub kept: bool,
+}
+
 /// Whether an entry overtakes those before it.
 #[must_use]
 pub fn is_urgent(leaf: &Leaf) -> bool {
@@ -100,17 +111,30 @@ pub(crate) async fn keep(
     if early.is_empty() {
         return Ok(());
     }
-    let row = |held: &Held| {
-        let leaf = &held.entry.leaf;
-        // A leaf has at most 65,535 bytes.
-        let length = u32::try_from(leaf.len()).unwrap_or(u32::MAX);
-        let mut value = held.verified_ms.to_be_bytes().to_vec();
-        value.extend(length.to_be_bytes());
-        value.extend_from_slice(leaf);
-        value.extend_from_slice(held.entry.record.as_deref().unwrap_or_default());
-        Row { table: EARLY, key: key(log, held.index), value: Some(value) }
-    };
-    write(store, early.iter().map(row).collect()).await
+    write(store, early.iter().map(|held| row(log, held)).collect()).await
+}
+
+/// Drops the record of one that is kept, which was erased; its leaf stays until its turn comes.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn drop_record(store: &dyn Store, place: &Place) -> Result<(), StoreError> {
+    let key = key(&place.log, place.index);
+    let Some(value) = store.row(EARLY, &key).await? else { return Ok(()) };
+    let Some((log, held)) = read(&key, &value) else { return Err(corrupt()) };
+    let entry = Entry::new(held.entry.leaf.clone(), None);
+    write(store, vec![row(&log, &Held { entry, ..held })]).await
+}
+
+fn row(log: &LogName, held: &Held) -> Row {
+    let leaf = &held.entry.leaf;
+    // A leaf has at most 65,535 bytes.
+    let length = u32::try_from(leaf.len()).unwrap_or(u32::MAX);
+    let mut value = held.verified_ms.to_be_bytes().to_vec();
+    value.extend(length.to_be_bytes());
+    value.extend_from_slice(leaf);
+    value.extend_from_slice(held.entry.record.as_deref().unwrap_or_default());
+    Row { table: EARLY, key: key(log, held.index), value: Some(value) }
 }
 
 /// Forgets entries whose turn has come.
@@ -133,10 +157,13 @@ pub(crate) async fn kept(store: &dyn Store) -> Result<Vec<(LogName, Held)>, Stor
         let Some((last, _)) = rows.last() else { return Ok(found) };
         after.clone_from(last);
         for (key, value) in rows {
-            let corrupt = || StoreError::Corrupt("an early entry cannot be read".to_owned());
             found.push(read(&key, &value).ok_or_else(corrupt)?);
         }
     }
+}
+
+fn corrupt() -> StoreError {
+    StoreError::Corrupt("an early entry cannot be read".to_owned())
 }
 
 fn key(log: &LogName, index: u64) -> Vec<u8> {

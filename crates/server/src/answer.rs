@@ -79,6 +79,10 @@ impl From<RaiseError> for Failure {
             RaiseError::Publish(PublishError::Invalid(error)) => {
                 Failure::new(ProblemKind::Invalid, error.to_string())
             }
+            RaiseError::Publish(PublishError::Quota(name, value)) => {
+                let problem = Problem::limit(ProblemKind::TooMany, name, value);
+                Failure(Problem { detail: Some(error.to_string()), ..problem })
+            }
             RaiseError::Publish(PublishError::Sequence(error)) => error.into(),
         }
     }

@@ -2,6 +2,8 @@
 
 pub mod charter;
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use watchfire_api::wire;
 use watchfire_node::access::Scope;
 use watchfire_node::access::account::{Account, Role};
@@ -9,6 +11,7 @@ use watchfire_node::access::keys::KeyView;
 use watchfire_node::audit::Report;
 use watchfire_node::desk::Written;
 use watchfire_node::gossip::{Heads, MAX_PROOFS};
+use watchfire_node::receipts::Effective;
 use watchfire_signal::name::LogName;
 use watchfire_tlog::SignedCheckpoint;
 
@@ -92,6 +95,29 @@ pub fn heads_of(heads: wire::HeadsExchange) -> Heads {
         proofs: proofs.take(MAX_PROOFS).collect(),
         heads: heads.heads.into_iter().map(head).collect(),
     }
+}
+
+/// How much of each log is effective here.
+#[must_use]
+pub fn receipt(effective: &BTreeMap<LogName, Effective>) -> wire::Receipt {
+    let excepted = effective.iter().filter(|(_, here)| !here.except.is_empty());
+    let except =
+        |(log, here): (&LogName, &Effective)| (log.clone(), here.except.iter().copied().collect());
+    wire::Receipt {
+        effective: effective.iter().map(|(log, here)| (log.clone(), here.size)).collect(),
+        except: excepted.map(except).collect(),
+    }
+}
+
+/// How much of each log is effective at another member.
+#[must_use]
+pub fn receipt_of(mut receipt: wire::Receipt) -> BTreeMap<LogName, Effective> {
+    let there = |(log, size)| {
+        let except: BTreeSet<u64> =
+            receipt.except.remove(&log).unwrap_or_default().into_iter().collect();
+        (log, Effective::new(size, &except))
+    };
+    receipt.effective.into_iter().map(there).collect()
 }
 
 /// A scope.

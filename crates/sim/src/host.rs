@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
-use watchfire_node::{Node, heads::Heads, peer::Theirs, place::Place};
+use watchfire_node::{Node, heads::Heads, peer::Theirs, place::Place, receipts::Effective};
 use watchfire_signal::{
     charter::SignedCharter,
     name::{LogName, MemberName},
@@ -38,11 +38,14 @@ pub trait Host: Send + Sync + 'static {
     async fn push(&self, from: &Asker, more: Extension) -> Result<u64, String>;
 
     /// Hears what is effective at a member.
-    async fn receipt(&self, from: &Asker, effective: &BTreeMap<LogName, u64>)
-    -> Result<(), String>;
+    async fn receipt(
+        &self,
+        from: &Asker,
+        effective: &BTreeMap<LogName, Effective>,
+    ) -> Result<(), String>;
 
     /// Says what is effective here.
-    async fn receipts(&self, from: &Asker) -> Result<BTreeMap<LogName, u64>, String>;
+    async fn receipts(&self, from: &Asker) -> Result<BTreeMap<LogName, Effective>, String>;
 
     /// Says which records it lacks.
     async fn lacking(&self, from: &Asker) -> Result<BTreeMap<LogName, Vec<u64>>, String>;

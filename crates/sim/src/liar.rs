@@ -21,6 +21,7 @@ use watchfire_node::{
     peer::Theirs,
     place::Place,
     publish::{Letterhead, Minutes},
+    receipts::Effective,
 };
 use watchfire_signal::{
     charter::{Charter, SignedCharter},
@@ -104,8 +105,13 @@ impl Liar {
         let chance = Arc::new(Chance::new(seed, "liar"));
         let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
         let minutes = Minutes::after(0, clock);
-        let letterhead =
-            Letterhead { log: log.clone(), charter: reference, random: chance.clone(), minutes };
+        let letterhead = Letterhead {
+            log: log.clone(),
+            charter: reference,
+            random: chance.clone(),
+            minutes,
+            quotas: None,
+        };
         let names = charter.members.iter().map(|member| member.name.clone());
         Ok(Arc::new(Self {
             name: name.clone(),
@@ -228,13 +234,16 @@ impl Host for Liar {
     async fn receipt(
         &self,
         _from: &Asker,
-        _effective: &BTreeMap<LogName, u64>,
+        _effective: &BTreeMap<LogName, Effective>,
     ) -> Result<(), String> {
         Ok(())
     }
 
-    async fn receipts(&self, _from: &Asker) -> Result<BTreeMap<LogName, u64>, String> {
-        Ok(BTreeMap::from([(self.log.clone(), u64::MAX)]))
+    async fn receipts(&self, _from: &Asker) -> Result<BTreeMap<LogName, Effective>, String> {
+        Ok(BTreeMap::from([(
+            self.log.clone(),
+            Effective { size: u64::MAX, ..Effective::default() },
+        )]))
     }
 
     async fn lacking(&self, _from: &Asker) -> Result<BTreeMap<LogName, Vec<u64>>, String> {

@@ -18,6 +18,7 @@ use watchfire_node::{
     peer::{Peer, Theirs},
     place::Place,
     policy::Policy,
+    receipts::Effective,
     routes::Routes,
     seen::SeenSetup,
 };
@@ -277,7 +278,7 @@ impl Host for Member {
     async fn receipt(
         &self,
         from: &Asker,
-        effective: &BTreeMap<LogName, u64>,
+        effective: &BTreeMap<LogName, Effective>,
     ) -> Result<(), String> {
         self.serving_to(from)?
             .receipt(&from.name, effective)
@@ -285,8 +286,8 @@ impl Host for Member {
             .map_err(|error| error.to_string())
     }
 
-    async fn receipts(&self, from: &Asker) -> Result<BTreeMap<LogName, u64>, String> {
-        Ok(self.serving_to(from)?.receipts().here())
+    async fn receipts(&self, from: &Asker) -> Result<BTreeMap<LogName, Effective>, String> {
+        Ok(self.serving_to(from)?.receipts().effective())
     }
 
     async fn lacking(&self, from: &Asker) -> Result<BTreeMap<LogName, Vec<u64>>, String> {

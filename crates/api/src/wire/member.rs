@@ -53,6 +53,10 @@ pub struct MemberView {
     /// Whether the stream from it stands; absent for this node itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link_up: Option<bool>,
+    /// Records of its logs that are missing here, although this node may have them: whoever wrote them has to see that
+    /// others get them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missing: u64,
     /// Why the stream ended last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -100,21 +104,18 @@ pub struct StopAnswer {
     pub suspended: bool,
 }
 
-/// Tells a member up to which size logs are effective at the sender.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// Up to which size logs are effective at the member that says so, and except for what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub struct ReceiptRequest {
+pub struct Receipt {
     /// Sizes by the names of logs.
     #[schema(value_type = Object)]
     pub effective: BTreeMap<LogName, u64>,
-}
-
-/// Up to which size logs are effective at the node that answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct ReceiptAnswer {
-    /// Sizes by the names of logs.
+    /// Indices below them whose records are missing there, by the names of logs; at most 64 of each. With more of them
+    /// the size is no larger than the first that does not fit.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schema(value_type = Object)]
-    pub effective: BTreeMap<LogName, u64>,
+    pub except: BTreeMap<LogName, Vec<u64>>,
 }
 
 /// What a member holds of all logs, and what it can prove of them.

@@ -13,6 +13,7 @@ use futures_util::StreamExt;
 use watchfire_api::frame::{Frame, encode_records, split};
 use watchfire_api::peer::{PeerClient, PeerSource};
 use watchfire_api::signature::{Fresh, Identity, Incoming, NonceMemory, verify};
+use watchfire_api::wire::Receipt;
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_tlog::{Entry, Extension, Hash, OwnKey, SignedCheckpoint, Source, SourceError};
 
@@ -198,7 +199,10 @@ async fn what_is_posted_is_signed_and_split_where_it_has_to_be() {
     assert!(split(&more).unwrap().len() > 1);
     assert_eq!(client.push(&more).await.unwrap(), 11);
     let log: LogName = "watchfire/demo/a/1".parse().unwrap();
-    client.receipt(&BTreeMap::from([(log, 7)])).await.unwrap();
+    client
+        .receipt(&Receipt { effective: BTreeMap::from([(log, 7)]), ..Receipt::default() })
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

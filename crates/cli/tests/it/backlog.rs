@@ -147,7 +147,7 @@ pub(crate) async fn write(
     let dated = Arc::new(Dated(AtomicU64::new(0)));
     let (random, minutes) = (Arc::new(SystemRandom), Minutes::after(0, dated.clone()));
     let reference = CharterRef { seq: charter.seq, hash: charter.hash() };
-    let sealer = Letterhead { log: log.clone(), charter: reference, random, minutes };
+    let sealer = Letterhead { log: log.clone(), charter: reference, random, minutes, quotas: None };
     let sequencer = Sequencer { origin, key, sealer, frontier, store, clock };
     let (publisher, drafts) = Publisher::new();
     let written = tokio::spawn(sequencer.run(drafts));
@@ -169,7 +169,7 @@ pub(crate) async fn write(
             let draft = alert_draft(charter, &log, alert(number, (now, false)), None).unwrap();
             let statement = Statement::Retract { restore: true, note: None };
             let header = retraction(&draft.header, &log, said.index);
-            publisher.write(Draft { header, statement, answer: None })
+            publisher.write(Draft { header, statement, answer: None, within_quota: false })
         });
         try_join_all(back).await.unwrap();
     }

@@ -1,5 +1,7 @@
 //! Incidents, as what is said of them comes.
 
+use std::sync::Arc;
+
 use watchfire_signal::{
     commitment::Commitment,
     incident::{Incident as Body, IncidentStep},
@@ -21,7 +23,7 @@ impl Cases {
     }
 
     /// The incidents, if one has changed since the last call.
-    pub fn changed_incidents(&mut self) -> Option<Vec<Incident>> {
+    pub fn changed_incidents(&mut self) -> Option<Vec<Arc<Incident>>> {
         self.incidents.take_changed().then(|| self.incidents.iter().cloned().collect())
     }
 
@@ -38,7 +40,7 @@ impl Cases {
             _ => None,
         };
         let name = leaf.commitment;
-        self.incidents.declare(Incident {
+        let new = Incident {
             name,
             place: place.clone(),
             test: leaf.header.test,
@@ -49,7 +51,8 @@ impl Cases {
             concluded: Default::default(),
             course: Course::default(),
             tied: Default::default(),
-        });
+        };
+        self.incidents.declare(new, leaf.header.minute);
         self.meanings.note(place, Meaning::Incident(name), &self.sets);
         Vec::new()
     }
@@ -66,9 +69,9 @@ impl Cases {
             Some(Statement::Incident(body)) => Some(body),
             _ => None,
         };
-        let known = self.incidents.get(&name).is_some_and(|one| one.test == leaf.header.test);
-        let body = body.filter(|_| known).ok_or(Ignored::Senseless)?;
-        let heard = self.incidents.speak(&name, place, body, verified_ms);
+        let body = body.ok_or(Ignored::Senseless)?;
+        let (of, at) = ((&name, leaf.header.test), (place, leaf.header.minute));
+        let heard = self.incidents.speak(of, at, body, verified_ms);
         heard.then(Vec::new).ok_or(Ignored::Senseless)
     }
 

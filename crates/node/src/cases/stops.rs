@@ -74,11 +74,15 @@ impl Cases {
             }
             Stopped::Halt(member) | Stopped::Suspension(member) => {
                 self.stops_changed = true;
-                self.incidents.recount();
                 let before = self.halts.voice(member, &self.charter);
                 self.halts.vote(&stopped, by, vote);
                 let changed = before != self.halts.voice(member, &self.charter);
-                if changed { self.sets_that_hear(member) } else { Vec::new() }
+                if changed {
+                    self.incidents.recount();
+                    self.sets_that_hear(member)
+                } else {
+                    Vec::new()
+                }
             }
         };
         self.meanings.note(place, Meaning::Vote(stopped), &self.sets);

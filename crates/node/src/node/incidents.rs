@@ -9,9 +9,9 @@ use watchfire_signal::{
     statement::Statement,
 };
 
-use super::Node;
+use super::{Node, say::DAY_MS};
 use crate::{
-    incidents::{COSIGN_MS, Incident, IncidentState, REDECLARE_MS},
+    incidents::{COSIGN_MS, DECLARATIONS_A_DAY, Incident, IncidentState, REDECLARE_MS},
     publish::{AnswerKey, Draft, Published},
     raise::{RaiseError, plain_header},
 };
@@ -33,14 +33,15 @@ pub enum OfIncident {
 impl Node {
     /// All incidents, in order of name.
     #[must_use]
-    pub fn incidents(&self) -> Arc<Vec<Incident>> {
+    pub fn incidents(&self) -> Arc<Vec<Arc<Incident>>> {
         self.known.incidents()
     }
 
     /// Declares an incident.
     ///
     /// # Errors
-    /// [`RaiseError::MustWait`] for this member's last one lapsed shortly before; else [`RaiseError`].
+    /// [`RaiseError::MustWait`] for this member's last one lapsed shortly before; [`RaiseError::Quota`] for nobody would hear
+    /// another one today; else [`RaiseError`].
     pub async fn declare(
         &self,
         body: Body,
@@ -52,6 +53,14 @@ impl Node {
         }
         if let Some(until_ms) = self.must_wait_until() {
             return Err(RaiseError::MustWait { until_ms });
+        }
+        let (now, incidents) = (self.clock.now_ms(), self.known.incidents());
+        let today = |one: &&Arc<Incident>| {
+            one.place.log == self.log && one.declared_ms / DAY_MS == now / DAY_MS
+        };
+        if incidents.iter().filter(today).count() >= DECLARATIONS_A_DAY {
+            let (name, value) = ("declarations_a_day", DECLARATIONS_A_DAY as u64);
+            return Err(RaiseError::Quota { name, value, wait_ms: DAY_MS - now % DAY_MS });
         }
         self.say_of_incident(Body { step: IncidentStep::Declare, ..body }, None, (test, answer))
             .await
@@ -94,7 +103,7 @@ impl Node {
         let statement = Statement::Incident(body);
         let plain = plain_header(&self.charter, &self.log, statement.verb());
         let header = Header { target, test, ..plain };
-        self.say(Draft { header, statement, answer }).await
+        self.say(Draft { header, statement, answer, within_quota: false }).await
     }
 
     /// Until when this member's organisation declares nothing, because its last one lapsed.

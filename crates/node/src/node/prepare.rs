@@ -22,7 +22,7 @@ use watchfire_signal::{
     charter::{Charter, CharterChain},
     name::{LogName, MemberName},
 };
-use watchfire_store::{Held, Store, StoreError};
+use watchfire_store::{Store, StoreError};
 use watchfire_tlog::PeerKey;
 
 use super::{
@@ -47,7 +47,7 @@ use crate::{
     receipts::Receipts,
     replicate::{LogCopy, Pacer},
     room::Room,
-    urgent::{MAX_URGENT, Places},
+    urgent::{Early, MAX_URGENT, Places},
 };
 
 /// What a fold is made from, whichever charter it is under.
@@ -86,7 +86,7 @@ pub struct Prepared {
     pub(super) follower: Follower,
     pub(super) filler: Filler,
     pub(super) filled: mpsc::Receiver<Place>,
-    pub(super) early: mpsc::Receiver<(LogName, Held)>,
+    pub(super) early: mpsc::Receiver<Early>,
     /// What people have said as sets are put away by it.
     heeded: Arc<ArcSwap<People>>,
     /// Once all is folded.
@@ -129,17 +129,18 @@ impl Prepared {
         let sets = sets(over, &heeded)?;
         let known = Known::of(sets.clone(), seed(&*random), charter.least_min_matched_ms);
         let (filler, filled) = Filler::new(store.clone());
+        let receipts = Receipts::default();
         let follower = Follower {
             me,
             cases: Cases::of_chain(&chain).among(sets),
-            copies: copies(&chain, (&store, &clock), &events, &told)?,
+            copies: copies(&chain, (&store, &clock), &events, (&told, &receipts))?,
             charter,
             store: store.clone(),
             known: Arc::new(known),
             judge,
             enforcer: Enforcer::default(),
             events,
-            receipts: Receipts::default(),
+            receipts,
             holes: filler.holes.clone(),
             anchors: Anchors::default(),
             clock,
@@ -293,7 +294,7 @@ fn copies(
     chain: &CharterChain,
     (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
     events: &Events,
-    early: &mpsc::Sender<(LogName, Held)>,
+    (early, receipts): (&mpsc::Sender<Early>, &Receipts),
 ) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
     let (mut copies, pacer) = (BTreeMap::new(), Arc::new(Pacer::of_chain(chain)));
     let charter = &chain.in_force().charter;
@@ -306,7 +307,7 @@ fn copies(
         let (store, clock) = (store.clone(), clock.clone());
         let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
             .map_err(|error| StartError::Name(error.to_string()))?;
-        let copy = copy.telling(early.clone()).paced(pacer.clone());
+        let copy = copy.telling(early.clone(), receipts.clone()).paced(pacer.clone());
         copies.insert(log, Arc::new(copy));
     }
     Ok(copies)

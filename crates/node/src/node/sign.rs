@@ -77,6 +77,7 @@ impl Node {
             charter: CharterRef { seq: self.charter.seq, hash: self.charter.hash() },
             random: self.random.clone(),
             minutes: self.minutes_after(own).await?,
+            quotas: Some((own.clone(), self.charter.quotas)),
         };
         let sequencer = self.sequencer(own.origin(), &setup.key, letterhead).await?;
         // What has failed already, as the desk log may have, stays failed.
@@ -136,6 +137,7 @@ impl Node {
             charter: CharterRef { seq: charter.charter.seq, hash: charter.hash() },
             random: self.random.clone(),
             minutes: self.minutes_after(copy).await?,
+            quotas: None,
         };
         let last = Head { size: verified.size(), root: verified.frontier().root().0 };
         let (step, key_now) = (KeyStep::Rotate, setup.key.public().to_bytes());
@@ -143,7 +145,12 @@ impl Node {
         let header = plain_header(&charter.charter, &log, Verb::Key);
         let (publisher, drafts) = Publisher::new();
         let sequencer = self.sequencer(copy.origin(), key, letterhead).await?;
-        let said = publisher.write(publish::Draft { header, statement, answer: None });
+        let said = publisher.write(publish::Draft {
+            header,
+            statement,
+            answer: None,
+            within_quota: false,
+        });
         tokio::select! {
             biased;
             () = sequencer.run(drafts) => {}

@@ -34,7 +34,9 @@ impl LogCopy {
         source: &dyn Source,
         (next, most): (&mut u64, usize),
     ) -> Result<(), TakeError> {
-        let Some(early) = &self.early else { return Ok(()) };
+        if self.early.is_none() {
+            return Ok(());
+        }
         for _ in 0..most {
             let held = self.size().await?;
             let found = source.urgent(held, (*next).max(held)).await.map_err(TakeError::Source)?;
@@ -43,10 +45,8 @@ impl LogCopy {
             let Some(after) = last.index.checked_add(1).filter(|after| *after > *next) else {
                 return Ok(());
             };
-            for held in self.take_urgent(found).await? {
-                // The fold has gone: the node stops, and folds it at its next start.
-                let _stopping = early.send((self.log.clone(), held)).await;
-            }
+            let taken = self.take_urgent(found).await?;
+            self.tell_early(taken, true).await;
             *next = after;
         }
         Ok(())

@@ -6,7 +6,7 @@
 //! of it is dropped.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -86,6 +86,16 @@ struct Account {
     urgent: u64,
     /// Entries of that day that are beyond.
     beyond: u64,
+    /// What the days of entries come to with them that are sealed for their places, and perhaps written, and not booked.
+    sealed: BTreeMap<u64, Sealed>,
+}
+
+/// What a day comes to with an entry.
+#[derive(Debug)]
+struct Sealed {
+    day: u64,
+    records: u64,
+    disputes: u64,
 }
 
 impl Account {
@@ -101,13 +111,17 @@ impl Account {
             return false;
         }
         self.next = index + 1;
+        while self.sealed.first_entry().is_some_and(|first| *first.key() <= index) {
+            self.sealed.pop_first();
+        }
         let said = header.and_then(|header| header.minute).map_or(self.minute, u64::from);
         let backwards = said < self.minute;
         // What is dated ahead is of today: days to come are not spent in advance.
         self.minute = self.minute.max(said.min(now_minute + MAX_AHEAD_MINUTES));
         let day = self.minute / MINUTES_A_DAY;
         if day != self.day {
-            *self = Self { next: self.next, minute: self.minute, day, ..Self::default() };
+            let (next, minute, sealed) = (self.next, self.minute, std::mem::take(&mut self.sealed));
+            *self = Self { next, minute, day, sealed, ..Self::default() };
         }
         // As many may be taken back as were said.
         let urgent = header.is_some_and(|header| is_urgent_verb(header.verb));
@@ -120,16 +134,39 @@ impl Account {
         beyond
     }
 
-    /// Which quota of the day, and how much that is, leaves no room for one more of a kind; nothing limits what takes
-    /// back.
-    fn spent(&self, verb: Verb, quotas: &Quotas, now_minute: u64) -> Option<(&'static str, u64)> {
-        if is_urgent_verb(verb) || self.day < now_minute / MINUTES_A_DAY {
+    /// Counts an entry that is sealed for a place; or says which quota of the day, and how much that is, leaves no room
+    /// for it, if it is held to them. Nothing limits what takes back.
+    fn seal(
+        &mut self,
+        (index, header): (u64, &Header),
+        quotas: Option<&Quotas>,
+        now_minute: u64,
+    ) -> Option<(&'static str, u64)> {
+        // What was sealed for this place or a later one before was not written.
+        drop(self.sealed.split_off(&index));
+        if is_urgent_verb(header.verb) {
             return None;
         }
-        let disputes = verb == Verb::Dispute && self.disputes >= quotas.disputes_a_day;
-        let records = self.records >= quotas.records_a_day;
-        let spent = disputes.then_some(("disputes_a_day", quotas.disputes_a_day));
-        spent.or(records.then_some(("records_a_day", quotas.records_a_day)))
+        let said = header.minute.map_or(self.minute, u64::from);
+        let day = self.minute.max(said.min(now_minute + MAX_AHEAD_MINUTES)) / MINUTES_A_DAY;
+        let before = match self.sealed.last_key_value() {
+            Some((_, last)) => (last.day, last.records, last.disputes),
+            None => (self.day, self.records, self.disputes),
+        };
+        let (records, disputes) = if before.0 < day { (0, 0) } else { (before.1, before.2) };
+        let dispute = header.verb == Verb::Dispute;
+        if let Some(quotas) = quotas {
+            let spent = (dispute && disputes >= quotas.disputes_a_day)
+                .then_some(("disputes_a_day", quotas.disputes_a_day));
+            let records = records >= quotas.records_a_day;
+            let spent = spent.or(records.then_some(("records_a_day", quotas.records_a_day)));
+            if spent.is_some() {
+                return spent;
+            }
+        }
+        let (records, disputes) = (records + 1, disputes + u64::from(dispute));
+        self.sealed.insert(index, Sealed { day: day.max(before.0), records, disputes });
+        None
     }
 }
 
@@ -165,14 +202,14 @@ impl Pace {
         self.until.filter(|until| *until > Instant::now())
     }
 
-    /// Which quota of the day leaves no room for one more of a kind.
-    pub(super) fn spent(
-        &self,
-        verb: Verb,
-        quotas: &Quotas,
+    /// Counts an entry that is sealed for a place, or says which quota of the day leaves no room for it.
+    pub(super) fn seal(
+        &mut self,
+        sealed: (u64, &Header),
+        quotas: Option<&Quotas>,
         now_ms: u64,
     ) -> Option<(&'static str, u64)> {
-        self.account.spent(verb, quotas, now_ms / 60_000)
+        self.account.seal(sealed, quotas, now_ms / 60_000)
     }
 
     /// Entries of the day it dates last that are beyond its quota.
@@ -254,16 +291,20 @@ mod tests {
         let quotas = Quotas { records_a_day: LIMIT, disputes_a_day: 1, ..charter.quotas };
         let mut account = Account::default();
         beyond(&mut account, (0..LIMIT - 1).map(|_| (Verb::Assert, TODAY)));
-        let spent =
-            |account: &Account, verb, minute| account.spent(verb, &quotas, minute).map(|one| one.0);
-        assert_eq!(spent(&account, Verb::Dispute, TODAY), None);
+        let spent = |account: &mut Account, verb, minute| {
+            let said = (account.next, &header(verb, minute));
+            account.seal(said, Some(&quotas), minute).map(|one| one.0)
+        };
+        // What is sealed for one place is one of these.
+        assert_eq!(spent(&mut account, Verb::Dispute, TODAY), None);
+        assert_eq!(spent(&mut account, Verb::Dispute, TODAY), None);
         beyond(&mut account, [(Verb::Dispute, TODAY)]);
-        assert_eq!(spent(&account, Verb::Dispute, TODAY), Some("disputes_a_day"));
-        assert_eq!(spent(&account, Verb::Assert, TODAY), Some("records_a_day"));
+        assert_eq!(spent(&mut account, Verb::Dispute, TODAY), Some("disputes_a_day"));
+        assert_eq!(spent(&mut account, Verb::Assert, TODAY), Some("records_a_day"));
         for verb in [Verb::Retract, Verb::Halt, Verb::Erase] {
-            assert_eq!(spent(&account, verb, TODAY), None);
+            assert_eq!(spent(&mut account, verb, TODAY), None);
         }
-        assert_eq!(spent(&account, Verb::Assert, TODAY + MINUTES_A_DAY), None);
+        assert_eq!(spent(&mut account, Verb::Assert, TODAY + MINUTES_A_DAY), None);
     }
 
     #[test]

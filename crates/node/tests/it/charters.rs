@@ -18,6 +18,7 @@ use watchfire_node::{
     gossip::Heads,
     node::CharterDeed,
     peer::{Peer, PeerError, Theirs},
+    receipts::Effective,
     standing::State,
 };
 use watchfire_signal::{
@@ -53,12 +54,12 @@ impl Peer for Neighbour {
 
     async fn receipt(
         &self,
-        _effective: &std::collections::BTreeMap<LogName, u64>,
+        _effective: &std::collections::BTreeMap<LogName, Effective>,
     ) -> Result<(), PeerError> {
         unreachable!("charters alone are exchanged")
     }
 
-    async fn receipts(&self) -> Result<std::collections::BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<std::collections::BTreeMap<LogName, Effective>, PeerError> {
         unreachable!("charters alone are exchanged")
     }
 

@@ -21,6 +21,7 @@ use watchfire_node::{
     policy::Policy,
     publish::{Letterhead, Minutes, Published, Publisher},
     raise::{NewAlert, alert_draft},
+    receipts::Effective,
     routes::Routes,
     seen::SeenSetup,
     sequence::Sequencer,
@@ -116,7 +117,7 @@ impl Author {
         let log = charter.log_of(&name(me)).unwrap();
         let named = CharterRef { seq: charter.seq, hash: charter.hash() };
         let (random, minutes) = (TestRandom::new(77), Minutes::after(0, clock.clone()));
-        let sealer = Letterhead { log: log.clone(), charter: named, random, minutes };
+        let sealer = Letterhead { log: log.clone(), charter: named, random, minutes, quotas: None };
         let (publisher, drafts) = Publisher::new();
         let origin = Origin::new(log.to_string()).unwrap();
         let (key, frontier, store) = (Arc::new(key(me)), Frontier::new(), store.clone());
@@ -266,11 +267,11 @@ impl Peer for TestPeer {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 
-    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         Ok(())
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 

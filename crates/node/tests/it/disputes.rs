@@ -84,6 +84,41 @@ async fn s5_who_is_cut_off_acts_no_longer_than_the_term_and_undoes_after_the_hea
 }
 
 #[tokio::test]
+async fn s5_who_was_cut_off_for_half_an_hour_undoes_what_was_retracted_meanwhile() {
+    let (stages, cables) = with_a_cable().await;
+    let reddit = &stages["reddit"];
+    let clip = picture(scene(1));
+    scan(reddit, "held:1", clip.clone()).await;
+    let case =
+        stages["tiktok"].node.raise(alert(vec![clip.clone()]), None).await.unwrap().commitment;
+    let held = ["held:1".to_owned()];
+    until_hidden(reddit, &held, true).await;
+
+    cables.iter().for_each(|cable| _ = cable.send_replace(false));
+    retract(&stages["tiktok"], &case).await;
+    reddit.clock.advance_ms(30 * 60_000);
+    // The term runs on: nothing but the retraction can undo it.
+    assert_eq!(reddit.node.alert(&case).unwrap().state, State::Provisional);
+    assert_eq!(scan(reddit, "up:1", clip.clone()).await, Verdict::Block, "it cannot know yet");
+    assert!(reddit.platform.is_hidden("held:1"));
+
+    cables.iter().for_each(|cable| _ = cable.send_replace(true));
+    until_hidden(reddit, &held, false).await;
+    let alert = reddit.node.alert(&case).unwrap();
+    assert_eq!(alert.state, State::Retracted);
+    let until = alert.set.verified_ms + PROVISIONAL_MAX_MS;
+    assert!(reddit.clock.now_ms() < until, "the term would have ended");
+    assert_eq!(scan(reddit, "up:2", clip).await, Verdict::Allow);
+    // What it caught up with goes on from what it had, under the head that tiktok signed.
+    let log = log_name("tiktok");
+    let head =
+        async |stage: &Stage| stage.node.source(&log).unwrap().checkpoint().await.unwrap().unwrap();
+    while head(reddit).await != head(&stages["tiktok"]).await {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
 async fn s8_two_disputes_stop_everybody_but_those_who_stand_by_it() {
     let stages = found(&FOUR, &[], in_memory).await;
     let clip = picture(scene(1));

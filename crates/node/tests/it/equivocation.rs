@@ -13,6 +13,7 @@ use watchfire_node::{
     events::Event,
     gossip::{Gossip, Heads},
     peer::{Peer, PeerError},
+    receipts::Effective,
     witness::witnesses,
 };
 use watchfire_signal::{charter::Role, commitment::Commitment, name::LogName, value::Signal};
@@ -48,11 +49,11 @@ impl Peer for Neighbour {
         Err(PeerError("comes itself".to_owned()))
     }
 
-    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         Ok(())
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         Err(PeerError("comes itself".to_owned()))
     }
 

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use watchfire_node::{
     gossip::Heads,
     peer::{Peer, PeerError},
+    receipts::Effective,
 };
 use watchfire_signal::name::LogName;
 use watchfire_store::{Around, Batch, CommitError, Store, StoreError};
@@ -55,11 +56,11 @@ impl Peer for FaultyPeer {
         Err(PeerError("takes nothing".to_owned()))
     }
 
-    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         Ok(())
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         Err(PeerError("says nothing".to_owned()))
     }
 

@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 use watchfire_node::{
     cases::Cases,
-    incidents::{COSIGN_MS, IncidentState, QUIET_MS, REDECLARE_MS},
+    incidents::{
+        COSIGN_MS, DECLARATIONS_A_DAY, IncidentState, QUIET_MS, REDECLARE_MS, UPDATES_A_DAY,
+    },
     standing::{PROVISIONAL_LIFTED_MS, PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
@@ -209,5 +211,70 @@ proptest! {
         for (name, _) in &sets {
             prop_assert_eq!(&one.set(name).unwrap().standing, &other.set(name).unwrap().standing);
         }
+    }
+}
+
+#[test]
+fn declarations_that_tie_everything_cost_what_else_is_said_nothing() {
+    let mut logs = Logs::new();
+    let cases: Vec<_> = (0..1_024).map(|_| logs.assert("google", Review::Unreviewed)).collect();
+    let names: Vec<_> = cases.iter().map(|case| case.0).collect();
+    for _ in 0..20 {
+        for (member, _) in MEMBERS {
+            // Those of tiktok are in force at once.
+            let level = if member == "tiktok" { 1 } else { 3 };
+            logs.incident(member, None, incident(Declare, level, &names));
+        }
+    }
+    let mut cases_folded = logs.fold(&[]);
+    let mut next = |logs: &Logs, member: &str| {
+        let log = logs.log(member);
+        let before = cases_folded.incidents().added_up();
+        let held = logs.logs[&log].last().unwrap().clone();
+        let (touched, _) = cases_folded.fold(&log, held);
+        (touched.len(), cases_folded.incidents().added_up() - before)
+    };
+    logs.count("reddit", &cases[0].1, 3);
+    assert_eq!(next(&logs, "reddit"), (1, 0), "a count is nothing new");
+    logs.widen("google", &cases[1], false, false);
+    assert_eq!(next(&logs, "google"), (1, 20), "those in force end later, and lift nothing");
+    logs.assert("reddit", Review::OneHuman);
+    assert_eq!(next(&logs, "reddit"), (1, 0));
+    // Of one more itself alone is added up; and what the same owner declares later, which there is not.
+    logs.incident("reddit", None, incident(Declare, 3, &names));
+    assert_eq!(next(&logs, "reddit"), (0, 1));
+    let (_, about) = logs.incident("google", None, incident(Declare, 3, &names));
+    next(&logs, "google");
+    logs.incident("reddit", Some(&about), incident(Cosign, 3, &[]));
+    assert_eq!(next(&logs, "reddit"), (0, 1), "it changes no cap yet");
+    logs.incident("tiktok", Some(&about), incident(Cosign, 3, &[]));
+    assert_eq!(next(&logs, "tiktok").0, 1_025, "now it lifts all, and the variant");
+}
+
+#[test]
+fn the_first_declarations_and_updates_of_a_day_count_in_whatever_order_they_come() {
+    let mut logs = Logs::new();
+    let names: Vec<_> = (0..=DECLARATIONS_A_DAY)
+        .map(|_| logs.incident("tiktok", None, incident(Declare, 1, &[])))
+        .collect();
+    let cases: Vec<_> =
+        (0..=UPDATES_A_DAY).map(|_| logs.assert("google", Review::OneHuman).0).collect();
+    for case in &cases {
+        logs.incident("tiktok", Some(&names[0].1), incident(Update, 1, &[*case]));
+    }
+    let forth = logs.fold(&[]);
+    let mut back = Cases::new(std::sync::Arc::new(logs.charter.charter.clone()));
+    for (log, entries) in &logs.logs {
+        entries.iter().rev().for_each(|held| drop(back.fold(log, held.clone())));
+    }
+    for folded in [&forth, &back] {
+        assert_eq!(folded.incidents().iter().count(), DECLARATIONS_A_DAY);
+        assert!(folded.incidents().get(&names[DECLARATIONS_A_DAY].0).is_none());
+        let tied = &folded.incidents().get(&names[0].0).unwrap().tied;
+        assert_eq!(tied.len(), UPDATES_A_DAY);
+        assert!(!tied.contains(&cases[UPDATES_A_DAY]));
+    }
+    for (name, _) in &names {
+        assert!(forth.incidents().get(name) == back.incidents().get(name));
     }
 }

@@ -17,10 +17,10 @@ use watchfire_signal::{
     statement::{Basis, Done, Head, MemberStep, Resolution, Statement},
     value::Signal,
 };
-use watchfire_store::Held;
-use watchfire_tlog::Entry;
+use watchfire_store::{Append, Batch, Held, Store};
+use watchfire_tlog::{Checkpoint, Entry, Extension, Frontier, Origin, SignedCheckpoint};
 
-use crate::coalition::{START_MS, alert, charter, name};
+use crate::coalition::{START_MS, alert, charter, key, name};
 
 /// Two members of one owner, and three others.
 pub(crate) const MEMBERS: [(&str, &str); 5] = [
@@ -329,6 +329,32 @@ impl Logs {
         }
         holes.into_iter().for_each(|(log, held)| drop(cases.fold(log, held.clone())));
         cases
+    }
+
+    /// What a member said, so many entries under each head.
+    pub(crate) fn steps(&self, member: &str, at_once: usize) -> Vec<Extension> {
+        let origin = Origin::new(self.log(member).to_string()).unwrap();
+        let mut frontier = Frontier::new();
+        let step = |held: &[Held]| {
+            let entries: Vec<_> = held.iter().map(|held| held.entry.clone()).collect();
+            let from = frontier.size();
+            entries.iter().for_each(|entry| frontier.append(entry.leaf_hash()));
+            let (origin, size, root) = (origin.clone(), frontier.size(), frontier.root());
+            let head = Checkpoint { origin, size, root };
+            Extension { from, entries, checkpoint: SignedCheckpoint::sign(&head, &key(member)) }
+        };
+        self.logs[&self.log(member)].chunks(at_once).map(step).collect()
+    }
+
+    /// Writes it into a store.
+    pub(crate) async fn write(&self, store: &Arc<dyn Store>, member: &str, at_once: usize) {
+        let log = Origin::new(self.log(member).to_string()).unwrap();
+        for Extension { from, entries, checkpoint } in self.steps(member, at_once) {
+            let leaf_hashes = entries.iter().map(Entry::leaf_hash).collect();
+            let (log, size, verified_ms) = (log.clone(), from, START_MS);
+            let append = Append { log, size, entries, leaf_hashes, checkpoint, verified_ms };
+            store.commit(Batch { append: Some(append), ..Batch::default() }).await.unwrap();
+        }
     }
 
     pub(crate) fn state(&self, name: &Commitment, now_ms: u64) -> State {

@@ -11,13 +11,14 @@ use watchfire_node::{
     gossip::Heads,
     node::CharterDeed,
     peer::{Peer, PeerError},
+    place::Place,
     raise::RaiseError,
-    receipts::{Point, Receipts},
+    receipts::{Effective, MAX_EXCEPT, MAX_MISSING, Receipts},
     replicate::TakeError,
     standing::{PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
-    charter::SignedCharter, commitment::Commitment, name::LogName, value::Signal,
+    charter::SignedCharter, commitment::Commitment, header::Review, name::LogName, value::Signal,
 };
 use watchfire_store::{MemoryStore, Store};
 use watchfire_tlog::{Checkpoint, Extension, Hash, Origin, SignedCheckpoint, Source};
@@ -25,6 +26,7 @@ use watchfire_tlog::{Checkpoint, Extension, Hash, Origin, SignedCheckpoint, Sour
 use crate::{
     coalition::{Cast, Stage, TestClock, TestPeer, alert, charter, key, log_name, name, start},
     faulty::{Disk, Fault, FaultyPeer, FaultyStore},
+    logs::Logs,
 };
 
 const MEMBERS: [(&str, &str); 3] = [("ant", "a"), ("bee", "b"), ("cat", "c")];
@@ -251,11 +253,11 @@ impl Peer for Telling {
         self.0.push(log, more).await
     }
 
-    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         self.0.receipt(effective).await
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         self.0.receipts().await
     }
 
@@ -382,7 +384,10 @@ fn a_receipt_covers_nothing_that_is_not_there_and_goes_back_with_its_member() {
     let receipts = Receipts::default();
     let log = coalition().charter.log_of(&name("ant")).unwrap();
     let bee = name("bee");
-    let told = |size, held, told_ms| receipts.told(&bee, &log, Point { size, told_ms }, held);
+    let told = |size, held, told_ms| {
+        let effective = Effective { size, ..Effective::default() };
+        receipts.told((&bee, &log), &effective, (held, told_ms))
+    };
     assert!(told(u64::MAX, 3, 10));
     assert_eq!(receipts.at(&bee, &log), Some(3));
     assert_eq!(receipts.effective_at(&bee, &log, 3), None, "there is no such entry yet");
@@ -391,4 +396,98 @@ fn a_receipt_covers_nothing_that_is_not_there_and_goes_back_with_its_member() {
     assert_eq!(receipts.effective_at(&bee, &log, 2), None);
     assert!(told(4, 4, 30));
     assert_eq!(receipts.effective_at(&bee, &log, 2), Some(30));
+}
+
+#[test]
+fn a_receipt_excepts_what_is_missing_and_ends_before_what_it_has_no_room_to_except() {
+    let receipts = Receipts::default();
+    let log = coalition().charter.log_of(&name("ant")).unwrap();
+    let bee = name("bee");
+    let place = |index| Place { log: log.clone(), index };
+    receipts.set_here(&log, 1_000);
+    let excepted = MAX_EXCEPT as u64;
+    (0..=excepted).for_each(|number| receipts.set_missing(&place(number * 2), true));
+    let effective = receipts.effective()[&log].clone();
+    assert_eq!((effective.size, effective.except.len()), (excepted * 2, MAX_EXCEPT));
+    assert_eq!(receipts.here()[&log], 1_000, "it is folded all the same");
+    receipts.set_missing(&place(4), false);
+    let effective = receipts.effective()[&log].clone();
+    assert_eq!((effective.size, effective.except.len()), (1_000, MAX_EXCEPT));
+    assert_eq!(receipts.missing()[&log], excepted);
+    assert!(receipts.is_effective_here(&place(4)) && !receipts.is_effective_here(&place(2)));
+
+    // As another member hears it, which takes no more from anybody than it says itself.
+    let told =
+        |effective: &Effective, told_ms| receipts.told((&bee, &log), effective, (1_000, told_ms));
+    assert!(told(&effective, 10) && !told(&effective, 11));
+    let at = |index| receipts.effective_at(&bee, &log, index);
+    assert_eq!((at(1), at(2), at(4)), (Some(10), None, Some(10)));
+    let mut filled = effective.clone();
+    filled.except.remove(&2);
+    assert!(told(&filled, 20));
+    assert_eq!((at(1), at(2), at(6)), (Some(10), Some(20), None));
+    let all = Effective { size: 1_000, except: (0..1_000).collect() };
+    assert!(told(&all, 30));
+    assert_eq!(receipts.at(&bee, &log), Some(excepted));
+    assert_eq!((at(1), at(excepted)), (None, None));
+}
+
+#[test]
+fn what_is_missing_and_not_remembered_is_said_to_be_effective_by_no_receipt() {
+    let receipts = Receipts::default();
+    let log = coalition().charter.log_of(&name("ant")).unwrap();
+    let place = |index| Place { log: log.clone(), index };
+    let most = MAX_MISSING as u64;
+    receipts.set_here(&log, most * 2);
+    (0..=most).for_each(|index| receipts.set_missing(&place(index), true));
+    (0..most).for_each(|index| receipts.set_missing(&place(index), false));
+    assert_eq!(receipts.effective()[&log].size, most);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_alert_is_not_called_effective_where_its_record_is_missing() {
+    let mut logs = Logs::new();
+    for _ in 0..2 {
+        logs.assert("tiktok", Review::OneHuman);
+    }
+    let log = logs.log("tiktok");
+    let whole: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    logs.write(&whole, "tiktok", 2).await;
+    let record = logs.logs.get_mut(&log).unwrap()[1].entry.record.take().unwrap();
+    let bare: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    logs.write(&bare, "tiktok", 2).await;
+    let cast = |me, store, peers| Cast {
+        me,
+        charter: &logs.charter,
+        store,
+        trust: &[],
+        peers,
+        clock: TestClock::new(),
+        seed: 1,
+    };
+    let tiktok = start(cast("tiktok", whole, BTreeMap::new())).await.node;
+    let peer = TestPeer { store: bare.clone(), up: watch::Sender::new(true) };
+    let peers = BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]);
+    let google = start(cast("google", Arc::new(MemoryStore::new()), peers)).await.node;
+    google.receipts().wait_here(&log, 2).await;
+    let told = google.receipts().effective();
+    assert_eq!(told[&log], Effective { size: 2, except: [1].into() });
+    assert_eq!(google.receipts().missing()[&log], 1);
+    let cases: Vec<_> = tiktok.alerts(None, 10).iter().map(|set| set.name).collect();
+    let of = |node: &Arc<Node>, member: &str, index| {
+        let views = cases.iter().filter_map(|case| node.alert(case));
+        let mut views = views.filter(|view| view.set.place.index == index);
+        views.next().unwrap().effective_at_ms[&name(member)]
+    };
+    tiktok.receipt(&name("google"), &told).await.unwrap();
+    assert!(of(&tiktok, "google", 0).is_some() && of(&tiktok, "tiktok", 1).is_some());
+    assert_eq!((of(&tiktok, "google", 1), of(&google, "google", 1)), (None, None));
+
+    bare.fill(&Origin::new(log.to_string()).unwrap(), 1, record).await.unwrap();
+    while !google.receipts().effective()[&log].except.is_empty() {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    tiktok.receipt(&name("google"), &google.receipts().effective()).await.unwrap();
+    assert!(of(&tiktok, "google", 1).is_some() && of(&google, "google", 1).is_some());
+    assert_eq!(google.receipts().missing()[&log], 0);
 }

@@ -17,6 +17,7 @@ use watchfire_node::{
     gossip::Heads,
     peer::{Peer, PeerError},
     place::Place,
+    receipts::Effective,
 };
 use watchfire_signal::{
     charter::{Approval, CharterChain, Group, SignedCharter},
@@ -51,13 +52,13 @@ impl Peer for Visited {
         Ok(taken.map_err(|error| PeerError(error.to_string()))?.unwrap())
     }
 
-    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         let noted = self.node.receipt(&self.visitor, effective).await;
         noted.map_err(|error| PeerError(error.to_string()))
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
-        Ok(self.node.receipts().here())
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
+        Ok(self.node.receipts().effective())
     }
 
     async fn lacking(&self) -> Result<BTreeMap<LogName, Vec<u64>>, PeerError> {

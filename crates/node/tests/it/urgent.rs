@@ -11,11 +11,14 @@ use watchfire_node::{
     peer::{Peer, PeerError},
     policy::Verdict,
     raise::Answer,
+    receipts::Effective,
+    replicate::TURN,
     standing::State,
     urgent::{Places, is_urgent},
 };
 use watchfire_signal::{
     charter::SignedCharter,
+    header::{Review, Target},
     name::{ItemId, LogName},
     reason::Reason,
     record::Leaf,
@@ -28,6 +31,7 @@ use watchfire_tlog::{
 
 use crate::{
     coalition::{Author, Cast, Stage, TestClock, alert, charter, charter_with, key, name, start},
+    logs::Logs,
     scenarios::{picture, scene, until_hidden},
 };
 
@@ -122,7 +126,7 @@ impl Peer for SlowPeer {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 
-    async fn receipt(&self, _effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         Ok(())
     }
 
@@ -130,7 +134,7 @@ impl Peer for SlowPeer {
         Err(PeerError("says nothing of heads".to_owned()))
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         Err(PeerError("nobody is behind NAT here".to_owned()))
     }
 }
@@ -333,4 +337,122 @@ async fn a_retraction_overtakes_what_is_taken_slowly_because_it_is_beyond_a_quot
     assert!(held < quota + beyond, "it came after all of the flood: {held}");
     // It is asked for four times a second.
     assert!(took < Duration::from_millis(400), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_retraction_that_is_erased_before_its_turn_loses_its_record_and_holds_nothing_up() {
+    let mut logs = Logs::under(charter(&TWO, 1));
+    let (_, hidden) = logs.assert("tiktok", Review::OneHuman);
+    let (wrong, target) = logs.assert("tiktok", Review::OneHuman);
+    logs.erase("tiktok", &hidden);
+    logs.retract("tiktok", &target);
+    let retraction = Target { log: target.log.clone(), index: 3 };
+    logs.erase("tiktok", &retraction);
+    let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    logs.write(&author, "tiktok", 1).await;
+    let (gate, steps) = (watch::Sender::new(2), Arc::new(logs.steps("tiktok", 1)));
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let reader = || {
+        let (steps, gate) = (steps.clone(), gate.clone());
+        let peer = SlowPeer { store: author.clone(), steps, gate, hurries: true };
+        start(Cast {
+            me: "reddit",
+            charter: &logs.charter,
+            store: store.clone(),
+            trust: &[],
+            peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
+            clock: TestClock::new(),
+            seed: 2,
+        })
+    };
+    let origin = Origin::new(target.log.to_string()).unwrap();
+    let has_record = async |index| {
+        let held = store.held(&origin, index, 1).await.unwrap();
+        held.first().is_some_and(|held| held.entry.record.is_some())
+    };
+    // Its leaf alone, after the time and the length.
+    let bare = 12 + logs.logs[&target.log][3].entry.leaf.len();
+    let kept = async || store.rows(Table::Ledger("early"), &[], 10).await.unwrap();
+    let reddit = reader().await;
+    while kept().await.get(1).is_none_or(|(_, row)| row.len() != bare) || has_record(0).await {
+        tokio::task::yield_now().await;
+    }
+    // Still to come in its turn, also for the next run.
+    reddit.node.stop().await;
+    let reddit = reader().await;
+    assert_eq!(reddit.node.alert(&wrong).unwrap().state, State::Retracted);
+    assert_eq!(kept().await[1].1.len(), bare);
+    gate.send_replace(u64::MAX);
+    while !kept().await.is_empty() || has_record(3).await {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(reddit.node.alert(&wrong).unwrap().state, State::Retracted);
+    assert!(has_record(1).await);
+}
+
+#[tokio::test]
+async fn a_retraction_at_the_end_of_a_burst_waits_for_none_of_it() {
+    const BURST: u64 = 3_000;
+    let mut logs = Logs::under(charter(&TWO, 1));
+    let (wrong, target) = logs.assert("tiktok", Review::OneHuman);
+    (1..BURST).for_each(|_| drop(logs.assert("tiktok", Review::OneHuman)));
+    logs.retract("tiktok", &target);
+    let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    // All of it comes at once, and nobody is asked what is urgent.
+    logs.write(&author, "tiktok", 4_096).await;
+    let steps = Arc::new(logs.steps("tiktok", 4_096));
+    let peer =
+        SlowPeer { store: author, steps, gate: watch::Sender::new(u64::MAX), hurries: false };
+    let reddit = start(Cast {
+        me: "reddit",
+        charter: &logs.charter,
+        store: Arc::new(MemoryStore::new()),
+        trust: &[],
+        peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
+        clock: TestClock::new(),
+        seed: 2,
+    })
+    .await;
+    let retracted =
+        || reddit.node.alert(&wrong).is_some_and(|alert| alert.state == State::Retracted);
+    while !retracted() {
+        tokio::task::yield_now().await;
+    }
+    let folded = reddit.node.receipts().here()[&target.log];
+    assert!(folded <= 8 * TURN as u64, "{folded} were folded before");
+    reddit.node.receipts().wait_here(&target.log, BURST + 1).await;
+    assert!(retracted());
+}
+
+#[tokio::test]
+async fn a_halt_that_comes_ahead_of_its_turn_shows_at_once() {
+    let members = [("tiktok", "bytedance"), ("reddit", "advance"), ("google", "alphabet")];
+    let mut logs = Logs::under(charter(&members, 1));
+    logs.assert("tiktok", Review::OneHuman);
+    logs.halt_member("tiktok", "google");
+    let author: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    logs.write(&author, "tiktok", 1).await;
+    let steps = Arc::new(logs.steps("tiktok", 1));
+    let peer = SlowPeer { store: author, steps, gate: watch::Sender::new(0), hurries: true };
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let reddit = start(Cast {
+        me: "reddit",
+        charter: &logs.charter,
+        store: store.clone(),
+        trust: &[],
+        peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
+        clock: TestClock::new(),
+        seed: 2,
+    })
+    .await;
+    while store.rows(Table::Ledger("early"), &[], 10).await.unwrap().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    // Nothing else is folded that would have it shown.
+    for _ in 0..1_000 {
+        tokio::task::yield_now().await;
+    }
+    let halted_by = reddit.node.stops_of(&name("google")).halted_by;
+    assert!(halted_by.contains_key(&name("tiktok")));
+    assert_eq!(reddit.node.held().await.unwrap().get(&name("tiktok")), None);
 }

@@ -87,6 +87,11 @@ async fn log_gauges(server: &Server, now_ms: u64) -> Result<(), Failure> {
     let forked = server.node.forked().await.map_err(|error| Failure::internal(&error))?;
     metrics::gauge!("watchfire_logs_forked").set(forked.len() as f64);
     metrics::gauge!("watchfire_desks_rewritten").set(server.node.rewritten_desks().len() as f64);
+    for (log, count) in server.node.receipts().missing() {
+        let (member, epoch) = (log.member.to_string(), log.epoch.to_string());
+        metrics::gauge!("watchfire_records_missing", "member" => member, "epoch" => epoch)
+            .set(count as f64);
+    }
     let anchor = server.node.anchored();
     let size = anchor.map_or(0, |anchor| anchor.head.size);
     metrics::gauge!("watchfire_desk_anchored_size").set(size as f64);

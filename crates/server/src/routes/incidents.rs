@@ -189,7 +189,7 @@ fn answer(server: &Server, id: Commitment, index: u64) -> Result<Json<IncidentAn
     Ok(Json(IncidentAnswer { id, index, state }))
 }
 
-fn find(server: &Server, id: &Commitment) -> Result<Incident, Failure> {
+fn find(server: &Server, id: &Commitment) -> Result<Arc<Incident>, Failure> {
     let missing = || Failure::new(ProblemKind::NotFound, format!("no incident {id} is known here"));
     server.node.incidents().iter().find(|one| one.name == *id).cloned().ok_or_else(missing)
 }

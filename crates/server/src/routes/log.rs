@@ -11,9 +11,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 use watchfire_api::frame::{self, Frame, MAX_FRAME_ENTRIES, encode_records, split};
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{
-    LackingAnswer, LogPath, ReceiptAnswer, ReceiptRequest, SizeAnswer, TakenAnswer,
-};
+use watchfire_api::wire::{LackingAnswer, LogPath, Receipt, SizeAnswer, TakenAnswer};
 use watchfire_node::place::Place;
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_tlog::tile::{Tile, TileKind, encode_bundle, encode_hashes};
@@ -24,6 +22,7 @@ use crate::input::{Named, Query, json};
 use crate::limits::{FRAME_BYTES, RECEIPT_BYTES, RECORD_INDICES};
 use crate::member::{Asker, Signer, said, said_by, same_member};
 use crate::server::Server;
+use crate::views;
 
 /// Entries `from..to`.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -287,10 +286,10 @@ pub(crate) async fn frames(
     Ok(Json(SizeAnswer { size }))
 }
 
-/// Notes up to which size logs are effective at the member that says so.
+/// Notes how much of each log is effective at the member that says so.
 #[utoipa::path(
     post, path = "/log/{member}/receipts", tag = "log", params(("member" = String, Path)),
-    request_body = ReceiptRequest,
+    request_body = Receipt,
     responses(
         (status = 204),
         (status = "default", body = Problem, content_type = "application/problem+json"),
@@ -303,17 +302,17 @@ pub(crate) async fn receipts(
     request: Request,
 ) -> Result<StatusCode, Failure> {
     let body = said_by(&signer, &member, request, RECEIPT_BYTES).await?;
-    let ReceiptRequest { effective } = json(&body)?;
+    let effective = views::receipt_of(json(&body)?);
     let noted = server.node.receipt(&member, &effective).await;
     noted.map_err(|error| Failure::internal(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Up to which size logs are effective at this node, for a member that has no address to be told at.
+/// How much of each log is effective at this node, for a member that has no address to be told at.
 #[utoipa::path(
     get, path = "/log/{member}/receipts", tag = "log", params(("member" = String, Path)),
     responses(
-        (status = 200, body = ReceiptAnswer),
+        (status = 200, body = Receipt),
         (status = "default", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -321,9 +320,9 @@ pub(crate) async fn effective(
     State(server): State<Arc<Server>>,
     Signer(signer): Signer,
     Named(member): Named<MemberName>,
-) -> Result<Json<ReceiptAnswer>, Failure> {
+) -> Result<Json<Receipt>, Failure> {
     same_member(&signer, &member)?;
-    Ok(Json(ReceiptAnswer { effective: server.node.receipts().here() }))
+    Ok(Json(views::receipt(&server.node.receipts().effective())))
 }
 
 /// The log that a path names.

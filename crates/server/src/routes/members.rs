@@ -32,11 +32,13 @@ pub(crate) async fn members(
     let held = node.held().await.map_err(|error| Failure::internal(&error))?;
     let forked = node.forked().await.map_err(|error| Failure::internal(&error))?;
     let rewritten = node.rewritten_desks();
+    let missing = node.receipts().missing();
     let (here, links, charter) = (node.receipts().here(), node.events().links(), node.charter());
     let members = charter.members.iter().filter_map(|member| {
         let log = charter.log_of(&member.name)?;
         let link = links.get(&member.name).filter(|_| member.name != *node.me());
         let stops = node.stops_of(&member.name);
+        let of_its = missing.iter().filter(|(log, _)| log.member == member.name);
         Some(MemberView {
             name: member.name.clone(),
             organisation: member.organisation.clone(),
@@ -45,6 +47,7 @@ pub(crate) async fn members(
             held: held.get(&member.name).copied().unwrap_or(0),
             effective_here: here.get(&log).copied().unwrap_or(0),
             effective_there: node.receipts().at(&member.name, node.log()),
+            missing: of_its.map(|(_, count)| count).sum(),
             link_up: link.map(|link| link.up),
             last_error: link.and_then(|link| link.last_error.clone()),
             beyond_quota: node.beyond_quota(&log),

@@ -23,6 +23,7 @@ use watchfire_node::gossip::Heads;
 use watchfire_node::peer::{Peer, PeerError};
 use watchfire_node::place::Place;
 use watchfire_node::policy::Policy;
+use watchfire_node::receipts::Effective;
 use watchfire_node::routes::Routes;
 use watchfire_node::seen::SeenSetup;
 use watchfire_node::{Node, Readiness, Setup};
@@ -102,11 +103,15 @@ impl Peer for HttpPeer {
     async fn push(&self, _log: &LogName, more: &Extension) -> Result<u64, PeerError> {
         self.0.push(more).await.map_err(|error| PeerError(error.to_string()))
     }
-    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
-        self.0.receipt(effective).await.map_err(|error| PeerError(error.to_string()))
+    async fn receipt(&self, effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
+        self.0
+            .receipt(&views::receipt(effective))
+            .await
+            .map_err(|error| PeerError(error.to_string()))
     }
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
-        self.0.receipts().await.map_err(|error| PeerError(error.to_string()))
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
+        let receipt = self.0.receipts().await.map_err(|error| PeerError(error.to_string()))?;
+        Ok(views::receipt_of(receipt))
     }
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
         let theirs = self.0.heads(&views::heads(ours)).await;

@@ -6,7 +6,10 @@ use watchfire_node::access::Scope;
 use watchfire_node::proof::bundle::Bundle;
 use watchfire_tlog::{Checkpoint, Hash, Origin, SignedCheckpoint, SourceError};
 
-use crate::house::{alert_of, alone, coalition, name, own_key, pdq, peer_client};
+use watchfire_server::{Running, Server, Tls, serve};
+
+use crate::access::http;
+use crate::house::{House, alert_of, alone, coalition, hashing, name, own_key, pdq, peer_client};
 use crate::logs::Stranger;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -52,6 +55,30 @@ async fn members_compare_heads_and_nobody_else_does() {
     assert_eq!(stranger.get("/log/a/heads").await.status(), 405);
 }
 
+/// What a node measures, as long as this process runs one test.
+struct Measured {
+    url: String,
+    _running: Running,
+}
+
+impl Measured {
+    async fn of(house: &House) -> Self {
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        metrics::set_global_recorder(recorder).unwrap();
+        let server = Server::new(house.node.clone(), &[], hashing(), Some(handle)).unwrap();
+        let running = serve(server, "127.0.0.1:0".parse().unwrap(), Tls::LoopbackPlain).await;
+        let running = running.unwrap();
+        Self { url: format!("http://{}/metrics", running.address()), _running: running }
+    }
+
+    async fn number(&self, name: &str) -> String {
+        let told = http().get(&self.url).send().await.unwrap().text().await.unwrap();
+        let mut lines = told.lines().filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        lines.next().unwrap_or_default().to_owned()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_brings_the_proof_of_a_fork_has_that_log_frozen_and_no_other() {
     let houses = coalition(&[("a", true), ("b", true), ("c", true)]).await;
@@ -67,14 +94,18 @@ async fn who_brings_the_proof_of_a_fork_has_that_log_frozen_and_no_other() {
         let proofs = vec![Evidence { log: log.clone(), proofs: vec![proof] }];
         HeadsExchange { proofs, ..HeadsExchange::default() }
     };
+    let measured = Measured::of(&houses[0]).await;
+    assert_eq!(measured.number("watchfire_logs_forked").await, "0");
     let member = peer_client("b", 9, houses[0].address);
     let answer = member.heads(&told("b")).await.unwrap();
     assert!(answer.proofs.is_empty(), "signed by somebody else");
+    assert_eq!(measured.number("watchfire_logs_forked").await, "0");
     member.heads(&told("c")).await.unwrap();
     let client = houses[0].client(&[Scope::Audit]).await;
     let members = client.members().await.unwrap().members;
     let forked: Vec<_> = members.iter().filter(|member| member.forked).collect();
     assert_eq!((forked.len(), &forked[0].name), (1, &name("c")));
+    assert_eq!(measured.number("watchfire_logs_forked").await, "1");
     let shown = Stranger::of(&houses[0]).get("/log/c/evidence").await;
     let shown: Evidence = serde_json::from_slice(&shown.bytes().await.unwrap()).unwrap();
     assert_eq!(shown.proofs.len(), 1);

@@ -122,11 +122,11 @@ impl Liar {
             review: None,
             minute: None,
         };
-        self.seal(Draft { header, statement, answer: None })
+        self.seal(Draft { header, statement, answer: None, within_quota: false })
     }
 
     fn seal(&self, draft: Draft) -> Result<Entry, Broken> {
-        let sealed = draft.seal(&self.letterhead)?;
+        let sealed = draft.seal(&self.letterhead, 0)?;
         Ok(Entry::new(sealed.leaf, Some(sealed.record)))
     }
 }

@@ -9,6 +9,7 @@ use watchfire_node::{
     heads::Heads,
     peer::{Peer, PeerError, Theirs},
     place::Place,
+    receipts::Effective,
 };
 use watchfire_signal::{charter::SignedCharter, name::LogName};
 use watchfire_tlog::{Extension, Source};
@@ -130,7 +131,7 @@ impl Peer for Line {
         .await
     }
 
-    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
+    async fn receipt(&self, effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
         let (me, effective) = (self.me.clone(), effective.clone());
         self.tell(move |host| {
             let (me, effective) = (me.clone(), effective.clone());
@@ -139,7 +140,7 @@ impl Peer for Line {
         .await
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
         let me = self.me.clone();
         let ask = |host: Arc<dyn Host>| -> BoxFuture<'static, Answer<_>> {
             Box::pin(async move { host.receipts(&me).await })

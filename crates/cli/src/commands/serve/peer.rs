@@ -10,6 +10,7 @@ use watchfire_node::{
     gossip::Heads,
     peer::{Peer, PeerError, Theirs},
     place::Place,
+    receipts::Effective,
 };
 use watchfire_server::views;
 use watchfire_signal::{charter::SignedCharter, name::LogName};
@@ -37,12 +38,12 @@ impl Peer for HttpPeer {
         self.client.push(more).await.map_err(told)
     }
 
-    async fn receipt(&self, effective: &BTreeMap<LogName, u64>) -> Result<(), PeerError> {
-        self.client.receipt(effective).await.map_err(told)
+    async fn receipt(&self, effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
+        self.client.receipt(&views::receipt(effective)).await.map_err(told)
     }
 
-    async fn receipts(&self) -> Result<BTreeMap<LogName, u64>, PeerError> {
-        self.client.receipts().await.map_err(told)
+    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
+        Ok(views::receipt_of(self.client.receipts().await.map_err(told)?))
     }
 
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
