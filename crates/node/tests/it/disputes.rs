@@ -12,10 +12,12 @@ use watchfire_node::{
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, State},
 };
 use watchfire_signal::{
+    commitment::Commitment,
     header::Provenance,
     reason::Reason,
     record::Leaf,
     statement::{Basis, Done},
+    value::Signal,
     verb::Verb,
 };
 use watchfire_store::{MemoryStore, Store};
@@ -55,19 +57,26 @@ async fn with_a_cable() -> (BTreeMap<&'static str, Stage>, Vec<watch::Sender<boo
     (stages, cables)
 }
 
+/// Hides a copy at a member by an alert, which is retracted once the member is cut off.
+async fn retracted_while_cut_off(
+    stages: &BTreeMap<&'static str, Stage>,
+    cables: &[watch::Sender<bool>],
+    clip: &Signal,
+) -> Commitment {
+    scan(&stages["reddit"], "held:1", clip.clone()).await;
+    let raised = stages["tiktok"].node.raise(alert(vec![clip.clone()]), None).await;
+    let case = raised.unwrap().commitment;
+    until_hidden(&stages["reddit"], &["held:1".to_owned()], true).await;
+    cables.iter().for_each(|cable| _ = cable.send_replace(false));
+    retract(&stages["tiktok"], &case).await;
+    case
+}
+
 #[tokio::test]
 async fn s5_who_is_cut_off_acts_no_longer_than_the_term_and_undoes_after_the_heal() {
     let (stages, cables) = with_a_cable().await;
-    let reddit = &stages["reddit"];
-    let clip = picture(scene(1));
-    scan(reddit, "held:1", clip.clone()).await;
-    let case =
-        stages["tiktok"].node.raise(alert(vec![clip.clone()]), None).await.unwrap().commitment;
-    let held = ["held:1".to_owned()];
-    until_hidden(reddit, &held, true).await;
-
-    cables.iter().for_each(|cable| _ = cable.send_replace(false));
-    retract(&stages["tiktok"], &case).await;
+    let (reddit, clip, held) = (&stages["reddit"], picture(scene(1)), ["held:1".to_owned()]);
+    let case = retracted_while_cut_off(&stages, &cables, &clip).await;
     judged(&stages["google"], from_ref(&clip), Verdict::Allow).await;
     reddit.clock.advance_ms(30 * 60_000);
     assert_eq!(scan(reddit, "up:1", clip.clone()).await, Verdict::Block, "it cannot know yet");
@@ -86,16 +95,8 @@ async fn s5_who_is_cut_off_acts_no_longer_than_the_term_and_undoes_after_the_hea
 #[tokio::test]
 async fn s5_who_was_cut_off_for_half_an_hour_undoes_what_was_retracted_meanwhile() {
     let (stages, cables) = with_a_cable().await;
-    let reddit = &stages["reddit"];
-    let clip = picture(scene(1));
-    scan(reddit, "held:1", clip.clone()).await;
-    let case =
-        stages["tiktok"].node.raise(alert(vec![clip.clone()]), None).await.unwrap().commitment;
-    let held = ["held:1".to_owned()];
-    until_hidden(reddit, &held, true).await;
-
-    cables.iter().for_each(|cable| _ = cable.send_replace(false));
-    retract(&stages["tiktok"], &case).await;
+    let (reddit, clip, held) = (&stages["reddit"], picture(scene(1)), ["held:1".to_owned()]);
+    let case = retracted_while_cut_off(&stages, &cables, &clip).await;
     reddit.clock.advance_ms(30 * 60_000);
     // The term runs on: nothing but the retraction can undo it.
     assert_eq!(reddit.node.alert(&case).unwrap().state, State::Provisional);
