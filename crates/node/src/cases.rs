@@ -48,7 +48,7 @@ use self::{
     words::may_say,
 };
 
-pub(crate) use self::quotas::{MAX_AHEAD_MINUTES, MINUTES_A_DAY};
+pub(crate) use self::quotas::MAX_AHEAD_MINUTES;
 pub use self::set::{Counts, SignalSet, Told, WaitingWords};
 pub use self::sets::{Sets, Walk, Wanted};
 pub use crate::place::{Place, Turn};

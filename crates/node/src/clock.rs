@@ -10,6 +10,9 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
+/// Minutes of a day, which quotas are of.
+pub(crate) const MINUTES_A_DAY: u64 = 24 * 60;
+
 /// Tells the time that leases are measured by.
 pub trait Clock: Send + Sync + 'static {
     /// Milliseconds since 1970-01-01 UTC; never less than the answer before.

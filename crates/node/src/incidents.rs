@@ -20,7 +20,7 @@ use watchfire_signal::{
     name::{LogName, MemberName, OrganisationName},
 };
 
-use crate::{place::Place, standing::Term};
+use crate::{clock::MINUTES_A_DAY, place::Place, standing::Term};
 
 /// How long a declaration of level 2 or 3 waits for cosigners: 15 minutes.
 pub const COSIGN_MS: u64 = 15 * 60_000;
@@ -45,8 +45,6 @@ pub const DECLARATIONS_A_DAY: usize = 24;
 /// Updates of incidents by one log that count, of those that it dates on one day: the first ones. With these a member
 /// ties 65,536 cases a day.
 pub const UPDATES_A_DAY: usize = 64;
-
-const MINUTES_A_DAY: u64 = 24 * 60;
 
 /// An incident.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -104,6 +104,9 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
         })
         .collect();
     let mut second = SecondLook::of(&blocks, columns);
+    if known.hashes.is_empty() {
+        return second;
+    }
     let cells = small(&picture);
     let bits_off = |cells: &Small| {
         let seen = bits(&transform(cells));
@@ -113,7 +116,7 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
         second.laid = bits_off(&cells);
     }
     let shown = Shown::of(|column, row| laid.shows((column, row), &blocks, columns));
-    if shown.is_most() && !known.hashes.is_empty() {
+    if shown.is_most() {
         second.filled = bits_off(&shown.fill(cells));
     }
     second

@@ -15,14 +15,13 @@ use watchfire_signal::{
 };
 
 use super::Place;
-use crate::urgent::is_urgent_verb;
+use crate::{clock::MINUTES_A_DAY, urgent::is_urgent_verb};
 
 /// How far ahead of this node's clock a record may be dated: clocks differ. All that is dated later has one
 /// quota together until its time has come, so that nobody spends those of days to come, and a node whose
 /// clock is behind hears everybody all the same.
 pub(crate) const MAX_AHEAD_MINUTES: u64 = 10;
 const MINUTE_MS: u64 = 60_000;
-pub(crate) const MINUTES_A_DAY: u64 = 24 * 60;
 
 /// Entries of one log that wait for their time: more than a day's quota is by default, in two or three megabytes.
 const MAX_AHEAD: usize = 1 << 17;

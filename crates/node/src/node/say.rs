@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Node;
 use crate::{
-    cases::MINUTES_A_DAY,
+    clock::MINUTES_A_DAY,
     publish::{Draft, PublishError, Published},
     raise::RaiseError,
 };

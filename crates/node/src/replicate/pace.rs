@@ -19,10 +19,7 @@ use watchfire_signal::{
     verb::Verb,
 };
 
-use crate::{
-    cases::{MAX_AHEAD_MINUTES, MINUTES_A_DAY},
-    urgent::is_urgent_verb,
-};
+use crate::{cases::MAX_AHEAD_MINUTES, clock::MINUTES_A_DAY, urgent::is_urgent_verb};
 
 /// What each entry that is beyond a quota adds to the wait: 500 of them are taken a second, of all logs
 /// together. A day's quota of 100,000 more arrives within four minutes, and takes a few percent of a processor.

@@ -139,6 +139,20 @@ impl Peer for SlowPeer {
     }
 }
 
+/// Reddit, which trusts nobody, over a store.
+async fn reddit_on(charter: &SignedCharter, store: Arc<dyn Store>, peer: SlowPeer) -> Stage {
+    start(Cast {
+        me: "reddit",
+        charter,
+        store,
+        trust: &[],
+        peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
+        clock: TestClock::new(),
+        seed: 2,
+    })
+    .await
+}
+
 /// Reddit, which trusts tiktok, with a store in a folder.
 async fn reader(folder: &Path, peer: SlowPeer) -> Stage {
     start(Cast {
@@ -355,15 +369,7 @@ async fn a_retraction_that_is_erased_before_its_turn_loses_its_record_and_holds_
     let reader = || {
         let (steps, gate) = (steps.clone(), gate.clone());
         let peer = SlowPeer { store: author.clone(), steps, gate, hurries: true };
-        start(Cast {
-            me: "reddit",
-            charter: &logs.charter,
-            store: store.clone(),
-            trust: &[],
-            peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
-            clock: TestClock::new(),
-            seed: 2,
-        })
+        reddit_on(&logs.charter, store.clone(), peer)
     };
     let origin = Origin::new(target.log.to_string()).unwrap();
     let has_record = async |index| {
@@ -403,16 +409,7 @@ async fn a_retraction_at_the_end_of_a_burst_waits_for_none_of_it() {
     let steps = Arc::new(logs.steps("tiktok", 4_096));
     let peer =
         SlowPeer { store: author, steps, gate: watch::Sender::new(u64::MAX), hurries: false };
-    let reddit = start(Cast {
-        me: "reddit",
-        charter: &logs.charter,
-        store: Arc::new(MemoryStore::new()),
-        trust: &[],
-        peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
-        clock: TestClock::new(),
-        seed: 2,
-    })
-    .await;
+    let reddit = reddit_on(&logs.charter, Arc::new(MemoryStore::new()), peer).await;
     let retracted =
         || reddit.node.alert(&wrong).is_some_and(|alert| alert.state == State::Retracted);
     while !retracted() {
@@ -435,16 +432,7 @@ async fn a_halt_that_comes_ahead_of_its_turn_shows_at_once() {
     let steps = Arc::new(logs.steps("tiktok", 1));
     let peer = SlowPeer { store: author, steps, gate: watch::Sender::new(0), hurries: true };
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let reddit = start(Cast {
-        me: "reddit",
-        charter: &logs.charter,
-        store: store.clone(),
-        trust: &[],
-        peers: BTreeMap::from([(name("tiktok"), Arc::new(peer) as Arc<dyn Peer>)]),
-        clock: TestClock::new(),
-        seed: 2,
-    })
-    .await;
+    let reddit = reddit_on(&logs.charter, store.clone(), peer).await;
     while store.rows(Table::Ledger("early"), &[], 10).await.unwrap().is_empty() {
         tokio::task::yield_now().await;
     }
