@@ -70,6 +70,6 @@ pub mod witness;
 pub use watchfire_store::{Effect, EffectState, StoreError};
 
 pub use node::{
-    AlertView, Node, OfIncident, Preflight, PrepareError, Prepared, PromoteError, Readiness, Setup,
-    StartError, StopMember, action,
+    AlertView, Handover, Node, OfIncident, Preflight, PrepareError, Prepared, PromoteError,
+    Readiness, Setup, StartError, StopMember, action,
 };

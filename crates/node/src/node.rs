@@ -76,7 +76,7 @@ pub use charters::{Approved, CharterDeed};
 pub use incidents::OfIncident;
 pub use policy::PromoteError;
 pub use preflight::Preflight;
-pub use prepare::{PrepareError, Prepared};
+pub use prepare::{Handover, PrepareError, Prepared};
 pub use start::{Setup, StartError};
 pub use stops::StopMember;
 

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use watchfire_signal::name::LogName;
 use watchfire_store::Held;
+use watchfire_tlog::Entry;
 
 use crate::place::Place;
 
@@ -41,7 +42,7 @@ impl Waiting {
             return false;
         }
         *load = Load { entries: load.entries + 1, bytes };
-        self.entries.entry(target).or_default().push((log.clone(), held));
+        self.entries.entry(target).or_default().push((log.clone(), apart(held)));
         true
     }
 
@@ -58,6 +59,33 @@ impl Waiting {
     }
 }
 
+/// In memory of its own: as it came it is a part of all that came with it, which would stay as long as it waits.
+fn apart(held: Held) -> Held {
+    let own = |bytes: &Bytes| Bytes::copy_from_slice(bytes);
+    let entry = Entry::new(own(&held.entry.leaf), held.entry.record.as_ref().map(own));
+    Held { entry, ..held }
+}
+
 fn bytes_of(held: &Held) -> usize {
     held.entry.leaf.len() + held.entry.record.as_ref().map_or(0, Bytes::len)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+mod tests {
+    use super::*;
+
+    /// A page of entries that came in one answer is not kept for the one of them that waits.
+    #[test]
+    fn what_waits_keeps_nothing_of_what_came_with_it() {
+        let page = Bytes::from(vec![7; 1 << 20]);
+        let log = "watchfire/demo/tiktok/1".parse::<LogName>().unwrap();
+        let target = Place { log: log.clone(), index: 9 };
+        let entry = Entry::new(page.slice(100..200), Some(page.slice(200..900)));
+        let mut waiting = Waiting::default();
+        assert!(waiting.add(target.clone(), &log, Held { index: 3, entry, verified_ms: 1 }));
+        assert!(page.is_unique(), "the page is kept");
+        let waited = waiting.take(&target);
+        assert_eq!(waited[0].1.entry, Entry::new(vec![7; 100], Some(vec![7; 700].into())));
+    }
 }

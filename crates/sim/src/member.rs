@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use watchfire_node::{
-    Node, Readiness, Setup,
+    Handover, Node, Readiness, Setup,
     charter::changes,
     connector::Connector,
     heads::Heads,
@@ -111,31 +111,44 @@ impl Member {
     /// Begins a process, and another one for each charter that comes in force while it runs, as `serve` does;
     /// returns once it is over.
     pub async fn start(self: Arc<Self>, around: Arc<Around>) {
-        while self.lives(&around).await {
+        let mut before = None;
+        loop {
+            before = self.lives(&around, before).await;
+            if before.is_none() {
+                break;
+            }
             around.faults.fired(Fault::CharterTurned);
             around.trace.note(self.name.as_str(), "starts again under another charter");
         }
     }
 
-    /// One life; true where it ends because another charter is in force.
-    async fn lives(self: &Arc<Self>, around: &Arc<Around>) -> bool {
+    /// One life, after one before it in the same process; what it leaves where it ends because another charter is in force.
+    async fn lives(
+        self: &Arc<Self>,
+        around: &Arc<Around>,
+        before: Option<Handover>,
+    ) -> Option<Handover> {
         let process = Arc::new(Process::default());
         let life = process.life();
         *self.slot() = Some(process.clone());
         let name = self.name.as_str();
-        if let Err(error) = around.oracle.begins(name).await {
+        if let Err(error) = around.oracle.begins(name, before.is_none()).await {
             around.trace.note(name, error);
         }
         let started = async {
             let setup = self.setup(around, &process).await?;
-            Node::start(setup).await.map_err(|error| error.to_string())
+            let node = match before {
+                Some(before) => Node::start_after(setup, before).await,
+                None => Node::start(setup).await,
+            };
+            node.map_err(|error| error.to_string())
         };
         let started = tokio::select! {
             biased;
             () = life.ends() => {
                 around.faults.fired(Fault::CrashInStart);
                 around.trace.note(name, "ends in the middle of its start");
-                return false;
+                return None;
             }
             started = started => started,
         };
@@ -148,13 +161,13 @@ impl Member {
             Err(error) => {
                 around.trace.note(name, format_args!("does not start: {error}"));
                 process.end();
-                false
+                None
             }
         }
     }
 
-    /// Until its end; true where another charter is the reason, and the node has stopped.
-    async fn runs(&self, node: &Node, process: &Process) -> bool {
+    /// Until its end; what it leaves where another charter is the reason, and the node has stopped.
+    async fn runs(&self, node: &Node, process: &Process) -> Option<Handover> {
         let life = process.life();
         let outdated = async {
             node.outdated().await;
@@ -162,11 +175,11 @@ impl Member {
         };
         tokio::select! {
             biased;
-            () = life.ends() => return false,
+            () = life.ends() => return None,
             () = outdated => {}
         }
         process.end();
-        true
+        Some(node.handover())
     }
 
     /// What a member's files hold besides the disk: the charters that it was installed with.

@@ -186,14 +186,18 @@ impl Oracle {
         let _first = self.views.set(views);
     }
 
-    /// A process of a member begins on what its disk holds.
+    /// A node of a member begins on what its disk holds; in a process that goes on, it measures terms by the clock of the
+    /// node before.
     ///
     /// # Errors
     /// The store's.
-    pub async fn begins(&self, member: &str) -> Result<(), StoreError> {
+    pub async fn begins(&self, member: &str, anew: bool) -> Result<(), StoreError> {
         let Some(view) = self.view(member) else { return Ok(()) };
         let began = Arc::new(self.charters(view).await?);
         *view.began.lock().unwrap_or_else(PoisonError::into_inner) = began;
+        if !anew {
+            return Ok(());
+        }
         let store = view.disk.durable();
         let mut newest_ms = 0;
         for head in store.logs().await? {

@@ -346,7 +346,8 @@ pub struct AlertView {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub halted_by: Vec<MemberName>,
-    /// Members whose retraction is beyond their quota an hour: it counts once another organisation agrees.
+    /// Members whose retraction, or erasure of what they stood by, is beyond their quota an hour: it counts once another
+    /// organisation agrees.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
     pub retractions_waiting: Vec<MemberName>,

@@ -13,7 +13,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 use watchfire_api::{outbound::Outbound, peer::PeerClient, signature::Identity};
 use watchfire_node::{
-    Node, Prepared, Setup,
+    Handover, Node, Setup,
     charter::changes,
     clock::{Clock, SystemClock, SystemRandom},
     peer::Peer,
@@ -86,9 +86,9 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
         });
         let parts = Parts { directory: &directory, config: &config, store, metrics };
         let mut listen = config.listen.addr;
-        let mut prepared = None;
+        let mut before = None;
         for round in 0_u64.. {
-            let (node, server, tls) = assemble(args, &parts, prepared.take()).await?;
+            let (node, server, tls) = assemble(args, &parts, before.take()).await?;
             let running = serve(server, listen, tls).await.or_environment("the server")?;
             // A port that the system chose stays the same from one charter to the next.
             listen = running.address();
@@ -98,21 +98,20 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
                 let told = serde_json::json!({ "member": config.member, "listening": address });
                 output.answer(&told, || format!("{} listens on {address}", config.member))?;
             }
-            let outdated = tokio::select! {
+            let handover = tokio::select! {
                 biased;
-                () = &mut stopped => false,
-                ready = successor(&node, config.fold_beside) => {
-                    prepared = ready;
-                    true
-                }
+                () = &mut stopped => None,
+                handover = successor(&node, config.fold_beside) => Some(handover),
             };
-            tracing::info!(outdated, prepared = prepared.is_some(), "stopping");
+            let folded = handover.as_ref().is_some_and(Handover::is_folded);
+            tracing::info!(outdated = handover.is_some(), folded, "stopping");
             running.stop().await;
             node.stop().await;
-            if !outdated {
+            if handover.is_none() {
                 break;
             }
-            if prepared.is_some() {
+            before = handover;
+            if folded {
                 // What it had in memory goes while the next one begins; where that has to fold first, before.
                 tokio::task::spawn_blocking(move || drop(node));
             }
@@ -122,17 +121,18 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
 }
 
 /// Waits until a node has to be followed by another one, and prepares what that one begins with where it can.
-async fn successor(node: &Node, beside: bool) -> Option<Prepared> {
+async fn successor(node: &Node, beside: bool) -> Handover {
     node.outdated().await;
     if !beside {
-        return None;
+        return node.handover();
     }
-    let prepared = node.prepare().await;
-    prepared
-        .inspect_err(
-            |error| tracing::warn!(%error, "the node stands still while its logs are folded"),
-        )
-        .ok()
+    match node.prepare().await {
+        Ok(prepared) => prepared.into(),
+        Err(error) => {
+            tracing::warn!(%error, "the node stands still while its logs are folded");
+            node.handover()
+        }
+    }
 }
 
 /// What stays from one charter to the next.
@@ -147,7 +147,7 @@ struct Parts<'a> {
 async fn assemble(
     args: &Serve,
     parts: &Parts<'_>,
-    prepared: Option<Prepared>,
+    before: Option<Handover>,
 ) -> Result<(Arc<Node>, Server, Tls), Failure> {
     let Parts { directory, config, store, metrics } = parts;
     let tls = tls(directory, &config.listen)?;
@@ -181,7 +181,11 @@ async fn assemble(
         clock,
         random: Arc::new(SystemRandom),
     };
-    let node = Node::start_with(setup, prepared).await.or_environment("the node")?;
+    let node = match before {
+        Some(before) => Node::start_after(setup, before).await,
+        None => Node::start(setup).await,
+    };
+    let node = node.or_environment("the node")?;
     let max_bytes = usize::try_from(config.media.max_bytes).unwrap_or(usize::MAX);
     let hashing = HashingSetup {
         executable: std::env::current_exe()?,

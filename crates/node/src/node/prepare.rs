@@ -95,6 +95,29 @@ pub struct Prepared {
     noted: Noted,
 }
 
+/// What a node that has stopped leaves to the one that follows it in the same process.
+pub struct Handover {
+    /// What terms are measured by. A node that measured anew would measure by what its logs have come to, and what the
+    /// other was still writing down would lie in its future.
+    pub(super) clock: Arc<dyn Clock>,
+    /// What was folded beside it.
+    pub(super) prepared: Option<Prepared>,
+}
+
+impl Handover {
+    /// Whether the logs are folded already for the one that follows.
+    #[must_use]
+    pub fn is_folded(&self) -> bool {
+        self.prepared.is_some()
+    }
+}
+
+impl From<Prepared> for Handover {
+    fn from(prepared: Prepared) -> Self {
+        Self { clock: prepared.follower.clock.clone(), prepared: Some(prepared) }
+    }
+}
+
 /// Why nothing could be prepared: the node has to stop, and fold its logs when it starts again.
 #[derive(Debug, Error)]
 pub enum PrepareError {
@@ -195,6 +218,12 @@ impl Node {
             () = self.changes.newer_than(self.charter.seq) => {}
             () = self.known.sets().lost() => {}
         }
+    }
+
+    /// What this node leaves to the one that follows it where nothing is prepared: that one folds its logs anew.
+    #[must_use]
+    pub fn handover(&self) -> Handover {
+        Handover { clock: self.clock.clone(), prepared: None }
     }
 
     /// Folds all logs under the charter that is in force by now, on a thread of its own, while this node goes on: what

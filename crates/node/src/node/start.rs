@@ -15,7 +15,7 @@ use watchfire_tlog::OwnKey;
 use super::{
     Node, Readiness,
     home::{self, Home},
-    prepare::{Ground, Prepared, term_clock},
+    prepare::{Ground, Handover, Prepared, term_clock},
 };
 use crate::{
     access::KeyError,
@@ -111,28 +111,27 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing runs then.
     pub async fn start(setup: Setup) -> Result<Arc<Self>, StartError> {
-        Self::start_with(setup, None).await
+        let clock = term_clock(&setup).await?;
+        Self::start_after(setup, Handover { clock, prepared: None }).await
     }
 
-    /// The same with what [`Node::prepare`] has folded beside a node that has stopped since. Where that is under
-    /// another charter than the one that is in force by now, all is folded anew.
+    /// The same after a node of this process that has stopped, with what it leaves. Where what was folded beside it is
+    /// under another charter than the one that is in force by now, all is folded anew.
     ///
     /// # Errors
     /// [`StartError`]; nothing runs then.
-    pub async fn start_with(
+    pub async fn start_after(
         mut setup: Setup,
-        prepared: Option<Prepared>,
+        before: impl Into<Handover>,
     ) -> Result<Arc<Self>, StartError> {
+        let Handover { clock, prepared } = before.into();
         let chain = changes::load(&*setup.store, setup.charter.clone()).await?;
         let (own, log) = own(&chain.in_force().charter, &setup)?;
         let ground = Ground::of(&setup);
         let judge = ground.judge().await?;
         let prepared = match prepared.filter(|prepared| prepared.is_of(&setup.me, &chain)) {
             Some(prepared) => prepared,
-            None => {
-                let clock = term_clock(&setup).await?;
-                Prepared::new(ground.clone(), chain, clock, judge.clone())?
-            }
+            None => Prepared::new(ground.clone(), chain, clock, judge.clone())?,
         };
         setup.store = prepared.store.clone();
         let clock = prepared.follower.clock.clone();

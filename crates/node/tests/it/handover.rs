@@ -197,7 +197,7 @@ async fn what_a_charter_undoes_comes_back_also_where_the_node_before_removed_it_
     }
     assert!(platform.is_hidden("before"), "who prepares changes nothing");
     running.stop().await;
-    let handed = Node::start_with(setup(), Some(prepared)).await.unwrap();
+    let handed = Node::start_after(setup(), prepared).await.unwrap();
     assert_eq!(handed.alert(&before.0).unwrap().state, State::Retracted);
     until(|| !platform.is_hidden("before") && !platform.is_hidden("meanwhile")).await;
     assert!(platform.is_hidden("stays"));
@@ -222,8 +222,30 @@ async fn what_a_person_finds_harmful_while_it_is_prepared_is_found_although_its_
     let human = Human { harmful: true, label: None, irreversible: false, at_ms: 1 };
     copied.put(&About::Case(case.0).row(Some(&Word::Found(human)))).await;
     running.stop().await;
-    let handed = Node::start_with(setup(), Some(prepared)).await.unwrap();
+    let handed = Node::start_after(setup(), prepared).await.unwrap();
     assert_eq!((handed.charter().seq, found(&handed)), (2, 1));
+}
+
+#[tokio::test]
+async fn what_has_lapsed_stays_so_under_the_next_charter_although_the_machine_was_set_back() {
+    let mut logs = Logs::under(charter(&SIX, 3));
+    let first = logs.charter.clone();
+    let case = confirmed(&mut logs, 1);
+    let second = signed(&first, "tiktok", &Ends::new(), |charter| charter.quorums.halt = 2);
+    let mut copied = Copied::new();
+    copied.grow(&entries(&logs)).await;
+    let clock = TestClock::new();
+    let running = Node::start(twitch(&copied.store, &first, &clock)).await.unwrap();
+    clock.advance_ms(PROVISIONAL_MAX_MS + HOUR_MS);
+    until(|| running.alert(&case.0).unwrap().state == State::Lapsed).await;
+    running.changes().take(vec![second]).await.unwrap();
+    running.outdated().await;
+    let handover = running.handover();
+    running.stop().await;
+    // Nothing in the logs is as new as what the node has measured.
+    let set_back = twitch(&copied.store, &first, &TestClock::new());
+    let next = Node::start_after(set_back, handover).await.unwrap();
+    assert_eq!((next.charter().seq, next.alert(&case.0).unwrap().state), (2, State::Lapsed));
 }
 
 /// A clock that tells no other thread the time before it is opened: whoever folds there stands still.
@@ -283,7 +305,7 @@ async fn a_charter_that_comes_while_another_one_is_prepared_is_the_one_that_is_b
     // One that comes after that is not passed over either: what was prepared is of no use.
     running.changes().take(vec![fourth]).await.unwrap();
     running.stop().await;
-    let node = Node::start_with(setup(), Some(prepared)).await.unwrap();
+    let node = Node::start_after(setup(), prepared).await.unwrap();
     assert_eq!(node.charter().seq, 4);
     assert_eq!(node.alert(&case.0).unwrap().state, State::Retracted, "by two of two");
 }

@@ -266,7 +266,7 @@ async fn run(story: Story) {
         let here = copied.store.held(&origin, held.index, 1).await.unwrap().remove(0);
         here_now.push((log.clone(), here));
     }
-    let handed = Node::start_with(setup_again, Some(prepared)).await.unwrap();
+    let handed = Node::start_after(setup_again, prepared).await.unwrap();
     assert!(handed.events().last() < clock_us(&clock), "it goes on with what was prepared");
     cold.grow(&here_now).await;
     for row in &rows {
