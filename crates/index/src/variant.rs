@@ -16,6 +16,7 @@ mod part;
 mod recheck;
 mod repeated;
 mod second;
+mod strokes;
 mod table;
 mod transform;
 
@@ -42,7 +43,12 @@ use self::{
     second::Known,
     table::{Stored, TELLING_BITS, Table, TableWriter, words},
 };
-pub use self::{part::Part, recheck::Agreement, second::SecondLook, transform::Transform};
+pub use self::{
+    part::Part,
+    recheck::Agreement,
+    second::{Bare, SecondLook},
+    transform::Transform,
+};
 
 /// The least features that have to agree on a transform.
 pub const MIN_INLIERS: usize = 8;

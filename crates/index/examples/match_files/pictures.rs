@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use watchfire_index::{HashIndex, VariantIndex, VariantLimits};
+use watchfire_index::{Bare, HashIndex, VariantIndex, VariantLimits};
 use watchfire_media::{
     features, pdq,
     picture::{self, Picture},
@@ -137,7 +137,9 @@ impl Known {
             let again = [b.both, b.beyond, b.torn, b.held, b.against, b.laid.unwrap_or(256)];
             let part = b.part.unwrap_or_default();
             let part = [part.held, part.both, part.against, u32::from(b.hole)];
-            let part = part.into_iter().chain([b.filled.unwrap_or(256)]);
+            let bare = b.bare.unwrap_or(Bare { bits: 256, ..Bare::default() });
+            let bare = [bare.bits, bare.held, bare.against, bare.beyond];
+            let part = part.into_iter().chain([b.filled.unwrap_or(256)]).chain(bare);
             let counts = counts.into_iter().chain([one.look as u32]).chain(again).chain(part);
             let counts = counts.map(|count| count.to_string()).collect::<Vec<_>>().join("\t");
             let decision = format!("{:?}", one.decision).to_lowercase();

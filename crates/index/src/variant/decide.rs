@@ -39,6 +39,10 @@ const LAID_UNLIKE_BITS: u32 = 64;
 /// filled, and what is smooth there is not what the reference has: more bits than of a whole picture are by chance.
 const FILLED_ALIKE_BITS: u32 = 56;
 
+/// Bits by which taking thin strokes out has to bring the hash nearer: then they were what was in the way. What is
+/// thicker stays, and with it as many bits of a picture that has no more than that in common.
+const STROKES_BITS: u32 = 8;
+
 /// How much stronger a match has to be to explain a place of the query alone.
 const STRONGER: f32 = 1.5;
 
@@ -68,6 +72,7 @@ pub(super) fn is_sure_again(own: usize, agreement: &Agreement, second: &SecondLo
         || shows_a_part(own, agreement, second)
         || lies_like_the_picture(own, agreement, second)
         || is_the_picture_but_for_gaps(own, agreement, second)
+        || is_the_picture_below_strokes(own, agreement, second)
 }
 
 impl SecondLook {
@@ -137,6 +142,20 @@ fn is_the_picture_but_for_gaps(own: usize, agreement: &Agreement, second: &Secon
     agreement.is_seen() && own >= MIN_INLIERS && (beside || plain)
 }
 
+/// Whether the whole of the query is nearly what the reference's hash was taken of once thin strokes are taken out of it,
+/// and was further from it with them. Most blocks have to be held then, some beside any one sticker, and as before no
+/// large rectangle shows something else.
+fn is_the_picture_below_strokes(own: usize, agreement: &Agreement, second: &SecondLook) -> bool {
+    let (Some(laid), Some(bare)) = (second.laid, second.bare) else { return false };
+    !second.hole
+        && bare.bits <= LAID_ALIKE_BITS
+        && bare.bits + STROKES_BITS <= laid
+        && agreement.is_telling()
+        && own >= MIN_INLIERS
+        && bare.beyond >= BESIDE_A_STICKER
+        && bare.held > bare.against
+}
+
 /// Where two thirds of a reference are compared that has more blocks with contrast than a sticker, the others have
 /// had their say. Else there have to be more in which both agree, or half of the evidence lies outside of any one
 /// sticker.
@@ -183,7 +202,10 @@ fn overlap(a: &[(f32, f32); 4], b: &[(f32, f32); 4]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::Part, *};
+    use super::{
+        super::{Bare, Part},
+        *,
+    };
 
     fn square(left: f32, top: f32, side: f32) -> [(f32, f32); 4] {
         let (right, bottom) = (left + side, top + side);
@@ -252,6 +274,7 @@ mod tests {
         against: 15,
         laid: None,
         filled: None,
+        bare: None,
         part: None,
         hole: false,
     };
@@ -336,6 +359,29 @@ mod tests {
         };
         assert!(of(Some(31), 14, 0) && !of(Some(32), 14, 0) && !of(None, 14, 0));
         assert!(of(Some(31), 18, 2) && !of(Some(31), 17, 2));
+    }
+
+    #[test]
+    fn what_lies_below_writing_is_sure_by_its_hash_once_that_is_taken_out() {
+        let of = |own, laid, bare: Bare, hole| {
+            let second = SecondLook {
+                both: 12,
+                torn: 9,
+                held: 10,
+                against: 30,
+                laid: Some(laid),
+                bare: Some(bare),
+                hole,
+                ..SecondLook::default()
+            };
+            is_sure_again(own, &blocks(26, 50, 60), &second)
+        };
+        let bare = Bare { bits: 48, held: 20, against: 19, beyond: 4 };
+        assert!(of(MIN_INLIERS, 56, bare, false) && !of(MIN_INLIERS - 1, 56, bare, false));
+        assert!(!of(20, 55, bare, false) && !of(20, 56, bare, true));
+        assert!(!of(20, 60, Bare { bits: 49, ..bare }, false));
+        assert!(!of(20, 56, Bare { held: 19, ..bare }, false));
+        assert!(!of(20, 56, Bare { beyond: 3, ..bare }, false));
     }
 
     #[test]

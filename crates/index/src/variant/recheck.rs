@@ -148,6 +148,12 @@ impl Verdicts {
         let inside = column < self.columns;
         inside.then(|| self.of.get(row * self.columns + column).copied().flatten()).flatten()
     }
+
+    /// The columns and rows of the blocks that say so.
+    pub(super) fn places(&self, agree: bool) -> Vec<(usize, usize)> {
+        let said = self.of.iter().enumerate().filter(|(_, verdict)| **verdict == Some(agree));
+        said.map(|(at, _)| (at % self.columns, at / self.columns)).collect()
+    }
 }
 
 /// As [`recheck`], block by block, by a transform and places that agree with it.

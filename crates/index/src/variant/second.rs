@@ -20,9 +20,14 @@ use super::{
     fit::ALIKE_BITS,
     part::{Blocks, Part, Seen},
     recheck::{BLOCK_PIXELS, Off, block_verdicts},
+    strokes,
     table::{Stored, distance, words},
     transform::Transform,
 };
+
+/// Bits of the hash from which on thin strokes are not taken out: half-way from alike to where two pictures lie that
+/// have nothing in common.
+const LAID_APART_BITS: u32 = 88;
 
 /// The distance of the nodes between which it is interpolated how far the transform is off, in pixels.
 const NODE: usize = 32;
@@ -60,10 +65,25 @@ pub struct SecondLook {
     /// The same without the blocks that are against, and without what is not shown, both filled from what is around;
     /// `None` where the reference has no hash, or less than two thirds of it are left.
     pub filled: Option<u32>,
+    /// The same without thin strokes; `None` where `laid` is, or where it is so far off that this would not be asked.
+    pub bare: Option<Bare>,
     /// The part of the reference that the query shows whole, if that is half of it.
     pub part: Option<Part>,
     /// A quarter of the reference or more is one rectangle in which the query shows something else.
     pub hole: bool,
+}
+
+/// What a query shows, laid over the reference, once thin strokes are taken out of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Bare {
+    /// The bits in which its PDQ hash differs from the reference's own.
+    pub bits: u32,
+    /// Blocks in which luminance agrees.
+    pub held: u32,
+    /// Blocks in which it disagrees.
+    pub against: u32,
+    /// Of those that agree, the ones outside of any one sticker.
+    pub beyond: u32,
 }
 
 /// What is known of a reference.
@@ -114,12 +134,30 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
     };
     if laid.shows_most() {
         second.laid = bits_off(&cells);
+        let is_near = second.laid.is_some_and(|bits| bits <= LAID_APART_BITS);
+        second.bare = is_near.then(|| bare(&picture, known, bits_off)).flatten();
     }
     let shown = Shown::of(|column, row| laid.shows((column, row), &blocks, columns));
     if shown.is_most() {
         second.filled = bits_off(&shown.fill(cells));
     }
     second
+}
+
+/// The picture without thin strokes, in the way of taking them out that brings it nearer.
+fn bare(
+    picture: &Grey,
+    known: &Known<'_>,
+    bits_off: impl Fn(&Small) -> Option<u32>,
+) -> Option<Bare> {
+    let ways = strokes::without(picture).into_iter();
+    let off = ways.filter_map(|simple| Some((bits_off(&small(&simple))?, simple)));
+    let (bits, simple) = off.min_by_key(|(bits, _)| *bits)?;
+    let cells = Cells::of(known.size.0, known.size.1);
+    let verdicts = block_verdicts(&simple, (&Transform::IDENTITY, &[]), (cells, known.signs));
+    let held = verdicts.places(true);
+    let against = verdicts.places(false).len() as u32;
+    Some(Bare { bits, held: held.len() as u32, against, beyond: beyond(&held) })
 }
 
 /// Means of luminance, as many as PDQ transforms. It filters another way, which is a few bits at most.
@@ -171,6 +209,7 @@ impl SecondLook {
             against: whole.against,
             laid: None,
             filled: None,
+            bare: None,
             part: blocks.part(),
             hole: blocks.has_a_hole(),
         }

@@ -20,6 +20,9 @@ pub struct Transform {
 }
 
 impl Transform {
+    /// Everything stays where it is.
+    pub(super) const IDENTITY: Self = Self { x: [1.0, 0.0, 0.0], y: [0.0, 1.0, 0.0] };
+
     /// Where a place goes.
     #[must_use]
     pub fn apply(&self, (x, y): (f32, f32)) -> (f32, f32) {

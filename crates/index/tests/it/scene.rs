@@ -131,6 +131,31 @@ impl Scene {
         out
     }
 
+    /// With lines of letters of thin strokes, white with a black edge, as a font has them; the same lot writes the same.
+    pub(crate) fn lettered(&self, lot: u64, tops: &[usize], pen: usize) -> Self {
+        let mut out = self.clone();
+        let mut random = Random(lot.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        // Seven strokes of five pens: three lie, four stand.
+        let lying = [0, 4, 8].map(|down| (0, down, 5, 1));
+        let standing = [(0, 0), (4, 0), (0, 4), (4, 4)].map(|(right, down)| (right, down, 1, 5));
+        for top in tops {
+            for left in (pen..self.width - 7 * pen).step_by(7 * pen) {
+                let all = lying.into_iter().chain(standing);
+                let strokes: Vec<_> = all.filter(|_| random.below(100) < 70).collect();
+                for (grey, edge) in [(0, 2), (255, 0)] {
+                    for (right, down, wide, high) in &strokes {
+                        for step in 0..wide * high {
+                            let (x, y) = (right + step % wide, down + step / wide);
+                            let at = (left + x * pen - edge, top + y * pen - edge);
+                            out.fill(at, pen + 2 * edge, grey);
+                        }
+                    }
+                }
+            }
+        }
+        out
+    }
+
     fn fill(&mut self, (left, top): (usize, usize), side: usize, grey: u8) {
         for y in top..(top + side).min(self.height) {
             let row = y * self.width;

@@ -185,6 +185,19 @@ fn a_copy_under_a_sticker_and_a_line_is_sure_by_the_hash_of_what_is_left() {
     }
 }
 
+/// Letters go over all of it, and more blocks are against than held; without their strokes the hash says what it is.
+#[test]
+fn a_copy_under_letters_is_sure_by_the_hash_of_what_lies_below_them() {
+    let index = index_of(0..6);
+    for seed in [1, 3, 5] {
+        let query = scene(seed).lettered(5, LETTERED, 5);
+        let found = search(&index, &query);
+        let second = found[0].second.unwrap();
+        assert!(second.held < second.against, "{second:?}");
+        assert_eq!(matches(&index, &query), [seed], "{second:?}");
+    }
+}
+
 /// One small thing before a plain sky: fewer blocks say something than a sticker has.
 #[test]
 fn a_plain_picture_that_was_turned_is_sure_by_the_hash_of_what_it_lies_like() {
@@ -237,22 +250,32 @@ fn pictures_in_the_same_screen_of_an_app_do_not_match() {
     }
     for seed in 100..106 {
         let query = put(&scene(seed));
-        let seen = search(&index, &query).first().map(|one| (one.own, one.agreement, one.second));
-        assert_eq!(matches(&index, &query), [0_u64; 0], "{seed} {seen:?}");
+        for query in [query.lettered(5, LETTERED, 4), query] {
+            let seen =
+                search(&index, &query).first().map(|one| (one.own, one.agreement, one.second));
+            assert_eq!(matches(&index, &query), [0_u64; 0], "{seed} {seen:?}");
+        }
     }
 }
+
+/// Where lines of letters begin.
+const LETTERED: &[usize] = &[30, 110, 190, 270, 350];
 
 /// What is put over pictures, and how.
 type Overlay = (&'static str, fn(&Scene) -> Scene);
 
 #[test]
 fn pictures_under_the_same_writing_do_not_match() {
-    let all: [Overlay; 4] = [
+    let all: [Overlay; 6] = [
         ("three lines", written),
         ("six lines", |scene| scene.written(5, &[20, 85, 150, 215, 280, 345], 4)),
         ("a sticker and three lines", |scene| written(&scene.with(&sticker(), 200, 100))),
         ("two stickers", |scene| {
             scene.with(&sticker(), 300, 20).with(&Scene::drawn(778, 260, 150), 20, 230)
+        }),
+        ("letters", |scene| scene.lettered(5, LETTERED, 5)),
+        ("a sticker and letters", |scene| {
+            scene.with(&sticker(), 200, 100).lettered(5, LETTERED, 4)
         }),
     ];
     for (overlay, put) in all {
