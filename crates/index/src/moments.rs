@@ -14,7 +14,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use watchfire_signal::features::{Cells, Moment, SeenPicture};
+use watchfire_signal::{
+    features::{Cells, Moment, SeenPicture},
+    pdq::{MIN_QUALITY, Pdq},
+    vpdq::Frame,
+};
 
 use self::follow::{Kept, MAX_KEPT};
 use crate::{
@@ -35,11 +39,17 @@ const MAX_KEPT_VIDEOS: usize = 1_024;
 /// longest known stretch in an hour of others fits.
 const MAX_HITS: usize = 16_384;
 
+/// How far from a moment a frame may be whose hash is taken for the moment's, in milliseconds: of each second the moment
+/// is taken around which least moves within so much.
+const BESIDE_MS: u32 = 250;
+
 /// A known video: of an alert, its harmful span.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct KnownVideo<'a> {
     /// Frames of it, in any order.
     pub moments: &'a [Moment],
+    /// Hashes of its frames, in order of time; those beside its moments make edited copies surer.
+    pub frames: &'a [Frame],
     /// How long it is, in milliseconds; frames need not be from all of it.
     pub length_ms: u32,
     /// When a stretch of it counts.
@@ -114,6 +124,13 @@ struct Hit {
     found: VariantMatch,
 }
 
+/// The hash of the frame that is nearest in time, if it says anything.
+fn beside(at_ms: u32, frames: &[Frame]) -> Option<Pdq> {
+    let nearest = frames.iter().min_by_key(|frame| frame.at_ms.abs_diff(at_ms))?;
+    let is_it = nearest.at_ms.abs_diff(at_ms) <= BESIDE_MS && nearest.quality >= MIN_QUALITY;
+    is_it.then_some(nearest.pdq)
+}
+
 impl MomentIndex {
     /// An empty index with room for so many frames; for the seed see [`VariantIndex::new`].
     #[must_use]
@@ -140,7 +157,8 @@ impl MomentIndex {
         self.videos.pin().insert(number, video);
         for (place, moment) in known.moments.iter().enumerate() {
             let inside = u64::from(number) << 32 | place as u64;
-            if let Err(full) = self.variants.insert(inside, &moment.print) {
+            let hash = beside(moment.at_ms, known.frames);
+            if let Err(full) = self.variants.insert_hashed(inside, &moment.print, hash.as_slice()) {
                 self.take(&mut writer, id);
                 return Err(full);
             }

@@ -77,7 +77,7 @@ impl Known {
         self.frames.insert(id, frames, rule);
         let ends = frames.first().zip(frames.last());
         let length_ms = ends.map_or(0, |(first, last)| last.at_ms - first.at_ms);
-        let video = KnownVideo { moments: &moments, length_ms, rule };
+        let video = KnownVideo { moments: &moments, frames, length_ms, rule };
         let full = |_| io::Error::other("the index is full");
         if !moments.is_empty() {
             self.moments.insert(id, video).map_err(full)?;

@@ -3,8 +3,8 @@
 use watchfire_index::{
     EditedVideo, KnownVideo, MatchRule, MomentIndex, VariantDecision, VariantLimits,
 };
-use watchfire_media::features;
-use watchfire_signal::features::Moment;
+use watchfire_media::{features, pdq};
+use watchfire_signal::{features::Moment, vpdq::Frame};
 
 use crate::scene::Scene;
 
@@ -24,7 +24,7 @@ fn moments(scenes: &[Scene]) -> Vec<Moment> {
 fn known(index: &MomentIndex, id: u64, scenes: &[Scene]) {
     let (moments, length_ms) = (moments(scenes), scenes.len() as u32 * 1_000);
     let rule = MatchRule::default();
-    index.insert(id, KnownVideo { moments: &moments, length_ms, rule }).unwrap();
+    index.insert(id, KnownVideo { moments: &moments, frames: &[], length_ms, rule }).unwrap();
 }
 
 fn index_of(scenes: &[Scene]) -> MomentIndex {
@@ -44,6 +44,18 @@ fn search<'a>(
         search.see(at_ms, seen.as_slice());
     }
     search.found()
+}
+
+/// Adds a video as alerts do, with hashes of its frames.
+fn hashed(index: &MomentIndex, id: u64, scenes: &[Scene]) {
+    let moments = moments(scenes);
+    let frame = |(moment, number): (&Moment, u32)| {
+        let hash = pdq::hash(scenes[number as usize].pixels()).unwrap();
+        Frame { number, quality: hash.quality, pdq: hash.pdq, at_ms: moment.at_ms + 100 }
+    };
+    let frames: Vec<Frame> = moments.iter().zip(0..).map(frame).collect();
+    let (length_ms, rule) = (scenes.len() as u32 * 1_000, MatchRule::default());
+    index.insert(id, KnownVideo { moments: &moments, frames: &frames, length_ms, rule }).unwrap();
 }
 
 fn five() -> Vec<Scene> {
@@ -81,6 +93,23 @@ fn at_double_speed_four_moments_are_a_match_and_three_are_for_review() {
     assert!((found[0].aligned.speed - 2.0).abs() < 0.05, "{:?}", found[0].aligned);
     let found = at_double(2);
     assert_eq!((found[0].video, found[0].decision), (2, VariantDecision::Review));
+}
+
+/// Three moments are a match where each is a sure frame. Under letters a frame is sure by the hash of what lies below.
+#[test]
+fn moments_under_letters_are_sure_by_hashes_of_the_frames_beside_them() {
+    let scenes: Vec<Scene> = (20..23).map(scene).collect();
+    let lettered = |scene: &Scene| scene.lettered(5, &[20, 95, 170, 245, 300], 4);
+    let copies: Vec<Scene> = scenes.iter().map(lettered).collect();
+    let found = |with_hashes| {
+        let index = MomentIndex::new([5; 32], LIMITS);
+        let add = if with_hashes { hashed } else { known };
+        add(&index, 2, &scenes);
+        let found = search(&index, (0..).map(|place| place * 1_000).zip(&copies));
+        (found[0].decision, found[0].sure)
+    };
+    assert_eq!(found(true), (VariantDecision::Match, 3));
+    assert_eq!(found(false).0, VariantDecision::Review);
 }
 
 /// What a thick fog leaves: luminance of large parts, but none of the corners.
@@ -202,9 +231,9 @@ fn of_a_video_that_does_not_fit_nothing_is_stored() {
     let index = MomentIndex::new([5; 32], VariantLimits { references: 4, descriptors: 128 });
     let scenes = five();
     let (moments, rule) = (moments(&scenes), MatchRule::default());
-    let five = KnownVideo { moments: &moments, length_ms: 5_000, rule };
+    let five = KnownVideo { moments: &moments, frames: &[], length_ms: 5_000, rule };
     assert!(index.insert(1, five).is_err() && index.is_empty());
-    let three = KnownVideo { moments: &moments[..3], length_ms: 3_000, rule };
+    let three = KnownVideo { moments: &moments[..3], frames: &[], length_ms: 3_000, rule };
     index.insert(1, three).unwrap();
     assert_eq!(index.len(), 1);
 }

@@ -99,6 +99,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
         let id = self.hold(Held { owner, size, thin });
         let known = KnownVideo {
             moments: &moments,
+            frames: &frames,
             length_ms: end.at_ms.saturating_sub(begin.at_ms),
             rule: video_rule(rule, self.least_matched_ms),
         };
