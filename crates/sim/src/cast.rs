@@ -111,6 +111,8 @@ fn charter(members: Vec<Member>, groups: Vec<Group>) -> Result<Charter, Broken> 
         severity4_acts_a_day: 20,
         retractions_an_hour: 1_000,
         disputes_a_day: 1_000,
+        bytes_a_day: 2_147_483_648,
+        live_alerts: 1_000_000,
     };
     let mut charter = Charter {
         quorums: Quorums { confirm: 2, dispute: 2, charter: majority, halt: majority },

@@ -82,6 +82,7 @@ impl Logs {
             test: false,
             review: None,
             minute: None,
+            size: 0,
         };
         change(&mut header);
         self.salt += 1;
@@ -92,6 +93,12 @@ impl Logs {
         let verified_ms = START_MS + self.later_ms + u64::from(self.salt) * 1_000;
         entries.push(Held { index, entry, verified_ms });
         (sealed.commitment, Target { log, index })
+    }
+
+    /// The KiB that the headers of a member's log say.
+    pub(crate) fn sizes(&self, member: &str) -> Vec<u32> {
+        let leaf = |held: &Held| Leaf::decode(&held.entry.leaf).unwrap();
+        self.logs[&self.log(member)].iter().map(|held| leaf(held).header.size).collect()
     }
 
     /// Lets time pass before the next statement.
