@@ -20,7 +20,7 @@ const NAMES: [&str; 6] = ["ant", "bee", "cat", "dog", "elk", "fox"];
 const LIAR: &str = "wolf";
 
 /// KiB that a member may say a day: some have that in a busy day, by their anchors and answers.
-const BYTES_A_DAY: u64 = 24 * 1_024;
+const BYTES_A_DAY: u64 = 10 * 1_024;
 /// Alerts that a member may have live: most report as many in a run, and the one that lies more.
 const LIVE_ALERTS: u64 = 4;
 
