@@ -126,6 +126,8 @@ fn charter(records_a_day: u64) -> Result<SignedCharter, Failed> {
             address: Some(format!("http://{name}.test")),
         })
     };
+    let members = MEMBERS.iter().map(member).collect::<Result<_, _>>()?;
+    let founding = Charter::founding("bench".parse()?, members);
     let mut charter = Charter {
         quorums: Quorums { confirm: 2, dispute: 2, charter: 2, halt: 2 },
         quotas: Quotas {
@@ -133,8 +135,9 @@ fn charter(records_a_day: u64) -> Result<SignedCharter, Failed> {
             severity4_acts_a_day: 20,
             retractions_an_hour: 20,
             disputes_a_day: 100,
+            ..founding.quotas
         },
-        ..Charter::founding("bench".parse()?, MEMBERS.iter().map(member).collect::<Result<_, _>>()?)
+        ..founding
     };
     charter.sort();
     let hash = charter.hash();

@@ -92,7 +92,7 @@ pub enum Ignored {
     Senseless,
     /// Too much waits already.
     Flood,
-    /// It is more than its author may say, or dated before what it comes after.
+    /// It is more than its author may say, or have live, or dated before what it comes after.
     Quota,
     /// It is dated ahead of the clock, with too many others; it counts once that time has come.
     Ahead,
@@ -225,8 +225,8 @@ impl Cases {
     fn fold_one(&mut self, place: &Place, held: Held) -> Result<Vec<Commitment>, Ignored> {
         let leaf = match Leaf::decode(&held.entry.leaf) {
             Ok(leaf) => leaf,
-            Err(DecodeError::UnknownVersion { target: Some(target), .. }) => {
-                return self.mark_unreadable(&target, place, held);
+            Err(DecodeError::UnknownVersion { target: Some(target), size, .. }) => {
+                return self.mark_unreadable((&target, size), place, held);
             }
             Err(_) => return Err(Ignored::Malformed),
         };

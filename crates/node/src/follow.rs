@@ -387,7 +387,11 @@ impl Follower {
     /// Books what is held since before the start, or is our own, on its author's quota.
     fn book(&self, log: &LogName, index: u64, leaf: Option<&Leaf>) {
         if let Some(copy) = self.copies.get(log) {
-            copy.book_held(index, leaf);
+            if log.member == self.me {
+                copy.book_own(index, leaf);
+            } else {
+                copy.book_held(index, leaf);
+            }
         }
     }
 

@@ -37,6 +37,7 @@ pub mod incidents;
 pub mod judge;
 pub mod known;
 pub mod late;
+mod live;
 pub mod looks;
 pub mod near;
 pub mod node;

@@ -12,7 +12,7 @@ use watchfire_signal::{
     charter::Quotas,
     header::{CharterRef, Header},
     name::LogName,
-    record::{SealError, seal},
+    record::{SealError, seal, size_of},
     statement::Statement,
 };
 use watchfire_store::StoreError;
@@ -28,13 +28,13 @@ pub use crate::sequence::{ANSWERS, AnswerKey, Published};
 /// Something to say, but for what the sequencer fills in (log, charter, salt).
 #[derive(Debug, Clone)]
 pub struct Draft {
-    /// The header; `author_log`, `charter` and `minute` are replaced.
+    /// The header; `author_log`, `charter`, `minute` and `size` are replaced.
     pub header: Header,
     /// The body.
     pub statement: Statement,
     /// Under which idempotency key the answer becomes durable with it.
     pub answer: Option<AnswerKey>,
-    /// Whether it is refused where the quotas of the day leave no room for it. What is not goes into the log all the same.
+    /// Whether it is refused where the quotas leave no room for it. What is not goes into the log all the same.
     pub within_quota: bool,
 }
 
@@ -83,7 +83,7 @@ pub enum PublishError {
     /// The statement breaks the format.
     #[error(transparent)]
     Invalid(#[from] SealError),
-    /// A quota of the day leaves no room for it.
+    /// A quota leaves no room for it.
     #[error("this member has used up {0} ({1}) of the charter")]
     Quota(&'static str, u64),
     /// The log could not be written.
@@ -113,6 +113,7 @@ impl sequence::Draft for Draft {
         header.author_log = letterhead.log.clone();
         header.charter = letterhead.charter;
         header.minute = Some(letterhead.minutes.now());
+        header.size = size_of(&self.statement.encode());
         if let Some((copy, quotas)) = &letterhead.quotas
             && let Some((name, value)) =
                 copy.seal((index, &header), self.within_quota.then_some(quotas))

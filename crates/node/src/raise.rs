@@ -171,16 +171,16 @@ pub enum RaiseError {
     /// One does not answer one's own alert so.
     #[error("this member raised {0} itself; retract it instead")]
     Own(Commitment),
-    /// The member has said as much today as its charter allows; nobody would hear more.
+    /// The member has said as much today, or has as much live, as its charter allows; nobody would hear more.
     #[error(
         "this member has used up {name} ({value}) of the charter: nobody would hear it; retractions are heard always"
     )]
     Quota {
         /// Which quota.
         name: &'static str,
-        /// How much a day.
+        /// How much.
         value: u64,
-        /// When there is room again: the quota is of a day, by UTC.
+        /// When there may be room again: quotas and leases are of a day, by UTC.
         wait_ms: u64,
     },
     /// It was not published.
@@ -228,11 +228,16 @@ pub fn answer_draft(
     answer: Option<AnswerKey>,
 ) -> Result<Draft, RaiseError> {
     let (verb, reason, target, statement) = said_of(charter, log, set, given)?;
+    let lease_day = match &statement {
+        Statement::Renew { valid_until } => Some(day_of(*valid_until)),
+        _ => None,
+    };
     let header = Header {
         class: set.header.class,
         group: set.header.group.clone(),
         reason,
         target: Some(target),
+        lease_day,
         test: set.header.test,
         ..plain_header(charter, log, verb)
     };
@@ -432,6 +437,7 @@ pub(crate) fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Head
         test: false,
         review: None,
         minute: None,
+        size: 0,
     }
 }
 

@@ -23,7 +23,7 @@ use watchfire_signal::{
     charter::Quotas,
     header::Header,
     name::{LogName, MemberName},
-    record::{Leaf, open},
+    record::{Leaf, may_belong, open},
 };
 use watchfire_store::{
     Append, Batch, CommitError, Held, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
@@ -270,10 +270,18 @@ impl LogCopy {
         }
     }
 
-    /// Books an entry that was not taken by this copy.
-    pub(crate) fn book_held(&self, index: u64, leaf: Option<&Leaf>) {
-        if let Some(pacer) = &self.pacer {
-            self.pace().book(pacer, (index, leaf), self.clock.now_ms());
+    /// Books an entry that was not taken by this copy; true if it is beyond the quota.
+    pub(crate) fn book_held(&self, index: u64, leaf: Option<&Leaf>) -> bool {
+        let Some(pacer) = &self.pacer else { return false };
+        self.pace().book(pacer, (index, leaf), self.clock.now_ms())
+    }
+
+    /// Books an entry of our own log, which come in their turn.
+    pub(crate) fn book_own(&self, index: u64, leaf: Option<&Leaf>) {
+        let beyond = self.book_held(index, leaf);
+        // What takes back does so however much of it there is.
+        if let Some(leaf) = leaf.filter(|leaf| !beyond || is_urgent(leaf)) {
+            self.pace().look_at(index, &leaf.header);
         }
     }
 
@@ -468,10 +476,12 @@ impl LogCopy {
 
     /// A record that is not the leaf's own is dropped: the place stays a hole that can be filled.
     fn without_foreign_record(&self, mut entry: Entry) -> Entry {
-        if let Some(record) = &entry.record
-            && let Ok(leaf) = Leaf::decode(&entry.leaf)
-            && open(&leaf, record).is_err()
-        {
+        let fits = |record: &Bytes| match Leaf::decode(&entry.leaf) {
+            Ok(leaf) => open(&leaf, record).is_ok(),
+            // Of what cannot be read nothing is known but how long it may be.
+            Err(_) => may_belong(&entry.leaf, record.len()),
+        };
+        if !entry.record.as_ref().is_none_or(fits) {
             metrics::counter!("watchfire_records_refused_total", "member" => self.member().to_string())
                 .increment(1);
             tracing::warn!(log = %self.log, "a record does not belong to its leaf; dropped");

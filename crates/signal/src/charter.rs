@@ -43,6 +43,13 @@ pub const MAX_GROUPS: usize = 256;
 /// The most labels that act at severity 4.
 pub const MAX_SEVERITY4_LABELS: usize = 64;
 
+/// Bytes of bodies that a member may have count a day, unless a charter says otherwise: 20 KiB for each of 100,000
+/// records, which is more than a picture with 400 features (16 KiB), or 12,000 videos with theirs (175 KiB).
+const BYTES_A_DAY: u64 = 2_048 * 1_048_576;
+/// Alerts that a member may have live at a time, unless a charter says otherwise: all that ten days have room for, or
+/// 11,000 new ones each day that last 90.
+const LIVE_ALERTS: u64 = 1_000_000;
+
 /// The longest charter in bytes: a full one of 1,024 members with addresses and all its groups.
 pub const MAX_CHARTER_BYTES: usize = 16 * 1_048_576;
 
@@ -121,6 +128,10 @@ pub struct Quotas {
     pub retractions_an_hour: u64,
     /// Disputes a day.
     pub disputes_a_day: u64,
+    /// Bytes of bodies a day, each rounded up to a whole KiB.
+    pub bytes_a_day: u64,
+    /// Alerts that are live at a time: asserts, amendments and variants whose lease is not over.
+    pub live_alerts: u64,
 }
 
 /// A sharing group.
@@ -234,6 +245,8 @@ impl Charter {
                 severity4_acts_a_day: 20,
                 retractions_an_hour: 20,
                 disputes_a_day: 100,
+                bytes_a_day: BYTES_A_DAY,
+                live_alerts: LIVE_ALERTS,
             },
             members,
             groups: Vec::new(),
@@ -565,5 +578,7 @@ map_item!(Quotas {
     0 records_a_day,
     1 severity4_acts_a_day,
     2 retractions_an_hour,
-    3 disputes_a_day
+    3 disputes_a_day,
+    4 bytes_a_day,
+    5 live_alerts
 });

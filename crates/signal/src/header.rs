@@ -21,6 +21,9 @@ pub const RECORD_VERSION: u32 = 1;
 /// The greatest severity.
 pub const MAX_SEVERITY: u8 = 4;
 
+/// The greatest size of a body, in KiB: the record that it stands in has no room for more.
+pub const MAX_SIZE_KIB: u32 = 1_024;
+
 codes! {
     /// Where an alert comes from.
     Provenance, "provenance";
@@ -122,6 +125,9 @@ pub struct Header {
     /// never decreases along a log.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub minute: Option<u32>,
+    /// Size of the body in KiB, rounded up: what the quota of bytes counts by, with those that do not get
+    /// the record too. [`seal`](crate::record::seal) puts it in.
+    pub size: u32,
 }
 
 /// What is wrong with a header.
@@ -139,6 +145,9 @@ pub enum HeaderError {
     /// A severity above 4.
     #[error("a severity is 0 to 4")]
     Severity,
+    /// A size that no body has.
+    #[error("a body has 1 to 1,024 KiB")]
+    Size,
     /// A target that the verb needs is missing, or one that it cannot have is there.
     #[error("{0}: a target is missing or does not belong there")]
     Target(Verb),
@@ -180,6 +189,9 @@ impl Header {
         if self.severity.is_some_and(|severity| severity > MAX_SEVERITY) {
             return Err(HeaderError::Severity);
         }
+        if !(1..=MAX_SIZE_KIB).contains(&self.size) {
+            return Err(HeaderError::Size);
+        }
         if !self.verb.target().is_met(self.target.is_some()) {
             return Err(HeaderError::Target(self.verb));
         }
@@ -208,6 +220,7 @@ impl Item for Header {
             map.flag(12, self.test);
             map.put_some(13, self.review.as_ref());
             map.put_some(14, self.minute.as_ref());
+            map.put(15, &self.size);
         });
     }
 
@@ -229,6 +242,7 @@ impl Item for Header {
             test: map.flag(12)?,
             review: map.take_if(13)?,
             minute: map.take_if(14)?,
+            size: map.take(15)?,
         };
         map.end()?;
         Ok(header)

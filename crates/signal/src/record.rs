@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::{
     cbor::{self, CborError, Item, Reader, Writer},
     commitment::Commitment,
-    header::{Header, HeaderError, RECORD_VERSION, Target},
+    header::{Header, HeaderError, MAX_SIZE_KIB, RECORD_VERSION, Target},
     label::Label,
     statement::{Statement, StatementError},
 };
@@ -18,6 +18,12 @@ pub const MAX_LEAF_BYTES: usize = 65_534;
 
 /// The longest record in bytes: a frame must fit in memory many times over.
 pub const MAX_RECORD_BYTES: usize = 1_048_576;
+
+/// The size of a body in KiB, rounded up, as the header says it.
+#[must_use]
+pub fn size_of(body: &[u8]) -> u32 {
+    u32::try_from(body.len().div_ceil(1_024)).unwrap_or(u32::MAX)
+}
 
 /// A leaf: what a log holds and everyone may read.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,6 +36,19 @@ pub struct Leaf {
     pub commitment: Commitment,
     /// The leaf as received.
     pub bytes: Vec<u8>,
+}
+
+/// Whether a record of this many bytes may belong to a leaf of which only so much can be read: it is no longer than
+/// the leaf and what that says of its body together, in every version. What belongs to no leaf has no room.
+#[must_use]
+pub fn may_belong(leaf: &[u8], record_bytes: usize) -> bool {
+    let size = match Leaf::decode(leaf) {
+        Ok(leaf) => leaf.header.size,
+        Err(DecodeError::UnknownVersion { size, .. }) => size.unwrap_or(MAX_SIZE_KIB),
+        Err(_) => return false,
+    };
+    let body = u64::from(size.min(MAX_SIZE_KIB)) * 1_024;
+    record_bytes as u64 <= leaf.len() as u64 + body
 }
 
 /// A record: what the members of the leaf's group receive beside it.
@@ -68,6 +87,8 @@ pub enum DecodeError {
         v: u64,
         /// What it speaks about, if that can be read.
         target: Option<Target>,
+        /// What its body has in KiB, if that can be read.
+        size: Option<u32>,
     },
 }
 
@@ -108,6 +129,14 @@ pub enum OpenError {
     /// The record's commitment is not that of the leaf.
     #[error("the record's commitment is not that of its leaf")]
     Commitment,
+    /// The body is smaller or larger than the header says.
+    #[error("the header says a body of {said} KiB, it has {found}")]
+    Size {
+        /// KiB that the header says.
+        said: u32,
+        /// KiB of the body, rounded up.
+        found: u32,
+    },
     /// The body is not a statement, or does not go with the header.
     #[error(transparent)]
     Statement(#[from] StatementError),
@@ -121,8 +150,8 @@ impl Leaf {
     /// [`DecodeError::UnknownVersion`] for what may be a leaf of another version.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
         limit(bytes, MAX_LEAF_BYTES)?;
-        if let Some((v, target)) = other_version(bytes) {
-            return Err(DecodeError::UnknownVersion { v, target });
+        if let Some(other) = other_version(bytes) {
+            return Err(other);
         }
         let outer: OuterLeaf = cbor::decode(bytes)?;
         let header: Header = cbor::decode(&outer.header)?;
@@ -161,12 +190,14 @@ impl std::fmt::Debug for Record {
     }
 }
 
-/// Encodes a statement under its header. `salt` is 16 fresh random bytes.
+/// Encodes a statement under its header, which gets the body's size. `salt` is 16 fresh random bytes.
 ///
 /// # Errors
 /// [`SealError`] for everything that a receiver would refuse, and for labels that the taxonomy
 /// does not have.
 pub fn seal(header: &Header, statement: &Statement, salt: [u8; 16]) -> Result<Sealed, SealError> {
+    let body_bytes = statement.encode();
+    let header = &Header { size: size_of(&body_bytes), ..header.clone() };
     header.validate().map_err(DecodeError::from)?;
     let mut labels = statement.alert().into_iter().flat_map(|alert| &alert.labels);
     if let Some(label) = labels.find(|label| !label.known()) {
@@ -175,7 +206,6 @@ pub fn seal(header: &Header, statement: &Statement, salt: [u8; 16]) -> Result<Se
     // First of the values, so that what cannot be encoded is named rather than written wrongly.
     statement.validate().and_then(|()| statement.check(header)).map_err(OpenError::from)?;
     let header_bytes = cbor::encode(header);
-    let body_bytes = statement.encode();
     let commitment = Commitment::of(&header_bytes, &salt, &body_bytes);
     let leaf = cbor::encode(&OuterLeaf { header: header_bytes.clone(), commitment });
     let record = cbor::encode(&Record { header_bytes, body_bytes, salt });
@@ -196,6 +226,10 @@ pub fn open(leaf: &Leaf, record: &[u8]) -> Result<Statement, OpenError> {
     if record.commitment() != leaf.commitment {
         return Err(OpenError::Commitment);
     }
+    let (said, found) = (leaf.header.size, size_of(&record.body_bytes));
+    if said != found {
+        return Err(OpenError::Size { said, found });
+    }
     let statement = Statement::decode(leaf.header.verb, &record.body_bytes)?;
     statement.check(&leaf.header)?;
     Ok(statement)
@@ -206,9 +240,9 @@ fn limit(bytes: &[u8], most: usize) -> Result<(), DecodeError> {
     if found <= most { Ok(()) } else { Err(DecodeError::TooLong { found, most }) }
 }
 
-/// The version and target of a leaf that says it is of another version, read as far as they can
-/// be: later versions keep key 0 of the leaf and keys 0 and 10 of the header where they are.
-fn other_version(leaf: &[u8]) -> Option<(u64, Option<Target>)> {
+/// What a leaf says that is of another version, read as far as it can be: later versions keep key 0 of the leaf and
+/// keys 0, 10 and 15 of the header where they are.
+fn other_version(leaf: &[u8]) -> Option<DecodeError> {
     let mut reader = Reader::new(leaf);
     let header = reader.map().ok()?.entry(0, |reader| reader.bytes(MAX_LEAF_BYTES)).ok()?;
     let mut reader = Reader::new(header);
@@ -217,7 +251,9 @@ fn other_version(leaf: &[u8]) -> Option<(u64, Option<Target>)> {
     if v == u64::from(RECORD_VERSION) {
         return None;
     }
-    Some((v, map.seek(10, Target::read).ok().flatten()))
+    let target = map.seek(10, Target::read).ok().flatten();
+    let size = map.seek(15, u32::read).ok().flatten();
+    Some(DecodeError::UnknownVersion { v, target, size })
 }
 
 struct OuterLeaf {

@@ -17,6 +17,9 @@ use crate::{
     verb::Verb,
 };
 
+/// A day in milliseconds: leases end by days.
+const DAY_MS: u64 = 86_400_000;
+
 /// The greatest bucket: a count of 64 binary digits.
 pub const MAX_BUCKET: u8 = 64;
 
@@ -254,6 +257,9 @@ pub enum StatementError {
     /// An authority without a government request, or the reverse.
     #[error("an authority is named exactly for a government request")]
     Authority,
+    /// A lease that is over before what it is of.
+    #[error("the lease in the header ends before what the body asks for")]
+    Lease,
 }
 
 impl Statement {
@@ -455,7 +461,7 @@ impl Statement {
         Ok(())
     }
 
-    /// Checks that the statement goes with its header: verb, class, authority, target.
+    /// Checks that the statement goes with its header: verb, class, authority, lease, target.
     ///
     /// # Errors
     /// The first [`StatementError`].
@@ -473,8 +479,9 @@ impl Statement {
                 if asked != alert.authority.is_some() {
                     return Err(StatementError::Authority);
                 }
-                Ok(())
+                check_lease(header, alert.valid_until)
             }
+            Self::Renew { valid_until } => check_lease(header, *valid_until),
             Self::Incident(incident) => {
                 require(incident.step.is_first() == header.target.is_none(), "target")
             }
@@ -482,6 +489,13 @@ impl Statement {
             _ => Ok(()),
         }
     }
+}
+
+/// Whoever does not get the record goes by the lease: it must not hide what is still looked for.
+fn check_lease(header: &Header, valid_until: u64) -> Result<(), StatementError> {
+    let ends = valid_until / DAY_MS;
+    let covers = header.lease_day.is_none_or(|day| u64::from(day) >= ends);
+    if covers { Ok(()) } else { Err(StatementError::Lease) }
 }
 
 fn require(met: bool, field: &'static str) -> Result<(), StatementError> {

@@ -19,6 +19,11 @@ const NAMES: [&str; 6] = ["ant", "bee", "cat", "dog", "elk", "fox"];
 /// The name of the one that lies.
 const LIAR: &str = "wolf";
 
+/// KiB that a member may say a day: some have that in a busy day, by their anchors and answers.
+const BYTES_A_DAY: u64 = 10 * 1_024;
+/// Alerts that a member may have live: most report as many in a run, and the one that lies more.
+const LIVE_ALERTS: u64 = 4;
+
 /// The cast of a run.
 #[derive(Debug, Clone)]
 pub struct Cast {
@@ -111,6 +116,8 @@ fn charter(members: Vec<Member>, groups: Vec<Group>) -> Result<Charter, Broken> 
         severity4_acts_a_day: 20,
         retractions_an_hour: 1_000,
         disputes_a_day: 1_000,
+        bytes_a_day: BYTES_A_DAY,
+        live_alerts: LIVE_ALERTS,
     };
     let mut charter = Charter {
         quorums: Quorums { confirm: 2, dispute: 2, charter: majority, halt: majority },

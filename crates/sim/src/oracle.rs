@@ -6,6 +6,7 @@
 mod charters;
 mod early;
 mod ending;
+mod quota;
 mod reading;
 mod restored;
 mod state;

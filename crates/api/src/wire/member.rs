@@ -66,8 +66,9 @@ pub struct MemberView {
     /// Whether two anchors in its logs do not go together: its desk log has lost lines, or was rewritten.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub desk_rewritten: bool,
-    /// Entries that are beyond its quota, of the day that its log dates last: they say nothing, and are taken slowly.
-    /// Absent where there is none.
+    /// Entries that are beyond its quota of records or bytes, of the day that its log dates last: they say nothing,
+    /// and are taken slowly. Absent where there is none. What is beyond its live alerts or disputes is taken as fast
+    /// as else, says nothing either, and is counted in `watchfire_entries_ignored_total`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub beyond_quota: u64,
     /// Members that want it halted.

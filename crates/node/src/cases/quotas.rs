@@ -3,19 +3,24 @@
 //!
 //! **Invariant:** whether an entry is within its author's quotas depends on the charters and on its own
 //! log up to it; what is over stays in its log and says nothing.
-//! **Invariant:** retractions, halts and erasures are never over the quota of records, and wait for no time.
+//! **Invariant:** retractions, halts and erasures are never over the quota of records, and wait for no time; nor does
+//! the record with which a key ends.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use watchfire_signal::{
     charter::Quotas as Limits,
-    header::{Header, MAX_SEVERITY},
+    header::{Header, MAX_SEVERITY, MAX_SIZE_KIB},
     name::LogName,
     verb::Verb,
 };
 
 use super::Place;
-use crate::{clock::MINUTES_A_DAY, urgent::is_urgent_verb};
+use crate::{
+    clock::MINUTES_A_DAY,
+    live::{LiveAlerts, bytes_of},
+    urgent::is_urgent_verb,
+};
 
 /// How far ahead of this node's clock a record may be dated: clocks differ. All that is dated later has one
 /// quota together until its time has come, so that nobody spends those of days to come, and a node whose
@@ -34,7 +39,8 @@ const AHEAD: u64 = u64::MAX;
 pub(super) enum Quota {
     /// It counts; `grave` where it is one of the asserts of severity 4 that act before they are CONFIRMED.
     Counts { grave: bool },
-    /// It is more than its author may say in a day, or dated before an entry that it comes after.
+    /// It is more than its author may say in a day, or have live at a time, or dated before an entry that it comes
+    /// after.
     Over,
     /// It is dated ahead of the clock, with too many others, and counts once its time has come.
     Ahead,
@@ -56,12 +62,16 @@ struct Account {
     records: u64,
     disputes: u64,
     graves: u64,
+    /// Of the bodies of what counts.
+    bytes: u64,
+    live: LiveAlerts,
     /// Entries that are over, as ranges.
     over: Vec<(u64, u64)>,
     /// Asserts of severity 4 that act; few a day.
     grave: Vec<u64>,
-    /// Entries that are dated ahead and count.
-    ahead: BTreeSet<u64>,
+    /// Entries that are dated ahead and count, with the bytes of their bodies.
+    ahead: BTreeMap<u64, u64>,
+    ahead_bytes: u64,
     /// Those of them that dispute.
     ahead_disputes: BTreeSet<u64>,
 }
@@ -79,20 +89,24 @@ impl Quotas {
     /// Judges an entry; in its turn it is booked. What comes again is judged as the first time.
     pub(super) fn judge(&mut self, place: &Place, header: &Header, limits: &Limits) -> Quota {
         let account = self.accounts.entry(place.log.clone()).or_default();
-        let urgent = is_urgent_verb(header.verb);
-        if place.index >= account.next && !urgent {
-            account.book(place.index, header, limits);
+        let free = is_free(header.verb);
+        if place.index >= account.next {
+            if free {
+                account.live.undo(place.index, header);
+            } else {
+                account.book(place.index, header, limits);
+            }
         }
-        if !urgent && account.is_over(place.index) {
+        if !free && account.is_over(place.index) {
             return Quota::Over;
         }
         let from_ms = from_ms(header);
         if from_ms <= self.now_ms {
-            account.ahead.remove(&place.index);
+            account.ahead_bytes -= account.ahead.remove(&place.index).unwrap_or(0);
             account.ahead_disputes.remove(&place.index);
             return Quota::Counts { grave: account.grave.contains(&place.index) };
         }
-        let counts = urgent || account.admit_ahead(place.index, header, limits);
+        let counts = free || account.admit_ahead(place.index, header, limits);
         // It comes again, to be counted in its own hour and day.
         let comes_again = self.wait(place, from_ms);
         match (counts, comes_again) {
@@ -102,14 +116,23 @@ impl Quotas {
         }
     }
 
-    /// Judges an entry of a version that is not known here: of what it says, only that it is one is known.
-    pub(super) fn judge_unknown(&mut self, place: &Place, limits: &Limits) -> Quota {
+    /// Judges an entry of a version that is not known here: of what it says, only that it is one is known, and perhaps
+    /// its size; else it counts as the largest.
+    pub(super) fn judge_unknown(
+        &mut self,
+        place: &Place,
+        size: Option<u32>,
+        limits: &Limits,
+    ) -> Quota {
         let account = self.accounts.entry(place.log.clone()).or_default();
         if place.index >= account.next {
             account.next = place.index + 1;
             account.records += 1;
-            if account.records > limits.records_a_day {
+            let bytes = bytes_of(size.unwrap_or(MAX_SIZE_KIB));
+            if account.records > limits.records_a_day || !account.has_room(bytes, limits) {
                 account.refuse(place.index);
+            } else {
+                account.bytes += bytes;
             }
         }
         if account.is_over(place.index) { Quota::Over } else { Quota::Counts { grave: false } }
@@ -167,6 +190,12 @@ impl Quotas {
     }
 }
 
+/// Whether what does this has no quota here: what takes back, and the end of a log, which a key that floods must not
+/// put off.
+fn is_free(verb: Verb) -> bool {
+    is_urgent_verb(verb) || verb == Verb::Key
+}
+
 /// From when on an entry counts, in milliseconds since 1970.
 fn from_ms(header: &Header) -> u64 {
     let dated_ms = header.minute.map_or(0, |minute| u64::from(minute) * MINUTE_MS);
@@ -186,14 +215,24 @@ impl Account {
         let day = self.minute / MINUTES_A_DAY;
         if day != self.day {
             (self.day, self.records, self.disputes, self.graves) = (day, 0, 0, 0);
+            self.bytes = 0;
         }
+        self.live.come_to(index, day);
         self.records += 1;
         self.disputes += u64::from(header.verb == Verb::Dispute);
         let disputed = header.verb == Verb::Dispute && self.disputes > limits.disputes_a_day;
-        if backwards || disputed || self.records > limits.records_a_day {
+        let (bytes, more) = (bytes_of(header.size), self.live.has_more_with(index, header));
+        if backwards
+            || disputed
+            || self.records > limits.records_a_day
+            || !self.has_room(bytes, limits)
+            || (more && self.live.count() >= limits.live_alerts)
+        {
             self.refuse(index);
             return;
         }
+        self.bytes += bytes;
+        self.live.take(index, header);
         let human = header.review.is_some_and(|review| review.is_human());
         let gravest = header.severity == Some(MAX_SEVERITY) && !header.test;
         if header.verb == Verb::Assert && gravest && human {
@@ -204,6 +243,11 @@ impl Account {
         }
     }
 
+    /// Whether so many bytes more fit into the day. What does not fit has no bytes: what is smaller still does.
+    fn has_room(&self, bytes: u64, limits: &Limits) -> bool {
+        self.bytes.saturating_add(bytes) <= limits.bytes_a_day
+    }
+
     /// The hour of what stands before an index.
     fn hour_before(&self, index: u64) -> u64 {
         let after = self.hours.partition_point(|(from, _)| *from < index);
@@ -212,14 +256,16 @@ impl Account {
 
     /// Whether an entry that is dated ahead counts now.
     fn admit_ahead(&mut self, index: u64, header: &Header, limits: &Limits) -> bool {
-        let room = |counted: &BTreeSet<u64>, limit: u64| {
-            counted.contains(&index) || (counted.len() as u64) < limit
-        };
-        let disputes = header.verb == Verb::Dispute;
-        let fits = room(&self.ahead, limits.records_a_day)
-            && (!disputes || room(&self.ahead_disputes, limits.disputes_a_day));
+        if self.ahead.contains_key(&index) {
+            return true;
+        }
+        let (disputes, bytes) = (header.verb == Verb::Dispute, bytes_of(header.size));
+        let fits = (self.ahead.len() as u64) < limits.records_a_day
+            && (!disputes || (self.ahead_disputes.len() as u64) < limits.disputes_a_day)
+            && self.ahead_bytes.saturating_add(bytes) <= limits.bytes_a_day;
         if fits {
-            self.ahead.insert(index);
+            self.ahead.insert(index, bytes);
+            self.ahead_bytes += bytes;
             if disputes {
                 self.ahead_disputes.insert(index);
             }

@@ -108,7 +108,7 @@ impl Cases {
     /// Takes in that a member speaks of a case in a version that is not known here.
     pub(super) fn mark_unreadable(
         &mut self,
-        target: &Target,
+        (target, size): (&Target, Option<u32>),
         place: &Place,
         held: Held,
     ) -> Result<Vec<Commitment>, Ignored> {
@@ -119,7 +119,7 @@ impl Cases {
         if !self.authors.is_within(place) {
             return Err(Ignored::Foreign);
         }
-        if self.quotas.judge_unknown(place, &self.charter.quotas) == Quota::Over {
+        if self.quotas.judge_unknown(place, size, &self.charter.quotas) == Quota::Over {
             return Err(Ignored::Quota);
         }
         let target = Place { log: target.log.clone(), index: target.index };

@@ -134,6 +134,8 @@ fn terms(before: &Charter, after: &Charter) -> Vec<String> {
     let (undone, undone_now) = (was.retractions_an_hour, now.retractions_an_hour);
     compare("retractions an hour", number(undone), number(undone_now));
     compare("disputes a day", number(was.disputes_a_day), number(now.disputes_a_day));
+    compare("bytes a day", number(was.bytes_a_day), number(now.bytes_a_day));
+    compare("live alerts", number(was.live_alerts), number(now.live_alerts));
     let number = |number: u32| number.to_string();
     compare("taxonomy", number(before.taxonomy), number(after.taxonomy));
     compare("record version", number(before.record_version), number(after.record_version));

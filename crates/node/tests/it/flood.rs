@@ -243,3 +243,48 @@ async fn a_node_refuses_what_nobody_would_hear_and_takes_back_all_the_same() {
     raise(3).await.unwrap();
     reddit.stop().await;
 }
+
+#[tokio::test]
+async fn a_node_refuses_what_is_beyond_its_bytes_of_a_day_or_its_live_alerts() {
+    let clock = TestClock::new();
+    let retract = || Answer::Retract { reason: Reason::WrongMatch, restore: true, note: None };
+    let spent = |raised: Result<_, RaiseError>, wanted: (&str, u64)| match raised {
+        Err(RaiseError::Quota { name, value, .. }) => assert_eq!((name, value), wanted),
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it was said"),
+    };
+
+    // A small alert has a KiB.
+    let bytes = charter_with(&FOUR, 2, |charter| charter.quotas.bytes_a_day = 2 * 1_024);
+    let (reddit, _) = alone_under(&bytes, "reddit", &clock).await;
+    let raise = |number| reddit.raise(alert(vec![picture(scene(number))]), None);
+    let first = raise(1).await.unwrap().commitment;
+    let many = join_all((2..12).map(raise)).await;
+    assert_eq!(many.iter().filter(|raised| raised.is_ok()).count(), 1);
+    spent(raise(3).await.map(drop), ("bytes_a_day", 2_048));
+    reddit.answer(&first, retract(), None).await.unwrap();
+    spent(raise(3).await.map(drop), ("bytes_a_day", 2_048));
+    clock.advance_ms(86_400_000 - START_MS % 86_400_000);
+    raise(3).await.unwrap();
+    reddit.stop().await;
+
+    let live = charter_with(&FOUR, 2, |charter| charter.quotas.live_alerts = 2);
+    let (reddit, store) = alone_under(&live, "reddit", &clock).await;
+    let raise = |number| reddit.raise(alert(vec![picture(scene(number))]), None);
+    let first = raise(1).await.unwrap().commitment;
+    let many = join_all((2..12).map(raise)).await;
+    assert_eq!(many.iter().filter(|raised| raised.is_ok()).count(), 1);
+    spent(raise(3).await.map(drop), ("live_alerts", 2));
+    // It does not come with another day, nor with a new start, but with what is taken back.
+    reddit.stop().await;
+    clock.advance_ms(86_400_000);
+    let reddit = reading(&live, ("reddit", &store), &[], &clock).await;
+    let raise = |number| reddit.raise(alert(vec![picture(scene(number))]), None);
+    spent(raise(3).await.map(drop), ("live_alerts", 2));
+    let renew = Answer::Renew { valid_until: START_MS + 9 * 86_400_000 };
+    reddit.answer(&first, renew, None).await.unwrap();
+    reddit.answer(&first, retract(), None).await.unwrap();
+    raise(3).await.unwrap();
+    spent(raise(4).await.map(drop), ("live_alerts", 2));
+    reddit.stop().await;
+}

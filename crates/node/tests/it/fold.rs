@@ -17,7 +17,7 @@ use watchfire_signal::{
 };
 use watchfire_store::Held;
 
-use crate::coalition::{START_MS, name};
+use crate::coalition::{START_MS, charter_with, name};
 use crate::logs::{Logs, MEMBERS, SEEN, SOON};
 
 #[test]
@@ -475,8 +475,13 @@ proptest! {
     fn any_interleaving_of_the_logs_gives_the_same_cases(
         moves in moves(),
         choices in proptest::collection::vec(any::<u8>(), 0..60),
+        (live, kib) in (1_u64..9, 3_u64..40),
     ) {
-        let mut logs = Logs::new();
+        let mut logs = Logs::under(charter_with(&MEMBERS, 2, |charter| {
+            charter.quotas.live_alerts = live;
+            charter.quotas.bytes_a_day = kib * 1_024;
+        }));
+        logs.varied = true;
         let names = play(&mut logs, moves);
         let (one, other) = (logs.fold(&[]), logs.fold(&choices));
         let again = logs.fold_with_repeats(&choices);

@@ -35,6 +35,8 @@ pub(crate) const MEMBERS: [(&str, &str); 5] = [
 pub(crate) struct Logs {
     pub(crate) charter: SignedCharter,
     pub(crate) logs: BTreeMap<LogName, Vec<Held>>,
+    /// Whether alerts are of different sizes.
+    pub(crate) varied: bool,
     salt: u32,
     later_ms: u64,
 }
@@ -51,7 +53,7 @@ impl Logs {
     }
 
     pub(crate) fn under(charter: SignedCharter) -> Self {
-        Self { charter, logs: BTreeMap::new(), salt: 0, later_ms: 0 }
+        Self { charter, logs: BTreeMap::new(), varied: false, salt: 0, later_ms: 0 }
     }
 
     pub(crate) fn log(&self, member: &str) -> LogName {
@@ -82,6 +84,7 @@ impl Logs {
             test: false,
             review: None,
             minute: None,
+            size: 0,
         };
         change(&mut header);
         self.salt += 1;
@@ -94,13 +97,22 @@ impl Logs {
         (sealed.commitment, Target { log, index })
     }
 
+    /// The KiB that the headers of a member's log say.
+    pub(crate) fn sizes(&self, member: &str) -> Vec<u32> {
+        let leaf = |held: &Held| Leaf::decode(&held.entry.leaf).unwrap();
+        self.logs[&self.log(member)].iter().map(|held| leaf(held).header.size).collect()
+    }
+
     /// Lets time pass before the next statement.
     pub(crate) fn later(&mut self, ms: u64) {
         self.later_ms += ms;
     }
 
     pub(crate) fn assert(&mut self, member: &str, review: Review) -> (Commitment, Target) {
-        let alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
+        // Thirty signals more are a KiB.
+        let more = if self.varied { self.salt % 3 * 30 } else { 0 };
+        let signals = (0..=more).map(|_| Signal::new(Pdq(salted(self.salt))));
+        let alert = alert(signals.collect()).alert;
         self.say(member, &Statement::Assert(alert), |header| {
             header.severity = Some(3);
             header.review = Some(review);

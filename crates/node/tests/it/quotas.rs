@@ -1,6 +1,8 @@
 //! Quotas of the charter: what is over says nothing, retractions beyond their quota wait for another
 //! organisation, and all of it follows from the logs alone.
 
+mod amounts;
+
 use proptest::prelude::*;
 use watchfire_node::{
     cases::{Cases, Ignored, SignalSet},

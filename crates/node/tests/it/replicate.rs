@@ -190,6 +190,31 @@ async fn more_than_fits_between_two_checkpoints_is_refused_with_the_limit() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_read_brings_no_longer_a_record_than_its_leaf_says() {
+    let (ant, store) = author("ant", 1).await;
+    // A leaf of version 2 that says a body of one KiB: `{0: {0: 2, 15: 1}, 1: 32 bytes}`.
+    let mut later = vec![0xa2, 0, 0x45, 0xa2, 0, 2, 15, 1, 1, 0x58, 32];
+    later.extend([7; 32]);
+    let entries: Vec<_> = [
+        (b"no leaf at all".to_vec(), 1),
+        (later.clone(), later.len() + 1_024),
+        (later.clone(), later.len() + 1_025),
+    ]
+    .map(|(leaf, bytes)| watchfire_tlog::Entry::new(leaf, Some(vec![1; bytes].into())))
+    .into();
+    let mut frontier = watchfire_tlog::Frontier::new();
+    entries.iter().for_each(|entry| frontier.append(entry.leaf_hash()));
+    let bees = origin(&ant.node, "bee");
+    let checkpoint = Checkpoint { origin: bees.clone(), size: 3, root: frontier.root() };
+    let checkpoint = SignedCheckpoint::sign(&checkpoint, &key("bee"));
+    let more = Extension { from: 0, entries, checkpoint };
+    assert_eq!(ant.node.accept(&name("bee"), more).await.unwrap(), Some(3));
+    let held = store.held(&bees, 0, 3).await.unwrap();
+    let kept = held.iter().map(|held| held.entry.record.is_some()).collect::<Vec<_>>();
+    assert_eq!(kept, [false, true, false]);
+}
+
+#[tokio::test]
 async fn a_foreign_record_is_dropped_and_the_right_one_is_fetched_from_whoever_has_it() {
     let (bee, bees) = author("bee", 1).await;
     let case = raise(&bee, 1).await;

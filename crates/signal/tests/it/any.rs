@@ -272,6 +272,15 @@ fn keep<T>(need: Need, optional: Option<T>, required: T) -> Option<T> {
     }
 }
 
+/// A lease of a day or more that covers a statement.
+fn covering(statement: &Statement, day: u32) -> Option<u32> {
+    let valid_until = match statement {
+        Statement::Renew { valid_until } => *valid_until,
+        _ => statement.alert().map_or(0, |alert| alert.valid_until),
+    };
+    Some(day.max(u32::try_from(valid_until / 86_400_000).ok()?))
+}
+
 /// A statement with a header that goes with it.
 pub(crate) fn pair() -> impl Strategy<Value = (Header, Statement)> {
     let names = (log(), log(), 1_u64.., any::<[u8; 32]>(), any::<u64>());
@@ -308,10 +317,11 @@ pub(crate) fn pair() -> impl Strategy<Value = (Header, Statement)> {
             reason: keep(verb.reason(), optional_reason, reason),
             severity,
             target,
-            lease_day,
+            lease_day: lease_day.and_then(|day| covering(&statement, day)),
             test,
             review,
             minute: lease_day,
+            size: 1,
         };
         (header, statement)
     })
@@ -358,6 +368,8 @@ pub(crate) fn charter() -> impl Strategy<Value = Charter> {
                     severity4_acts_a_day: 20,
                     retractions_an_hour: 20,
                     disputes_a_day: quota / 2,
+                    bytes_a_day: quota,
+                    live_alerts: quota / 3,
                 },
                 members,
                 groups,

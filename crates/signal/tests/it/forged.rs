@@ -45,6 +45,11 @@ fn a_forged_class_or_authority_is_refused_by_the_receiver() {
         let (leaf, record) = forge(fields, &statement);
         open(&Leaf::decode(&leaf).unwrap(), &record)
     };
+    // Whoever does not get the record counts by the size that the header says.
+    let place = honest.iter().position(|(key, _)| *key == Node::Uint(15)).unwrap();
+    for said in [2, 1_024] {
+        assert_eq!(opened(place, said.into()), Err(OpenError::Size { said, found: 1 }));
+    }
     let class = StatementError::Class { header: Class::Hate, labels: Class::SelfHarm };
     assert_eq!(opened(5, 4), Err(OpenError::Statement(class)));
     assert_eq!(opened(7, 6), Err(OpenError::Statement(StatementError::Authority)));
@@ -61,6 +66,13 @@ fn a_forged_header_is_refused_by_the_receiver() {
     };
     assert_eq!(without(8), DecodeError::Header(HeaderError::Reason(header.verb)));
     assert_eq!(without(10), DecodeError::Header(HeaderError::Target(header.verb)));
+    assert!(matches!(without(15), DecodeError::Cbor(_)));
+    for size in [0, 1_025] {
+        let mut fields = honest.clone();
+        fields.iter_mut().find(|(key, _)| *key == Node::Uint(15)).unwrap().1 = Node::Uint(size);
+        let refused = Leaf::decode(&forge(fields, &statement).0).unwrap_err();
+        assert_eq!(refused, DecodeError::Header(HeaderError::Size));
+    }
     let mut fields = honest.clone();
     fields[2].1 = Node::Text("watchfire/other/tiktok/1".into());
     let refused = Leaf::decode(&forge(fields, &statement).0).unwrap_err();

@@ -80,6 +80,6 @@ fn a_deep_nest_is_an_error_and_no_overflow() {
             (tree::Node::Uint(1), tree::Node::Bytes(vec![0; 32])),
         ]);
         let read = Leaf::decode(&tree::plain(&leaf));
-        assert_eq!(read, Err(DecodeError::UnknownVersion { v: 2, target: None }));
+        assert_eq!(read, Err(DecodeError::UnknownVersion { v: 2, target: None, size: None }));
     }
 }

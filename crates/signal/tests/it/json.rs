@@ -25,7 +25,7 @@ fn an_assert_is_shown_with_words_and_hexadecimal() {
         "author_log": "watchfire/demo/tiktok/1",
         "charter": {
           "seq": 1,
-          "hash": "a3782cd31a0bdee6018b49a9ff1eb0e6e14006fed0cf3d3a6ce61f7c4b6487a8"
+          "hash": "4cf43d3b50f2799c9333e7a9ee514b49c12077111779a57ea0f7618eabb71d2b"
         },
         "verb": "assert",
         "class": "self_harm",
@@ -34,7 +34,8 @@ fn an_assert_is_shown_with_words_and_hexadecimal() {
         "severity": 4,
         "lease_day": 20717,
         "test": false,
-        "review": "one_human"
+        "review": "one_human",
+        "size": 1
       },
       {
         "kind": "video",

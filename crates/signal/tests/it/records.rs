@@ -4,10 +4,10 @@ use proptest::prelude::*;
 use watchfire_signal::{
     alert::AlertError,
     commitment::Commitment,
-    header::{HeaderError, Provenance, Target},
+    header::{Header, HeaderError, Provenance, Target},
     label::{Class, Label},
     reason::Reason,
-    record::{DecodeError, Leaf, OpenError, Record, SealError, open, seal},
+    record::{DecodeError, Leaf, OpenError, Record, SealError, may_belong, open, seal, size_of},
     statement::{Basis, Statement, StatementError},
     verb::Verb,
 };
@@ -22,7 +22,8 @@ proptest! {
     ) {
         let sealed = seal(&header, &statement, salt).unwrap();
         let leaf = Leaf::decode(&sealed.leaf).unwrap();
-        prop_assert_eq!(&leaf.header, &header);
+        let size = size_of(&statement.encode());
+        prop_assert_eq!(&leaf.header, &Header { size, ..header.clone() });
         prop_assert_eq!(&leaf.bytes, &sealed.leaf);
         prop_assert_eq!(leaf.commitment, sealed.commitment);
         prop_assert_eq!(open(&leaf, &sealed.record).unwrap(), statement);
@@ -116,6 +117,42 @@ fn a_body_goes_with_its_header() {
 }
 
 #[test]
+fn a_lease_is_not_over_before_what_it_is_of() {
+    let refused = Err(SealError::Record(OpenError::Statement(StatementError::Lease)));
+    let (header, statement) = golden::assert();
+    let day = header.lease_day.unwrap();
+    let ends = |header: &Header, day, statement: &Statement| {
+        seal(&Header { lease_day: day, ..header.clone() }, statement, [0; 16])
+    };
+    assert_eq!(ends(&header, Some(day - 1), &statement), refused);
+    for day in [Some(day), Some(day + 1), None] {
+        assert!(ends(&header, day, &statement).is_ok());
+    }
+    let (confirm, _) = golden::confirm();
+    let renew = Header { verb: Verb::Renew, ..confirm };
+    let statement = Statement::Renew { valid_until: 86_400_000 * u64::from(day) };
+    assert_eq!(ends(&renew, Some(day - 1), &statement), refused);
+    assert!(ends(&renew, Some(day), &statement).is_ok());
+}
+
+proptest! {
+    #[test]
+    fn a_record_is_no_longer_than_its_leaf_and_the_size_that_it_says(
+        (header, statement) in any::pair(),
+    ) {
+        let sealed = seal(&header, &statement, [3; 16]).unwrap();
+        prop_assert!(may_belong(&sealed.leaf, sealed.record.len()));
+        let size = size_of(&statement.encode()) as usize;
+        prop_assert!(!may_belong(&sealed.leaf, sealed.leaf.len() + size * 1_024 + 1));
+    }
+}
+
+#[test]
+fn what_is_no_leaf_has_no_record() {
+    assert!(!may_belong(b"no leaf at all", 0));
+}
+
+#[test]
 fn labels_of_two_classes_or_twice_are_refused() {
     let (header, statement) = golden::assert();
     let Statement::Assert(mut alert) = statement else { panic!("an assert") };
@@ -162,7 +199,8 @@ fn a_leaf_of_another_version_says_what_it_speaks_about() {
     let leaf = tree::plain(&tree::Node::Map(leaf));
     let target = header.target;
     assert!(target.is_some());
-    assert_eq!(Leaf::decode(&leaf), Err(DecodeError::UnknownVersion { v: 2, target }));
+    let size = Some(1);
+    assert_eq!(Leaf::decode(&leaf), Err(DecodeError::UnknownVersion { v: 2, target, size }));
 }
 
 #[test]

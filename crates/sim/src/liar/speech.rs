@@ -121,6 +121,7 @@ impl Liar {
             test: false,
             review: None,
             minute: None,
+            size: 0,
         };
         self.seal(Draft { header, statement, answer: None, within_quota: false })
     }

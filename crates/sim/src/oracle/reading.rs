@@ -22,6 +22,7 @@ use watchfire_store::Held;
 
 use super::{
     Charters,
+    quota::Quota,
     state::{Outlook, Say, Voice},
 };
 
@@ -156,7 +157,7 @@ impl Reading {
             end = turns.next().map_or(end, |turn| turn.at.1 + 1);
         }
         self.ends.insert(log.clone(), end);
-        let mut newest = 0;
+        let (mut newest, mut quota) = (0, Quota::default());
         entries.retain(|entry| {
             let seq = entry.header.charter.seq;
             if !charters.is_written(log, &entry.header) || entry.at.1 >= end {
@@ -167,7 +168,8 @@ impl Reading {
                 return false;
             }
             newest = newest.max(if urgent { 0 } else { seq });
-            true
+            let charter = charters.named(entry.header.charter);
+            charter.is_none_or(|charter| quota.counts(entry.at.1, &entry.header, &charter.quotas))
         });
     }
 
