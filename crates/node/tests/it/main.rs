@@ -21,6 +21,7 @@ mod handover;
 mod incidents;
 mod logs;
 mod marks;
+mod moves;
 mod outbox;
 mod poisoning;
 mod policies;
