@@ -13,7 +13,7 @@ use watchfire_signal::{
     name::{GroupName, LogName},
     pdq::Pdq,
     reason::Reason,
-    record::{Leaf, seal},
+    record::{Leaf, open, seal},
     statement::{Basis, Done, Head, MemberStep, Resolution, Statement},
     value::Signal,
 };
@@ -308,6 +308,19 @@ impl Logs {
         assert_eq!(bytes[at + 1..at + 3], [0, 1]);
         bytes[at + 2] = 2;
         held.entry = Entry::new(bytes, None);
+    }
+
+    /// Has the leaf of an alert show another severity than its record was written with, under the same commitment.
+    pub(crate) fn lie(&mut self, place: &Target) {
+        let held = &mut self.logs.get_mut(&place.log).unwrap()[place.index as usize];
+        let leaf = Leaf::decode(&held.entry.leaf).unwrap();
+        let said = open(&leaf, held.entry.record.as_ref().unwrap()).unwrap();
+        let shown = Header { severity: Some(1), ..leaf.header.clone() };
+        let shown = Leaf::decode(&seal(&shown, &said, [0; 16]).unwrap().leaf).unwrap().header_bytes;
+        let mut bytes = held.entry.leaf.to_vec();
+        let at = bytes.windows(shown.len()).position(|part| part == leaf.header_bytes).unwrap();
+        bytes[at..at + shown.len()].copy_from_slice(&shown);
+        held.entry = Entry::new(bytes, held.entry.record.take());
     }
 
     /// Folds in an interleaving of the logs that the choices name.

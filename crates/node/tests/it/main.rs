@@ -7,6 +7,7 @@ mod breaker;
 mod caps;
 mod charters;
 mod coalition;
+mod contradictions;
 mod copies;
 mod desk;
 mod disputes;
