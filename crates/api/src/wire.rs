@@ -45,7 +45,7 @@ pub use charter::{
     ProposeRequest,
 };
 pub use event::EventView;
-pub use evidence::{Consistency, Cosigned, Evidence, ForkProof};
+pub use evidence::{Consistency, ContradictionProof, Cosigned, Evidence, ForkProof};
 pub use hash::{HashRequest, Hashed, MediaInfo};
 pub use incident::{
     ConcludeRequest, CosignRequest, IncidentAnswer, IncidentCounts, IncidentList, IncidentRequest,

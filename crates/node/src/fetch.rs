@@ -13,13 +13,14 @@ use std::{
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 use watchfire_signal::{
+    contradiction::Contradiction,
     name::{LogName, MemberName},
     record::{Leaf, open},
 };
 use watchfire_store::{Store, StoreError};
 use watchfire_tlog::Origin;
 
-use crate::{clock::Random, peer::Peer, place::Place, replicate::jittered};
+use crate::{clock::Random, contradictions, peer::Peer, place::Place, replicate::jittered};
 
 /// Holes of one log that are remembered; the rest is found again at the next start.
 pub const MAX_HOLES: usize = 65_536;
@@ -249,7 +250,8 @@ impl Filler {
         let Some(held) = held.into_iter().find(|held| held.index == index) else {
             return Ok(false);
         };
-        let fits = Leaf::decode(&held.entry.leaf).is_ok_and(|leaf| open(&leaf, &record).is_ok());
+        let leaf = Leaf::decode(&held.entry.leaf).ok();
+        let fits = leaf.as_ref().is_some_and(|leaf| open(leaf, &record).is_ok());
         if fits {
             self.holes.noted.note(&place);
             self.store.fill(log, index, record).await?;
@@ -260,6 +262,13 @@ impl Filler {
         } else {
             metrics::counter!("watchfire_records_refused_total", "member" => "relay").increment(1);
             tracing::warn!(%log, index, "a record that was fetched does not belong to its leaf");
+            // Whoever brought it: its author may have written it so.
+            if let Some(found) = leaf.and_then(|leaf| Contradiction::between(&leaf, &record))
+                && let Err(error) =
+                    contradictions::keep(&*self.store, &place.log, (index, &found)).await
+            {
+                tracing::warn!(%error, %log, index, "a contradiction is not kept yet");
+            }
         }
         Ok(fits)
     }

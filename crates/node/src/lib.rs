@@ -18,6 +18,7 @@ pub mod charter;
 pub mod clock;
 pub mod connector;
 pub mod content;
+pub mod contradictions;
 pub mod deliver;
 pub mod desk;
 pub mod effective;

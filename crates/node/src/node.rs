@@ -41,6 +41,7 @@ use crate::{
     cases::SignalSet,
     charter::{self, changes::Changes},
     clock::{Clock, Random},
+    contradictions::{self, Convicted},
     desk::Desk,
     enforce::Consequences,
     events::Events,
@@ -542,6 +543,14 @@ impl Node {
     /// The store's.
     pub async fn evidence(&self, log: &LogName) -> Result<Vec<Evidence>, StoreError> {
         evidence::against(&*self.store, log).await
+    }
+
+    /// The proofs that records of a log contradict their leaves.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn contradictions(&self, log: &LogName) -> Result<Vec<Convicted>, StoreError> {
+        contradictions::against(&*self.store, log).await
     }
 
     /// Entries held of each member's log.

@@ -5,6 +5,7 @@
 
 mod hurry;
 mod pace;
+mod records;
 mod stream;
 
 use std::{
@@ -23,7 +24,7 @@ use watchfire_signal::{
     charter::Quotas,
     header::Header,
     name::{LogName, MemberName},
-    record::{Leaf, may_belong, open},
+    record::Leaf,
 };
 use watchfire_store::{
     Append, Batch, CommitError, Held, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
@@ -34,7 +35,7 @@ use watchfire_tlog::{
     evidence::{CompareError, compare},
 };
 
-use self::pace::Pace;
+use self::{pace::Pace, records::Contradicted};
 use crate::{
     clock::{Clock, Random},
     events::{Event, Events},
@@ -193,7 +194,7 @@ impl LogCopy {
         let begun = Instant::now();
         self.check_thawed(&mut state).await?;
         let before = self.verified(&mut state).await?.clone();
-        let (after, append) = match self.check(source, &before, more).await {
+        let (after, append, contradicted) = match self.check(source, &before, more).await {
             Ok(checked) => checked,
             Err(ExtendError::Fork(proof)) => return Err(self.freeze(&mut state, &proof).await),
             Err(error) => return Err(error.into()),
@@ -214,6 +215,7 @@ impl LogCopy {
                 state.verified = Some(after);
                 self.book(before.size(), &leaves, begun.elapsed());
                 drop(state);
+                self.keep_contradicted(contradicted).await;
                 self.tell_early(ahead, false).await;
                 Ok(size)
             }
@@ -327,14 +329,16 @@ impl LogCopy {
         source: &dyn Source,
         before: &Verified,
         more: Vec<Extension>,
-    ) -> Result<(Verified, Append), ExtendError> {
-        let mut after = before.clone();
+    ) -> Result<(Verified, Append, Contradicted), ExtendError> {
+        let (mut after, mut contradicted) = (before.clone(), Contradicted::new());
         let mut append = self.append(before);
         for extension in more {
             let extended = after.extend_from(source, &extension).await?;
             after = extended.state;
             for entry in extension.entries.into_iter().skip(extended.new_entries_from) {
-                append.entries.push(self.without_foreign_record(entry));
+                let index = before.size() + append.entries.len() as u64;
+                let entry = self.without_foreign_record(index, entry, &mut contradicted);
+                append.entries.push(entry);
                 if append.entries.len().is_multiple_of(AT_ONCE) {
                     tokio::task::yield_now().await;
                 }
@@ -342,7 +346,7 @@ impl LogCopy {
             append.leaf_hashes.extend(extended.leaf_hashes);
             append.checkpoint = extension.checkpoint;
         }
-        Ok((after, append))
+        Ok((after, append, contradicted))
     }
 
     /// How many entries a head covers that this log's key has signed.
@@ -472,22 +476,6 @@ impl LogCopy {
             checkpoint: before.signed().cloned().unwrap_or_else(|| SignedCheckpoint::new("")),
             verified_ms: self.clock.now_ms(),
         }
-    }
-
-    /// A record that is not the leaf's own is dropped: the place stays a hole that can be filled.
-    fn without_foreign_record(&self, mut entry: Entry) -> Entry {
-        let fits = |record: &Bytes| match Leaf::decode(&entry.leaf) {
-            Ok(leaf) => open(&leaf, record).is_ok(),
-            // Of what cannot be read nothing is known but how long it may be.
-            Err(_) => may_belong(&entry.leaf, record.len()),
-        };
-        if !entry.record.as_ref().is_none_or(fits) {
-            metrics::counter!("watchfire_records_refused_total", "member" => self.member().to_string())
-                .increment(1);
-            tracing::warn!(log = %self.log, "a record does not belong to its leaf; dropped");
-            entry.record = None;
-        }
-        entry
     }
 
     async fn verified<'a>(&self, state: &'a mut CopyState) -> Result<&'a Verified, StoreError> {

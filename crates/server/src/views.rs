@@ -79,6 +79,7 @@ pub fn heads(heads: &Heads) -> wire::HeadsExchange {
     let proofs = heads.proofs.iter().map(|(log, proof)| wire::Evidence {
         log: log.clone(),
         proofs: vec![wire::ForkProof::from(proof)],
+        contradictions: Vec::new(),
     });
     wire::HeadsExchange { heads: heads.heads.iter().map(text).collect(), proofs: proofs.collect() }
 }

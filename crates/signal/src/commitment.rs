@@ -23,10 +23,21 @@ impl Commitment {
     /// The salt keeps a body that can be guessed from being recognised by its leaf.
     #[must_use]
     pub fn of(header: &[u8], salt: &[u8; 16], body: &[u8]) -> Self {
+        Self::over(header, &Self::content(salt, body))
+    }
+
+    /// The same of a header and `H(salt ‖ body)`.
+    #[must_use]
+    pub fn over(header: &[u8], content: &[u8; 32]) -> Self {
         let header = Sha256::digest(header);
-        let body = Sha256::new().chain_update(salt).chain_update(body).finalize();
-        let outer = Sha256::new().chain_update(DOMAIN).chain_update(header).chain_update(body);
+        let outer = Sha256::new().chain_update(DOMAIN).chain_update(header).chain_update(content);
         Self(outer.finalize().into())
+    }
+
+    /// `H(salt ‖ body)`: stands for a body without showing it.
+    #[must_use]
+    pub fn content(salt: &[u8; 16], body: &[u8]) -> [u8; 32] {
+        Sha256::new().chain_update(salt).chain_update(body).finalize().into()
     }
 }
 

@@ -8,6 +8,7 @@ mod cbor;
 pub mod charter;
 pub mod code;
 pub mod commitment;
+pub mod contradiction;
 pub mod desk;
 pub mod digest;
 pub mod effect;

@@ -180,6 +180,12 @@ impl Record {
     pub fn commitment(&self) -> Commitment {
         Commitment::of(&self.header_bytes, &self.salt, &self.body_bytes)
     }
+
+    /// What stands for salt and body without showing them.
+    #[must_use]
+    pub fn content(&self) -> [u8; 32] {
+        Commitment::content(&self.salt, &self.body_bytes)
+    }
 }
 
 /// Shows sizes only: a body must not end up in a log file.
@@ -217,7 +223,8 @@ pub fn seal(header: &Header, statement: &Statement, salt: [u8; 16]) -> Result<Se
 /// Reads the statement of a record that came with `leaf`.
 ///
 /// # Errors
-/// [`OpenError`]; a record that does not belong to its leaf is kept as evidence by the caller.
+/// [`OpenError`]; of one with another header than its leaf,
+/// [`Contradiction`](crate::contradiction::Contradiction) says whether that is the author's lie.
 pub fn open(leaf: &Leaf, record: &[u8]) -> Result<Statement, OpenError> {
     let record = Record::decode(record)?;
     if record.header_bytes != leaf.header_bytes {

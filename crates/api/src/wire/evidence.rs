@@ -1,9 +1,12 @@
-//! The proof that a log has shown two histories, as JSON that can be carried anywhere.
+//! The proofs that a member lied in its log, as JSON that can be carried anywhere.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use watchfire_signal::name::LogName;
-use watchfire_tlog::{Evidence as Proof, EvidenceKind, SignedCheckpoint};
+use watchfire_signal::{contradiction::Contradiction, hex, name::LogName};
+use watchfire_tlog::{
+    Evidence as Proof, EvidenceKind, Hash, Origin, PeerKey, SignedCheckpoint, leaf_hash,
+    proof::verify_inclusion,
+};
 
 /// All proofs against one log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -13,6 +16,27 @@ pub struct Evidence {
     pub log: LogName,
     /// The proofs; none, as long as it has shown one history only.
     pub proofs: Vec<ForkProof>,
+    /// Leaves whose records were written with another header than everyone reads; at most four.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contradictions: Vec<ContradictionProof>,
+}
+
+/// A leaf of a log, and another header that its author wrote into the record under it. Nothing of the record's body
+/// stands in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ContradictionProof {
+    /// The place of the leaf in the log.
+    pub index: u64,
+    /// A signed checkpoint that covers it.
+    pub checkpoint: String,
+    /// The inclusion proof of RFC 9162, section 2.1.3, in hexadecimal.
+    pub inclusion: Vec<String>,
+    /// The leaf, in hexadecimal.
+    pub leaf: String,
+    /// The header of the record, in hexadecimal.
+    pub header: String,
+    /// `H(salt ‖ body)` of the record, in hexadecimal.
+    pub content: String,
 }
 
 /// What witnesses have cosigned of one log.
@@ -56,6 +80,27 @@ impl From<&Proof> for ForkProof {
             }),
         };
         ForkProof { ours: proof.ours.text.clone(), theirs: proof.theirs.text.clone(), consistency }
+    }
+}
+
+impl ContradictionProof {
+    /// Whether it proves that who signs this log with this key wrote two headers. Needs nothing else.
+    #[must_use]
+    pub fn check(&self, origin: &Origin, key: &PeerKey) -> bool {
+        let contradicts = || {
+            let (leaf, header) = (hex::decode_all(&self.leaf), hex::decode_all(&self.header));
+            let content = hex::decode(&self.content);
+            let said =
+                Contradiction { leaf: leaf.ok()?, header: header.ok()?, content: content.ok()? };
+            said.holds().then(|| leaf_hash(&said.leaf))
+        };
+        let stands = |leaf: Hash| {
+            let head = SignedCheckpoint::new(self.checkpoint.as_str()).verify(origin, key).ok()?;
+            let path =
+                self.inclusion.iter().map(|hash| hash.parse()).collect::<Result<Vec<_>, _>>();
+            verify_inclusion(&leaf, self.index, head.size, &head.root, &path.ok()?).ok()
+        };
+        contradicts().and_then(stands).is_some()
     }
 }
 

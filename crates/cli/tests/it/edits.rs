@@ -12,7 +12,7 @@ use crate::{
     clippy::disallowed_methods,
     reason = "where the published data lies is a setting of tests"
 )]
-fn published(path: &str) -> Option<String> {
+pub(crate) fn published(path: &str) -> Option<String> {
     let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/conformance");
     let root = std::env::var("WATCHFIRE_CONFORMANCE").unwrap_or_else(|_| beside.to_owned());
     let file = format!("{root}/{path}");

@@ -14,6 +14,9 @@ mod demo;
 mod edits;
 mod handover;
 mod hash;
+#[allow(dead_code, reason = "the tests of the server use the rest of it")]
+#[path = "../../../server/tests/it/house.rs"]
+mod house;
 mod live;
 mod machine;
 mod nodes;
@@ -23,6 +26,7 @@ mod policy;
 mod program;
 mod proof;
 mod reference;
+mod scenarios;
 mod services;
 mod small;
 mod sound;

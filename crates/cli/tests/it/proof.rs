@@ -3,8 +3,18 @@
 use std::fs;
 
 use serde_json::Value;
-use watchfire_api::wire::{Evidence, ForkProof};
-use watchfire_tlog::{Checkpoint, Hash, Origin, OwnKey, SignedCheckpoint};
+use watchfire_api::wire::{ContradictionProof, Evidence, ForkProof};
+use watchfire_signal::{
+    header::{CharterRef, Header, Provenance, RECORD_VERSION, Target},
+    hex,
+    label::Class,
+    name::{GroupName, LogName},
+    reason::Reason,
+    record::{Leaf, Record, seal},
+    statement::Statement,
+    verb::Verb,
+};
+use watchfire_tlog::{Checkpoint, Hash, Origin, OwnKey, SignedCheckpoint, leaf_hash};
 
 use crate::{
     program::{code, run, words},
@@ -74,7 +84,8 @@ fn evidence_of_a_fork_in_a_file_is_checked_without_a_node() {
         SignedCheckpoint::sign(&checkpoint, &OwnKey::from_seed(&[5; 32])).text
     };
     let proof = ForkProof { ours: head(1), theirs: head(2), consistency: None };
-    let evidence = Evidence { log: log.parse().unwrap(), proofs: vec![proof] };
+    let evidence =
+        Evidence { log: log.parse().unwrap(), proofs: vec![proof], contradictions: vec![] };
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("fork.json");
     fs::write(&file, serde_json::to_vec(&evidence).unwrap()).unwrap();
@@ -86,6 +97,77 @@ fn evidence_of_a_fork_in_a_file_is_checked_without_a_node() {
     };
     assert_eq!(check(5), (1, true.into(), 0.into()));
     assert_eq!(check(6), (0, false.into(), 1.into()), "another key did not sign it");
+}
+
+#[test]
+fn a_contradiction_in_a_file_convicts_its_author_and_no_changed_one_does() {
+    let log = "watchfire/zoo/ant/1";
+    let (leaf, header, content) = two_faced(log);
+    let origin = Origin::new(log).unwrap();
+    let checkpoint = Checkpoint { origin, size: 1, root: leaf_hash(&leaf) };
+    let found = ContradictionProof {
+        index: 0,
+        checkpoint: SignedCheckpoint::sign(&checkpoint, &OwnKey::from_seed(&[5; 32])).text,
+        inclusion: vec![],
+        leaf: hex::encode(&leaf),
+        header: hex::encode(&header),
+        content: hex::encode(&content),
+    };
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("contradiction.json");
+    let key = |seed: u8| OwnKey::from_seed(&[seed; 32]).public().to_string();
+    let check = |found: &ContradictionProof, key: String| {
+        let contradictions = vec![found.clone()];
+        let evidence = Evidence { log: log.parse().unwrap(), proofs: vec![], contradictions };
+        fs::write(&file, serde_json::to_vec(&evidence).unwrap()).unwrap();
+        let output = run(["--json", "log", "evidence", file.to_str().unwrap(), "--key", &key]);
+        let shown: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let convicts = shown["contradictions"].as_array().unwrap().len();
+        assert_eq!(shown["forked"], false);
+        (code(&output), convicts, shown["refused"].as_u64().unwrap())
+    };
+    assert_eq!(check(&found, key(5)), (1, 1, 0));
+    assert_eq!(check(&found, key(6)), (0, 0, 1), "another key did not sign it");
+    let honest = ContradictionProof { header: hex::encode(&shown_by(&leaf)), ..found.clone() };
+    assert_eq!(check(&honest, key(5)), (0, 0, 1), "the header that the leaf shows");
+    let elsewhere = ContradictionProof { index: 1, ..found };
+    assert_eq!(check(&elsewhere, key(5)), (0, 0, 1), "it does not stand there");
+}
+
+fn shown_by(leaf: &[u8]) -> Vec<u8> {
+    Leaf::decode(leaf).unwrap().header_bytes
+}
+
+/// A leaf with one header that commits to another one, that one, and what it is committed with.
+fn two_faced(log: &str) -> (Vec<u8>, Vec<u8>, [u8; 32]) {
+    let log: LogName = log.parse().unwrap();
+    let leaf = |reason: Reason| {
+        let header = Header {
+            v: RECORD_VERSION,
+            coalition: log.coalition.clone(),
+            author_log: log.clone(),
+            charter: CharterRef { seq: 1, hash: [1; 32] },
+            verb: Verb::Retract,
+            class: Class::SelfHarm,
+            group: GroupName::all(),
+            provenance: Provenance::None,
+            reason: Some(reason),
+            severity: None,
+            target: Some(Target { log: log.clone(), index: 0 }),
+            lease_day: None,
+            test: false,
+            review: None,
+            minute: None,
+            size: 1,
+        };
+        seal(&header, &Statement::Retract { restore: true, note: None }, [3; 16]).unwrap()
+    };
+    let (shown, written) = (leaf(Reason::BenignContext), leaf(Reason::WrongMatch));
+    let content = Record::decode(&written.record).unwrap().content();
+    let (header, mut bytes) = (shown_by(&shown.leaf), written.leaf.clone());
+    let at = bytes.windows(header.len()).position(|part| *part == shown_by(&written.leaf)).unwrap();
+    bytes[at..at + header.len()].copy_from_slice(&header);
+    (bytes, shown_by(&written.leaf), content)
 }
 
 #[test]

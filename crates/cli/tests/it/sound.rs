@@ -11,7 +11,7 @@ use crate::{
 const RATE: u32 = 22_050;
 
 /// A made-up piece of music: two voices and a beat, other notes for another seed.
-fn music(seed: u64, seconds: u32) -> Vec<i16> {
+pub(crate) fn music(seed: u64, seconds: u32) -> Vec<i16> {
     let mut state = seed;
     let mut random = move |below: u64| {
         state =
@@ -42,7 +42,7 @@ fn music(seed: u64, seconds: u32) -> Vec<i16> {
     samples
 }
 
-fn wav(path: &Path, samples: &[i16]) {
+pub(crate) fn wav(path: &Path, samples: &[i16]) {
     let data = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect::<Vec<_>>();
     let length = data.len() as u32;
     let mut bytes = b"RIFF".to_vec();

@@ -89,8 +89,10 @@ impl Cases {
         let court = Court { charter: &self.charter, silenced };
         let sets_of = |subject: &Commitment| sets.names_of_case(subject);
         let latest = |subject: &Commitment| {
-            let sets = sets_of(subject);
-            sets.iter().filter_map(look).map(|set| set.verified_ms).max()
+            // What was added to a case is no case: who names it ties nothing, whatever came first.
+            let sets = sets_of(subject).into_iter().filter_map(|name| look(&name));
+            let its = sets.filter(|set| set.subject == *subject);
+            its.map(|set| set.verified_ms).max()
         };
         let affected = self.incidents.add_up(subjects, &court, latest);
         affected.iter().flat_map(sets_of).filter(|name| look(name).is_some()).collect()

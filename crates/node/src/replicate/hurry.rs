@@ -4,7 +4,7 @@ use watchfire_signal::record::Leaf;
 use watchfire_store::Held;
 use watchfire_tlog::{Source, Urgent};
 
-use super::{LogCopy, TakeError};
+use super::{LogCopy, TakeError, records::Contradicted};
 use crate::urgent::{self, is_urgent};
 
 impl LogCopy {
@@ -64,7 +64,9 @@ impl LogCopy {
             }
             verified.check_urgent(&urgent)?;
             if Leaf::decode(&urgent.entry.leaf).is_ok_and(|leaf| is_urgent(&leaf)) {
-                let entry = self.without_foreign_record(urgent.entry);
+                // What contradicts its leaf is kept when its turn comes and its place with it.
+                let (index, mut later) = (urgent.index, Contradicted::new());
+                let entry = self.without_foreign_record(index, urgent.entry, &mut later);
                 taken.push(Held { index: urgent.index, entry, verified_ms: self.clock.now_ms() });
             }
         }

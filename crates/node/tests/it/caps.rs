@@ -1,6 +1,8 @@
 //! At no moment is more allowed than the table of `docs/states.md` allows for the records delivered by
 //! then: judged by that table, written down here once more, from the records alone.
 
+mod lifts;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
@@ -10,7 +12,8 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     commitment::Commitment,
-    header::{Header, Target},
+    header::{Header, Review, Target},
+    incident::IncidentStep,
     name::{LogName, MemberName},
     record::{DecodeError, Leaf, open},
     statement::{Basis, Resolution, Statement},
@@ -20,13 +23,16 @@ use watchfire_store::Held;
 
 use crate::{
     coalition::{START_MS, name},
-    fold::{moves, play},
-    logs::{Logs, MEMBERS},
+    logs::{GRAVE, Logs, MEMBERS, incident},
+    moves::{moves, play},
 };
 
 const HOUR_MS: u64 = 3_600_000;
-/// Organisations, of four, that confirm and that dispute; and those that halt, suspend and erase.
+/// Organisations, of four, that dispute, and that stand by an incident beside its declarer's; and those that halt,
+/// suspend, erase and end an incident. Those that confirm are [`CONFIRM`], by the charter in force.
 const TWO: usize = 2;
+/// Organisations that confirm, under the first charter and the second.
+const CONFIRM: [usize; 2] = [2, 3];
 const MANY: usize = 3;
 /// Whose policy decides, and whom it trusts.
 const ME: &str = "reddit";
@@ -80,8 +86,9 @@ impl Heard {
 }
 
 /// All that was delivered, in the order of each log.
-#[derive(Default)]
 struct Delivered {
+    /// The number of the charter in force.
+    charter: u64,
     heard: Vec<Heard>,
     /// What is spoken of in a version that is not known, and by whom.
     unknown: Vec<(MemberName, Target)>,
@@ -119,6 +126,15 @@ enum Voice {
 }
 
 impl Delivered {
+    fn under(charter: u64) -> Self {
+        Self { charter, heard: Vec::new(), unknown: Vec::new() }
+    }
+
+    /// Organisations that make CONFIRMED.
+    fn confirm(&self) -> usize {
+        CONFIRM[(self.charter - 1) as usize]
+    }
+
     fn take(&mut self, log: &LogName, held: &Held) {
         match Leaf::decode(&held.entry.leaf) {
             Ok(leaf) => self.heard.push(Heard {
@@ -305,7 +321,12 @@ impl Delivered {
 
     /// When its term ends: the state's longest one since the organisations that make it stood by it, for the
     /// first time, or since it was renewed.
-    fn end_ms(&self, set: &Heard, words: &Words<'_>, latest: &BTreeMap<MemberName, Word>) -> u64 {
+    fn end_ms(
+        &self,
+        set: &Heard,
+        (words, latest): (&Words<'_>, &BTreeMap<MemberName, Word>),
+        lifted: bool,
+    ) -> u64 {
         let (mut persons, mut any) = (BTreeMap::new(), BTreeMap::new());
         for (member, word) in latest {
             let Word::Stands { person } = word else { continue };
@@ -324,8 +345,10 @@ impl Delivered {
             times
         };
         let (persons, any) = (sorted(persons), sorted(any));
-        let (mut since, hours) = match (persons.get(TWO - 1), persons.first()) {
-            (Some(second), _) => (*second, 90 * 24),
+        let confirmed = persons.get(self.confirm() - 1);
+        let (mut since, hours) = match (confirmed, persons.first()) {
+            (Some(last), _) => (*last, 90 * 24),
+            (None, first) if lifted => (*first.unwrap_or(&any[0]), 72),
             (None, Some(first)) => (*first, 6),
             (None, None) => (any[0], 24),
         };
@@ -337,7 +360,7 @@ impl Delivered {
             _ => None,
         });
         for (by, (at_ms, until)) in renewals {
-            if persons.len() >= TWO && matches!(latest.get(by), Some(Word::Stands { .. })) {
+            if confirmed.is_some() && matches!(latest.get(by), Some(Word::Stands { .. })) {
                 (since, asked) = (since.max(at_ms), asked.max(until));
             }
         }
@@ -362,12 +385,15 @@ impl Delivered {
         if stands.is_empty() || erased {
             return to_a_person(suspended || erased);
         }
-        if now_ms >= self.end_ms(set, &words, &latest) {
+        let lifted = self.is_lifted(set, now_ms);
+        if now_ms >= self.end_ms(set, (&words, &latest), lifted) {
             let once = |word: &Word| looked(word) || *word == Word::Erased { person: true };
             let ever = words.iter().filter(|(_, words)| words.iter().any(|(_, word)| once(word)));
-            return to_a_person(suspended || owners(ever.map(|(member, _)| member)) >= TWO);
+            let ever = owners(ever.map(|(member, _)| member));
+            return to_a_person(suspended || ever >= self.confirm());
         }
-        let confirmed = owners(persons.iter().copied()) >= TWO;
+        let confirmed = owners(persons.iter().copied()) >= self.confirm();
+        let provisional = lifted || !persons.is_empty();
         let disputed = owners(disputes) >= if confirmed { TWO } else { 1 };
         let mine = persons.contains(&&name(ME));
         let most = match (disputed, confirmed) {
@@ -375,6 +401,7 @@ impl Delivered {
             (true, _) => Most::Review,
             (false, true) => Most::Everything,
             (false, false) if mine || persons.contains(&&name(TRUSTED)) => Most::Reversible,
+            (false, false) if lifted || provisional && self.is_grave(set) => Most::Reversible,
             (false, false) => Most::Review,
         };
         let mut unread = self.unknown.iter().filter(|(_, target)| *target == set.at);
@@ -407,11 +434,11 @@ proptest! {
         batch in 1_usize..6,
         hours in 0_u64..2_500,
     ) {
-        let mut logs = Logs::new();
+        let mut logs = Logs::of_stories();
         play(&mut logs, moves);
         let policy = Policy::read(RULES).unwrap();
-        let mut cases = Cases::new(std::sync::Arc::new(logs.charter.charter.clone()));
-        let mut delivered = Delivered::default();
+        let mut cases = logs.cases();
+        let mut delivered = Delivered::under(logs.charter.charter.seq);
         let all = logs.interleaved(&choices);
         for batch in all.chunks(batch) {
             for (log, held) in batch {
@@ -419,7 +446,7 @@ proptest! {
                 delivered.take(log, held);
             }
             let newest = delivered.heard.iter().map(|heard| heard.verified_ms).max();
-            for now_ms in [0, 7, 25, hours].map(|hours| newest.unwrap_or(START_MS) + hours * HOUR_MS) {
+            for now_ms in [0, 1, 7, 25, hours].map(|hours| newest.unwrap_or(START_MS) + hours * HOUR_MS) {
                 for set in delivered.heard.iter().filter(|heard| heard.says.alert().is_some()) {
                     let (does, may) = (done(&policy, &cases, &set.name, now_ms), delivered.most(set, now_ms));
                     prop_assert!(does <= may, "{does:?} of {}, and the table says {may:?}", set.name);
@@ -433,9 +460,9 @@ proptest! {
 #[test]
 fn a_confirmed_case_is_acted_on_by_the_fold_and_by_the_table() {
     let mut logs = Logs::new();
-    let case = logs.assert("tiktok", watchfire_signal::header::Review::OneHuman);
+    let case = logs.assert("tiktok", Review::OneHuman);
     logs.confirm("facebook", &case, Basis::OwnCopySeenByHuman);
-    let mut delivered = Delivered::default();
+    let mut delivered = Delivered::under(1);
     for (log, held) in logs.interleaved(&[]) {
         delivered.take(log, held);
     }
@@ -444,4 +471,52 @@ fn a_confirmed_case_is_acted_on_by_the_fold_and_by_the_table() {
     let set = delivered.at(&case.1).unwrap();
     assert_eq!(delivered.most(set, now_ms), Most::Everything);
     assert_eq!(done(&policy, &logs.fold(&[]), &case.0, now_ms), Most::Everything);
+}
+
+/// What the fold does and what the table allows of the first alert of a story, some time after its last word.
+fn of_the_first(logs: &Logs, hours: u64) -> (Most, Most) {
+    let mut delivered = Delivered::under(logs.charter.charter.seq);
+    for (log, held) in logs.interleaved(&[]) {
+        delivered.take(log, held);
+    }
+    let newest = delivered.heard.iter().map(|heard| heard.verified_ms).max().unwrap();
+    let now_ms = newest + hours * HOUR_MS;
+    let place = Target { log: logs.log("tiktok"), index: 0 };
+    let set = delivered.at(&place).unwrap();
+    let policy = Policy::read(RULES).unwrap();
+    (done(&policy, &logs.fold(&[]), &set.name, now_ms), delivered.most(set, now_ms))
+}
+
+#[test]
+fn what_an_incident_lifts_is_acted_on_by_the_fold_and_by_the_table_while_it_lasts() {
+    let mut logs = Logs::of_stories();
+    let case = logs.assert("tiktok", Review::Automatic);
+    let event = logs.incident("tiktok", None, incident(IncidentStep::Declare, 3, &[case.0]));
+    logs.incident("facebook", Some(&event.1), incident(IncidentStep::Cosign, 3, &[]));
+    assert_eq!(of_the_first(&logs, 1), (Most::Review, Most::Review));
+    logs.incident("instagram", Some(&event.1), incident(IncidentStep::Cosign, 3, &[]));
+    assert_eq!(of_the_first(&logs, 1), (Most::Review, Most::Review), "one owner twice is one");
+    logs.incident("reddit", Some(&event.1), incident(IncidentStep::Cosign, 3, &[]));
+    assert_eq!(of_the_first(&logs, 11), (Most::Reversible, Most::Reversible));
+    assert_eq!(of_the_first(&logs, 13), (Most::Review, Most::Review), "nothing new came");
+    for member in ["tiktok", "facebook", "google"] {
+        logs.incident(member, Some(&event.1), incident(IncidentStep::Conclude, 3, &[]));
+    }
+    assert_eq!(of_the_first(&logs, 1), (Most::Review, Most::Review));
+}
+
+#[test]
+fn the_gravest_are_acted_on_by_the_fold_and_by_the_table_as_both_charters_say() {
+    for (label, review, before, after) in [
+        (GRAVE[0], Review::OneHuman, Most::Reversible, Most::Review),
+        (GRAVE[1], Review::OneHuman, Most::Reversible, Most::Reversible),
+        (GRAVE[2], Review::OneHuman, Most::Review, Most::Review),
+        (GRAVE[1], Review::Automatic, Most::Review, Most::Review),
+    ] {
+        let mut logs = Logs::of_stories();
+        logs.assert_grave("tiktok", review, (4, label));
+        assert_eq!(of_the_first(&logs, 1), (before, before), "{label} {review:?}");
+        logs.go_on_under_the_second_charter();
+        assert_eq!(of_the_first(&logs, 1), (after, after), "{label} {review:?}");
+    }
 }

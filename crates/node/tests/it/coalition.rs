@@ -173,28 +173,42 @@ pub(crate) fn charter_with(
 pub(crate) struct TestPlatform {
     hidden: Mutex<BTreeSet<String>>,
     pub(crate) orders: Mutex<Vec<Order>>,
+    /// What was found when items were last looked for as a user would, since their last order.
+    seen: Mutex<BTreeMap<String, Visibility>>,
 }
 
 impl TestPlatform {
     pub(crate) fn is_hidden(&self, item: &str) -> bool {
         self.hidden.lock().unwrap().contains(item)
     }
+
+    /// What was found when an item was looked for after its last order; `None`: nobody has looked.
+    pub(crate) fn looked_for(&self, item: &str) -> Option<Visibility> {
+        self.seen.lock().unwrap().get(item).copied()
+    }
+
+    fn note(&self, order: &Order) {
+        self.seen.lock().unwrap().remove(&order.item);
+        self.orders.lock().unwrap().push(order.clone());
+    }
 }
 
 #[async_trait]
 impl Connector for TestPlatform {
     async fn enforce(&self, order: &Order) -> Result<Answer, ConnectorError> {
-        self.orders.lock().unwrap().push(order.clone());
+        self.note(order);
         let new = self.hidden.lock().unwrap().insert(order.item.clone());
         Ok(if new { Answer::Done } else { Answer::AlreadyDone })
     }
 
     async fn verify(&self, item: &str) -> Result<Visibility, ConnectorError> {
-        Ok(if self.is_hidden(item) { Visibility::Hidden } else { Visibility::Visible })
+        let found = if self.is_hidden(item) { Visibility::Hidden } else { Visibility::Visible };
+        self.seen.lock().unwrap().insert(item.to_owned(), found);
+        Ok(found)
     }
 
     async fn undo(&self, order: &Order) -> Result<Answer, ConnectorError> {
-        self.orders.lock().unwrap().push(order.clone());
+        self.note(order);
         let hidden = self.hidden.lock().unwrap().remove(&order.item);
         Ok(if hidden { Answer::Done } else { Answer::AlreadyDone })
     }

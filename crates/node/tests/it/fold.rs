@@ -1,6 +1,6 @@
 //! The state of a case depends on what was said, not on the order in which the logs came.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use watchfire_node::{
@@ -9,7 +9,6 @@ use watchfire_node::{
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
-    commitment::Commitment,
     header::{Review, Target},
     name::MemberName,
     statement::{Basis, Resolution, Statement},
@@ -17,8 +16,9 @@ use watchfire_signal::{
 };
 use watchfire_store::Held;
 
-use crate::coalition::{START_MS, charter_with, name};
-use crate::logs::{Logs, MEMBERS, SEEN, SOON};
+use crate::coalition::{START_MS, name};
+use crate::logs::{Logs, SEEN, SOON};
+use crate::moves::{moves, play};
 
 #[test]
 fn an_alert_grows_from_proposed_to_confirmed_by_organisations() {
@@ -369,107 +369,6 @@ fn what_waits_for_its_target_keeps_its_place_in_its_own_log() {
     assert!(early.standing.was_confirmed, "two organisations once stood by it");
 }
 
-/// What members may do in a story made by chance, about one of the sets that there are.
-#[derive(Debug, Clone)]
-pub(crate) enum Move {
-    Confirm { automatic: bool },
-    Dispute,
-    RetractLast { restore: bool },
-    Amend,
-    Variant { test: bool },
-    Renew { days: u64 },
-    FutureVersion,
-    Halt,
-    HaltMember { other: usize },
-    Suspend { other: usize, size: u64 },
-    RetractVote,
-    Resolve { about: prop::sample::Index, stands: bool },
-    Join { other: prop::sample::Index },
-    Count { bucket: u8 },
-    Erase { what: prop::sample::Index },
-    Wait { hours: u64 },
-}
-
-pub(crate) fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, Move)>> {
-    let what = prop_oneof![
-        any::<bool>().prop_map(|automatic| Move::Confirm { automatic }),
-        Just(Move::Confirm { automatic: false }),
-        Just(Move::Dispute),
-        any::<bool>().prop_map(|restore| Move::RetractLast { restore }),
-        Just(Move::Amend),
-        any::<bool>().prop_map(|test| Move::Variant { test }),
-        (0_u64..400).prop_map(|days| Move::Renew { days }),
-        Just(Move::FutureVersion),
-        Just(Move::Halt),
-        (0..MEMBERS.len()).prop_map(|other| Move::HaltMember { other }),
-        (0..MEMBERS.len(), 0_u64..6).prop_map(|(other, size)| Move::Suspend { other, size }),
-        Just(Move::RetractVote),
-        (any::<prop::sample::Index>(), any::<bool>())
-            .prop_map(|(about, stands)| Move::Resolve { about, stands }),
-        any::<prop::sample::Index>().prop_map(|other| Move::Join { other }),
-        (0_u8..9).prop_map(|bucket| Move::Count { bucket }),
-        any::<prop::sample::Index>().prop_map(|what| Move::Erase { what }),
-        (0_u64..2_000).prop_map(|hours| Move::Wait { hours }),
-    ];
-    proptest::collection::vec((0_usize..MEMBERS.len(), any::<prop::sample::Index>(), what), 0..24)
-}
-
-/// Plays a story; answers all that may have become sets.
-pub(crate) fn play(
-    logs: &mut Logs,
-    moves: Vec<(usize, prop::sample::Index, Move)>,
-) -> Vec<(Commitment, Target)> {
-    let mut sets = vec![logs.assert("tiktok", Review::OneHuman)];
-    let mut last = BTreeMap::from([(0, sets[0].1.clone())]);
-    let mut votes = BTreeMap::new();
-    let mut disputes = Vec::new();
-    for (by, about, what) in moves {
-        let (member, about) = (MEMBERS[by].0, about.get(&sets).clone());
-        match what {
-            Move::Confirm { automatic } => {
-                let basis = if automatic { Basis::AutomaticMatch } else { SEEN };
-                last.insert(by, logs.confirm(member, &about, basis));
-            }
-            Move::Dispute => disputes.push(logs.dispute(member, &about)),
-            Move::Resolve { about, stands } if !disputes.is_empty() => {
-                let outcome = if stands { Resolution::Stands } else { Resolution::Withdrawn };
-                logs.resolve(member, about.get(&disputes), outcome);
-            }
-            Move::Resolve { .. } => {}
-            Move::Join { other } => logs.join(member, &about.1, other.get(&sets).0),
-            Move::Count { bucket } => logs.count(member, &about.1, bucket),
-            Move::Erase { what } => {
-                let said = last.values().chain(&disputes).cloned();
-                let said: Vec<_> = said.chain(sets.iter().map(|set| set.1.clone())).collect();
-                logs.erase(member, what.get(&said));
-            }
-            Move::RetractLast { restore } => {
-                if let Some(place) = last.remove(&by) {
-                    logs.retract_and(member, &place, restore);
-                }
-            }
-            Move::Amend => sets.push(logs.widen(member, &about, true, false)),
-            Move::Variant { test } => sets.push(logs.widen(member, &about, false, test)),
-            Move::Renew { days } => logs.renew(member, &about.1, START_MS + days * 86_400_000),
-            Move::Halt => drop(votes.insert(by, logs.halt(member, &about.1))),
-            Move::HaltMember { other } => {
-                votes.insert(by, logs.halt_member(member, MEMBERS[other].0));
-            }
-            Move::Suspend { other, size } => {
-                votes.insert(by, logs.suspend(member, MEMBERS[other].0, size));
-            }
-            Move::RetractVote => {
-                if let Some(place) = votes.remove(&by) {
-                    logs.retract(member, &place);
-                }
-            }
-            Move::FutureVersion => logs.say_in_a_future_version(member, &about.1),
-            Move::Wait { hours } => logs.later(hours * 3_600_000),
-        }
-    }
-    sets
-}
-
 proptest! {
     #[test]
     fn any_interleaving_of_the_logs_gives_the_same_cases(
@@ -477,14 +376,16 @@ proptest! {
         choices in proptest::collection::vec(any::<u8>(), 0..60),
         (live, kib) in (1_u64..9, 3_u64..40),
     ) {
-        let mut logs = Logs::under(charter_with(&MEMBERS, 2, |charter| {
+        let mut logs = Logs::of_stories_with(|charter| {
             charter.quotas.live_alerts = live;
             charter.quotas.bytes_a_day = kib * 1_024;
-        }));
+        });
         logs.varied = true;
         let names = play(&mut logs, moves);
         let (one, other) = (logs.fold(&[]), logs.fold(&choices));
         let again = logs.fold_with_repeats(&choices);
+        prop_assert!(one.incidents().iter().eq(other.incidents().iter()));
+        prop_assert!(one.incidents().iter().eq(again.incidents().iter()));
         for (name, _) in &names {
             let (one, again) = (one.set(name), again.set(name));
             let (one, again) = (one.as_deref(), again.as_deref());
@@ -503,6 +404,7 @@ proptest! {
             prop_assert_eq!((one.erased, &one.alert), (other.erased, &other.alert));
             prop_assert_eq!(&one.standing, &other.standing);
             prop_assert_eq!(one.unreadable, other.unreadable);
+            prop_assert_eq!(one.grave, other.grave);
             prop_assert_eq!(one.subject, other.subject);
         }
     }
@@ -512,7 +414,7 @@ proptest! {
         moves in moves(),
         hours in 6_u64..3_000,
     ) {
-        let mut logs = Logs::new();
+        let mut logs = Logs::of_stories();
         // Only the owner of facebook and instagram speaks, of a case that nobody else stands by.
         let mut moves = moves;
         moves.iter_mut().for_each(|(by, _, _)| *by = 1 + *by % 2);

@@ -278,3 +278,24 @@ fn the_first_declarations_and_updates_of_a_day_count_in_whatever_order_they_come
         assert!(forth.incidents().get(name) == back.incidents().get(name));
     }
 }
+
+/// What was added to a case is no case of its own: an incident that names it is as long in force whatever came first.
+#[test]
+fn an_incident_that_names_what_was_added_to_a_case_ends_when_it_ends_in_any_order() {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    let declared = logs.incident("facebook", None, incident(Declare, 1, &[]));
+    logs.later(3_600_000);
+    let added = logs.widen("tiktok", &case, true, false);
+    logs.incident("facebook", Some(&declared.1), incident(Update, 1, &[added.0]));
+    let ends = |first: &str| {
+        let mut cases = logs.cases();
+        let mut all: Vec<_> = logs.logs.iter().collect();
+        all.sort_by_key(|(log, _)| log.member.as_str() != first);
+        for (log, held) in all {
+            held.iter().for_each(|held| drop(cases.fold(log, held.clone())));
+        }
+        cases.incidents().get(&declared.0).unwrap().course.ends_ms
+    };
+    assert_eq!(ends("facebook"), ends("tiktok"));
+}

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use watchfire_node::{cases::Cases, standing::State, urgent::is_urgent};
 use watchfire_signal::{
     alert::Family,
-    charter::{CharterChain, SignedCharter},
+    charter::{Charter, CharterChain, SignedCharter},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     incident::{Incident, IncidentStep},
@@ -13,14 +13,14 @@ use watchfire_signal::{
     name::{GroupName, LogName},
     pdq::Pdq,
     reason::Reason,
-    record::{Leaf, seal},
+    record::{Leaf, open, seal},
     statement::{Basis, Done, Head, MemberStep, Resolution, Statement},
     value::Signal,
 };
 use watchfire_store::{Append, Batch, Held, Store};
 use watchfire_tlog::{Checkpoint, Entry, Extension, Frontier, Origin, SignedCheckpoint};
 
-use crate::coalition::{START_MS, alert, charter, key, name};
+use crate::coalition::{START_MS, alert, charter, charter_with, key, name};
 
 /// Two members of one owner, and three others.
 pub(crate) const MEMBERS: [(&str, &str); 5] = [
@@ -31,9 +31,19 @@ pub(crate) const MEMBERS: [(&str, &str); 5] = [
     ("reddit", "advance"),
 ];
 
+/// Labels of the stories made by chance: the first charter has the first two act at severity 4, the second one the last
+/// two.
+pub(crate) const GRAVE: [&str; 3] =
+    ["self_harm.suicide_depiction", "self_harm.self_mutilation", "self_harm.challenge"];
+/// How many alerts of severity 4 of one member act in these stories in a day.
+pub(crate) const GRAVE_A_DAY: u64 = 2;
+
 /// One log after the other, as their authors wrote them.
 pub(crate) struct Logs {
+    /// What is said names it.
     pub(crate) charter: SignedCharter,
+    /// What is folded is folded under it.
+    chain: CharterChain,
     pub(crate) logs: BTreeMap<LogName, Vec<Held>>,
     /// Whether alerts are of different sizes.
     pub(crate) varied: bool,
@@ -53,7 +63,44 @@ impl Logs {
     }
 
     pub(crate) fn under(charter: SignedCharter) -> Self {
-        Self { charter, logs: BTreeMap::new(), varied: false, salt: 0, later_ms: 0 }
+        let chain = CharterChain::from(charter.clone());
+        Self { charter, chain, logs: BTreeMap::new(), varied: false, salt: 0, later_ms: 0 }
+    }
+
+    /// For stories made by chance: some labels act at severity 4.
+    pub(crate) fn of_stories() -> Self {
+        Self::of_stories_with(|_| {})
+    }
+
+    /// The same where the charter has something else too.
+    pub(crate) fn of_stories_with(also: impl FnOnce(&mut Charter)) -> Self {
+        Self::under(charter_with(&MEMBERS, 2, |charter| {
+            also(charter);
+            charter.severity4_labels =
+                GRAVE[..2].iter().map(|label| label.parse().unwrap()).collect();
+            charter.quotas.severity4_acts_a_day = GRAVE_A_DAY;
+        }))
+    }
+
+    /// Has a second charter come in force, if it has not, under which other labels act and three organisations confirm;
+    /// what is said from now on names it. That all approve it the fold does not ask.
+    pub(crate) fn go_on_under_the_second_charter(&mut self) {
+        if self.charter.charter.seq > 1 {
+            return;
+        }
+        let (seq, previous) = (2, self.charter.hash());
+        let mut second = Charter { seq, previous, ..self.charter.charter.clone() };
+        second.severity4_labels = GRAVE[1..].iter().map(|label| label.parse().unwrap()).collect();
+        second.quorums.confirm = 3;
+        second.sort();
+        let second = SignedCharter::new(second, vec![]).unwrap();
+        self.chain.push(second.clone()).unwrap();
+        self.charter = second;
+    }
+
+    /// A fold of nothing yet, under all charters.
+    pub(crate) fn cases(&self) -> Cases {
+        Cases::of_chain(&self.chain)
     }
 
     pub(crate) fn log(&self, member: &str) -> LogName {
@@ -120,6 +167,22 @@ impl Logs {
         })
     }
 
+    /// An alert of a severity with a label.
+    pub(crate) fn assert_grave(
+        &mut self,
+        member: &str,
+        review: Review,
+        (severity, label): (u8, &str),
+    ) -> (Commitment, Target) {
+        let mut alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
+        alert.labels = vec![label.parse().unwrap()];
+        self.say(member, &Statement::Assert(alert), |header| {
+            header.severity = Some(severity);
+            header.review = Some(review);
+            header.provenance = Provenance::OwnDetection;
+        })
+    }
+
     pub(crate) fn confirm(
         &mut self,
         member: &str,
@@ -161,9 +224,21 @@ impl Logs {
         about: Option<&Target>,
         body: Incident,
     ) -> (Commitment, Target) {
+        self.incident_or_drill(member, about, body, false)
+    }
+
+    /// The same, perhaps of a drill.
+    pub(crate) fn incident_or_drill(
+        &mut self,
+        member: &str,
+        about: Option<&Target>,
+        body: Incident,
+        test: bool,
+    ) -> (Commitment, Target) {
         self.say(member, &Statement::Incident(body), |header| {
             header.class = Class::None;
             header.target = about.cloned();
+            header.test = test;
         })
     }
 
@@ -253,9 +328,22 @@ impl Logs {
         held.entry = Entry::new(bytes, None);
     }
 
+    /// Has the leaf of an alert show another severity than its record was written with, under the same commitment.
+    pub(crate) fn lie(&mut self, place: &Target) {
+        let held = &mut self.logs.get_mut(&place.log).unwrap()[place.index as usize];
+        let leaf = Leaf::decode(&held.entry.leaf).unwrap();
+        let said = open(&leaf, held.entry.record.as_ref().unwrap()).unwrap();
+        let shown = Header { severity: Some(1), ..leaf.header.clone() };
+        let shown = Leaf::decode(&seal(&shown, &said, [0; 16]).unwrap().leaf).unwrap().header_bytes;
+        let mut bytes = held.entry.leaf.to_vec();
+        let at = bytes.windows(shown.len()).position(|part| part == leaf.header_bytes).unwrap();
+        bytes[at..at + shown.len()].copy_from_slice(&shown);
+        held.entry = Entry::new(bytes, held.entry.record.take());
+    }
+
     /// Folds in an interleaving of the logs that the choices name.
     pub(crate) fn fold(&self, choices: &[u8]) -> Cases {
-        self.fold_into(Cases::new(Arc::new(self.charter.charter.clone())), choices)
+        self.fold_into(self.cases(), choices)
     }
 
     /// Folds under the last charter of a chain.
@@ -288,7 +376,7 @@ impl Logs {
 
     /// Folds in an interleaving of the logs, with entries that come again, as often as the choices say.
     pub(crate) fn fold_with_repeats(&self, choices: &[u8]) -> Cases {
-        let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
+        let mut cases = self.cases();
         let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
         let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
         let mut seen: Vec<(&LogName, &Held)> = Vec::new();
@@ -314,7 +402,7 @@ impl Logs {
     /// Folds in an interleaving of the logs, as it may go: what is urgent may come before its turn and comes again in
     /// it, and what comes without its record gets it later.
     pub(crate) fn fold_untidily(&self, choices: &[u8]) -> Cases {
-        let mut cases = Cases::new(Arc::new(self.charter.charter.clone()));
+        let mut cases = self.cases();
         let all = self.interleaved(choices);
         let mut choices = choices.iter().rev().copied().chain(std::iter::repeat(0));
         let mut holes: Vec<(&LogName, &Held)> = Vec::new();

@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use proptest::prelude::*;
-use watchfire_node::{
-    cases::{Cases, Sets},
-    known::Known,
-};
+use watchfire_node::{cases::Sets, known::Known};
 use watchfire_signal::header::Review;
 
 use crate::{
-    fold::{moves, play},
     logs::{Logs, SEEN, SOON},
+    moves::{moves, play},
 };
 
 #[test]
@@ -38,7 +35,7 @@ proptest! {
         choices in proptest::collection::vec(any::<u8>(), 0..60),
         bits in 0_u32..3,
     ) {
-        let mut logs = Logs::new();
+        let mut logs = Logs::of_stories();
         let names = play(&mut logs, moves);
         let folder = tempfile::tempdir().unwrap();
         let straight = logs.fold(&choices);
@@ -47,8 +44,7 @@ proptest! {
         let narrow = Sets::default().with_keys_of(bits).with_room_for(choices.len() % 3);
         for sets in [files, narrow] {
             let sets = Arc::new(sets);
-            let new = Cases::new(Arc::new(logs.charter.charter.clone()));
-            let mut cases = new.among(sets.clone());
+            let mut cases = logs.cases().among(sets.clone());
             let mut chances = choices.iter().cycle();
             for (log, held) in logs.interleaved(&choices) {
                 cases.fold(log, held.clone());

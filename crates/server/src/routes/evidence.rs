@@ -1,11 +1,14 @@
-//! The proofs that a member's log has shown two histories, for anyone to check and carry on.
+//! The proofs that a member has lied in its log, for anyone to check and carry on.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use watchfire_api::problem::Problem;
-use watchfire_api::wire::{Cosigned, Evidence, ForkProof, LogPath};
+use watchfire_api::wire::{ContradictionProof, Cosigned, Evidence, ForkProof, LogPath};
+use watchfire_node::contradictions::Convicted;
+use watchfire_signal::contradiction::Contradiction;
+use watchfire_signal::hex;
 
 use super::log::log_of;
 use crate::answer::Failure;
@@ -13,10 +16,12 @@ use crate::input::Named;
 use crate::member::Asker;
 use crate::server::Server;
 
-/// The proofs that a member's log has shown two histories; none, as long as it has not.
+/// The proofs that a member's log has shown two histories, and that records in it were written with another header than
+/// their leaves; none, as long as neither was found.
 ///
-/// Each holds two checkpoints signed by the member that cannot both be true, so it convicts by itself, wherever it
-/// is read. Such a log is frozen at this node.
+/// Of two histories each proof holds two checkpoints signed by the member that cannot both be true, so it convicts by
+/// itself, wherever it is read. Such a log is frozen at this node. A contradiction holds the leaf, the other header and
+/// the way from the leaf to a checkpoint signed by the member, and convicts as well; its record is not kept.
 #[utoipa::path(
     get, path = "/log/{member}/evidence", tag = "log", params(("member" = String, Path)),
     responses(
@@ -33,7 +38,22 @@ pub(crate) async fn evidence(
     let log = log_of(&server, &path)?;
     let proofs = server.node.evidence(&log).await;
     let proofs = proofs.map_err(|error| Failure::internal(&error))?;
-    Ok(Json(Evidence { log, proofs: proofs.iter().map(ForkProof::from).collect() }))
+    let contradictions = server.node.contradictions(&log).await;
+    let contradictions = contradictions.map_err(|error| Failure::internal(&error))?;
+    let contradictions = contradictions.into_iter().map(contradiction).collect();
+    Ok(Json(Evidence { log, proofs: proofs.iter().map(ForkProof::from).collect(), contradictions }))
+}
+
+fn contradiction(convicted: Convicted) -> ContradictionProof {
+    let Contradiction { leaf, header, content } = convicted.contradiction;
+    ContradictionProof {
+        index: convicted.index,
+        checkpoint: convicted.head.text,
+        inclusion: convicted.inclusion.iter().map(ToString::to_string).collect(),
+        leaf: hex::encode(&leaf),
+        header: hex::encode(&header),
+        content: hex::encode(&content),
+    }
 }
 
 /// The newest checkpoint of a member's log that each witness of the charter has cosigned (C2SP tlog-cosignature); the

@@ -186,7 +186,8 @@ pub(crate) async fn unheard() -> House {
     house(0, listener, &Street { plans: &plans, addresses, charter, platform: None }).await
 }
 
-async fn build(plans: &[Plan<'_>], platform: Option<Arc<dyn Connector>>) -> Vec<House> {
+/// A coalition; all have the platform, if there is one.
+pub(crate) async fn build(plans: &[Plan<'_>], platform: Option<Arc<dyn Connector>>) -> Vec<House> {
     let mut listeners = Vec::new();
     for _ in plans {
         listeners.push(TcpListener::bind("127.0.0.1:0").await.unwrap());

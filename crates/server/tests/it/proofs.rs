@@ -91,7 +91,8 @@ async fn who_brings_the_proof_of_a_fork_has_that_log_frozen_and_no_other() {
     };
     let told = |key: &str| {
         let proof = ForkProof { ours: head(key, 1), theirs: head(key, 2), consistency: None };
-        let proofs = vec![Evidence { log: log.clone(), proofs: vec![proof] }];
+        let proofs =
+            vec![Evidence { log: log.clone(), proofs: vec![proof], contradictions: vec![] }];
         HeadsExchange { proofs, ..HeadsExchange::default() }
     };
     let measured = Measured::of(&houses[0]).await;

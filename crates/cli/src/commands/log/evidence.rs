@@ -1,10 +1,10 @@
-//! `watchfire log evidence`: the proofs that a member's log has shown two histories, each checked.
+//! `watchfire log evidence`: the proofs that a member has lied in its log, each checked.
 
 use std::{fs::File, io::Read, path::Path};
 
 use clap::Args;
 use serde::Serialize;
-use watchfire_api::wire::{self, ForkProof, LogPath};
+use watchfire_api::wire::{self, ContradictionProof, ForkProof, LogPath};
 use watchfire_tlog::{Origin, PeerKey};
 
 use super::Which;
@@ -13,14 +13,15 @@ use crate::{
     output::Output,
 };
 
-/// The longest answer: a log is frozen at its first fork, so proofs are few.
-const MAX_EVIDENCE_BYTES: usize = 1 << 20;
+/// The longest answer: a log is frozen at its first fork, and at most four contradictions of 256 kB are kept.
+const MAX_EVIDENCE_BYTES: usize = 2 << 20;
 
-/// Show the proofs that a member's log has shown two histories.
+/// Show the proofs that a member has lied in its log.
 ///
-/// A proof is two checkpoints signed by the member that cannot both be true. It convicts by itself: with
-/// --json it can be stored and carried anywhere, and anyone with the member's key can check it. Each proof
-/// is checked here, whoever shows it. Exit code 1 when a proof convicts, 0 when there is none.
+/// A proof of two histories is two checkpoints signed by the member that cannot both be true. A contradiction
+/// is a leaf that everyone reads, and another header that its author wrote into the record under it. Each
+/// convicts by itself: with --json it can be stored and carried anywhere, and anyone with the member's key can
+/// check it. Each is checked here, whoever shows it. Exit code 1 when one convicts, 0 when there is none.
 ///
 /// Instead of the address a file that was stored so can be named: then no node is asked.
 ///
@@ -42,6 +43,7 @@ struct Found {
     key: String,
     forked: bool,
     proofs: Vec<ForkProof>,
+    contradictions: Vec<ContradictionProof>,
     /// What was shown as a proof and is none.
     refused: usize,
 }
@@ -55,15 +57,18 @@ pub(super) async fn run(evidence: &Evidence, output: &Output) -> Ended {
     let convicts =
         |shown: &ForkProof| shown.proof().is_some_and(|proof| proof.check(&origin, &key));
     let (proofs, refused): (Vec<_>, Vec<_>) = shown.proofs.into_iter().partition(convicts);
+    let (contradictions, none): (Vec<_>, Vec<_>) =
+        shown.contradictions.into_iter().partition(|shown| shown.check(&origin, &key));
     let found = Found {
         log: origin.to_string(),
         key: key.to_string(),
         forked: !proofs.is_empty(),
         proofs,
-        refused: refused.len(),
+        contradictions,
+        refused: refused.len() + none.len(),
     };
     output.answer(&found, || text(&found))?;
-    Ok(Answer::of(!found.forked))
+    Ok(Answer::of(!found.forked && found.contradictions.is_empty()))
 }
 
 /// What is named, if it is no address.
@@ -102,6 +107,12 @@ fn text(found: &Found) -> String {
     }];
     for proof in &found.proofs {
         lines.push(format!("believed:\n{}\nshown:\n{}", proof.ours.trim(), proof.theirs.trim()));
+    }
+    for one in &found.contradictions {
+        lines.push(format!(
+            "entry {}: its record was written with another header than its leaf\nread by all: {}\nwritten: {}",
+            one.index, one.leaf, one.header
+        ));
     }
     if found.refused > 0 {
         lines.push(format!("{} shown as proofs that prove nothing", found.refused));

@@ -24,8 +24,8 @@ use watchfire_tlog::{Entry, Origin};
 use super::{Came, Copied, Ends, HOUR_MS, SIX, again, signed, twitch};
 use crate::{
     coalition::{START_MS, TestClock, charter, key, name},
-    fold::{Move, moves, play},
     logs::{Logs, SEEN},
+    moves::{Move, moves, play},
 };
 
 /// One of the ways in which a charter changes what its logs come to.
@@ -134,7 +134,7 @@ struct Story {
     harmful: prop::sample::Index,
 }
 
-/// Without erasures by whose log ends: where the charter before counts one and the new one does not, the record is gone
+/// Without the second charter of other stories, for these have one of their own; and without erasures by whose log ends: where the charter before counts one and the new one does not, the record is gone
 /// from the store and perhaps not from what was read before.
 fn kept<T>(mut moves: Vec<(usize, T, Move)>, way: u8) -> Vec<(usize, T, Move)> {
     let ended = match way {
@@ -142,6 +142,7 @@ fn kept<T>(mut moves: Vec<(usize, T, Move)>, way: u8) -> Vec<(usize, T, Move)> {
         2 => Some(3),
         _ => None,
     };
+    moves.retain(|(_, _, what)| !matches!(what, Move::NextCharter));
     moves.retain(|(by, _, what)| Some(*by) != ended || !matches!(what, Move::Erase { .. }));
     moves
 }
