@@ -170,7 +170,8 @@ async fn splice(clip: &Path, part: &Harmful, at: u32, out: &Path) {
     let mut arguments = vec!["-i".to_owned(), clip.display().to_string()];
     arguments.extend(["-i".to_owned(), part.film.display().to_string()]);
     arguments.extend(["-filter_complex".to_owned(), cut]);
-    let codec = if at % 2 == 0 { "libx264 -preset ultrafast -crf 28" } else { "mpeg4 -q:v 8" };
+    let codec =
+        if at.is_multiple_of(2) { "libx264 -preset ultrafast -crf 28" } else { "mpeg4 -q:v 8" };
     arguments.extend(words(&format!("-map [v] -an -c:v {codec}")));
     arguments.push(out.display().to_string());
     ffmpeg(arguments).await;
@@ -217,7 +218,7 @@ async fn s1_a_span_that_was_reported_is_refused_in_whatever_film_it_is_put_into_
         let (clip, seconds) = harmless(number, place).await;
         let id = format!("b:harmless-{number}");
         // To look into every frame of a minute takes seconds here, so not of all.
-        let depth = if number % 4 == 0 { MatchDepth::Variant } else { MatchDepth::Near };
+        let depth = if number.is_multiple_of(4) { MatchDepth::Variant } else { MatchDepth::Near };
         let clean = at_b.scan(&id, &clip, depth).await;
         assert_eq!(clean.verdict, VerdictKind::Allow, "clip {number}: {clean:?}");
         let mut refused = Vec::new();
@@ -360,7 +361,7 @@ fn unseen(number: usize) -> Vec<Signal> {
         random.fill(&mut hash);
         Pdq(hash)
     };
-    if number % 2 == 0 {
+    if number.is_multiple_of(2) {
         return vec![Signal { quality: Some(100), ..Signal::new(hash()) }];
     }
     let frame = |number: u32| Frame { number, quality: 100, pdq: hash(), at_ms: number * 500 };
@@ -463,7 +464,7 @@ async fn s3_an_hour_of_an_attack_trips_no_breaker_blocks_nothing_harmless_and_co
     for second in 0..60 * MINUTES {
         houses.iter().for_each(|house| house.clock.forward(1_000));
         let upload = async |number: usize| {
-            let harmless = number % 2 == 0;
+            let harmless = number.is_multiple_of(2);
             let (signals, wanted) = match &known[number / 2 % known.len()] {
                 _ if harmless => (unseen(number), policy::Verdict::Allow),
                 (signals, verdict) => (signals.clone(), *verdict),
