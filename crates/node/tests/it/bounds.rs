@@ -104,11 +104,10 @@ fn a_record_of_the_future_caps_a_case_as_long_as_its_author_is_heard_and_within_
 #[test]
 fn only_members_with_a_say_cap_a_case_by_a_record_of_the_future() {
     let unreadable = |role| {
-        let mut logs = Logs::new();
-        logs.charter = charter_with(&MEMBERS, 2, |charter| {
+        let mut logs = Logs::under(charter_with(&MEMBERS, 2, |charter| {
             let mut members = charter.members.iter_mut();
             members.find(|member| member.name == name("reddit")).unwrap().role = role;
-        });
+        }));
         let case = logs.assert("tiktok", Review::OneHuman);
         logs.say_in_a_future_version("reddit", &case.1);
         logs.fold(&[0; 9]).set(&case.0).unwrap().unreadable

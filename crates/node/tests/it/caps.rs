@@ -312,7 +312,12 @@ impl Delivered {
         let subject = self.founding(set);
         let halting = |heard: &Heard| {
             let halts = matches!(heard.says, Statement::Halt { member: None });
-            (halts && heard.speaks_of(&subject.at)).then_some(())
+            // What a suspended member says after its end was never its word.
+            let its = match self.voice(heard.by()) {
+                Voice::Suspended(size) => heard.at.index < size,
+                Voice::Full | Voice::Halted => true,
+            };
+            (halts && its && heard.speaks_of(&subject.at)).then_some(())
         };
         let mut disputes = words.values().flatten();
         disputes.any(|(dispute, _)| self.ends(dispute, Resolution::Withdrawn).1 >= MANY)
@@ -330,7 +335,10 @@ impl Delivered {
         let (mut persons, mut any) = (BTreeMap::new(), BTreeMap::new());
         for (member, word) in latest {
             let Word::Stands { person } = word else { continue };
+            // What a halted or suspended one stood by is not what another of its owner has stood by since.
+            let heard = |other: &&MemberName| self.voice(other) == Voice::Full;
             let of_owner = latest.keys().filter(|other| owner(other) == owner(member));
+            let of_owner = of_owner.filter(heard);
             let firsts = of_owner.flat_map(|other| &words[other]).filter(|(_, word)| looked(word));
             let first = firsts.map(|(heard, _)| heard.verified_ms).min();
             let since = first.unwrap_or(last(&words[member]).unwrap().0.verified_ms);

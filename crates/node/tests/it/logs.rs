@@ -298,6 +298,17 @@ impl Logs {
         amend: bool,
         test: bool,
     ) -> (Commitment, Target) {
+        self.widen_unseen(member, about, (amend, test), true)
+    }
+
+    /// The same, which perhaps nobody has looked at.
+    pub(crate) fn widen_unseen(
+        &mut self,
+        member: &str,
+        about: &(Commitment, Target),
+        (amend, test): (bool, bool),
+        looked: bool,
+    ) -> (Commitment, Target) {
         let mut alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
         let statement = if amend {
             Statement::Amend(alert)
@@ -308,7 +319,7 @@ impl Logs {
         let about = &about.1;
         self.say(member, &statement, |header| {
             header.target = Some(about.clone());
-            header.review = Some(Review::OneHuman);
+            header.review = Some(if looked { Review::OneHuman } else { Review::Automatic });
             header.severity = Some(3);
             header.test = test;
         })

@@ -23,9 +23,12 @@ pub(crate) enum Move {
     RetractLast {
         restore: bool,
     },
-    Amend,
+    Amend {
+        looked: bool,
+    },
     Variant {
         test: bool,
+        looked: bool,
     },
     Renew {
         days: u64,
@@ -73,6 +76,19 @@ pub(crate) enum Move {
     Conclude {
         which: prop::sample::Index,
     },
+    /// Three organisations say that it is over.
+    ConcludedByMany {
+        which: prop::sample::Index,
+    },
+    /// An attack that goes on for days: a new variant of the set every eleven hours.
+    GoesOn {
+        variants: u8,
+    },
+    /// All others halt a member, or suspend it from a size of its log on.
+    Silenced {
+        other: usize,
+        size: Option<u64>,
+    },
     /// From now on all speak under the second charter.
     NextCharter,
     Erase {
@@ -99,6 +115,10 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, 
         (index(), 0_u8..8).prop_map(|(which, test)| Move::Cosign { which, test: test == 0 }),
         index().prop_map(|which| Move::Tie { which }),
         index().prop_map(|which| Move::Conclude { which }),
+        index().prop_map(|which| Move::ConcludedByMany { which }),
+        (1_u8..9).prop_map(|variants| Move::GoesOn { variants }),
+        (0..MEMBERS.len(), proptest::option::of(0_u64..6))
+            .prop_map(|(other, size)| Move::Silenced { other, size }),
         (0_u64..16).prop_map(|minutes| Move::WaitABit { minutes }),
         (0_u64..30).prop_map(|hours| Move::Wait { hours }),
     ];
@@ -121,8 +141,8 @@ fn words() -> impl Strategy<Value = Move> {
         Just(Move::Confirm { automatic: false }),
         Just(Move::Dispute),
         any::<bool>().prop_map(|restore| Move::RetractLast { restore }),
-        Just(Move::Amend),
-        any::<bool>().prop_map(|test| Move::Variant { test }),
+        any::<bool>().prop_map(|looked| Move::Amend { looked }),
+        any::<(bool, bool)>().prop_map(|(test, looked)| Move::Variant { test, looked }),
         (0_u64..400).prop_map(|days| Move::Renew { days }),
         Just(Move::FutureVersion),
         Just(Move::Halt),
@@ -163,6 +183,7 @@ pub(crate) fn play(
         let about = about.get(&story.sets).clone();
         match what {
             Move::Declare { .. }
+            | Move::ConcludedByMany { .. }
             | Move::Cosign { .. }
             | Move::Tie { .. }
             | Move::Conclude { .. } => {
@@ -172,6 +193,7 @@ pub(crate) fn play(
             | Move::HaltMember { .. }
             | Move::Suspend { .. }
             | Move::RetractVote
+            | Move::Silenced { .. }
             | Move::NextCharter
             | Move::Wait { .. }
             | Move::WaitABit { .. } => story.vote(by, &about, what),
@@ -212,8 +234,18 @@ impl Story<'_> {
                 self.last.insert(by, new.1.clone());
                 self.sets.push(new);
             }
-            Move::Amend => self.sets.push(logs.widen(member, about, true, false)),
-            Move::Variant { test } => self.sets.push(logs.widen(member, about, false, test)),
+            Move::Amend { looked } => {
+                self.sets.push(logs.widen_unseen(member, about, (true, false), looked));
+            }
+            Move::Variant { test, looked } => {
+                self.sets.push(logs.widen_unseen(member, about, (false, test), looked));
+            }
+            Move::GoesOn { variants } => {
+                for _ in 0..variants {
+                    logs.later(11 * 3_600_000);
+                    self.sets.push(logs.widen(member, about, false, false));
+                }
+            }
             Move::Renew { days } => logs.renew(member, &about.1, START_MS + days * 86_400_000),
             Move::FutureVersion => logs.say_in_a_future_version(member, &about.1),
             _ => {}
@@ -230,6 +262,14 @@ impl Story<'_> {
                     self.logs.incident_or_drill(MEMBERS[by].0, Some(&place), body, test);
                 }
                 return self.events.push(place);
+            }
+            Move::ConcludedByMany { which } if !self.events.is_empty() => {
+                let place = which.get(&self.events);
+                for by in [0, 1, 3] {
+                    let body = incident(IncidentStep::Conclude, 3, &[]);
+                    self.logs.incident(MEMBERS[by].0, Some(place), body);
+                }
+                return;
             }
             Move::Cosign { which, test } => (which, IncidentStep::Cosign, test, vec![]),
             Move::Tie { which } => (which, IncidentStep::Update, false, vec![about.0]),
@@ -251,6 +291,16 @@ impl Story<'_> {
             }
             Move::Suspend { other, size } => {
                 self.votes.insert(by, logs.suspend(member, MEMBERS[other].0, size));
+            }
+            Move::Silenced { other, size } => {
+                for by in (0..MEMBERS.len()).filter(|by| *by != other) {
+                    let (member, other) = (MEMBERS[by].0, MEMBERS[other].0);
+                    let vote = match size {
+                        Some(size) => logs.suspend(member, other, size),
+                        None => logs.halt_member(member, other),
+                    };
+                    self.votes.insert(by, vote);
+                }
             }
             Move::RetractVote => {
                 if let Some(place) = self.votes.remove(&by) {
