@@ -381,14 +381,18 @@ impl Changes {
     async fn exchange(&self, peer: &dyn Peer) -> Result<(), PeerError> {
         let seq = *self.in_force.borrow();
         let Theirs { in_force, charters: theirs } = peer.charters(seq).await?;
-        let known: BTreeMap<_, _> =
-            theirs.iter().map(|signed| (signed.hash(), signed.approvals.len())).collect();
+        let known: BTreeMap<_, BTreeSet<_>> = theirs
+            .iter()
+            .map(|signed| (signed.hash(), approvers(signed).cloned().collect()))
+            .collect();
         self.take(theirs).await.map_err(|error| PeerError(error.to_string()))?;
         let mut ours = self.lacking(in_force, true);
         ours.retain(|signed| {
             // A number that is decided there needs no proposals any more.
             let open = signed.charter.seq > in_force;
-            open && known.get(&signed.hash()).is_none_or(|had| *had < signed.approvals.len())
+            let lacks = |had: &BTreeSet<_>| approvers(signed).any(|member| !had.contains(member));
+            // As many others may have approved it there: who has is compared, not how many.
+            open && known.get(&signed.hash()).is_none_or(lacks)
         });
         if ours.is_empty() { Ok(()) } else { peer.tell_charters(&ours).await }
     }
@@ -396,6 +400,10 @@ impl Changes {
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn approvers(signed: &SignedCharter) -> impl Iterator<Item = &MemberName> {
+    signed.approvals.iter().map(|by| &by.member)
 }
 
 /// All rows of a table in order of their keys.

@@ -1,5 +1,7 @@
 //! Charters that change while nodes run: who approves, what is in force, and what was said under which.
 
+mod telling;
+
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
@@ -94,38 +96,6 @@ fn halting(before: &SignedCharter, halt: u32) -> Charter {
     let mut wanted = before.charter.clone();
     wanted.quorums.halt = halt;
     next(before, wanted, &name("ant"), &Ends::new())
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_charter_is_in_force_everywhere_once_enough_organisations_have_approved_it() {
-    let first = charter(&THREE, 2);
-    let mut houses = Vec::new();
-    for (member, _) in THREE {
-        houses.push(opened(member, &store(), first.clone()).await);
-    }
-    for (one, (member, _)) in houses.iter().zip(THREE) {
-        for other in houses.iter().filter(|other| !std::ptr::eq(*other, one)) {
-            let peer = Arc::new(Neighbour(other.clone(), member, 1));
-            tokio::spawn(one.clone().run(peer, TestRandom::new(1)));
-        }
-    }
-    let hash = houses[0].propose(halting(&first, 1), None).await.unwrap();
-    // Everybody learns of the proposal, and one organisation of three does not suffice.
-    let mut waited = 0;
-    while houses.iter().any(|house| house.proposals().len() != 1) {
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
-        waited += 1;
-        assert!(waited < 1_000, "proposals travel");
-    }
-    assert_eq!(houses[2].chain().in_force().charter.seq, 1);
-    assert!(houses[1].approve(&hash, None).await.unwrap(), "the second of three organisations");
-    for house in &houses {
-        house.newer_than(1).await;
-        let chain = house.chain();
-        assert_eq!(chain.in_force().hash(), hash);
-        check_chain(&chain).unwrap();
-        assert!(house.proposals().is_empty());
-    }
 }
 
 #[tokio::test]
