@@ -12,7 +12,7 @@ use watchfire_signal::{
     charter::Quotas,
     header::{CharterRef, Header},
     name::LogName,
-    record::{SealError, seal, size_of},
+    record::{SealError, seal},
     statement::Statement,
 };
 use watchfire_store::StoreError;
@@ -113,16 +113,16 @@ impl sequence::Draft for Draft {
         header.author_log = letterhead.log.clone();
         header.charter = letterhead.charter;
         header.minute = Some(letterhead.minutes.now());
-        header.size = size_of(&self.statement.encode());
+        let mut salt = [0; 16];
+        letterhead.random.fill(&mut salt);
+        let sealed = seal(&header, &self.statement, salt)?;
+        header.size = sealed.size;
         if let Some((copy, quotas)) = &letterhead.quotas
             && let Some((name, value)) =
                 copy.seal((index, &header), self.within_quota.then_some(quotas))
         {
             return Err(PublishError::Quota(name, value));
         }
-        let mut salt = [0; 16];
-        letterhead.random.fill(&mut salt);
-        let sealed = seal(&header, &self.statement, salt)?;
         let commitment = sealed.commitment;
         Ok(Sealed { leaf: sealed.leaf.into(), record: sealed.record.into(), commitment })
     }

@@ -101,6 +101,8 @@ pub struct Sealed {
     pub record: Vec<u8>,
     /// The commitment in the leaf; of an assert it is the subject of the case.
     pub commitment: Commitment,
+    /// The size of the body that the header says.
+    pub size: u32,
 }
 
 /// Why a statement cannot be sealed.
@@ -217,7 +219,7 @@ pub fn seal(header: &Header, statement: &Statement, salt: [u8; 16]) -> Result<Se
     let record = cbor::encode(&Record { header_bytes, body_bytes, salt });
     // Then by the receiver's own eyes: nothing leaves that another member would refuse.
     open(&Leaf::decode(&leaf)?, &record)?;
-    Ok(Sealed { leaf, record, commitment })
+    Ok(Sealed { leaf, record, commitment, size: header.size })
 }
 
 /// Reads the statement of a record that came with `leaf`.

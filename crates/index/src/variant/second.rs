@@ -65,7 +65,8 @@ pub struct SecondLook {
     /// The same without the blocks that are against, and without what is not shown, both filled from what is around;
     /// `None` where the reference has no hash, or less than two thirds of it are left.
     pub filled: Option<u32>,
-    /// The same without thin strokes; `None` where `laid` is, or where it is so far off that this would not be asked.
+    /// The same without thin strokes; `None` where `laid` is, or where it is so far off, or has such a hole, that this would
+    /// not be asked.
     pub bare: Option<Bare>,
     /// The part of the reference that the query shows whole, if that is half of it.
     pub part: Option<Part>,
@@ -135,7 +136,7 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
     if laid.shows_most() {
         second.laid = bits_off(&cells);
         let is_near = second.laid.is_some_and(|bits| bits <= LAID_APART_BITS);
-        second.bare = is_near.then(|| bare(&picture, known, bits_off)).flatten();
+        second.bare = (is_near && !second.hole).then(|| bare(&picture, known, bits_off)).flatten();
     }
     let shown = Shown::of(|column, row| laid.shows((column, row), &blocks, columns));
     if shown.is_most() {
