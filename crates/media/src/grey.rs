@@ -15,11 +15,7 @@ pub(crate) fn working(pixels: Pixels<'_>, longest: usize) -> Grey {
     if longest > side {
         return enlarge(&grey(pixels), size);
     }
-    let mut row = vec![0; width];
-    shrink_rows((width, height), size, |y| {
-        luminance(pixels, y, &mut row);
-        row.clone()
-    })
+    shrink_rows((width, height), size, |y, row| luminance(pixels, y, row))
 }
 
 /// Luminance of all pixels.

@@ -182,18 +182,30 @@ fn small(picture: &Grey) -> Small {
 /// How many blocks are outside of the one sticker that the most lie in.
 fn beyond(blocks: &[(usize, usize)]) -> u32 {
     let (long, short) = STICKER;
+    let end =
+        |side: fn(&(usize, usize)) -> usize| blocks.iter().map(side).max().map_or(0, |at| at + 1);
+    let (columns, rows) = (end(|block| block.0), end(|block| block.1));
+    // How many lie above and to the left of each corner.
+    let mut sums = vec![0_u32; (columns + 1) * (rows + 1)];
+    let at = |column: usize, row: usize| row.min(rows) * (columns + 1) + column.min(columns);
+    blocks.iter().for_each(|(column, row)| sums[at(column + 1, row + 1)] += 1);
+    for row in 1..=rows {
+        for column in 1..=columns {
+            let (left, above) = (sums[at(column - 1, row)], sums[at(column, row - 1)]);
+            sums[at(column, row)] += left + above - sums[at(column - 1, row - 1)];
+        }
+    }
     // The sticker with the most has blocks at its left and upper edge, if it is moved as far as that goes.
-    let corners =
-        blocks.iter().flat_map(|(left, _)| blocks.iter().map(move |(_, top)| (*left, *top)));
-    let inside = corners
-        .flat_map(|(left, top)| [(long, short), (short, long)].map(|size| (left, top, size)));
-    let most = inside.map(|(left, top, (width, height))| {
-        let is_in = |(column, row): &&(usize, usize)| {
-            (left..left + width).contains(column) && (top..top + height).contains(row)
-        };
-        blocks.iter().filter(is_in).count()
+    let corners = (0..columns).flat_map(|left| (0..rows).map(move |top| (left, top)));
+    let inside = corners.flat_map(|(left, top)| {
+        [(long, short), (short, long)].map(|(width, height)| {
+            let (right, bottom) = (left + width, top + height);
+            sums[at(right, bottom)] + sums[at(left, top)]
+                - sums[at(left, bottom)]
+                - sums[at(right, top)]
+        })
     });
-    (blocks.len() - most.max().unwrap_or(0)) as u32
+    blocks.len() as u32 - inside.max().unwrap_or(0)
 }
 
 impl SecondLook {
@@ -214,6 +226,38 @@ impl SecondLook {
             part: blocks.part(),
             hole: blocks.has_a_hole(),
         }
+    }
+}
+
+/// The node before a place, and how far the place is on the way to the next one.
+fn node(at: f32, side: usize) -> (usize, f32) {
+    let at = at.clamp(0.0, side as f32) / NODE as f32;
+    let whole = at as i32;
+    (whole as usize, at - whole as f32)
+}
+
+fn between(a: (f32, f32), b: (f32, f32), share: f32) -> (f32, f32) {
+    (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
+}
+
+/// A row of a reference as it lies in the query.
+struct Row<'a> {
+    back: &'a Transform,
+    y: f32,
+    width: usize,
+    /// How far the transform is off at the nodes above and below, and how far the row is on the way to the latter.
+    offs: [&'a [(f32, f32)]; 2],
+    down: f32,
+}
+
+impl Row<'_> {
+    /// Where a place of the row is in the query.
+    fn in_query(&self, x: f32) -> (f32, f32) {
+        let (column, right) = node(x, self.width);
+        let [above, below] = self.offs.map(|offs| between(offs[column], offs[column + 1], right));
+        let off = between(above, below, self.down);
+        let (x, y) = self.back.apply((x, self.y));
+        (x + off.0, y + off.1)
     }
 }
 
@@ -245,21 +289,7 @@ impl<'a> Laying<'a> {
 
     /// Where a place of the reference is in the query.
     fn in_query(&self, (x, y): (f32, f32)) -> (f32, f32) {
-        let node = |at: f32, side: usize| {
-            let at = at.clamp(0.0, side as f32) / NODE as f32;
-            (at as usize, at.fract())
-        };
-        let ((column, right), (row, down)) = (node(x, self.size.0), node(y, self.size.1));
-        let between = |a: (f32, f32), b: (f32, f32), share: f32| {
-            (a.0 + (b.0 - a.0) * share, a.1 + (b.1 - a.1) * share)
-        };
-        let across = |row: usize| {
-            let at = row * self.columns + column;
-            between(self.offs[at], self.offs[at + 1], right)
-        };
-        let off = between(across(row), across(row + 1), down);
-        let (x, y) = self.back.apply((x, y));
-        (x + off.0, y + off.1)
+        self.row(y).in_query(x)
     }
 
     /// Whether a place of the reference is within the query.
@@ -289,17 +319,30 @@ impl<'a> Laying<'a> {
     fn picture(&self) -> Grey {
         let (width, height) = self.size;
         let side = (self.back.area().abs().sqrt().ceil() as usize).clamp(1, MAX_SAMPLES);
-        let within = |pixel: usize, of: usize| pixel as f32 + (of as f32 + 0.5) / side as f32;
+        let within = |of: usize| (of as f32 + 0.5) / side as f32;
         let mut bytes = Vec::with_capacity(width * height);
+        let mut sums = vec![0.0_f32; width];
         for y in 0..height {
-            for x in 0..width {
-                let samples =
-                    (0..side * side).map(|of| (within(x, of % side), within(y, of / side)));
-                let sum: f32 = samples.map(|at| self.sample(self.in_query(at))).sum();
-                bytes.push((sum / (side * side) as f32 + 0.5) as u8);
+            sums.fill(0.0);
+            for of in 0..side {
+                let row = self.row(y as f32 + within(of));
+                for (x, sum) in sums.iter_mut().enumerate() {
+                    for of in 0..side {
+                        *sum += self.sample(row.in_query(x as f32 + within(of)));
+                    }
+                }
             }
+            bytes.extend(sums.iter().map(|sum| (sum / (side * side) as f32 + 0.5) as u8));
         }
         Grey { width, height, bytes }
+    }
+
+    /// A row of the reference, to ask for many of its places.
+    fn row(&self, y: f32) -> Row<'_> {
+        let (row, down) = node(y, self.size.1);
+        let nodes = |row: usize| &self.offs[row * self.columns..][..self.columns];
+        let (back, width) = (&self.back, self.size.0);
+        Row { back, y, width, offs: [nodes(row), nodes(row + 1)], down }
     }
 
     /// Luminance of the query between its pixels.
@@ -307,12 +350,14 @@ impl<'a> Laying<'a> {
         let Grey { width, height, bytes } = self.grey;
         let inside = |at: f32, side: usize| {
             let at = (at - 0.5).clamp(0.0, (side - 1) as f32);
-            (at as usize, (at as usize + 1).min(side - 1), at.fract())
+            let whole = at as i32;
+            (whole as usize, (whole as usize + 1).min(side - 1), at - whole as f32)
         };
         let ((left, beside, right), (top, below, down)) = (inside(x, *width), inside(y, *height));
         let row = |row: usize| {
-            let at = |column: usize| f32::from(bytes[row * width + column]);
-            at(left) + (at(beside) - at(left)) * right
+            let row = &bytes[row * width..][..*width];
+            let (left, beside) = (f32::from(row[left]), f32::from(row[beside]));
+            left + (beside - left) * right
         };
         row(top) + (row(below) - row(top)) * down
     }

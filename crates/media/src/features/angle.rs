@@ -43,18 +43,21 @@ pub(super) fn direction(x: i32, y: i32) -> u8 {
 pub(super) fn directions(level: &Level, (x, y): (i32, i32), more: bool) -> Vec<u8> {
     let mut bins = [0_i64; BINS];
     for dy in -RADIUS..=RADIUS {
-        for dx in -RADIUS..=RADIUS {
-            let near = RADIUS * RADIUS - dx * dx - dy * dy;
-            if near <= 0 {
-                continue;
-            }
-            let (gx, gy) = level.gradient(x + dx, y + dy);
+        let inside = RADIUS * RADIUS - dy * dy;
+        let Some(reach) = (0..RADIUS).rev().find(|dx| dx * dx < inside) else { continue };
+        let row = |step: i32| level.row((y + dy + step) as usize);
+        let (left, wide) = ((x - reach) as usize, 2 * reach as usize + 1);
+        let (above, below) = (&row(-1)[left..][..wide], &row(1)[left..][..wide]);
+        let here = row(0)[left - 1..][..wide + 2].windows(3);
+        for (((here, above), below), dx) in here.zip(above).zip(below).zip(-reach..) {
+            let gx = i32::from(here[2]) - i32::from(here[0]);
+            let gy = i32::from(*below) - i32::from(*above);
             let (long, short) = (gx.abs().max(gy.abs()), gx.abs().min(gy.abs()));
             // The length of the gradient, within 7 %.
             let length = long + short * 3 / 8;
             let bin =
                 usize::from(direction(gx, gy).wrapping_add(BIN_STEPS as u8 / 2) / BIN_STEPS as u8);
-            bins[bin] += i64::from(length) * i64::from(near);
+            bins[bin] += i64::from(length) * i64::from(inside - dx * dx);
         }
     }
     peaks(&smooth(&smooth(&bins)), more)

@@ -35,8 +35,11 @@ pub(super) fn corners(level: &Level, most: usize) -> Vec<Corner> {
     let responses = Responses::of(level);
     let mut found = Vec::new();
     for y in MARGIN..height - MARGIN {
+        let row = &responses.values[(y * width) as usize..][..width as usize];
         for x in MARGIN..width - MARGIN {
-            if responses.is_peak(x, y) {
+            let [before, here, after] = [row[x as usize - 1], row[x as usize], row[x as usize + 1]];
+            // Most are none by these alone.
+            if here >= LEAST && before < here && after <= here && responses.is_peak(x, y) {
                 found.push(responses.corner(x, y));
             }
         }
@@ -74,22 +77,28 @@ impl Responses {
         for product in &mut products {
             product.resize(width * height, 0);
         }
+        let [xx, xy, yy] = &mut products;
         for y in 1..height - 1 {
-            for x in 1..width - 1 {
-                let (gx, gy) = level.gradient(x as i32, y as i32);
-                let (gx, gy) = (gx / GRADIENT_SCALE, gy / GRADIENT_SCALE);
-                let at = y * width + x;
-                products[0][at] = gx * gx;
-                products[1][at] = gx * gy;
-                products[2][at] = gy * gy;
+            let (above, here, below) = (level.row(y - 1), level.row(y), level.row(y + 1));
+            let inside = y * width + 1..(y + 1) * width - 1;
+            let to =
+                xx[inside.clone()].iter_mut().zip(&mut xy[inside.clone()]).zip(&mut yy[inside]);
+            let around = here.windows(3).zip(&above[1..]).zip(&below[1..]);
+            for (((xx, xy), yy), ((here, above), below)) in to.zip(around) {
+                let gx = (i32::from(here[2]) - i32::from(here[0])) / GRADIENT_SCALE;
+                let gy = (i32::from(*below) - i32::from(*above)) / GRADIENT_SCALE;
+                (*xx, *xy, *yy) = (gx * gx, gx * gy, gy * gy);
             }
         }
         let [xx, xy, yy] = products.map(|product| weighted(&product, width));
-        let value = |at: usize| {
-            let (xx, xy, yy) = (i64::from(xx[at]), i64::from(xy[at]), i64::from(yy[at]));
-            xx * yy - xy * xy - (xx + yy) * (xx + yy) / 25
+        let value = |((xx, xy), yy): ((&i32, &i32), &i32)| {
+            let (xx, xy, yy) = (i64::from(*xx), i64::from(*xy), i64::from(*yy));
+            // A square is not below zero, and dividing what cannot be is faster.
+            let both = ((xx + yy) * (xx + yy)) as u64 / 25;
+            xx * yy - xy * xy - both as i64
         };
-        Self { width, values: (0..width * height).map(value).collect() }
+        let values = xx.iter().zip(&xy).zip(&yy).map(value).collect();
+        Self { width, values }
     }
 
     fn at(&self, x: i32, y: i32) -> i64 {
@@ -100,11 +109,10 @@ impl Responses {
     fn is_peak(&self, x: i32, y: i32) -> bool {
         let here = self.at(x, y);
         let mut around = (-2..=2).flat_map(|dy| (-2..=2).map(move |dx| (dx, dy)));
-        here >= LEAST
-            && around.all(|(dx, dy)| {
-                let there = self.at(x + dx, y + dy);
-                if (dy, dx) < (0, 0) { there < here } else { there <= here }
-            })
+        around.all(|(dx, dy)| {
+            let there = self.at(x + dx, y + dy);
+            if (dy, dx) < (0, 0) { there < here } else { there <= here }
+        })
     }
 
     fn corner(&self, x: i32, y: i32) -> Corner {
@@ -135,9 +143,10 @@ fn weighted(values: &[i32], width: usize) -> Vec<i32> {
     let mut both = vec![0_i32; values.len()];
     for y in 2..height.saturating_sub(2) {
         let rows: [&[i32]; 5] =
-            std::array::from_fn(|row| &across[(y + row - 2) * width..(y + row - 1) * width]);
-        for (x, out) in both[y * width..(y + 1) * width].iter_mut().enumerate() {
-            *out = rows[0][x] + 4 * rows[1][x] + 6 * rows[2][x] + 4 * rows[3][x] + rows[4][x];
+            std::array::from_fn(|row| &across[(y + row - 2) * width..][..width]);
+        let out = &mut both[y * width..][..width];
+        for x in 0..width {
+            out[x] = rows[0][x] + 4 * rows[1][x] + 6 * rows[2][x] + 4 * rows[3][x] + rows[4][x];
         }
     }
     both

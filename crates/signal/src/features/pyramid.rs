@@ -45,11 +45,13 @@ impl Level {
         let scale = (base.width as f32 / width as f32, base.height as f32 / height as f32);
         let smooth = smoothed(picture);
         let mut sums = vec![0_u32; (width + 1) * (height + 1)];
-        for y in 0..height {
-            let mut row = 0;
-            for x in 0..width {
-                row += u32::from(smooth[y * width + x]);
-                sums[(y + 1) * (width + 1) + x + 1] = sums[y * (width + 1) + x + 1] + row;
+        for (y, row) in smooth.chunks_exact(width).enumerate() {
+            let (above, below) = sums.split_at_mut((y + 1) * (width + 1));
+            let above = &above[y * (width + 1) + 1..];
+            let mut sum = 0;
+            for ((to, above), value) in below[1..].iter_mut().zip(above).zip(row) {
+                sum += u32::from(*value);
+                *to = above + sum;
             }
         }
         Self { width, height, number, scale, smooth, sums }
@@ -62,11 +64,11 @@ impl Level {
         i32::from(self.smooth[y as usize * self.width + x as usize])
     }
 
-    /// How luminance rises to the right and down; the place must be inside by a pixel.
+    /// A row of smoothed luminance, times 16; it must be inside.
     #[must_use]
     #[inline]
-    pub fn gradient(&self, x: i32, y: i32) -> (i32, i32) {
-        (self.at(x + 1, y) - self.at(x - 1, y), self.at(x, y + 1) - self.at(x, y - 1))
+    pub fn row(&self, y: usize) -> &[u16] {
+        &self.smooth[y * self.width..][..self.width]
     }
 
     /// The sum of smoothed luminance of the square with `half` pixels on each side of a place, which
@@ -88,24 +90,68 @@ impl Level {
 /// Filters with the binomial 1 4 6 4 1 across and down; edges are repeated. Times 16.
 fn smoothed(picture: &Grey) -> Vec<u16> {
     let (width, height) = (picture.width, picture.height);
-    let mut across = vec![0_u32; width * height];
+    // At most 16 × 255, and in the second step 16 times that: it fits.
+    let binomial = |[a, b, c, d, e]: [u16; 5]| a + 4 * (b + d) + 6 * c + e;
+    let mut across = vec![0_u16; width * height];
     for (row, out) in picture.bytes.chunks_exact(width).zip(across.chunks_exact_mut(width)) {
-        for (x, value) in out.iter_mut().enumerate() {
-            let at = |dx: isize| u32::from(row[x.saturating_add_signed(dx).min(width - 1)]);
-            *value = at(-2) + 4 * at(-1) + 6 * at(0) + 4 * at(1) + at(2);
+        for (to, window) in out.iter_mut().skip(2).zip(row.windows(5)) {
+            *to = binomial(std::array::from_fn(|at| u16::from(window[at])));
+        }
+        for x in [0, 1, width.saturating_sub(2), width - 1].map(|x| x.min(width - 1)) {
+            let at = |step: usize| u16::from(row[(x + step).saturating_sub(2).min(width - 1)]);
+            out[x] = binomial(std::array::from_fn(at));
         }
     }
-    let mut smooth = Vec::with_capacity(width * height);
-    for y in 0..height {
-        let row = |dy: isize| {
-            let y = y.saturating_add_signed(dy).min(height - 1);
-            &across[y * width..(y + 1) * width]
-        };
-        let rows = [row(-2), row(-1), row(0), row(1), row(2)];
-        smooth.extend((0..width).map(|x| {
-            let [a, b, c, d, e] = rows.map(|row| row[x]);
-            ((a + 4 * b + 6 * c + 4 * d + e + 8) >> 4) as u16
-        }));
+    let mut smooth = vec![0_u16; width * height];
+    for (y, out) in smooth.chunks_exact_mut(width).enumerate() {
+        let [a, b, c, d, e]: [&[u16]; 5] = std::array::from_fn(|step| {
+            let y = (y + step).saturating_sub(2).min(height - 1);
+            &across[y * width..][..width]
+        });
+        for x in 0..width {
+            out[x] = (binomial([a[x], b[x], c[x], d[x], e[x]]) + 8) >> 4;
+        }
     }
     smooth
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// As it is described, in one step.
+    fn literally(grey: &Grey, x: usize, y: usize) -> u16 {
+        let weights = [1_u32, 4, 6, 4, 1];
+        let near =
+            |at: usize, step: usize, side: usize| (at + step).saturating_sub(2).min(side - 1);
+        let sum: u32 = (0..25)
+            .map(|at| {
+                let (row, column) = (near(y, at / 5, grey.height), near(x, at % 5, grey.width));
+                weights[at / 5] * weights[at % 5] * u32::from(grey.bytes[row * grey.width + column])
+            })
+            .sum();
+        ((sum + 8) / 16) as u16
+    }
+
+    proptest! {
+        #[test]
+        fn a_level_is_smooth_and_knows_the_sums_of_squares(
+            (width, height) in (1_usize..24, 1_usize..24),
+            bytes in proptest::collection::vec(any::<u8>(), 24 * 24),
+        ) {
+            let grey = Grey { width, height, bytes: bytes[..width * height].to_vec() };
+            let level = Level::new(&grey, 0, &grey);
+            let at = |x: usize, y: usize| u32::from(literally(&grey, x, y));
+            for place in 0..width * height {
+                let (x, y) = (place % width, place / width);
+                prop_assert_eq!(level.at(x as i32, y as i32) as u32, at(x, y));
+                let half = x.min(y).min(width - 1 - x).min(height - 1 - y);
+                let square = (x - half..=x + half).flat_map(|x| (y - half..=y + half).map(move |y| (x, y)));
+                let sum: u32 = square.map(|(x, y)| at(x, y)).sum();
+                prop_assert_eq!(level.square(x as i32, y as i32, half as i32), sum);
+            }
+        }
+    }
 }
