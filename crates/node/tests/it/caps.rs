@@ -8,7 +8,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use watchfire_node::{
     cases::Cases,
-    policy::{Action, Policy},
+    policy::{Action, Facts, Human, Policy, Verdict},
+    standing::State,
 };
 use watchfire_signal::{
     commitment::Commitment,
@@ -479,6 +480,33 @@ fn a_confirmed_case_is_acted_on_by_the_fold_and_by_the_table() {
     let set = delivered.at(&case.1).unwrap();
     assert_eq!(delivered.most(set, now_ms), Most::Everything);
     assert_eq!(done(&policy, &logs.fold(&[]), &case.0, now_ms), Most::Everything);
+}
+
+#[test]
+fn nothing_is_enforced_by_a_role_that_does_not_whatever_is_known() {
+    let policy = Policy::read(RULES).unwrap();
+    let person = Human { harmful: true, label: None, irreversible: true, at_ms: 0 };
+    let bank = Facts { bank: Some("GORE".parse().unwrap()), ..Facts::default() };
+    let mut all = vec![bank];
+    all.extend([State::Proposed, State::Provisional, State::Confirmed, State::Disputed].map(
+        |state| {
+            let labels = vec!["self_harm.challenge".parse().unwrap()];
+            Facts { state: Some(state), own: true, labels, severity: 4, ..Facts::default() }
+        },
+    ));
+    for facts in all {
+        for human in [None, Some(person.clone())] {
+            let facts = Facts { human, ..facts.clone() };
+            assert!(policy.decide(&facts).take_down().is_some(), "{facts:?}");
+            assert_eq!(policy.explain(&facts).lowered, None);
+            let facts = Facts { advisory: true, ..facts };
+            let (decision, explained) = (policy.decide(&facts), policy.explain(&facts));
+            assert!(decision.verdict() <= Verdict::Review, "{facts:?}");
+            assert!(!policy.could_act(&facts), "{facts:?}");
+            assert_eq!(explained.cap, "review");
+            assert_eq!(explained.lowered, Some("this member's role does not enforce"));
+        }
+    }
 }
 
 /// What the fold does and what the table allows of the first alert of a story, some time after its last word.
