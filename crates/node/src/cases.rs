@@ -17,6 +17,7 @@ mod settle;
 mod speech;
 mod stops;
 mod undoing;
+mod victims;
 mod words;
 
 use std::{
@@ -211,6 +212,8 @@ impl Cases {
         touched.extend(affected);
         let weighed = touched.iter().flat_map(|name| self.weigh(name)).collect::<Vec<_>>();
         touched.extend(weighed);
+        let fallen = touched.iter().flat_map(|name| self.that_fall_with(name)).collect::<Vec<_>>();
+        touched.extend(fallen);
         touched.sort_unstable();
         touched.dedup();
         for names in touched.chunks(PUT_DOWN) {
@@ -471,7 +474,9 @@ impl Cases {
                 (set.subject, set.alert) = (subject, alert);
                 let human = leaf.header.review.is_some_and(|review| review.is_human());
                 let stance = Stance::Positive { human };
-                set.hold(place, Said { stance, confirms: true, verified_ms, hour: 0, name });
+                let by_victim = false;
+                let said = Said { stance, confirms: true, by_victim, verified_ms, hour: 0, name };
+                set.hold(place, said);
                 set.standing = self.standing(&set);
                 let set = Arc::new(set);
                 // There at once, for others to speak of.

@@ -13,9 +13,10 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     commitment::Commitment,
-    header::{Header, Review, Target},
+    header::{Header, Provenance, Review, Target},
     incident::IncidentStep,
     name::{LogName, MemberName},
+    reason::Reason,
     record::{DecodeError, Leaf, open},
     statement::{Basis, Resolution, Statement},
     verb::Verb,
@@ -323,6 +324,23 @@ impl Delivered {
         let mut disputes = words.values().flatten();
         disputes.any(|(dispute, _)| self.ends(dispute, Resolution::Withdrawn).1 >= MANY)
             || owners(self.votes(halting).into_keys()) >= MANY
+            || self.is_taken_back(set)
+            || self.is_taken_back(subject)
+    }
+
+    /// Whether its author takes an alert back for the victim from whom it was.
+    fn is_taken_back(&self, alert: &Heard) -> bool {
+        let end = match self.voice(alert.by()) {
+            Voice::Suspended(size) => size,
+            Voice::Full | Voice::Halted => u64::MAX,
+        };
+        let takes_back = |heard: &Heard| {
+            let withdrew = heard.header.reason == Some(Reason::VictimWithdrew);
+            let its = heard.at.log == alert.at.log && heard.at.index < end;
+            let retracts = heard.header.verb == Verb::Retract && heard.speaks_of(&alert.at);
+            withdrew && its && retracts && heard.header.test == alert.header.test
+        };
+        alert.header.provenance == Provenance::Victim && self.heard.iter().any(takes_back)
     }
 
     /// When its term ends: the state's longest one since the organisations that make it stood by it, for the
@@ -521,6 +539,17 @@ fn of_the_first(logs: &Logs, hours: u64) -> (Most, Most) {
     let set = delivered.at(&place).unwrap();
     let policy = Policy::read(RULES).unwrap();
     (done(&policy, &logs.fold(&[]), &set.name, now_ms), delivered.most(set, now_ms))
+}
+
+#[test]
+fn what_the_victim_takes_back_is_left_alone_by_the_fold_and_by_the_table() {
+    let mut logs = Logs::of_stories();
+    let case = logs.assert_of_victim("tiktok", Review::OneHuman, (3, GRAVE[2]));
+    logs.confirm("facebook", &case, Basis::OwnCopySeenByHuman);
+    logs.confirm("reddit", &case, Basis::OwnCopySeenByHuman);
+    assert_eq!(of_the_first(&logs, 1), (Most::Everything, Most::Everything));
+    logs.retract_for_victim("tiktok", &case.1, true);
+    assert_eq!(of_the_first(&logs, 1), (Most::Nothing, Most::Nothing));
 }
 
 #[test]

@@ -504,6 +504,7 @@ const RULES: Rules<'static> = Rules {
     confirm_quorum: 2,
     dispute_quorum: 2,
     voice: &|_| Voice::Counts,
+    taken_back: None,
     halted: false,
     erased: false,
     lifts: Vec::new(),
