@@ -91,6 +91,8 @@ pub struct Follower {
     pub early: BTreeSet<Place>,
     /// The state of each incident that was told last.
     pub incidents: BTreeMap<Commitment, IncidentState>,
+    /// When the next incident is in another state by itself; `None`: one has changed, or nobody has looked.
+    pub incidents_due_ms: Option<u64>,
     /// Entries of each log that say nothing here, by why.
     pub ignored: HashMap<(LogName, &'static str), u64>,
 }
@@ -303,6 +305,7 @@ impl Follower {
     /// Shows what the fold has changed beside sets.
     fn publish(&mut self) {
         if let Some(incidents) = self.cases.changed_incidents() {
+            self.incidents_due_ms = None;
             self.known.publish_incidents(incidents);
         }
         if let Some(stops) = self.cases.changed_stops() {
@@ -444,8 +447,7 @@ impl Follower {
     fn until_next_deadline(&self) -> Duration {
         let longest = Duration::from_secs(60);
         let now = self.clock.now_ms();
-        let incidents = self.cases.incidents().iter();
-        let incidents = incidents.filter_map(|incident| incident.next_change_ms(now));
+        let incidents = self.incidents_due_ms.filter(|at| *at < u64::MAX);
         let next = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(incidents);
         let next = next.chain(self.cases.next_due_ms()).min();
         next.map_or(longest, |at| Duration::from_millis(at.saturating_sub(now)).min(longest))
@@ -454,6 +456,12 @@ impl Follower {
     /// Tells which incidents are in another state than before: no message comes for some of these.
     fn tell_of_incidents(&mut self) {
         let now = self.clock.now_ms();
+        // This comes after each turn, and there may be very many.
+        if self.incidents_due_ms.is_some_and(|due| now < due) {
+            return;
+        }
+        let due = self.cases.incidents().iter().filter_map(|one| one.next_change_ms(now));
+        self.incidents_due_ms = Some(due.min().unwrap_or(u64::MAX));
         let mut in_force = [0_u32; 3];
         for incident in self.cases.incidents().iter() {
             let (name, state) = (incident.name, incident.state(now));

@@ -172,6 +172,7 @@ impl Prepared {
             urgent: Places::default(),
             early: BTreeSet::new(),
             incidents: BTreeMap::new(),
+            incidents_due_ms: None,
             ignored: HashMap::new(),
         };
         let (acted, noted) = (None, Noted::default());
