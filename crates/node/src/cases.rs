@@ -150,8 +150,9 @@ impl Cases {
     }
 
     /// Takes in that another charter has come in force after that of these cases: what is written under it counts from
-    /// now on, what it has ended does not. Answers the entries to be folded again, which had named it before.
-    pub fn learn(&mut self, later: &SignedCharter) -> BTreeSet<Place> {
+    /// now on, what it has ended does not. Answers the logs that had named it before, each with the entry from which on
+    /// it is to be folded again, in its order, before anything that comes after.
+    pub fn learn(&mut self, later: &SignedCharter) -> BTreeMap<LogName, u64> {
         self.authors.learn(later)
     }
 

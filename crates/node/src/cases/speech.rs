@@ -117,7 +117,7 @@ impl Cases {
         if !may_speak_of_cases(role) {
             return Err(Ignored::NotAllowed);
         }
-        if !self.authors.is_within(place) {
+        if !self.authors.is_within(place) || self.authors.waits(place) {
             return Err(Ignored::Foreign);
         }
         if self.quotas.judge_unknown(place, size, &self.charter.quotas) == Quota::Over {

@@ -1,5 +1,6 @@
 //! Charters that change while nodes run: who approves, what is in force, and what was said under which.
 
+mod later;
 mod telling;
 
 use std::{collections::BTreeMap, sync::Arc};
