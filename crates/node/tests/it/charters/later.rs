@@ -1,24 +1,30 @@
 //! What is said under a charter that a receiver does not know yet, and in a log that its author has not ended.
 
+use std::{collections::BTreeMap, time::Duration};
+
 use proptest::prelude::*;
 use watchfire_node::{
+    Node, Setup,
     cases::Cases,
-    charter::draft::{Ends, differences, next},
+    charter::{
+        approve,
+        draft::{Ends, differences, next},
+    },
     standing::{Standing, State},
     urgent::is_urgent,
 };
 use watchfire_signal::{
-    charter::{Charter, CharterChain, SignedCharter},
+    charter::{Approval, Charter, CharterChain, SignedCharter},
     commitment::Commitment,
     header::Review,
     record::Leaf,
     statement::{Head, Statement},
 };
 
-use super::{changed, state};
+use super::{changed, state, store};
 use crate::{
-    coalition::{key, name},
-    logs::{Logs, SEEN},
+    coalition::{Cast, TestClock, key, name, setup},
+    logs::{Logs, MEMBERS, SEEN},
 };
 
 /// What an author says under a charter that comes in force in its midst.
@@ -112,6 +118,36 @@ fn what_comes_after_a_charter_that_is_not_known_yet_is_looked_at_after_that() {
     let cases = odd.fold(&[]);
     assert_eq!(state(cases.set(&known.0)), State::Confirmed, "{far:?}");
     assert!(cases.set(&held_up.0).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_running_node_folds_again_what_waited_for_a_charter_and_what_came_after() {
+    let mut logs = Logs::new();
+    let (chain, names) = under_two_charters(&mut logs, &[8, 9, 9, 9, 9, 9]);
+    let (store, clock, peers) = (store(), TestClock::new(), BTreeMap::new());
+    let charter = chain.first();
+    let cast =
+        Cast { me: "reddit", charter, store: store.clone(), trust: &[], peers, clock, seed: 1 };
+    let node = Node::start(Setup { alone: true, ..setup(cast) }).await.unwrap();
+    logs.write(&store, "tiktok", 3).await;
+    let says = async || {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let known = node.alerts(None, 100);
+        let here = |name: &Commitment| known.iter().any(|set| set.name == *name);
+        names.iter().map(here).collect::<Vec<_>>()
+    };
+    assert_eq!(says().await, [true, true, false, false, false, false, false]);
+    let second = chain.in_force();
+    let hash = second.hash();
+    let mut approvals = MEMBERS.map(|(member, _)| Approval {
+        member: name(member),
+        signature: approve(&hash, &key(member)),
+    });
+    approvals.sort_by(|one, other| one.member.cmp(&other.member));
+    let second = SignedCharter::new(second.charter.clone(), approvals.to_vec()).unwrap();
+    assert!(node.changes().take(vec![second]).await.unwrap());
+    assert_eq!(says().await, [true, true, true, true, false, false, false]);
+    node.stop().await;
 }
 
 #[test]
