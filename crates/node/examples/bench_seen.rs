@@ -25,6 +25,7 @@ use watchfire_node::{
     seen::{Item, Seen, SeenLimits, SeenParts, SeenSetup},
 };
 use watchfire_signal::{
+    charter::Role,
     pdq::{MAX_DISTANCE, Pdq},
     value::Signal,
 };
@@ -110,7 +111,8 @@ async fn search(seen: &Seen, pdq: Pdq) -> Result<(f64, Vec<String>), Box<dyn Err
 async fn scan(seen: &Arc<Seen>, clock: &Arc<dyn Clock>, from: u64, seconds: u64) -> f64 {
     // Nothing is known, so nothing is decided or held: these stay empty.
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let judge = Judge::new("bench".parse().unwrap_or_else(|_| unreachable!()), Policy::default());
+    let me = "bench".parse().unwrap_or_else(|_| unreachable!());
+    let judge = Judge::new(me, Role::Platform, Policy::default());
     let (facts, _unwritten) = KeptFacts::new(store.clone());
     let origin = Origin::new("bench/desk").unwrap_or_else(|_| unreachable!());
     let (desk, _lines) = Desk::new(origin, OwnKey::from_seed(&[1; 32]).public(), store.clone());

@@ -17,6 +17,7 @@ mod settle;
 mod speech;
 mod stops;
 mod undoing;
+mod victims;
 mod words;
 
 use std::{
@@ -149,8 +150,9 @@ impl Cases {
     }
 
     /// Takes in that another charter has come in force after that of these cases: what is written under it counts from
-    /// now on, what it has ended does not. Answers the entries to be folded again, which had named it before.
-    pub fn learn(&mut self, later: &SignedCharter) -> BTreeSet<Place> {
+    /// now on, what it has ended does not. Answers the logs that had named it before, each with the entry from which on
+    /// it is to be folded again, in its order, before anything that comes after.
+    pub fn learn(&mut self, later: &SignedCharter) -> BTreeMap<LogName, u64> {
         self.authors.learn(later)
     }
 
@@ -211,6 +213,8 @@ impl Cases {
         touched.extend(affected);
         let weighed = touched.iter().flat_map(|name| self.weigh(name)).collect::<Vec<_>>();
         touched.extend(weighed);
+        let fallen = touched.iter().flat_map(|name| self.that_fall_with(name)).collect::<Vec<_>>();
+        touched.extend(fallen);
         touched.sort_unstable();
         touched.dedup();
         for names in touched.chunks(PUT_DOWN) {
@@ -471,7 +475,9 @@ impl Cases {
                 (set.subject, set.alert) = (subject, alert);
                 let human = leaf.header.review.is_some_and(|review| review.is_human());
                 let stance = Stance::Positive { human };
-                set.hold(place, Said { stance, confirms: true, verified_ms, hour: 0, name });
+                let by_victim = false;
+                let said = Said { stance, confirms: true, by_victim, verified_ms, hour: 0, name };
+                set.hold(place, said);
                 set.standing = self.standing(&set);
                 let set = Arc::new(set);
                 // There at once, for others to speak of.

@@ -10,7 +10,7 @@ mod catch_up;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, VecDeque},
-    ops::Bound,
+    ops::{Bound, Range},
     sync::Arc,
     time::Duration,
 };
@@ -91,6 +91,8 @@ pub struct Follower {
     pub early: BTreeSet<Place>,
     /// The state of each incident that was told last.
     pub incidents: BTreeMap<Commitment, IncidentState>,
+    /// When the next incident is in another state by itself; `None`: one has changed, or nobody has looked.
+    pub incidents_due_ms: Option<u64>,
     /// Entries of each log that say nothing here, by why.
     pub ignored: HashMap<(LogName, &'static str), u64>,
 }
@@ -106,6 +108,8 @@ struct Unfolded {
     pages: HashMap<Origin, VecDeque<Held>>,
     /// Logs that the store did not give.
     failed: BTreeMap<Origin, u64>,
+    /// From where on logs are folded again, up to where they were folded, before what comes after.
+    again: BTreeMap<LogName, u64>,
     places: VecDeque<Place>,
     /// Records that are erased and still have to go.
     erased: Vec<Place>,
@@ -123,6 +127,18 @@ impl Unfolded {
         let log = next.or_else(|| self.logs.iter().next())?.0.clone();
         self.last = Some(log.clone());
         self.logs.remove_entry(&log)
+    }
+
+    /// Has logs folded again, each from an entry on: what names a charter that is known only now.
+    fn fold_again(&mut self, from: BTreeMap<LogName, u64>, folded: &HashMap<LogName, u64>) {
+        for (log, from) in from {
+            let Ok(origin) = Origin::new(log.to_string()) else { continue };
+            let folded = folded.get(&log).copied().unwrap_or(0);
+            let size = self.logs.entry(origin).or_default();
+            *size = folded.max(*size);
+            let first = self.again.entry(log).or_insert(from);
+            *first = from.min(*first);
+        }
     }
 
     fn is_empty(&self) -> bool {
@@ -155,7 +171,8 @@ impl Follower {
                 () = changes.newer_than(latest) => {
                     for later in changes.chain().after(latest) {
                         latest = later.charter.seq;
-                        unfolded.places.extend(self.cases.learn(later));
+                        let again = self.cases.learn(later);
+                        unfolded.fold_again(again, &self.cursors);
                     }
                 }
                 () = tokio::task::yield_now(), if goes_on => {}
@@ -215,6 +232,13 @@ impl Follower {
     ) -> Result<bool, StoreError> {
         let Ok(log) = origin.as_str().parse::<LogName>() else { return Ok(false) };
         let from = self.cursors.get(&log).copied().unwrap_or(0);
+        if let Some(again) = unfolded.again.get(&log).copied() {
+            match self.fold_turn_again(origin, &log, again..from).await? {
+                Some(next) => drop(unfolded.again.insert(log, next)),
+                None => drop(unfolded.again.remove(&log)),
+            }
+            return Ok(true);
+        }
         if from >= size {
             return Ok(false);
         }
@@ -243,6 +267,26 @@ impl Follower {
         self.cursors.insert(log.clone(), next);
         self.receipts.set_here(&log, next);
         Ok(next < size)
+    }
+
+    /// Folds at most [`TURN`] entries once more, of those that were folded; answers where it goes on.
+    async fn fold_turn_again(
+        &mut self,
+        origin: &Origin,
+        log: &LogName,
+        again: Range<u64>,
+    ) -> Result<Option<u64>, StoreError> {
+        let count =
+            TURN.min(usize::try_from(again.end.saturating_sub(again.start)).unwrap_or(TURN));
+        let page = self.store.held(origin, again.start, count).await?;
+        for held in page {
+            let index = held.index;
+            for name in self.fold(log, held, false) {
+                self.refresh(name, log, index);
+            }
+        }
+        let next = again.start + count as u64;
+        Ok(Some(next).filter(|next| *next < again.end))
     }
 
     /// Drops what is erased. What the store does not drop waits for a while, and nothing else waits for it.
@@ -303,6 +347,7 @@ impl Follower {
     /// Shows what the fold has changed beside sets.
     fn publish(&mut self) {
         if let Some(incidents) = self.cases.changed_incidents() {
+            self.incidents_due_ms = None;
             self.known.publish_incidents(incidents);
         }
         if let Some(stops) = self.cases.changed_stops() {
@@ -444,8 +489,7 @@ impl Follower {
     fn until_next_deadline(&self) -> Duration {
         let longest = Duration::from_secs(60);
         let now = self.clock.now_ms();
-        let incidents = self.cases.incidents().iter();
-        let incidents = incidents.filter_map(|incident| incident.next_change_ms(now));
+        let incidents = self.incidents_due_ms.filter(|at| *at < u64::MAX);
         let next = self.deadlines.first().map(|(at, _)| *at).into_iter().chain(incidents);
         let next = next.chain(self.cases.next_due_ms()).min();
         next.map_or(longest, |at| Duration::from_millis(at.saturating_sub(now)).min(longest))
@@ -454,6 +498,12 @@ impl Follower {
     /// Tells which incidents are in another state than before: no message comes for some of these.
     fn tell_of_incidents(&mut self) {
         let now = self.clock.now_ms();
+        // This comes after each turn, and there may be very many.
+        if self.incidents_due_ms.is_some_and(|due| now < due) {
+            return;
+        }
+        let due = self.cases.incidents().iter().filter_map(|one| one.next_change_ms(now));
+        self.incidents_due_ms = Some(due.min().unwrap_or(u64::MAX));
         let mut in_force = [0_u32; 3];
         for incident in self.cases.incidents().iter() {
             let (name, state) = (incident.name, incident.state(now));

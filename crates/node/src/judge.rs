@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use watchfire_signal::{
+    charter::Role,
     commitment::Commitment,
     name::{ItemId, MemberName},
 };
@@ -22,14 +23,15 @@ pub struct Judge {
     me: MemberName,
     policy: Arc<ArcSwap<Policy>>,
     people: Arc<People>,
+    role: Role,
 }
 
 impl Judge {
-    /// A member that decides by a policy.
+    /// A member that decides by a policy, as far as its role in the charter lets it.
     #[must_use]
-    pub fn new(me: MemberName, policy: Policy) -> Self {
+    pub fn new(me: MemberName, role: Role, policy: Policy) -> Self {
         let policy = Arc::new(ArcSwap::from_pointee(policy));
-        Self { me, policy, people: Arc::default() }
+        Self { me, policy, people: Arc::default(), role }
     }
 
     /// Heeds what people decided.
@@ -48,6 +50,12 @@ impl Judge {
     #[must_use]
     pub fn human(&self, item: Option<&ItemId>, case: &Commitment) -> Option<Human> {
         self.people.about(item, case)
+    }
+
+    /// Whether our role does not enforce.
+    #[must_use]
+    pub fn is_advisory(&self) -> bool {
+        !self.role.enforces()
     }
 
     /// Who we are.
@@ -70,7 +78,7 @@ impl Judge {
     /// What is known of a set, whatever item matches it.
     #[must_use]
     pub fn facts(&self, set: &SignalSet, now_ms: u64) -> Facts {
-        set.facts(&self.me, now_ms)
+        Facts { advisory: self.is_advisory(), ..set.facts(&self.me, now_ms) }
     }
 
     /// What this member does about a set before an item is looked at: rules that ask for the item or

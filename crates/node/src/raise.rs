@@ -267,7 +267,10 @@ fn said_of(
             (Verb::Dispute, Some(reason), about, statement)
         }
         Answer::Retract { reason, restore, note } => {
-            let own = own_opinion(log, set)?;
+            // What a victim takes back is the alert, whatever was said of it since.
+            let by_victim = ours && set.header.provenance == Provenance::Victim;
+            let whole = by_victim && reason == Reason::VictimWithdrew;
+            let own = if whole { about } else { own_opinion(log, set)? };
             (Verb::Retract, Some(reason), own, Statement::Retract { restore, note })
         }
         Answer::Unhalt { reason } => {

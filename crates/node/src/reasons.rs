@@ -260,6 +260,7 @@ impl Reasons {
         (case, record): (&Commitment, &Commitment),
     ) -> Decision {
         facts.human = self.judge.human(facts.item.as_ref(), case);
+        facts.advisory = self.judge.is_advisory();
         let decision = policy.decide(facts);
         let benign = self.known.benign(record).is_some();
         match self.holds.why(record, benign).filter(|_| facts.human.is_none()) {

@@ -155,6 +155,8 @@ pub struct Rules<'a> {
     pub voice: &'a dyn Fn(&MemberName) -> Voice,
     /// Whether enough organisations have halted the case itself.
     pub halted: bool,
+    /// Whether the victim who had reported it has taken that back, with whether what was done should come back.
+    pub taken_back: Option<bool>,
     /// Whether the record with its signals was erased.
     pub erased: bool,
     /// Times in which an incident of level 3 lifts the case.
@@ -186,7 +188,8 @@ impl Standing {
             earliest_by_organisation(heard, rules, |opinion| opinion.stance == Stance::Disputes)
                 .len();
         let quorum = rules.confirm_quorum.max(1);
-        let (level, since_ms, longest) = if rules.halted || rules.erased {
+        let ended = rules.halted || rules.taken_back.is_some();
+        let (level, since_ms, longest) = if ended || rules.erased {
             (None, 0, 0)
         } else if humans.len() >= quorum {
             (Some(Level::Confirmed), humans[quorum - 1], CONFIRMED_MAX_MS)
@@ -221,8 +224,10 @@ impl Standing {
             confirmations: u32::try_from(humans.len()).unwrap_or(u32::MAX),
             disputes,
             was_confirmed: stood >= quorum,
-            restores: rules.halted || level.is_some() || asks_for_restore(opinions),
-            suspended: (suspended || left) && !rules.halted,
+            restores: rules.halted
+                || level.is_some()
+                || asks_for_restore(opinions, rules.taken_back),
+            suspended: (suspended || left) && !ended,
             silenced,
             lifts: rules.lifts.clone(),
             asked_until_ms: asked,
@@ -320,9 +325,13 @@ impl<'a> Heard<'a> {
 }
 
 /// Whether anybody who once stood by the case, and does not any more, wants its undoing. One voice
-/// is enough: what was taken down in error must not stay down because another was careful.
-fn asks_for_restore(opinions: &Opinions) -> bool {
-    let mut withdrawn = false;
+/// is enough: what was taken down in error must not stay down because another was careful. `taken_back`: whether the
+/// victim does, who had reported it.
+fn asks_for_restore(opinions: &Opinions, taken_back: Option<bool>) -> bool {
+    if taken_back == Some(true) {
+        return true;
+    }
+    let mut withdrawn = taken_back.is_some();
     for opinion in opinions.values() {
         match opinion.stance {
             Stance::Withdrawn { restore: false } => withdrawn = true,

@@ -69,6 +69,12 @@ codes! {
 }
 
 impl Role {
+    /// Whether who has it acts by itself on what the coalition says.
+    #[must_use]
+    pub fn enforces(self) -> bool {
+        self == Self::Platform
+    }
+
     /// Whether who has it may say all that another role may say about cases.
     #[must_use]
     pub fn may_all_that(self, other: Self) -> bool {

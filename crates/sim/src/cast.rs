@@ -158,7 +158,7 @@ pub fn key(member: &MemberName, epoch: u32) -> OwnKey {
 
 /// An alert about a picture.
 #[must_use]
-pub fn alert(number: u64, human: bool, valid_until: u64) -> NewAlert {
+pub fn alert(number: u64, (human, of_victim): (bool, bool), valid_until: u64) -> NewAlert {
     let labels = ["self_harm.suicide_depiction"].iter().filter_map(|label| label.parse().ok());
     NewAlert {
         alert: Alert {
@@ -178,7 +178,7 @@ pub fn alert(number: u64, human: bool, valid_until: u64) -> NewAlert {
         },
         severity: 3,
         review: if human { Review::OneHuman } else { Review::Unreviewed },
-        provenance: Provenance::OwnDetection,
+        provenance: if of_victim { Provenance::Victim } else { Provenance::OwnDetection },
         group: GroupName::all(),
         test: false,
     }

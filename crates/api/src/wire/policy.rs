@@ -98,7 +98,8 @@ pub struct ExplainView {
     /// The item.
     #[schema(value_type = String)]
     pub item: ItemId,
-    /// Each match: its `facts`, what it `counts_as`, the `cap`, and for each of `rules` whether it
+    /// Each match: its `facts`, what it `counts_as`, the `cap` (with what `lowered` it, where this member's role does
+    /// not enforce), and for each of `rules` whether it
     /// `fired` and its `conditions` with what it `wants`, what is `known`, and whether it `fits`.
     #[schema(value_type = Vec<Object>)]
     pub matches: Vec<serde_json::Value>,

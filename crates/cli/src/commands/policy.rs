@@ -268,6 +268,9 @@ async fn run_explain(item: &ItemId, client: &Client, output: &Output) -> Ended {
             one["then"],
             one["acted"],
         ))?;
+        if let Some(why) = one["lowered"].as_str() {
+            output.line(format!("  no more than that, because {why}"))?;
+        }
         for rule in one["rules"].as_array().into_iter().flatten() {
             let fired = if rule["fired"] == true { "fired" } else { "did not fire" };
             output.line(format!("  {} ({}) {fired}", text(&rule["rule"]), text(&rule["mode"])))?;

@@ -2,9 +2,11 @@
 //! has ended.
 //!
 //! **Invariant:** whether an entry counts depends on the charters and on its own log up to it.
+//! **Invariant:** what names a charter that is not known yet holds up what comes after it in its log, so that all of it
+//! is looked at in its order, and counted in the same quotas, whenever that charter comes.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 
@@ -18,9 +20,6 @@ use watchfire_signal::{
 use super::Place;
 use crate::urgent::is_urgent_verb;
 
-/// Entries under a charter that is not known yet that are remembered until it is.
-const MAX_UNKNOWN: usize = 4_096;
-
 /// What the charters say of logs.
 #[derive(Debug)]
 pub(super) struct Authors {
@@ -30,8 +29,8 @@ pub(super) struct Authors {
     former: Vec<([u8; 32], Charter)>,
     /// Those after it, which came in force since: they say what is written under them, and what ends.
     later: Vec<([u8; 32], Charter)>,
-    /// Entries that name a later charter than is known.
-    unknown: BTreeSet<Place>,
+    /// From where on logs wait for a charter: the first entry of each that names a later one than is known.
+    unknown: BTreeMap<LogName, u64>,
     /// The last entry of each log that was looked at, with the number of its charter.
     latest: HashMap<LogName, (u64, u64)>,
     /// Entries written under an older charter than one before them in their log.
@@ -47,7 +46,7 @@ impl Authors {
             charter,
             former: former.into_iter().map(|signed| (signed.hash(), signed.charter)).collect(),
             later: Vec::new(),
-            unknown: BTreeSet::new(),
+            unknown: BTreeMap::new(),
             latest: HashMap::new(),
             stale: HashSet::new(),
             ended: HashMap::new(),
@@ -71,8 +70,8 @@ impl Authors {
 
     /// Takes in that another charter has come in force. How many organisations a quorum takes and who they are stays
     /// as it was; but what is written under that charter counts, and what it has ended counts no more. Answers the
-    /// entries that waited for it.
-    pub(super) fn learn(&mut self, signed: &SignedCharter) -> BTreeSet<Place> {
+    /// logs that waited for it, each with its first entry that did.
+    pub(super) fn learn(&mut self, signed: &SignedCharter) -> BTreeMap<LogName, u64> {
         self.later.push((signed.hash(), signed.charter.clone()));
         std::mem::take(&mut self.unknown)
     }
@@ -87,16 +86,29 @@ impl Authors {
     /// The role in which an entry was written, if it counts: its header names its own log and a charter
     /// by which its author wrote that log, no older one than an entry before it, and the log had not ended.
     pub(super) fn author(&mut self, place: &Place, header: &Header) -> Option<Role> {
-        let Some(charter) = self.charter_of(header) else {
-            if header.charter.seq > self.charter.seq && self.unknown.len() < MAX_UNKNOWN {
-                self.unknown.insert(place.clone());
-            }
+        if header.charter.seq > self.newest() {
+            let first = self.unknown.entry(place.log.clone()).or_insert(place.index);
+            *first = place.index.min(*first);
             return None;
-        };
+        }
+        if self.waits(place) && !is_urgent_verb(header.verb) {
+            return None;
+        }
+        let charter = self.charter_of(header)?;
         let ours = header.author_log == place.log && header.coalition == charter.coalition;
         let role = charter.member_of_log(&place.log).filter(|_| ours)?.role;
         let counts = self.is_within(place) && self.is_fresh(place, header);
         counts.then_some(role)
+    }
+
+    /// The number of the newest charter that is known.
+    fn newest(&self) -> u64 {
+        self.charter.seq + self.later.len() as u64
+    }
+
+    /// Whether an entry comes after one that names a charter that is not known yet: it is looked at after that.
+    pub(super) fn waits(&self, place: &Place) -> bool {
+        self.unknown.get(&place.log).is_some_and(|first| *first <= place.index)
     }
 
     /// Whether a log had not ended at a place.

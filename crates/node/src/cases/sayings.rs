@@ -24,6 +24,8 @@ pub(super) struct Said {
     pub(super) stance: Stance,
     /// Whether it stands by the set, by its leaf alone.
     pub(super) confirms: bool,
+    /// Whether its author takes the set back for the victim who had reported it.
+    pub(super) by_victim: bool,
     pub(super) verified_ms: u64,
     /// The hour, since 1970, that a retraction is counted in.
     pub(super) hour: u64,
@@ -72,7 +74,7 @@ impl Pack for Sayings {
     }
 }
 
-packed!(Said { stance, confirms, verified_ms, hour, name });
+packed!(Said { stance, confirms, by_victim, verified_ms, hour, name });
 packed!(OwnErasure { turn, hour, name });
 packed!(Erased { own, by_many });
 
@@ -220,13 +222,16 @@ fn is_withdrawn_between(said: &[Saying], from: Turn, to: Turn) -> bool {
     said.iter().any(|(_, at, said)| said.withdraws() && (from..to).contains(at))
 }
 
-/// Retractions and erasures by a member of what it had stood by, with the hour that each is counted in.
+/// Retractions and erasures by a member of what it had stood by, with the hour that each is counted in; one for a
+/// victim undoes what others stand by too, whatever its author said before.
 pub(super) fn undone(said: &[Saying], erased: &ErasedWords) -> Vec<(Turn, u64, Commitment)> {
     let mut undone = Vec::new();
     let mut stood_by = false;
     for (member, turn, word) in said {
         match word.stance {
-            Stance::Withdrawn { .. } if stood_by => undone.push((*turn, word.hour, word.name)),
+            Stance::Withdrawn { .. } if stood_by || word.by_victim => {
+                undone.push((*turn, word.hour, word.name))
+            }
             Stance::Withdrawn { .. } => {}
             Stance::Disputes => stood_by = false,
             Stance::Positive { .. } | Stance::Nothing => {

@@ -451,7 +451,8 @@ impl SignalSet {
         let resolves = || self.rare().resolutions.values().any(|votes| votes.contains_key(member));
         let halts = || self.halted_by().contains_key(member);
         let unread = || self.rare().unread.contains(member);
-        self.opinions.contains_key(member) || halts() || resolves() || unread()
+        let cosigns = || self.rare().cosigned.values().any(|by| by.contains(member));
+        self.opinions.contains_key(member) || halts() || resolves() || unread() || cosigns()
     }
 
     /// What policy looks at, apart from item and match.

@@ -2,7 +2,11 @@
 
 use std::{borrow::Cow, collections::BTreeSet};
 
-use watchfire_signal::{commitment::Commitment, name::MemberName, statement::Resolution};
+use watchfire_signal::{
+    commitment::Commitment,
+    name::{MemberName, OrganisationName},
+    statement::Resolution,
+};
 
 use super::{Cases, SignalSet, sayings::NO_END, set::WaitingWords};
 use crate::{
@@ -34,22 +38,39 @@ impl Cases {
     /// the sets that stand differently because of that.
     pub(super) fn weigh(&mut self, name: &Commitment) -> BTreeSet<Commitment> {
         let Some(set) = self.look(name) else { return BTreeSet::new() };
+        let mut changed = self.weigh_set(&set);
+        if set.name != set.subject {
+            // What ends a whole case undoes what others stand by in all of it.
+            let founding = self.look(&set.subject).filter(|founding| founding.names_a_victim());
+            changed.extend(founding.into_iter().flat_map(|founding| self.weigh_set(&founding)));
+        }
+        changed
+    }
+
+    fn weigh_set(&mut self, set: &SignalSet) -> BTreeSet<Commitment> {
         let mut undone = set.undone();
         if !undone.is_empty() {
-            let charter = &self.charter;
-            let stood = set.ever_stood().filter_map(|member| charter.organisation_of(member));
-            let stood: BTreeSet<_> = stood.collect();
-            undone.retain(|(member, ..)| {
-                let own = charter.organisation_of(member);
-                stood.iter().any(|other| Some(*other) != own)
+            let stood = self.stood_by(set);
+            let all = set.names_a_victim().then(|| self.stood_by_all(set));
+            undone.retain(|(member, turn, ..)| {
+                let own = self.charter.organisation_of(member);
+                let said = set.said.one(member, *turn);
+                let of_all = all.as_ref().filter(|_| said.is_some_and(|said| said.by_victim));
+                of_all.unwrap_or(&stood).iter().any(|other| Some(other) != own)
             });
         }
         let undone = undone.into_iter().map(|(member, turn, hour, _)| (member, turn, hour));
-        self.undoing.count(*name, undone.collect(), self.charter.quotas.retractions_an_hour)
+        self.undoing.count(set.name, undone.collect(), self.charter.quotas.retractions_an_hour)
+    }
+
+    /// The organisations of which a person has ever stood by a set.
+    pub(super) fn stood_by(&self, set: &SignalSet) -> BTreeSet<OrganisationName> {
+        let owners = set.ever_stood().filter_map(|member| self.charter.organisation_of(member));
+        owners.cloned().collect()
     }
 
     /// Whether a retraction or erasure waits: beyond the quota, and nobody of another organisation agrees.
-    fn waits(&self, set: &SignalSet, member: &MemberName, turn: Turn) -> bool {
+    pub(super) fn waits(&self, set: &SignalSet, member: &MemberName, turn: Turn) -> bool {
         let agreed = || {
             let cosigned = set.rare().cosigned.get(&(member.clone(), turn));
             let own = self.charter.organisation_of(member);
@@ -87,6 +108,7 @@ impl Cases {
             confirm_quorum: self.charter.quorum_confirm(),
             dispute_quorum: self.charter.quorum_dispute(),
             voice: &|member| self.halts.voice(member, &self.charter),
+            taken_back: self.taken_back(set),
             halted: withdrawn || self.halts.is_halted(&set.subject, &self.charter),
             erased: set.erased,
             lifts: self.lifts(set),

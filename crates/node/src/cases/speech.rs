@@ -96,7 +96,8 @@ impl Cases {
         };
         let hour = self.quotas.hour(place, &leaf.header);
         let confirms = verb == Verb::Confirm;
-        let said = Said { stance, confirms, verified_ms, hour, name: leaf.commitment };
+        let by_victim = is_set && set.is_taken_back_by(place, leaf);
+        let said = Said { stance, confirms, by_victim, verified_ms, hour, name: leaf.commitment };
         if !set.has_room(place, &said) {
             return Err(Ignored::Flood);
         }
@@ -116,7 +117,7 @@ impl Cases {
         if !may_speak_of_cases(role) {
             return Err(Ignored::NotAllowed);
         }
-        if !self.authors.is_within(place) {
+        if !self.authors.is_within(place) || self.authors.waits(place) {
             return Err(Ignored::Foreign);
         }
         if self.quotas.judge_unknown(place, size, &self.charter.quotas) == Quota::Over {

@@ -10,13 +10,15 @@ use watchfire_signal::{
 };
 use watchfire_tlog::Frontier;
 
-/// How much of each log is held here: what is accepted of one that ends.
+/// How much of each log is held here: what is accepted of one that ends. Not of one that its author has ended itself.
 pub type Ends = BTreeMap<LogName, Head>;
 
 /// The charter after `before` that says what `wanted` says. Number and hash of the one before are filled
 /// in. A member that is left out leaves, and its log ends where `ends` says, at nothing if it does not
 /// say. A member with another key than before begins a new log, in a new epoch; its former one ends with
-/// its own word if it is `me`, and where `ends` says if others take its key away, or if its new role may say less. Groups lose members that
+/// its own word if it is `me`, and where `ends` says if others take its key away, or if its new role may say less. One that its
+/// author was to end and has not, by a charter before this one, ends where `ends` says: with a former key somebody could
+/// go on in it for ever. Groups lose members that
 /// there are not any more, and m of the charter's quorum stays more than half and within reach.
 #[must_use]
 pub fn next(before: &SignedCharter, wanted: Charter, me: &MemberName, ends: &Ends) -> Charter {
@@ -24,6 +26,9 @@ pub fn next(before: &SignedCharter, wanted: Charter, me: &MemberName, ends: &End
     let mut next = Charter { seq: old.seq + 1, previous: before.hash(), ..wanted };
     let mut closed: BTreeMap<(MemberName, u32), ClosedLog> =
         next.closed.into_iter().chain(old.closed.iter().cloned()).map(named).collect();
+    for log in closed.values_mut().filter(|log| log.last.is_none()) {
+        log.last = ends.get(&log_of(old, &log.member, log.epoch)).copied();
+    }
     for before in &old.members {
         let after = next.members.iter_mut().find(|member| member.name == before.name);
         let less = after.as_ref().is_some_and(|after| !after.role.may_all_that(before.role));
@@ -67,9 +72,13 @@ fn named(log: ClosedLog) -> ((MemberName, u32), ClosedLog) {
     ((log.member.clone(), log.epoch), log)
 }
 
+fn log_of(charter: &Charter, member: &MemberName, epoch: u32) -> LogName {
+    LogName::new(charter.coalition.clone(), member.clone(), epoch)
+}
+
 /// Where the log of a member ends.
 fn end(member: &MemberName, epoch: u32, charter: &Charter, ends: &Ends) -> Head {
-    let log = LogName::new(charter.coalition.clone(), member.clone(), epoch);
+    let log = log_of(charter, member, epoch);
     let nothing = Frontier::new();
     let nothing = Head { size: nothing.size(), root: nothing.root().0 };
     ends.get(&log).copied().unwrap_or(nothing)
@@ -108,8 +117,19 @@ pub fn differences(before: &Charter, after: &Charter) -> Vec<String> {
     }
     let gone = before.members.iter().filter(|member| after.member(&member.name).is_none());
     lines.extend(gone.map(|member| format!("{} leaves", member.name)));
+    lines.extend(ended(before, after));
     lines.extend(terms(before, after));
     lines
+}
+
+/// The logs that their authors were to end, and that end where this charter says.
+fn ended(before: &Charter, after: &Charter) -> impl Iterator<Item = String> {
+    let open = before.closed.iter().filter(|log| log.last.is_none());
+    open.filter_map(|log| {
+        let now = after.closed.iter().find(|now| now.name() == log.name())?;
+        let (member, epoch, size) = (&log.member, log.epoch, now.last?.size);
+        Some(format!("the log of {member} of epoch {epoch}, still open, ends after {size} entries"))
+    })
 }
 
 /// What changes besides members.

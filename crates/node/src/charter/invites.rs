@@ -21,7 +21,10 @@ use super::{
     changes::{ChangeError, Changes},
     draft::{Ends, next},
 };
-use crate::clock::{Clock, Random};
+use crate::{
+    clock::{Clock, Random},
+    desk::{Desk, Line, WriteError},
+};
 
 /// Invitations: SHA-256 of the token → what it is for, as JSON.
 const INVITES: Table = Table::Ledger("charter_invites");
@@ -121,6 +124,9 @@ pub fn sign_join(token: &str, card: &Member, key: &OwnKey) -> [u8; 64] {
     key.sign(&join_message(token, card)).to_bytes()
 }
 
+/// The desk line that a member of this name, in a charter of this hash, has taken its invitation up.
+pub type TakenUp = fn(&MemberName, &str) -> Result<Line, WriteError>;
+
 /// Hands invitations out and takes them up. Cheap to clone.
 #[derive(Clone)]
 pub struct Invites {
@@ -134,6 +140,8 @@ pub struct Invites {
     pub random: Arc<dyn Random>,
     /// What a joining member is proposed to.
     pub changes: Changes,
+    /// Where it is said that this member approves it, and how.
+    pub told: Option<(Desk, TakenUp)>,
 }
 
 impl Invites {
@@ -212,7 +220,15 @@ impl Invites {
         }
         let mut wanted = before.charter.clone();
         wanted.members.push(card.clone());
-        match self.changes.propose(next(before, wanted, &self.me, &Ends::new()), None).await {
+        let charter = next(before, wanted, &self.me, &Ends::new());
+        let told = match &self.told {
+            Some((desk, line)) => {
+                let line = line(&card.name, &hex::encode(&charter.hash()));
+                Some((desk, line.map_err(ChangeError::from)?))
+            }
+            None => None,
+        };
+        match self.changes.propose(charter, told).await {
             Ok(_) => Ok(match Box::pin(self.progress(card)).await? {
                 Joining::Proposed { hash, approved, needed, .. } => {
                     Joining::Proposed { hash, approved, needed, new: true }

@@ -84,7 +84,8 @@ impl Consequences {
 
     fn judged(&self, policy: &Policy, item: (&ItemId, &ItemFacts), set: &SignalSet) -> Judged {
         let (facts, decision) = self.reasons.about_set(policy, item, set);
-        let undone = is_cleared(policy, &facts) || is_undone(set, self.reasons.clock.now_ms());
+        let over = is_undone(set, self.reasons.clock.now_ms());
+        let undone = comes_back(policy, &facts, over);
         let (case, record) = (set.subject, set.name);
         Judged { case, record, content: None, facts, decision, undone }
     }
@@ -95,7 +96,7 @@ impl Consequences {
         let set = self.reasons.known.set(&reason.record);
         let over = set.is_some_and(|set| is_undone(&set, now));
         let Reason { case, record, facts, decision, .. } = reason;
-        let undone = over || is_cleared(policy, &facts);
+        let undone = comes_back(policy, &facts, over);
         Judged { case, record, content, facts, decision, undone }
     }
 }
@@ -143,6 +144,13 @@ impl Looked {
             content: judged.content,
         })
     }
+}
+
+/// Whether what took an item down is undone. What a person found harmful stays down where nothing is enforced any more,
+/// too.
+fn comes_back(policy: &Policy, facts: &Facts, over: bool) -> bool {
+    let found = facts.advisory && facts.human.as_ref().is_some_and(|human| human.harmful);
+    is_cleared(policy, facts) || over && !found
 }
 
 /// Whether a person, or a negative bank, speaks for the item.

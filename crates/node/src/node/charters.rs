@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 use watchfire_signal::{
     charter::{Charter, Member},
     hex,
-    statement::{Head, MemberStep, Statement},
+    name::MemberName,
+    record::{Leaf, open},
+    statement::{Head, KeyStep, MemberStep, Statement},
     verb::Verb,
 };
-use watchfire_store::StoreError;
+use watchfire_store::{Held, StoreError};
 
 use super::{Node, Readiness};
 use crate::{
@@ -18,10 +20,14 @@ use crate::{
         draft::{Ends, differences, next},
         invites::{Invitation, Invites, JoinError, Joining},
     },
-    desk::{Actor, Deed, DeskKind, Line},
+    desk::{Actor, Deed, DeskKind, Line, WriteError},
     publish::Draft,
     raise::plain_header,
+    replicate::LogCopy,
 };
+
+/// Entries read at a time.
+const PAGE: usize = 256;
 
 /// The line of the desk log about the charter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +39,13 @@ pub enum CharterDeed {
     Approved(String),
     /// A member was invited.
     Invited(Invitation),
+    /// An invitation was taken up: a charter with the member in it was proposed and approved, without anybody asked.
+    TakenUp {
+        /// The member.
+        member: MemberName,
+        /// The hash of the charter.
+        hash: String,
+    },
 }
 
 impl Deed for CharterDeed {
@@ -146,6 +159,7 @@ impl Node {
             clock: self.clock.clone(),
             random: self.random.clone(),
             changes: self.changes.clone(),
+            told: Some((self.desk.clone(), taken_up)),
         }
     }
 
@@ -171,11 +185,16 @@ impl Node {
         }
     }
 
-    /// How much of each log is held.
+    /// How much of each log is held, but of those that their authors have ended.
     async fn ends(&self) -> Result<Ends, StoreError> {
         let heads = self.store.logs().await?;
+        let chain = self.changes.chain();
+        let charter = &chain.in_force().charter;
         let mut ends = BTreeMap::new();
         for copy in self.copies.values() {
+            if self.is_ended(charter, copy).await? {
+                continue;
+            }
             let head = heads.iter().find(|head| head.log == *copy.origin());
             let head = head.and_then(|head| head.checkpoint.verify(&head.log, copy.key()).ok());
             if let Some(head) = head {
@@ -184,4 +203,42 @@ impl Node {
         }
         Ok(ends)
     }
+
+    /// Whether a log that its author was to end has ended: then what it says after that never counted.
+    async fn is_ended(&self, charter: &Charter, copy: &LogCopy) -> Result<bool, StoreError> {
+        let name = (&copy.log.member, copy.log.epoch);
+        let mut closed = charter.closed.iter();
+        if !closed.any(|log| log.name() == name && log.last.is_none()) {
+            return Ok(false);
+        }
+        let mut from = 0;
+        loop {
+            let page = self.store.held(copy.origin(), from, PAGE).await?;
+            let Some(last) = page.last() else { return Ok(false) };
+            from = last.index + 1;
+            if page.iter().any(|held| ends_its_log(charter, &copy.log.member, held)) {
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// The line that an invitation was taken up.
+fn taken_up(member: &MemberName, hash: &str) -> Result<Line, WriteError> {
+    let deed = CharterDeed::TakenUp { member: member.clone(), hash: hash.to_owned() };
+    Line::new(&Actor::Node, &deed)
+}
+
+/// Whether an entry ends the log that it stands in, for another key of its author; one whose record is missing may.
+fn ends_its_log(charter: &Charter, member: &MemberName, held: &Held) -> bool {
+    let Ok(leaf) = Leaf::decode(&held.entry.leaf) else { return false };
+    if leaf.header.verb != Verb::Key {
+        return false;
+    }
+    let Some(record) = &held.entry.record else { return true };
+    let Ok(Statement::Key { step: KeyStep::Rotate, key, .. }) = open(&leaf, record) else {
+        return false;
+    };
+    let live = charter.member(member).is_some_and(|own| own.key == key);
+    live || charter.closed.iter().any(|log| log.member == *member && log.key == key)
 }

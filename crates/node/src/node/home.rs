@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use tokio::sync::Notify;
-use watchfire_signal::name::{LogName, MemberName};
+use watchfire_signal::{
+    charter::{Charter, Role},
+    name::{LogName, MemberName},
+};
 use watchfire_store::{Store, StoreError};
 
 use super::start::{Setup, StartError};
@@ -152,14 +155,16 @@ impl Home {
 
 /// What decides by the newest policy that was applied, or that of the configuration, and heeds what people have said.
 pub(super) async fn judge(
-    me: &MemberName,
+    (me, charter): (&MemberName, &Charter),
     configured: &Policy,
     store: &dyn Store,
 ) -> Result<Judge, StartError> {
     configured.check().map_err(StartError::Policy)?;
     let policy = policies::newest(store).await?.unwrap_or_else(|| configured.clone());
     let people = Arc::new(People::load(store).await?);
-    Ok(Judge::new(me.clone(), policy).heeding(people))
+    // Who is no member does not start; it would not act either.
+    let role = charter.member(me).map_or(Role::Auditor, |own| own.role);
+    Ok(Judge::new(me.clone(), role, policy).heeding(people))
 }
 
 /// The seen table with what writes it.

@@ -71,9 +71,9 @@ impl Ground {
         }
     }
 
-    /// What decides by the newest rules, and heeds what people have said.
-    pub(super) async fn judge(&self) -> Result<Judge, StartError> {
-        home::judge(&self.me, &self.policy, &*self.store).await
+    /// What decides by the newest rules, as far as the charter lets us, and heeds what people have said.
+    pub(super) async fn judge(&self, charter: &Charter) -> Result<Judge, StartError> {
+        home::judge((&self.me, charter), &self.policy, &*self.store).await
     }
 }
 
@@ -172,6 +172,7 @@ impl Prepared {
             urgent: Places::default(),
             early: BTreeSet::new(),
             incidents: BTreeMap::new(),
+            incidents_due_ms: None,
             ignored: HashMap::new(),
         };
         let (acted, noted) = (None, Noted::default());
@@ -276,7 +277,7 @@ impl Node {
         }
         // Before the first entry is read.
         let noted = self.filler.note();
-        let judge = self.ground.judge().await?;
+        let judge = self.ground.judge(charter).await?;
         // The same clock: terms are measured on from where this node measures them.
         let clock = self.clock.clone();
         let prepared = Prepared::new(self.ground.clone(), chain, clock, judge)?;

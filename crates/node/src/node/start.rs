@@ -128,7 +128,7 @@ impl Node {
         let chain = changes::load(&*setup.store, setup.charter.clone()).await?;
         let (own, log) = own(&chain.in_force().charter, &setup)?;
         let ground = Ground::of(&setup);
-        let judge = ground.judge().await?;
+        let judge = ground.judge(&chain.in_force().charter).await?;
         let prepared = match prepared.filter(|prepared| prepared.is_of(&setup.me, &chain)) {
             Some(prepared) => prepared,
             None => Prepared::new(ground.clone(), chain, clock, judge.clone())?,

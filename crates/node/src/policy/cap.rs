@@ -2,6 +2,7 @@
 //!
 //! **Invariant:** a member's policy can only be milder than the cap; a person's decision is no
 //! automatic one.
+//! **Invariant:** a member whose role does not enforce takes nothing down, whatever is known of it and whoever says so.
 
 use watchfire_signal::{label::Label, value::Kind};
 
@@ -9,7 +10,7 @@ use super::{Action, Facts, MatchKind, Policy, Then};
 use crate::standing::State;
 
 /// The most that may happen automatically.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Cap {
     Nothing,
     Review,
@@ -30,9 +31,23 @@ impl Cap {
     }
 }
 
+/// Why a cap is lower than what is known of a match allows.
+pub(super) const BY_ROLE: &str = "this member's role does not enforce";
+
 impl Facts {
     /// The state that counts for this member, and the cap that goes with it.
     pub(super) fn standing_here(&self, policy: &Policy) -> (Option<State>, Cap) {
+        let (state, cap) = self.standing_anywhere(policy);
+        (state, if self.advisory { cap.min(Cap::Review) } else { cap })
+    }
+
+    /// Why the cap is lower than what is known of the match allows, if it is.
+    pub(super) fn lowered(&self, policy: &Policy) -> Option<&'static str> {
+        (self.standing_here(policy).1 < self.standing_anywhere(policy).1).then_some(BY_ROLE)
+    }
+
+    /// The same whatever this member's role is.
+    fn standing_anywhere(&self, policy: &Policy) -> (Option<State>, Cap) {
         if self.drill {
             return (self.state, Cap::Nothing);
         }

@@ -42,9 +42,11 @@ impl Policy {
             // the person's word is undone.
             decision.rules.insert(0, fired(HUMAN, Mode::Live));
             if decision.then.actions.remove(&Action::Review) {
-                decision.then.actions.insert(Action::Hide);
+                // Where nothing is enforced it is told, and nobody is asked again.
+                let instead = if facts.advisory { Action::Notify } else { Action::Hide };
+                decision.then.actions.insert(instead);
             }
-            if human.irreversible {
+            if human.irreversible && !facts.advisory {
                 decision.then.actions.insert(Action::Remove);
                 decision.then.keep_strictest();
                 decision.reversible = false;

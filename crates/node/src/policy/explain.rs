@@ -41,6 +41,9 @@ pub struct Explanation {
     pub counts_as: Option<&'static str>,
     /// The most that may happen automatically: `nothing`, `review`, `reversible`, `everything`.
     pub cap: &'static str,
+    /// Why that is less than what is known of the match allows, if it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lowered: Option<&'static str>,
     /// Whether a negative bank speaks against the match.
     pub suppressed: bool,
     /// Every rule.
@@ -63,6 +66,7 @@ impl Policy {
             facts: facts.clone(),
             counts_as: state.map(state_word),
             cap: cap.word(),
+            lowered: facts.lowered(self),
             suppressed: self.is_suppressed(facts),
             rules: self.rules.iter().map(|rule| rule.explain(&seen)).collect(),
             acted: decision.acted().map(str::to_owned).collect(),

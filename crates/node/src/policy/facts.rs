@@ -188,6 +188,9 @@ pub struct Facts {
     pub looked: BTreeSet<MemberName>,
     /// Organisations of which a person has looked and stands by it.
     pub confirmations: u32,
+    /// This member's role in the charter does not enforce: a person may look, and no more.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub advisory: bool,
     /// A drill never leads to anything.
     pub drill: bool,
     /// An incident of level 3 that enough organisations stand by ties the case.

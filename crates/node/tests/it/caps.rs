@@ -8,13 +8,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use watchfire_node::{
     cases::Cases,
-    policy::{Action, Policy},
+    policy::{Action, Facts, Human, Policy, Verdict},
+    standing::State,
 };
 use watchfire_signal::{
     commitment::Commitment,
-    header::{Header, Review, Target},
+    header::{Header, Provenance, Review, Target},
     incident::IncidentStep,
     name::{LogName, MemberName},
+    reason::Reason,
     record::{DecodeError, Leaf, open},
     statement::{Basis, Resolution, Statement},
     verb::Verb,
@@ -322,6 +324,23 @@ impl Delivered {
         let mut disputes = words.values().flatten();
         disputes.any(|(dispute, _)| self.ends(dispute, Resolution::Withdrawn).1 >= MANY)
             || owners(self.votes(halting).into_keys()) >= MANY
+            || self.is_taken_back(set)
+            || self.is_taken_back(subject)
+    }
+
+    /// Whether its author takes an alert back for the victim from whom it was.
+    fn is_taken_back(&self, alert: &Heard) -> bool {
+        let end = match self.voice(alert.by()) {
+            Voice::Suspended(size) => size,
+            Voice::Full | Voice::Halted => u64::MAX,
+        };
+        let takes_back = |heard: &Heard| {
+            let withdrew = heard.header.reason == Some(Reason::VictimWithdrew);
+            let its = heard.at.log == alert.at.log && heard.at.index < end;
+            let retracts = heard.header.verb == Verb::Retract && heard.speaks_of(&alert.at);
+            withdrew && its && retracts && heard.header.test == alert.header.test
+        };
+        alert.header.provenance == Provenance::Victim && self.heard.iter().any(takes_back)
     }
 
     /// When its term ends: the state's longest one since the organisations that make it stood by it, for the
@@ -481,6 +500,33 @@ fn a_confirmed_case_is_acted_on_by_the_fold_and_by_the_table() {
     assert_eq!(done(&policy, &logs.fold(&[]), &case.0, now_ms), Most::Everything);
 }
 
+#[test]
+fn nothing_is_enforced_by_a_role_that_does_not_whatever_is_known() {
+    let policy = Policy::read(RULES).unwrap();
+    let person = Human { harmful: true, label: None, irreversible: true, at_ms: 0 };
+    let bank = Facts { bank: Some("GORE".parse().unwrap()), ..Facts::default() };
+    let mut all = vec![bank];
+    all.extend([State::Proposed, State::Provisional, State::Confirmed, State::Disputed].map(
+        |state| {
+            let labels = vec!["self_harm.challenge".parse().unwrap()];
+            Facts { state: Some(state), own: true, labels, severity: 4, ..Facts::default() }
+        },
+    ));
+    for facts in all {
+        for human in [None, Some(person.clone())] {
+            let facts = Facts { human, ..facts.clone() };
+            assert!(policy.decide(&facts).take_down().is_some(), "{facts:?}");
+            assert_eq!(policy.explain(&facts).lowered, None);
+            let facts = Facts { advisory: true, ..facts };
+            let (decision, explained) = (policy.decide(&facts), policy.explain(&facts));
+            assert!(decision.verdict() <= Verdict::Review, "{facts:?}");
+            assert!(!policy.could_act(&facts), "{facts:?}");
+            assert_eq!(explained.cap, "review");
+            assert_eq!(explained.lowered, Some("this member's role does not enforce"));
+        }
+    }
+}
+
 /// What the fold does and what the table allows of the first alert of a story, some time after its last word.
 fn of_the_first(logs: &Logs, hours: u64) -> (Most, Most) {
     let mut delivered = Delivered::under(logs.charter.charter.seq);
@@ -493,6 +539,17 @@ fn of_the_first(logs: &Logs, hours: u64) -> (Most, Most) {
     let set = delivered.at(&place).unwrap();
     let policy = Policy::read(RULES).unwrap();
     (done(&policy, &logs.fold(&[]), &set.name, now_ms), delivered.most(set, now_ms))
+}
+
+#[test]
+fn what_the_victim_takes_back_is_left_alone_by_the_fold_and_by_the_table() {
+    let mut logs = Logs::of_stories();
+    let case = logs.assert_of_victim("tiktok", Review::OneHuman, (3, GRAVE[2]));
+    logs.confirm("facebook", &case, Basis::OwnCopySeenByHuman);
+    logs.confirm("reddit", &case, Basis::OwnCopySeenByHuman);
+    assert_eq!(of_the_first(&logs, 1), (Most::Everything, Most::Everything));
+    logs.retract_for_victim("tiktok", &case.1, true);
+    assert_eq!(of_the_first(&logs, 1), (Most::Nothing, Most::Nothing));
 }
 
 #[test]

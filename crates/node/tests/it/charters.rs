@@ -1,5 +1,6 @@
 //! Charters that change while nodes run: who approves, what is in force, and what was said under which.
 
+mod later;
 mod telling;
 
 use std::{collections::BTreeMap, sync::Arc};
@@ -268,6 +269,34 @@ async fn whose_approval_puts_a_charter_in_force_is_told_so_though_the_node_stops
 }
 
 #[tokio::test]
+async fn that_an_invitation_was_taken_up_stands_in_the_desk_log_of_who_approved_it_with_that() {
+    let first = charter(&THREE, 2);
+    let (store, clock, peers) = (store(), TestClock::new(), BTreeMap::new());
+    let charter = &first;
+    let setup = setup(Cast { me: "ant", charter, store, trust: &[], peers, clock, seed: 1 });
+    let node = Node::start(Setup { alone: true, ..setup }).await.unwrap();
+    let (dog, organisation) = (name("dog"), "dogs".parse().unwrap());
+    let invitation = Invitation { member: dog.clone(), organisation, role: Role::Platform };
+    let person = Actor::Person("p1".to_owned());
+    let token = node.invite(invitation.clone(), &person).await.unwrap();
+    let its = card("dog", "dogs");
+    let signature = sign_join(&token, &its, &key("dog"));
+    for new in [true, false] {
+        let Joining::Proposed { hash, new: first, .. } =
+            node.join(&token, &its, &signature).await.unwrap()
+        else {
+            panic!("two organisations are needed")
+        };
+        assert_eq!(first, new);
+        let lines = node.desk().newest(Some(DeskKind::Charter), u64::MAX, 9).await.unwrap();
+        let deeds: Vec<_> = lines.iter().filter_map(|line| line.deed::<CharterDeed>()).collect();
+        let taken = CharterDeed::TakenUp { member: dog.clone(), hash: hex::encode(&hash) };
+        assert_eq!(deeds, [taken, CharterDeed::Invited(invitation.clone())]);
+    }
+    node.stop().await;
+}
+
+#[tokio::test]
 async fn who_approves_two_charters_of_one_number_is_found_out() {
     let first = charter(&THREE, 2);
     let ant = opened("ant", &store(), first.clone()).await;
@@ -303,6 +332,7 @@ async fn an_invitation_lets_one_key_in_once_enough_have_approved() {
         clock: clock.clone(),
         random: TestRandom::new(1),
         changes: ant.clone(),
+        told: None,
     };
     let invitation = Invitation {
         member: name("dog"),

@@ -12,7 +12,7 @@ use watchfire_node::{
     review::{Finding, Scope},
     standing::{CONFIRMED_MAX_MS, State},
 };
-use watchfire_signal::{alert::Exception, name::BankName};
+use watchfire_signal::{alert::Exception, charter::Role, name::BankName};
 use watchfire_store::{Effect, EffectState, MemoryStore, Store};
 
 use crate::workshop::{Workshop, picture};
@@ -287,4 +287,65 @@ async fn take_downs_of_copies_are_kept_as_facts() {
     assert_eq!(decided[0].facts.bank, Some(bank("GORE")));
     assert_eq!(decided[0].facts.item, Some("x".parse().unwrap()));
     assert!(decided[0].then.contains(&"remove".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_member_whose_role_does_not_enforce_takes_nothing_down_until_it_is_a_platform() {
+    let store = Arc::new(MemoryStore::new()) as Arc<dyn Store>;
+    let policy = Policy::read(POLICY).unwrap();
+    let items = [("of-a-case", 0x33), ("of-another", 0x5a), ("of-a-bank", 0x0f)];
+    let open = async |role| {
+        let (store, policy) = (store.clone(), policy.clone());
+        let mut shop = Workshop::open_as(role, store, policy, Budget::default()).await;
+        for (item, picture) in items {
+            shop.hold(item, &[picture]);
+            shop.consequences.seen.keep(&item.parse().unwrap()).await;
+        }
+        for (set, (_, picture)) in items.iter().take(2).enumerate() {
+            shop.set(set, &[*picture], None);
+            shop.stand("tiktok", set);
+            shop.stand("reddit", set);
+        }
+        shop
+    };
+    let shop = open(Role::Contributor).await;
+    shop.banks().create(&actor(), bank("GORE"), Settings::default()).await.unwrap();
+    put(&shop, "GORE", 0x0f).await;
+    settled(&shop).await;
+    let tickets = shop.tickets().await;
+    assert_eq!(tickets.len(), 3, "a person may look at each");
+    let other = "of-another".parse().unwrap();
+    for ticket in tickets.iter().filter(|ticket| !ticket.items.contains(&other)) {
+        shop.decide(&ticket.id, Finding::Harmful, Scope::Case).await;
+    }
+    settled(&shop).await;
+    for (item, _) in items {
+        assert!(!shop.platform.is_hidden(item), "{item}: what a person says takes nothing down");
+        assert!(shop.effects(item).await.is_empty());
+    }
+    assert_eq!(shop.tickets().await.len(), 1, "nobody is asked again");
+    drop(shop);
+    let shop = open(Role::Platform).await;
+    shop.banks().go_on().await.unwrap();
+    settled(&shop).await;
+    assert!(items.iter().all(|(item, _)| shop.platform.is_hidden(item)));
+    drop(shop);
+    // What is down stays down, and comes back when it is undone; what a person found harmful does not by itself.
+    let mut shop = open(Role::Contributor).await;
+    settled(&shop).await;
+    let restored = async |shop: &Workshop| {
+        let mut restored = Vec::new();
+        for (item, _) in items {
+            let effects = shop.effects(item).await;
+            restored.push(effects.iter().any(|effect| effect.action == RESTORE));
+        }
+        restored
+    };
+    assert_eq!(restored(&shop).await, [false; 3]);
+    for set in [0, 1] {
+        shop.retract("tiktok", set);
+        shop.retract("reddit", set);
+    }
+    settled(&shop).await;
+    assert_eq!(restored(&shop).await, [false, true, false]);
 }

@@ -1,10 +1,10 @@
 //! What a member decided before it got another key is proven as what it decides since, and a desk log that
 //! only says that it grew is found out.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use watchfire_node::{
-    Node, Setup,
+    Node, Readiness, Setup,
     anchor::Anchors,
     charter::{
         approve,
@@ -88,6 +88,45 @@ async fn what_was_decided_before_a_new_key_is_proven_with_the_charters_alone() {
     changed.former[0].desk.lines[0].index += 1;
     assert!(matches!(check(&changed, &chain), Err(Wrong::Line(_))));
     assert_eq!(node.desks().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_charter_ends_a_log_that_its_author_has_not_ended_where_it_is_held() {
+    let story = story().await;
+    story.google.node.stop().await;
+    let chain = with_a_new_key(&story.charter, "google", &Ends::new());
+    let start = async |former_key| {
+        let cast = Cast {
+            me: "google",
+            charter: &story.charter,
+            store: story.store.clone(),
+            trust: &[],
+            peers: BTreeMap::new(),
+            clock: story.google.clock.clone(),
+            seed: 9,
+        };
+        let key = Arc::new(key("google again"));
+        let again = Setup { key, former_key, charter: chain.clone(), ..setup(cast) };
+        let node = Node::start(again).await.unwrap();
+        while node.readiness() != Readiness::Ready {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        node
+    };
+    let wanted = || chain.in_force().charter.clone();
+    // Its former key is lost: nobody but who has it can end the log by a word in it.
+    let node = start(None).await;
+    let (charter, changes) = node.draft_charter(wanted()).await.unwrap();
+    let size = charter.closed[0].last.unwrap().size;
+    assert!(size > 0);
+    let line = format!("the log of google of epoch 1, still open, ends after {size} entries");
+    assert_eq!(changes, [line]);
+    node.stop().await;
+    // It has ended it itself, and what would come after that says nothing.
+    let node = start(Some(Arc::new(key("google")))).await;
+    let (charter, changes) = node.draft_charter(wanted()).await.unwrap();
+    assert_eq!((charter.closed[0].last, changes), (None, vec![]));
+    node.stop().await;
 }
 
 #[tokio::test]

@@ -9,15 +9,17 @@ use watchfire_node::{
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
+    commitment::Commitment,
     header::{Review, Target},
     name::MemberName,
     statement::{Basis, Resolution, Statement},
     verb::Verb,
 };
 use watchfire_store::Held;
+use watchfire_tlog::Entry;
 
 use crate::coalition::{START_MS, name};
-use crate::logs::{Logs, SEEN, SOON};
+use crate::logs::{GRAVE, Logs, SEEN, SOON};
 use crate::moves::{moves, play};
 
 #[test]
@@ -85,6 +87,80 @@ fn what_all_that_retract_want_to_stay_down_is_not_restored() {
     };
     assert!(!restores(false, false), "both say that it stays");
     assert!(restores(true, false) && restores(false, true), "one who wants it back is enough");
+}
+
+/// A case of what a victim has reported, which another confirms and a third adds an edited copy to.
+fn of_victim(logs: &mut Logs) -> [(Commitment, Target); 2] {
+    let case = logs.assert_of_victim("tiktok", Review::External, (3, GRAVE[0]));
+    logs.confirm("google", &case, SEEN);
+    let variant = logs.widen("reddit", &case, false, false);
+    logs.confirm("google", &variant, SEEN);
+    [case, variant]
+}
+
+#[test]
+fn what_a_victim_takes_back_has_ended_for_everybody_with_all_that_was_added() {
+    for restore in [true, false] {
+        let mut logs = Logs::new();
+        let [case, variant] = of_victim(&mut logs);
+        logs.retract_for_victim("tiktok", &case.1, restore);
+        // Nobody who goes on standing by it changes that, nor what comes later.
+        logs.confirm("facebook", &case, SEEN);
+        logs.dispute("instagram", &case);
+        let late = logs.widen("facebook", &case, false, false);
+        for choices in [&[][..], &[1, 2, 3, 1, 0, 2], &[3, 3, 3, 3, 3, 3, 3]] {
+            let cases = logs.fold(choices);
+            for (name, _) in [&case, &variant, &late] {
+                let set = cases.set(name).unwrap();
+                assert_eq!(set.state(SOON), State::Retracted, "{choices:?}");
+                assert_eq!(set.standing.restores, restore, "{choices:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_its_author_takes_an_alert_back_for_the_victim_from_whom_it_is() {
+    let mut logs = Logs::new();
+    let [case, variant] = of_victim(&mut logs);
+    let other = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("google", &other, SEEN);
+    logs.confirm("reddit", &other, SEEN);
+    logs.retract_for_victim("google", &case.1, true);
+    logs.retract_for_victim("tiktok", &other.1, true);
+    logs.retract_for_victim("reddit", &variant.1, true);
+    assert_eq!(logs.state(&case.0, SOON), State::Confirmed, "google did not bring it");
+    assert_eq!(logs.state(&other.0, SOON), State::Confirmed, "it came from no victim");
+    assert_eq!(logs.state(&variant.0, SOON), State::Provisional, "nor did what was added");
+}
+
+#[test]
+fn what_a_victim_takes_back_has_ended_without_any_body_and_where_its_author_is_stopped() {
+    let mut logs = Logs::new();
+    let [case, variant] = of_victim(&mut logs);
+    logs.retract_for_victim("tiktok", &case.1, false);
+    logs.erase("tiktok", &case.1);
+    let state = |logs: &Logs, name: &Commitment| logs.state(name, SOON);
+    assert_eq!(state(&logs, &case.0), State::Retracted, "an erased one is LAPSED else");
+    let cases = logs.cases();
+    let mut cases = cases;
+    for (log, held) in logs.interleaved(&[]) {
+        let entry = Entry::new(held.entry.leaf.to_vec(), None);
+        cases.fold(log, Held { entry, ..held.clone() });
+    }
+    let by_leaves = cases.set(&case.0).unwrap();
+    assert_eq!(by_leaves.state(SOON), State::Retracted);
+    assert!(by_leaves.standing.restores, "a body that is missing asks for it");
+    // Suspended from its retraction on, it never said so; from later on it did.
+    for member in ["facebook", "google", "reddit"] {
+        logs.suspend(member, "tiktok", 1);
+    }
+    assert_eq!(state(&logs, &variant.0), State::Confirmed);
+    for member in ["facebook", "google", "reddit"] {
+        logs.suspend(member, "tiktok", 2);
+    }
+    assert_eq!(state(&logs, &case.0), State::Retracted);
+    assert_eq!(state(&logs, &variant.0), State::Retracted);
 }
 
 #[test]
@@ -433,6 +509,7 @@ proptest! {
             confirm_quorum: 2,
             dispute_quorum: 2,
             voice: &|_| Voice::Counts,
+            taken_back: None,
             halted: false,
             erased: false,
             lifts: Vec::new(),

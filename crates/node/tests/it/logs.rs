@@ -167,6 +167,36 @@ impl Logs {
         })
     }
 
+    /// The same alert, which its author has from the person it shows.
+    pub(crate) fn assert_of_victim(
+        &mut self,
+        member: &str,
+        review: Review,
+        (severity, label): (u8, &str),
+    ) -> (Commitment, Target) {
+        let mut alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
+        alert.labels = vec![label.parse().unwrap()];
+        self.say(member, &Statement::Assert(alert), |header| {
+            header.severity = Some(severity);
+            header.review = Some(review);
+            header.provenance = Provenance::Victim;
+        })
+    }
+
+    /// Its author takes an alert back, because the victim did.
+    pub(crate) fn retract_for_victim(
+        &mut self,
+        member: &str,
+        about: &Target,
+        restore: bool,
+    ) -> (Commitment, Target) {
+        let statement = Statement::Retract { restore, note: None };
+        self.say(member, &statement, |header| {
+            header.target = Some(about.clone());
+            header.reason = Some(Reason::VictimWithdrew);
+        })
+    }
+
     /// An alert of a severity with a label.
     pub(crate) fn assert_grave(
         &mut self,

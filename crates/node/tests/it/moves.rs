@@ -58,6 +58,12 @@ pub(crate) enum Move {
         severity: u8,
         label: usize,
         looked: bool,
+        of_victim: bool,
+    },
+    /// Its author takes an alert of its own back, because the victim did, as it says.
+    VictimWithdraws {
+        which: prop::sample::Index,
+        restore: bool,
     },
     /// An event that ties the set, with those who agree at once.
     Declare {
@@ -122,9 +128,12 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, 
         (0_u64..16).prop_map(|minutes| Move::WaitABit { minutes }),
         (0_u64..30).prop_map(|hours| Move::Wait { hours }),
     ];
-    let alerts = (0_u8..4, 0..GRAVE.len(), 0_u8..4).prop_map(|(mild, label, unseen)| {
-        Move::Assert { severity: if mild == 0 { 3 } else { 4 }, label, looked: unseen > 0 }
-    });
+    let alerts = (0_u8..4, 0..GRAVE.len(), 0_u8..4, any::<bool>()).prop_map(
+        |(mild, label, unseen, of_victim)| {
+            let severity = if mild == 0 { 3 } else { 4 };
+            Move::Assert { severity, label, looked: unseen > 0, of_victim }
+        },
+    );
     let what = prop_oneof![
         6 => events,
         3 => alerts,
@@ -141,6 +150,8 @@ fn words() -> impl Strategy<Value = Move> {
         Just(Move::Confirm { automatic: false }),
         Just(Move::Dispute),
         any::<bool>().prop_map(|restore| Move::RetractLast { restore }),
+        (any::<prop::sample::Index>(), any::<bool>())
+            .prop_map(|(which, restore)| Move::VictimWithdraws { which, restore }),
         any::<bool>().prop_map(|looked| Move::Amend { looked }),
         any::<(bool, bool)>().prop_map(|(test, looked)| Move::Variant { test, looked }),
         (0_u64..400).prop_map(|days| Move::Renew { days }),
@@ -175,7 +186,7 @@ pub(crate) fn play(
     logs: &mut Logs,
     moves: Vec<(usize, prop::sample::Index, Move)>,
 ) -> Vec<(Commitment, Target)> {
-    let sets = vec![logs.assert("tiktok", Review::OneHuman)];
+    let sets = vec![logs.assert_of_victim("tiktok", Review::OneHuman, (3, GRAVE[0]))];
     let last = BTreeMap::from([(0, sets[0].1.clone())]);
     let (votes, disputes, events) = Default::default();
     let mut story = Story { logs, sets, last, votes, disputes, events };
@@ -228,9 +239,20 @@ impl Story<'_> {
                     logs.retract_and(member, &place, restore);
                 }
             }
-            Move::Assert { severity, label, looked } => {
+            Move::VictimWithdraws { which, restore } => {
+                let own = self.sets.iter().filter(|(_, at)| at.log.member.as_str() == member);
+                let own: Vec<_> = own.collect();
+                if !own.is_empty() {
+                    logs.retract_for_victim(member, &which.get(&own).1, restore);
+                }
+            }
+            Move::Assert { severity, label, looked, of_victim } => {
                 let review = if looked { Review::OneHuman } else { Review::Automatic };
-                let new = logs.assert_grave(member, review, (severity, GRAVE[label]));
+                let what = (severity, GRAVE[label]);
+                let new = match of_victim {
+                    true => logs.assert_of_victim(member, review, what),
+                    false => logs.assert_grave(member, review, what),
+                };
                 self.last.insert(by, new.1.clone());
                 self.sets.push(new);
             }

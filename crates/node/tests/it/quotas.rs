@@ -2,6 +2,7 @@
 //! organisation, and all of it follows from the logs alone.
 
 mod amounts;
+mod victims;
 
 use proptest::prelude::*;
 use watchfire_node::{

@@ -47,7 +47,7 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     alert::Exception,
-    charter::SignedCharter,
+    charter::{Role, SignedCharter},
     commitment::Commitment,
     name::{ItemId, MemberName, OrganisationName},
     pdq::Pdq,
@@ -261,6 +261,16 @@ impl Workshop {
 
     /// Goes on from what a store holds; what was known of sets is to be said again.
     pub(crate) async fn open_on(store: Arc<dyn Store>, policy: Policy, budget: Budget) -> Self {
+        Self::open_as(Role::Platform, store, policy, budget).await
+    }
+
+    /// The same for a member that has another role.
+    pub(crate) async fn open_as(
+        role: Role,
+        store: Arc<dyn Store>,
+        policy: Policy,
+        budget: Budget,
+    ) -> Self {
         let clock: Arc<dyn Clock> = Virtual::begun();
         let (seen, unwritten) = empty(&store, &clock).await;
         let charter = charter(&MEMBERS, 2);
@@ -270,7 +280,7 @@ impl Workshop {
         let origin = desk_origin(&log).unwrap();
         let (desk, lines) = Desk::new(origin.clone(), own_key.public(), store.clone());
         let people = Arc::new(People::load(&*store).await.unwrap());
-        let judge = Judge::new(name("twitch"), policy).heeding(people);
+        let judge = Judge::new(name("twitch"), role, policy).heeding(people);
         let events = Events::new(clock.clone());
         let enforcer = Enforcer::default();
         let mut tasks = JoinSet::new();
@@ -494,6 +504,7 @@ const RULES: Rules<'static> = Rules {
     confirm_quorum: 2,
     dispute_quorum: 2,
     voice: &|_| Voice::Counts,
+    taken_back: None,
     halted: false,
     erased: false,
     lifts: Vec::new(),

@@ -4,7 +4,7 @@ use watchfire_api::client::ClientError;
 use watchfire_api::wire::{BacktestRequest, ScanRequest};
 use watchfire_node::access::Scope;
 
-use crate::house::{alert_of, alone, pdq};
+use crate::house::{HOTLINE, alert_of, alone, coalition, pdq, scan};
 
 const FILE: &str =
     "version = 2\n[[rule]]\nid = 'viral'\nwhen = 'item.views > 10'\nthen = ['hide']\n";
@@ -59,6 +59,22 @@ async fn a_policy_is_applied_shown_tried_and_explains_a_verdict() {
     assert_eq!(status(admin.promote("none".to_owned()).await).0, 404);
     assert_eq!(admin.holds().await.unwrap().holds, []);
     assert_eq!(status(admin.release(&alert_id()).await).0, 404);
+    house.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hotline_is_told_what_matches_and_refuses_nothing() {
+    let house = coalition(&[(HOTLINE, true)]).await.remove(0);
+    let admin = house.client(&[Scope::Admin, Scope::Scan, Scope::Curate]).await;
+    let text = "version = 2\n[[rule]]\nid = 'all'\nthen = ['remove', 'block_upload']\n";
+    admin.apply_policy(text.to_owned()).await.unwrap();
+    admin.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    let verdict = scan(&admin, "post:1", pdq(1)).await;
+    assert_eq!(verdict.actions, ["review"]);
+    house.node.kept_facts().flush().await;
+    let explained = admin.explain("post:1".parse().unwrap()).await.unwrap();
+    assert_eq!(explained.matches[0]["cap"], "review");
+    assert_eq!(explained.matches[0]["lowered"], "this member's role does not enforce");
     house.stop().await;
 }
 

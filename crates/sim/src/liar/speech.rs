@@ -100,7 +100,7 @@ impl Liar {
 
     fn alert(&self, picture: u64, now_ms: u64) -> Result<Entry, Broken> {
         let human = self.chance.one_in(2);
-        let new: NewAlert = cast::alert(picture, human, now_ms + 90 * 86_400_000);
+        let new: NewAlert = cast::alert(picture, (human, false), now_ms + 90 * 86_400_000);
         self.seal(alert_draft(&self.charter, &self.log, new, None)?)
     }
 

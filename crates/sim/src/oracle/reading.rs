@@ -12,8 +12,9 @@ use watchfire_signal::{
     alert::Alert,
     charter::Charter,
     commitment::Commitment,
-    header::Header,
+    header::{Header, Provenance},
     name::{LogName, MemberName, OrganisationName},
+    reason::Reason,
     record::{Leaf, open},
     statement::{Basis, MemberStep, Resolution, Statement},
     verb::Verb,
@@ -56,6 +57,8 @@ pub struct Case {
     pub erased: bool,
     /// What each member said, by place.
     pub said: BTreeMap<MemberName, BTreeMap<Turn, (u64, Say)>>,
+    /// Where its author takes it back for the victim from whom it had it, with whether what was done should be undone.
+    pub taken_back: BTreeMap<Turn, bool>,
     /// Renewals: by member the latest one's place, when it was verified, and until when.
     pub renewals: BTreeMap<MemberName, (Turn, u64, u64)>,
 }
@@ -242,6 +245,20 @@ impl Reading {
             charter.map_or((1, 1), |charter| (charter.quorum_confirm(), charter.quorum_dispute()));
         Outlook::of(case, (&organisation, &|member| self.voice(member)), quorums)
             .halted(self.is_halted(&case.subject))
+            .taken_back(self.taken_back(case))
+    }
+
+    /// Whether the victim has taken a set back, or what founded its case; with whether it comes back.
+    fn taken_back(&self, case: &Case) -> Option<bool> {
+        let founding = self.cases.get(&case.subject);
+        let heard = |one: &Case| {
+            let until = match self.voice(&one.at.0.member) {
+                Voice::Suspended { until } => until,
+                Voice::Counts | Voice::Halted => (u32::MAX, u64::MAX),
+            };
+            one.taken_back.range(..until).map(|(_, restore)| *restore).max()
+        };
+        heard(case).into_iter().chain(founding.and_then(heard)).max()
     }
 
     fn wants_erased(&mut self, entry: &Entry) {
@@ -295,6 +312,7 @@ impl Reading {
             alert: alert.filter(|_| !erased),
             erased,
             said,
+            taken_back: BTreeMap::new(),
             renewals: BTreeMap::new(),
         };
         // Of two leaves with one commitment the first stands.
@@ -395,6 +413,10 @@ impl Reading {
                 let kept =
                     matches!(entry.statement, Some(Statement::Retract { restore: false, .. }));
                 let say = Say::Withdrew { restore: !kept };
+                let of_victim = case.header.provenance == Provenance::Victim && case.at == target;
+                if of_victim && entry.header.reason == Some(Reason::VictimWithdrew) {
+                    case.taken_back.insert(entry.turn(), !kept);
+                }
                 case.said.entry(author).or_default().insert(entry.turn(), (entry.verified_ms, say));
             }
             (Verb::Resolve, Some(Meaning::Opinion(name))) => {

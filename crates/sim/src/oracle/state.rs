@@ -133,6 +133,8 @@ pub struct Outlook {
     pub until_ms: u64,
     confirmed: bool,
     disputed: bool,
+    /// Whether somebody who stood by it asks that it come back.
+    wanted_back: bool,
     halted: bool,
     erased: bool,
 }
@@ -197,7 +199,8 @@ impl Outlook {
                 .map(|(by, _)| (*by).clone())
                 .collect(),
             was_confirmed: ever_stood(case, voice, organisation) >= confirm,
-            restores: !any.is_empty() || wants_back(&said, &latest),
+            restores: !any.is_empty() || wants_back(&said, &latest) || !keeps_down(&latest),
+            wanted_back: wants_back(&said, &latest),
             left: suspended
                 || case.erased
                     && (!any.is_empty()
@@ -214,6 +217,14 @@ impl Outlook {
     #[must_use]
     pub fn halted(self, halted: bool) -> Self {
         Self { restores: self.restores || halted, left: self.left && !halted, halted, ..self }
+    }
+
+    /// The same where the victim has taken it back, who perhaps asks that what was done be undone.
+    #[must_use]
+    pub fn taken_back(self, taken_back: Option<bool>) -> Self {
+        let Some(restore) = taken_back else { return self };
+        let restores = restore || self.wanted_back || self.halted;
+        Self { restores, left: false, halted: true, ..self }
     }
 
     /// Its state at a moment.
@@ -293,17 +304,20 @@ fn ever_stood(
     stood.filter_map(|(member, _)| organisation(member)).collect::<BTreeSet<_>>().len()
 }
 
-/// Whether anybody who stood by it wants it back, or nobody asked that it stay.
+/// Whether anybody asked that it stay down.
+fn keeps_down(latest: &BTreeMap<&MemberName, (u64, Say)>) -> bool {
+    latest.values().any(|(_, say)| *say == Say::Withdrew { restore: false })
+}
+
+/// Whether anybody who stood by it wants it back.
 fn wants_back(said: &Said, latest: &BTreeMap<&MemberName, (u64, Say)>) -> bool {
     let stood = |member: &MemberName| {
         let said = said.get(member).into_iter().flat_map(BTreeMap::values);
         said.into_iter().any(|(_, say)| say.looked())
     };
-    let keeps = latest.values().any(|(_, say)| *say == Say::Withdrew { restore: false });
-    let wants = latest.iter().any(|(member, (_, say))| match say {
+    latest.iter().any(|(member, (_, say))| match say {
         Say::Withdrew { restore } => *restore,
         Say::Disputes => stood(member),
         _ => false,
-    });
-    wants || !keeps
+    })
 }

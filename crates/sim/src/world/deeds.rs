@@ -12,7 +12,7 @@ use watchfire_node::{
     standing::Stance,
 };
 use watchfire_signal::{
-    header::Review,
+    header::{Provenance, Review},
     name::GroupName,
     reason::Reason,
     statement::{Basis, Resolution},
@@ -60,7 +60,9 @@ impl World {
     fn new_alert(&self) -> NewAlert {
         let hours = if self.chance.one_in(5) { self.chance.within(1..12) } else { 90 * 24 };
         let until_ms = self.time.now_ms() + hours * HOUR_MS;
-        let new = cast::alert(self.chance.below(PICTURES), self.chance.below(4) > 0, until_ms);
+        let number = self.chance.below(PICTURES);
+        let seen_and_of_victim = (self.chance.below(4) > 0, self.chance.one_in(3));
+        let new = cast::alert(number, seen_and_of_victim, until_ms);
         let group =
             if self.chance.one_in(5) { self.around.cast.group.clone() } else { GroupName::all() };
         NewAlert { group, test: self.chance.one_in(20), ..new }
@@ -93,6 +95,12 @@ impl World {
         let opinion = set.opinions.get(&member.name).map(|opinion| opinion.stance);
         let restore = self.chance.below(4) > 0;
         let reason = Reason::WrongMatch;
+        let of_victim = set.header.provenance == Provenance::Victim;
+        if own && of_victim && self.chance.one_in(4) {
+            // Whatever else is said of it: the person it shows has changed their mind.
+            let reason = Reason::VictimWithdrew;
+            return Some(Answer::Retract { reason, restore, note: None });
+        }
         Some(match (self.chance.below(20), opinion) {
             (0..5, Some(Stance::Positive { .. })) => {
                 Answer::Retract { reason, restore, note: None }
