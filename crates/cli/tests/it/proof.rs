@@ -147,7 +147,7 @@ pub(crate) fn two_faced(log: &LogName, charter: &CharterRef) -> (Vec<u8>, Vec<u8
             v: RECORD_VERSION,
             coalition: log.coalition.clone(),
             author_log: log.clone(),
-            charter: charter.clone(),
+            charter: *charter,
             verb: Verb::Retract,
             class: Class::SelfHarm,
             group: GroupName::all(),
