@@ -110,6 +110,10 @@ fn overtake(alerts: u64) {
         trio.until(&format!("{item} is down"), hidden);
         assert!(to_platform.has_heard(item));
     }
+    // The platform has done it a moment before the books say so.
+    trio.until("all that was done is in the books", || {
+        (trio.measured("bee", "watchfire_outbox_pending")? == 0.0).then_some(())
+    });
     trio.stop("bee");
     // Neither the platform nor the books have ever heard of the third one.
     assert!(folder.path().join(retracted).exists());
