@@ -1,6 +1,6 @@
 # The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-matching bench-overtaking build toolchain media
+.PHONY: help demo test bench bench-matching bench-overtaking bench-christchurch build toolchain media
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -21,6 +21,9 @@ bench-matching: toolchain media ## edited copies of public photographs and video
 
 bench-overtaking: toolchain ## a hundred thousand alerts, the last one retracted, the reader killed on the way: minutes
 	cargo nextest run --profile long --workspace --locked
+
+bench-christchurch: toolchain media ## an hour of an attack with 800 variants of a film, each another file: many minutes
+	WATCHFIRE_S3_VARIANTS=800 cargo nextest run --profile christchurch --workspace --locked
 
 build: toolchain ## the binary that users run: target/release/watchfire
 	cargo build --release --locked --package watchfire-cli

@@ -55,8 +55,8 @@ pub use live::{DEFAULT_EVERY_S, DEFAULT_SEGMENT_S, LiveLine, LiveQuery, LiveVerd
 pub use log_path::LogPath;
 pub use lookup::{LookupQuery, Lookups};
 pub use member::{
-    HeadsExchange, LackingAnswer, MemberView, Members, Readiness, ReadyView, Receipt, SizeAnswer,
-    StopAnswer, TakenAnswer,
+    HeadsExchange, LackingAnswer, MemberView, Members, QuotaView, QuotasView, Readiness, ReadyView,
+    Receipt, SizeAnswer, StopAnswer, TakenAnswer,
 };
 pub use policy::{
     BacktestRequest, BacktestStep, ExplainQuery, ExplainView, HoldView, HoldsView, PolicyApplied,

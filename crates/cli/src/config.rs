@@ -24,8 +24,8 @@ pub(crate) struct Config {
     /// Our name in the charter.
     pub member: MemberName,
     /// Whether a new charter is folded while the node goes on, which takes the memory of that twice.
-    #[serde(default = "yes")]
-    pub fold_beside: bool,
+    #[serde(default)]
+    pub fold_beside: FoldBeside,
     /// Where we can be reached.
     pub listen: Listen,
     /// Connections that we open.
@@ -51,8 +51,28 @@ pub(crate) struct Config {
     pub policy: Policy,
 }
 
-fn yes() -> bool {
-    true
+/// Whether a new charter is folded while the node goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged, expecting = "fold_beside is true, false or \"auto\"")]
+pub(crate) enum FoldBeside {
+    /// Always, or never.
+    Fixed(bool),
+    /// As something else says.
+    By(Chooser),
+}
+
+/// What says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Chooser {
+    /// Where there is memory for it.
+    Auto,
+}
+
+impl Default for FoldBeside {
+    fn default() -> Self {
+        Self::By(Chooser::Auto)
+    }
 }
 
 /// Where a node listens.
@@ -171,7 +191,7 @@ mod tests {
         assert_eq!(config.limits, Limits::default());
         assert_eq!(config.seen, SeenLimits::default());
         assert_eq!(config.policy, Policy::default());
-        assert!(config.fold_beside);
+        assert_eq!(config.fold_beside, FoldBeside::By(Chooser::Auto));
     }
 
     #[test]
@@ -191,6 +211,26 @@ mod tests {
         assert_eq!(kinds, ["synapse", "ozone"]);
         assert!(config.connector.iter().all(|served| !served.items.is_empty()));
         assert_eq!(config.policy.trust.len(), 2);
+    }
+
+    #[test]
+    fn folding_beside_is_a_word_or_a_choice() {
+        let with = |value: &str| {
+            let field = "#: fold_beside = \"auto\"";
+            assert!(text().contains(field));
+            Config::parse(&text().replace(field, &format!("fold_beside = {value}")))
+        };
+        for (value, wanted) in [
+            ("true", FoldBeside::Fixed(true)),
+            ("false", FoldBeside::Fixed(false)),
+            ("\"auto\"", FoldBeside::default()),
+        ] {
+            assert_eq!(with(value).unwrap().fold_beside, wanted);
+        }
+        for value in ["\"yes\"", "1"] {
+            let error = with(value).unwrap_err().to_string();
+            assert!(error.contains("true, false or \"auto\""), "{error}");
+        }
     }
 
     #[test]

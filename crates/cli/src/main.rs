@@ -11,6 +11,7 @@ mod config;
 mod directory;
 mod exit;
 mod files;
+mod memory;
 mod network;
 mod node_api;
 mod output;

@@ -53,6 +53,7 @@ pub(crate) use self::quotas::MAX_AHEAD_MINUTES;
 pub use self::set::{Counts, SignalSet, Told, WaitingWords};
 pub use self::sets::{Sets, Walk, Wanted};
 pub use crate::place::{Place, Turn};
+use crate::spent::AllSpent;
 
 /// Sets that are added up before they are put down: a halted member may have said very much.
 const PUT_DOWN: usize = 256;
@@ -347,6 +348,11 @@ impl Cases {
     #[must_use]
     pub fn next_due_ms(&self) -> Option<u64> {
         self.quotas.next_due_ms()
+    }
+
+    /// What the author of each log has used of its quotas at a moment.
+    pub(crate) fn spent(&self, now_ms: u64) -> AllSpent {
+        self.quotas.spent(now_ms)
     }
 
     /// Notes of a set that it acts at severity 4: within its author's quota, for a label that its charter

@@ -40,6 +40,7 @@ use crate::{
     place::Place,
     receipts::Receipts,
     replicate::{LogCopy, TURN},
+    spent::Questions,
     urgent::{self, Early, Places, is_urgent},
 };
 
@@ -153,6 +154,7 @@ impl Follower {
         mut filled: mpsc::Receiver<Place>,
         mut early: mpsc::Receiver<Early>,
         changes: Changes,
+        mut questions: Questions,
     ) {
         let mut growth = self.store.watch();
         let mut unfolded = Unfolded::default();
@@ -174,6 +176,10 @@ impl Follower {
                         let again = self.cases.learn(later);
                         unfolded.fold_again(again, &self.cursors);
                     }
+                }
+                Some(answer) = questions.recv() => {
+                    // Whoever asked may have gone.
+                    answer.send(self.cases.spent(self.clock.now_ms())).ok();
                 }
                 () = tokio::task::yield_now(), if goes_on => {}
                 () = tokio::time::sleep(pause) => {

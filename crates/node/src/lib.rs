@@ -63,6 +63,7 @@ pub mod scan;
 pub mod seen;
 pub mod sequence;
 pub mod sightings;
+pub mod spent;
 pub mod standing;
 pub mod upload;
 pub mod urgent;

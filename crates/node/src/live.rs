@@ -55,6 +55,15 @@ impl LiveAlerts {
         self.live
     }
 
+    /// How many are live on a day that no entry may have come to yet: not those that end before it, nor what is taken
+    /// back from a place after the last one.
+    pub(crate) fn count_on(&self, day: u32) -> u64 {
+        let ended: u64 = self.ends.range(..day).map(|(_, count)| *count).sum();
+        let lasts = |alert: &&u64| self.until.get(*alert).is_some_and(|until| *until >= day);
+        let undone = self.undone.keys().filter(lasts).count() as u64;
+        self.live.saturating_sub(ended + undone)
+    }
+
     /// Whether an entry at this place makes one more live.
     pub(crate) fn has_more_with(&self, index: u64, header: &Header) -> bool {
         lasting(index, header)
@@ -210,6 +219,13 @@ mod tests {
                 }
                 live.come_to(at as u64, (*day).into());
                 let wanted = live_before(&log, at);
+                for later in 0..12 {
+                    // What came ahead of its turn is over for whoever asks, and for what stands before it it is not.
+                    let on = *day + later;
+                    let lasts = |alert: &u64| live.until[alert] >= on && !live.undone.contains_key(alert);
+                    let there = wanted.iter().filter(|alert| lasts(alert)).count() as u64;
+                    prop_assert_eq!(live.count_on(on), there, "at {}, {} days later", at, later);
+                }
                 prop_assert_eq!(live.count(), wanted.len() as u64, "at {}", at);
                 prop_assert!(live.until.len() as u64 <= 2 * live.count() + SPARE as u64);
                 live.take(at as u64, header);

@@ -71,6 +71,10 @@ pub struct MemberView {
     /// as else, says nothing either, and is counted in `watchfire_entries_ignored_total`.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub beyond_quota: u64,
+    /// How much of its quotas it has used, and how much there is of each; absent where nothing of its log is folded here,
+    /// or the fold is too busy to tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quotas: Option<QuotasView>,
     /// Members that want it halted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schema(value_type = Vec<String>)]
@@ -84,6 +88,29 @@ pub struct MemberView {
     /// Entries of its log that are accepted, once enough organisations have suspended it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<u64>,
+}
+
+/// What a member has used of its quotas, counted as all members count it, and what the charter in force allows. A day is
+/// one of UTC. What is beyond a quota counts as a record or dispute too, so that more can be used than is allowed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuotasView {
+    /// Records today; not retractions, halts and erasures, which have no such quota.
+    pub records_a_day: QuotaView,
+    /// Those of them that dispute.
+    pub disputes_a_day: QuotaView,
+    /// Bytes of their bodies, each rounded up to a whole KiB.
+    pub bytes_a_day: QuotaView,
+    /// Alerts that are live now: asserts, amendments and variants that it has not taken back and whose lease is not over.
+    pub live_alerts: QuotaView,
+}
+
+/// One quota.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct QuotaView {
+    /// How much is used.
+    pub used: u64,
+    /// How much there is.
+    pub allowed: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

@@ -2,6 +2,7 @@
 
 mod changes;
 mod join;
+mod members;
 
 use std::{
     collections::BTreeSet,
@@ -50,6 +51,9 @@ pub(crate) enum Coalition {
     Install(Install),
     /// Show the charter of a running node and what is proposed.
     Status(changes::Status),
+    /// Show the members as a running node sees them: how much of their logs is there, whether they are reached, and
+    /// how much they have used of their quotas.
+    Members(members::Members),
     /// Write the charter in force as JSON, to be edited and proposed.
     Draft(changes::Draft),
     /// Propose the next charter, and approve it for this member. It is in force once members of enough
@@ -171,6 +175,7 @@ pub(crate) fn run(coalition: &Coalition, output: &Output) -> Ended {
         Coalition::Show(show) => run_show(show, output),
         Coalition::Install(install) => run_install(install, output),
         Coalition::Status(status) => runtime::block_on(changes::run_status(status, output))?,
+        Coalition::Members(members) => runtime::block_on(members::run(members, output))?,
         Coalition::Draft(draft) => runtime::block_on(changes::run_draft(draft))?,
         Coalition::Propose(propose) => runtime::block_on(changes::run_propose(propose, output))?,
         Coalition::Remove(remove) => runtime::block_on(changes::run_remove(remove, output))?,

@@ -25,9 +25,10 @@ use watchfire_store::SqliteStore;
 use watchfire_tlog::OwnKey;
 
 use crate::{
-    config::{self, Config},
+    config::{self, Chooser, Config, FoldBeside},
     directory::{Directory, replace},
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
+    memory::{self, Kernel, Memory},
     network::way_out,
     output::Output,
     runtime,
@@ -121,9 +122,9 @@ pub(crate) fn run(args: &Serve, output: &Output) -> Ended {
 }
 
 /// Waits until a node has to be followed by another one, and prepares what that one begins with where it can.
-async fn successor(node: &Node, beside: bool) -> Handover {
+async fn successor(node: &Node, beside: FoldBeside) -> Handover {
     node.outdated().await;
-    if !beside {
+    if !folds_beside(beside, &memory::Running) {
         return node.handover();
     }
     match node.prepare().await {
@@ -133,6 +134,22 @@ async fn successor(node: &Node, beside: bool) -> Handover {
             node.handover()
         }
     }
+}
+
+/// Whether what follows is folded while the node goes on, and says why.
+fn folds_beside(configured: FoldBeside, kernel: &dyn Kernel) -> bool {
+    let mib = |bytes: Option<u64>| bytes.map(|bytes| bytes >> 20);
+    let memory = Memory::read(kernel);
+    let (beside, why) = match configured {
+        FoldBeside::Fixed(beside) => (beside, "the configuration says so"),
+        FoldBeside::By(Chooser::Auto) if memory.has_room_twice() => {
+            (true, "there is memory for it")
+        }
+        FoldBeside::By(Chooser::Auto) => (false, "there is no memory for it"),
+    };
+    let (resident_mib, free_mib) = (mib(memory.resident), mib(memory.free));
+    tracing::info!(beside, why, resident_mib, free_mib, "a new charter is in force: all is folded");
+    beside
 }
 
 /// What stays from one charter to the next.

@@ -121,6 +121,8 @@ fn uploads_are_judged_while_a_charter_changes_and_by_the_new_one_from_then_on() 
 
     let_one_halt(&trio);
     let meanwhile = scan_until_changed(&trio, "cat");
+    let log = std::fs::read_to_string(trio.dir("cat").with_extension("log")).unwrap();
+    assert!(log.contains("there is memory for it"), "why it folds beside or not is in its log");
     assert!(meanwhile >= SCANS, "{meanwhile} times it judged uploads meanwhile");
     assert_eq!(verdict(&trio, "cat", 1), Some("allow".into()));
     assert_eq!(verdict(&trio, "cat", 2), Some("block".into()));
@@ -129,6 +131,13 @@ fn uploads_are_judged_while_a_charter_changes_and_by_the_new_one_from_then_on() 
     // It goes on from there: what is said since counts.
     let late = trio.raise("ant", &backlog::picture(RECORDS + 1).to_string());
     trio.until("cat knows what came since", || trio.ask("cat", &["alert", "show", &late]));
+    // What ant has used of its quotas is counted from its whole log, under the new charter too.
+    let members = trio.until("cat shows all", || trio.coalition("cat", &["members"]));
+    let ant = &members["members"][0];
+    let live = &ant["quotas"]["live_alerts"];
+    assert_eq!((&ant["name"], &live["used"]), (&"ant".into(), &(RECORDS + 1).into()), "{ant}");
+    let metric = "watchfire_quota_used{member=\"ant\",quota=\"live_alerts\"}";
+    assert_eq!(trio.measured("cat", metric), Some((RECORDS + 1) as f64));
     trio.stop("cat");
     runtime.block_on(receiver.stop());
 }

@@ -12,6 +12,7 @@ mod coalition;
 mod crash;
 mod demo;
 mod edits;
+mod evidence;
 mod handover;
 mod hash;
 #[allow(dead_code, reason = "the tests of the server use the rest of it")]

@@ -110,12 +110,20 @@ fn overtake(alerts: u64) {
         trio.until(&format!("{item} is down"), hidden);
         assert!(to_platform.has_heard(item));
     }
-    trio.stop("bee");
+    stop_settled(&mut trio);
     // Neither the platform nor the books have ever heard of the third one.
     assert!(folder.path().join(retracted).exists());
     assert!(!to_platform.has_heard(retracted));
     runtime.block_on(nothing_was_decided(&trio.dir("bee"), retracted, &[first, last_but_one]));
     runtime.block_on(receiver.stop());
+}
+
+/// Stops bee once its books say what was done: the platform has done it a moment before.
+fn stop_settled(trio: &mut Trio) {
+    trio.until("all that was done is in the books", || {
+        (trio.measured("bee", "watchfire_outbox_pending")? == 0.0).then_some(())
+    });
+    trio.stop("bee");
 }
 
 /// The books of a node that does not run have orders and decisions about some items, none about one.

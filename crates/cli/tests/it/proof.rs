@@ -102,7 +102,9 @@ fn evidence_of_a_fork_in_a_file_is_checked_without_a_node() {
 #[test]
 fn a_contradiction_in_a_file_convicts_its_author_and_no_changed_one_does() {
     let log = "watchfire/zoo/ant/1";
-    let (leaf, header, content) = two_faced(log);
+    let charter = CharterRef { seq: 1, hash: [1; 32] };
+    let (leaf, record) = two_faced(&log.parse().unwrap(), &charter);
+    let record = Record::decode(&record).unwrap();
     let origin = Origin::new(log).unwrap();
     let checkpoint = Checkpoint { origin, size: 1, root: leaf_hash(&leaf) };
     let found = ContradictionProof {
@@ -110,8 +112,8 @@ fn a_contradiction_in_a_file_convicts_its_author_and_no_changed_one_does() {
         checkpoint: SignedCheckpoint::sign(&checkpoint, &OwnKey::from_seed(&[5; 32])).text,
         inclusion: vec![],
         leaf: hex::encode(&leaf),
-        header: hex::encode(&header),
-        content: hex::encode(&content),
+        header: hex::encode(&record.header_bytes),
+        content: hex::encode(&record.content()),
     };
     let place = tempfile::tempdir().unwrap();
     let file = place.path().join("contradiction.json");
@@ -138,15 +140,14 @@ fn shown_by(leaf: &[u8]) -> Vec<u8> {
     Leaf::decode(leaf).unwrap().header_bytes
 }
 
-/// A leaf with one header that commits to another one, that one, and what it is committed with.
-fn two_faced(log: &str) -> (Vec<u8>, Vec<u8>, [u8; 32]) {
-    let log: LogName = log.parse().unwrap();
+/// A leaf with one header that commits to another one, and the record with that one.
+pub(crate) fn two_faced(log: &LogName, charter: &CharterRef) -> (Vec<u8>, Vec<u8>) {
     let leaf = |reason: Reason| {
         let header = Header {
             v: RECORD_VERSION,
             coalition: log.coalition.clone(),
             author_log: log.clone(),
-            charter: CharterRef { seq: 1, hash: [1; 32] },
+            charter: *charter,
             verb: Verb::Retract,
             class: Class::SelfHarm,
             group: GroupName::all(),
@@ -163,11 +164,10 @@ fn two_faced(log: &str) -> (Vec<u8>, Vec<u8>, [u8; 32]) {
         seal(&header, &Statement::Retract { restore: true, note: None }, [3; 16]).unwrap()
     };
     let (shown, written) = (leaf(Reason::BenignContext), leaf(Reason::WrongMatch));
-    let content = Record::decode(&written.record).unwrap().content();
     let (header, mut bytes) = (shown_by(&shown.leaf), written.leaf.clone());
     let at = bytes.windows(header.len()).position(|part| *part == shown_by(&written.leaf)).unwrap();
     bytes[at..at + header.len()].copy_from_slice(&header);
-    (bytes, shown_by(&written.leaf), content)
+    (bytes, written.record)
 }
 
 #[test]

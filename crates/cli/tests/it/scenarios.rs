@@ -246,9 +246,11 @@ async fn s1_a_span_that_was_reported_is_refused_in_whatever_film_it_is_put_into_
 /// How a film is changed to get it past filters, as the design lists it.
 const EDITS: [&str; 7] =
     ["cut opening", "2 x", "mirror", "crop", "overlay", "screen recording", "sound only"];
-/// Variants of the film, each another file: seven of each edit. In 2019 some 800 were counted; so many files are a quarter of
-/// an hour of two cores here.
+/// Variants of the film, each another file: seven of each edit. In 2019 some 800 were counted; to make and decode so many is
+/// many minutes of two cores, and is what `make bench-christchurch` does: it says how many by [`HOW_MANY`].
 const VARIANTS: usize = 49;
+/// The variable of the environment that says how many variants there are, where it is set.
+const HOW_MANY: &str = "WATCHFIRE_S3_VARIANTS";
 /// Variants that one run of ffmpeg makes.
 const A_RUN: usize = 7;
 /// Copies that a member holds when the alert comes: some variants, each so often.
@@ -258,10 +260,20 @@ const A_MINUTE: usize = 1_044;
 /// Minutes of the load: an hour, set forward by the clock.
 const MINUTES: usize = 60;
 
-/// The arguments that make a variant, without the file.
-fn variant(number: usize) -> String {
+/// How many variants are played.
+#[expect(clippy::disallowed_methods, reason = "how long a test may take is a setting of tests")]
+fn how_many() -> usize {
+    let Some(said) = std::env::var_os(HOW_MANY) else { return VARIANTS };
+    let said = said.to_str().and_then(|said| said.parse().ok());
+    let many = said.unwrap_or_else(|| panic!("{HOW_MANY} is a number"));
+    assert!(many >= EDITS.len() * 2, "{HOW_MANY}: copies of {} variants are held", HELD.0);
+    many
+}
+
+/// The arguments that make a variant, one of `all`, without the file.
+fn variant(number: usize, all: usize) -> String {
     let (kind, n) = (number % EDITS.len(), number / EDITS.len());
-    let (part, quality) = (n as f64 / (VARIANTS / EDITS.len()) as f64, 3 + n % 6);
+    let (part, quality) = (n as f64 / (all / EDITS.len()) as f64, 3 + n % 6);
     let from = 0.3 + 4.0 * part;
     let video =
         |filter: &str| format!("-t 6 -vf {filter} -c:v mpeg4 -q:v {quality} -c:a aac -b:a 64k");
@@ -278,7 +290,8 @@ fn variant(number: usize) -> String {
             video(&format!("drawbox=x=iw*0.1:y=ih*{y}:w=iw*0.8:h=ih*{height}:color=white:t=fill"))
         }
         "screen recording" => {
-            let (x, y) = (4 + 3 * n, 20 + 8 * n);
+            // Within the screen, and no two alike: the two go round after 12 and 11.
+            let (x, y) = (4 + 3 * n % 36, 20 + 8 * n % 88);
             let recorded = format!("scale=138:208,pad=180:320:{x}:{y}:color=#15202B");
             let bar = "drawbox=x=0:y=0:w=180:h=16:color=#304050:t=fill";
             video(&format!("{recorded},{bar},eq=contrast=0.92:brightness=0.03"))
@@ -292,19 +305,23 @@ fn variant(number: usize) -> String {
     }
 }
 
-/// Makes the variants of a film, a few with each run of ffmpeg.
+/// Makes the variants of a film, a few with each run of ffmpeg. No two files are the same.
 async fn variants(film: &Path, place: &Path) -> Vec<PathBuf> {
+    let all = how_many();
     let file = |number: usize| place.join(format!("variant-{number}.mp4"));
-    let runs = (0..VARIANTS).step_by(A_RUN).map(|first| {
+    let runs = (0..all).step_by(A_RUN).map(|first| {
         let mut arguments = vec!["-i".to_owned(), film.display().to_string()];
-        for number in first..(first + A_RUN).min(VARIANTS) {
-            arguments.extend(words(&variant(number)));
+        for number in first..(first + A_RUN).min(all) {
+            arguments.extend(words(&variant(number, all)));
             arguments.push(file(number).display().to_string());
         }
         ffmpeg(arguments)
     });
     stream::iter(runs).buffer_unordered(AT_ONCE).collect::<Vec<()>>().await;
-    (0..VARIANTS).map(file).collect()
+    let files: Vec<_> = (0..all).map(file).collect();
+    let contents: BTreeSet<_> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    assert_eq!(contents.len(), all, "variants that are the same file");
+    files
 }
 
 /// The film of the attack with its sound, in the size of a small upload.
@@ -392,7 +409,9 @@ async fn load(place: &Path) -> Load {
     let [a, b, c] = &houses[..] else { unreachable!() };
     let (at_a, at_b) = (Door::open(a).await, Door::open(b).await);
     let film = attack(place).await;
+    let begun = Instant::now();
     let files = variants(&film, place).await;
+    println!("S3: {} variants, each another file, made in {:?}", files.len(), begun.elapsed());
 
     let mut held = Vec::new();
     for (number, file) in files.iter().enumerate().take(HELD.0) {
@@ -415,11 +434,17 @@ async fn load(place: &Path) -> Load {
 
     let at_b = &at_b;
     let look = async |(number, file): (usize, PathBuf)| {
-        (number, at_b.scan(&format!("file:{number}"), &file, MatchDepth::Variant).await)
+        let found = at_b.scan(&format!("file:{number}"), &file, MatchDepth::Variant).await;
+        if number.is_multiple_of(100) {
+            println!("S3: variant {number} is looked at");
+        }
+        (number, found)
     };
+    let begun = Instant::now();
     let all = stream::iter(files.into_iter().enumerate()).map(look);
     let mut found: Vec<_> = all.buffer_unordered(AT_ONCE).collect().await;
     found.sort_by_key(|(number, _)| *number);
+    println!("S3: all of them looked at in {:?}", begun.elapsed());
     for (kind, edit) in EDITS.iter().enumerate() {
         let of_kind = || found.iter().skip(kind).step_by(EDITS.len());
         let count = |verdict| of_kind().filter(|(_, found)| found.verdict == verdict).count();
@@ -446,7 +471,7 @@ fn uploads_in(second: usize) -> usize {
     }
 }
 
-/// S3: variants of a film as files, seven of each edit instead of 800 in all (see [`VARIANTS`]); then the hour in its full
+/// S3: variants of a film as files, seven of each edit where nothing says 800 in all (see [`VARIANTS`]); then the hour in its full
 /// size, 62,640 uploads with its peaks, every other one a variant by its signals, on a clock that is set forward a second
 /// at a time. That a scan stays as fast is printed as the p99 of each quarter of the hour.
 #[tokio::test]
@@ -527,5 +552,6 @@ async fn told(b: &House, case: &Commitment) {
     }
     println!("S3: {case}: b says {said:?}");
     let leaves: u64 = b.node.held().await.unwrap().values().sum();
+    println!("S3: {leaves} leaves in all logs");
     assert!(leaves < 100, "{leaves}");
 }

@@ -19,6 +19,7 @@ use super::Place;
 use crate::{
     clock::MINUTES_A_DAY,
     live::{LiveAlerts, bytes_of},
+    spent::{AllSpent, Spent},
     urgent::is_urgent_verb,
 };
 
@@ -178,6 +179,13 @@ impl Quotas {
         self.ahead.values().filter_map(|waiting| waiting.first()).map(|(at, _)| *at).min()
     }
 
+    /// What the logs have used on the day of a moment, or on the last day that they say where that is later.
+    pub(super) fn spent(&self, now_ms: u64) -> AllSpent {
+        let today = now_ms / MINUTE_MS / MINUTES_A_DAY;
+        let of = |(log, account): (&LogName, &Account)| (log.clone(), account.spent(today));
+        self.accounts.iter().map(of).collect()
+    }
+
     /// The hour, since 1970, that a retraction is counted in: by its own word, and never before what it comes
     /// after in its log, however late it is folded; what is dated ahead is counted together until its time has come.
     pub(super) fn hour(&self, place: &Place, header: &Header) -> u64 {
@@ -241,6 +249,15 @@ impl Account {
                 self.grave.push(index);
             }
         }
+    }
+
+    fn spent(&self, today: u64) -> Spent {
+        let live_alerts = self.live.count_on(u32::try_from(today).unwrap_or(u32::MAX));
+        if self.day < today {
+            return Spent { live_alerts, ..Spent::default() };
+        }
+        let Self { records, disputes, bytes, .. } = *self;
+        Spent { records, disputes, bytes, live_alerts }
     }
 
     /// Whether so many bytes more fit into the day. What does not fit has no bytes: what is smaller still does.

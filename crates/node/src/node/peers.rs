@@ -16,6 +16,7 @@ use crate::{
     gossip::Gossip,
     peer::Peer,
     replicate::LogCopy,
+    spent::Spent,
     upload::{OwnLog, Reader, upload},
 };
 
@@ -143,6 +144,12 @@ impl Node {
     #[must_use]
     pub fn beyond_quota(&self, log: &LogName) -> u64 {
         self.copies.get(log).map_or(0, |copy| copy.beyond_quota())
+    }
+
+    /// What the author of each log has used of its quotas today, by what is folded here of it; `None` where the fold does
+    /// not answer in time. A log of which nothing is folded is missing.
+    pub async fn spent(&self) -> Option<BTreeMap<LogName, Spent>> {
+        self.spent.ask().await
     }
 
     /// A member's log, as we hold it: that of an epoch, ended or not, or the one that it writes.

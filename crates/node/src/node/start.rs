@@ -34,6 +34,7 @@ use crate::{
     publish::Publisher,
     routes::Routes,
     seen::{Seen, SeenSetup},
+    spent::Asking,
     witness::Witnesses,
 };
 
@@ -102,6 +103,7 @@ struct Parts {
     ground: Ground,
     seen: Arc<Seen>,
     banks: Arc<Banks>,
+    spent: Asking,
 }
 
 impl Node {
@@ -140,12 +142,13 @@ impl Node {
         let (seen, unwritten) = home::seen(&setup, least_ms).await?;
         let home = Home::open(&setup, &log, judge, &prepared.follower).await?;
         let banks = home.banks(&setup, least_ms).await?;
-        let parts = Parts { log, wall_clock, ground, seen, banks };
+        let (spent, questions) = Asking::new();
+        let parts = Parts { log, wall_clock, ground, seen, banks, spent };
         let (publisher, drafts) = Publisher::new();
         let (node, prepared) = Self::of(&setup, parts, (&home, publisher), prepared).await?;
         node.banks.go_on().await?;
         let Prepared { follower, filled, early, .. } = prepared;
-        node.spawn(follower.run(filled, early, node.changes.clone()));
+        node.spawn(follower.run(filled, early, node.changes.clone(), questions));
         node.spawn(node.consequences.clone().run(home.enforcer));
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
@@ -167,7 +170,7 @@ impl Node {
         mut prepared: Prepared,
     ) -> Result<(Arc<Self>, Prepared), StartError> {
         prepared.take_over(home.judge.clone()).await?;
-        let Parts { log, wall_clock, ground, seen, banks } = parts;
+        let Parts { log, wall_clock, ground, seen, banks, spent } = parts;
         let folded = &prepared.follower;
         let reasons = home.reasons(&folded.known, &banks, &setup.clock);
         let scanner = home.scanner(&reasons, &seen);
@@ -184,6 +187,7 @@ impl Node {
             random: setup.random.clone(),
             ground,
             copies: folded.copies.clone(),
+            spent,
             known: folded.known.clone(),
             seen,
             policies: home.policies(setup),

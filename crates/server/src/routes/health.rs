@@ -8,9 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::request::Parts;
 use http::{StatusCode, header};
 use watchfire_api::problem::{Problem, ProblemKind};
-use watchfire_api::wire::{Readiness, ReadyView};
+use watchfire_api::wire::{QuotasView, Readiness, ReadyView};
 use watchfire_node as node;
 
+use super::members::quotas;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Measuring};
 use crate::connection::Remote;
@@ -102,6 +103,28 @@ async fn log_gauges(server: &Server, now_ms: u64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How much of its quotas each member has used, and how much there is; as told last where the fold does not answer.
+async fn quota_gauges(server: &Server) {
+    let charter = server.node.charter();
+    let spent = server.node.spent().await.unwrap_or_default();
+    let written = spent.iter().filter(|(log, _)| charter.log_of(&log.member).as_ref() == Some(log));
+    for (log, spent) in written {
+        let QuotasView { records_a_day, disputes_a_day, bytes_a_day, live_alerts } =
+            quotas(spent, &charter.quotas);
+        for (quota, of) in [
+            ("records_a_day", records_a_day),
+            ("disputes_a_day", disputes_a_day),
+            ("bytes_a_day", bytes_a_day),
+            ("live_alerts", live_alerts),
+        ] {
+            let member = log.member.to_string();
+            metrics::gauge!("watchfire_quota_used", "member" => member, "quota" => quota)
+                .set(of.used as f64);
+            metrics::gauge!("watchfire_quota_allowed", "quota" => quota).set(of.allowed as f64);
+        }
+    }
+}
+
 /// Numbers for Prometheus: to loopback, or with a key of the scope `audit`.
 #[utoipa::path(
     get, path = "/metrics", tag = "health", security((), ("key" = ["audit"])),
@@ -148,6 +171,7 @@ pub(crate) async fn metrics(
         metrics::gauge!("watchfire_outbox_late", "connector" => connector).set(late as f64);
     }
     log_gauges(&server, now_ms).await?;
+    quota_gauges(&server).await;
     handle.run_upkeep();
     let head = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     Ok((head, handle.render()).into_response())

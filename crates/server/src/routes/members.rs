@@ -5,8 +5,10 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use watchfire_api::problem::Problem;
-use watchfire_api::wire::{MemberView, Members, StopAnswer, StopRequest};
+use watchfire_api::wire::{MemberView, Members, QuotaView, QuotasView, StopAnswer, StopRequest};
 use watchfire_node::StopMember;
+use watchfire_node::spent::Spent;
+use watchfire_signal::charter::Quotas;
 use watchfire_signal::hex;
 use watchfire_signal::name::MemberName;
 
@@ -33,6 +35,7 @@ pub(crate) async fn members(
     let forked = node.forked().await.map_err(|error| Failure::internal(&error))?;
     let rewritten = node.rewritten_desks();
     let missing = node.receipts().missing();
+    let spent = node.spent().await.unwrap_or_default();
     let (here, links, charter) = (node.receipts().here(), node.events().links(), node.charter());
     let members = charter.members.iter().filter_map(|member| {
         let log = charter.log_of(&member.name)?;
@@ -51,6 +54,7 @@ pub(crate) async fn members(
             link_up: link.map(|link| link.up),
             last_error: link.and_then(|link| link.last_error.clone()),
             beyond_quota: node.beyond_quota(&log),
+            quotas: spent.get(&log).map(|spent| quotas(spent, &charter.quotas)),
             log,
             forked: forked.contains(&member.name),
             desk_rewritten: rewritten.iter().any(|log| log.member == member.name),
@@ -67,6 +71,17 @@ pub(crate) async fn members(
         charter_hash: hex::encode(&charter.hash()),
         members: members.collect(),
     }))
+}
+
+/// What is used of each quota, and how much there is.
+pub(super) fn quotas(spent: &Spent, allowed: &Quotas) -> QuotasView {
+    let of = |used, allowed| QuotaView { used, allowed };
+    QuotasView {
+        records_a_day: of(spent.records, allowed.records_a_day),
+        disputes_a_day: of(spent.disputes, allowed.disputes_a_day),
+        bytes_a_day: of(spent.bytes, allowed.bytes_a_day),
+        live_alerts: of(spent.live_alerts, allowed.live_alerts),
+    }
 }
 
 /// Votes for a halt of a member, or takes that vote back: nothing that a member stands by counts while

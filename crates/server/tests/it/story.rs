@@ -1,6 +1,6 @@
 //! An alert goes from one member to the others and back, over real sockets.
 
-use watchfire_api::client::ClientError;
+use watchfire_api::client::{Client, ClientError};
 use watchfire_api::problem::ProblemKind;
 use watchfire_api::wire::{
     ActionQuery, AlertRequest, AppealRequest, ConfirmRequest, DisputeRequest, EraseRequest,
@@ -98,6 +98,44 @@ async fn the_origin_learns_when_a_member_is_protected() {
     let members = a.members().await.unwrap();
     assert_eq!(members.members[1].effective_there, Some(1));
     assert_eq!(members.members[0].held, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_member_has_used_of_its_quotas_is_shown_at_all_members() {
+    let houses = coalition(&[("a", true), ("b", true)]).await;
+    let a = houses[0].client(&[Scope::Admin]).await;
+    let b = houses[1].client(&[Scope::Admin]).await;
+    let allowed = houses[0].node.charter().quotas;
+    let used = async |client: &Client, entries: u64| loop {
+        let of_a = client.members().await.unwrap().members.remove(0);
+        if of_a.effective_here >= entries {
+            let quotas = of_a.quotas.unwrap();
+            assert_eq!(quotas.records_a_day.allowed, allowed.records_a_day);
+            assert_eq!(quotas.disputes_a_day.allowed, allowed.disputes_a_day);
+            assert_eq!(quotas.bytes_a_day.allowed, allowed.bytes_a_day);
+            assert_eq!(quotas.live_alerts.allowed, allowed.live_alerts);
+            let kib = quotas.bytes_a_day.used / 1_024;
+            break (quotas.records_a_day.used, kib, quotas.live_alerts.used);
+        }
+    };
+    let first = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    a.alert(&alert_of(vec![pdq(2)]), None).await.unwrap();
+    for client in [&a, &b] {
+        assert_eq!(used(client, 2).await, (2, 2, 2));
+    }
+    let back = RetractRequest { reason: Reason::WrongMatch, restore: true, note: None };
+    a.retract(&first.id, &back, None).await.unwrap();
+    for client in [&a, &b] {
+        assert_eq!(used(client, 3).await, (2, 2, 1), "to take back costs nothing, and makes room");
+    }
+    // Nobody says anything any more: another day, and the end of all leases.
+    let day_ms = 86_400_000;
+    for (days, live) in [(1, 1), (200, 0)] {
+        houses.iter().for_each(|house| house.clock.forward(days * day_ms));
+        for client in [&a, &b] {
+            assert_eq!(used(client, 3).await, (0, 0, live), "{days} days later");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
