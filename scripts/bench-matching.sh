@@ -16,6 +16,7 @@ fi
 bench=scripts/bench-matching
 for look in first other third; do
     "$python" $bench/pictures.py "$work" $look
+    "$python" $bench/at_once.py make "$work" $look
 done
 "$python" $bench/sounds.py "$work"
 "$python" $bench/texts.py "$work"
@@ -26,4 +27,8 @@ done
 for kind in pictures-first pictures-other pictures-third texts; do
     "$python" $bench/peers.py "${kind%%-*}" "$work/$kind.tsv" "$work/$kind-peers.tsv"
 done
+for look in first other third; do
+    target/release/examples/match_files pictures "$work/at-once-$look.tsv" "$work/at-once-$look-matches.tsv"
+done
+"$python" $bench/at_once.py count "$work" first other third
 "$python" $bench/report.py "$work" docs/benchmarks/matching

@@ -266,6 +266,7 @@ impl VariantIndex {
                     one.decision = VariantDecision::Review;
                 }
             }
+            decide::leave_to_rivals(&mut seen, &family);
             decide::explain_away(&mut seen);
             found.extend(seen);
         }

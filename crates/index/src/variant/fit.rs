@@ -32,7 +32,7 @@ const LEVEL_SLACK: f32 = 3.0;
 const LEAST_BASE: f32 = 24.0;
 
 /// Places closer than this, in pixels, count as one.
-const SAME_PLACE: f32 = 8.0;
+pub(super) const SAME_PLACE: f32 = 8.0;
 
 /// Rounds in which the transform is fitted to what agrees with it.
 const ROUNDS: usize = 4;
@@ -116,17 +116,20 @@ pub(super) fn fit(pairs: &[Pair], least: usize) -> Option<Fit> {
 
 /// How many places agree, those close together counted once, in the picture where they are fewer.
 pub(super) fn distinct<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> usize {
-    let count = |place: fn(&Pair) -> (f32, f32)| {
-        let mut apart: Vec<(f32, f32)> = Vec::new();
-        for (x, y) in pairs.clone().map(place) {
-            let near = |(a, b): &(f32, f32)| (a - x).abs().max((b - y).abs()) < SAME_PLACE;
-            if !apart.iter().any(near) {
-                apart.push((x, y));
-            }
+    let query = apart(pairs.clone().map(|pair| pair.query));
+    query.min(apart(pairs.map(|pair| pair.reference)))
+}
+
+/// How many places there are, those close together counted once.
+pub(super) fn apart(places: impl Iterator<Item = (f32, f32)>) -> usize {
+    let mut apart: Vec<(f32, f32)> = Vec::new();
+    for (x, y) in places {
+        let near = |(a, b): &(f32, f32)| (a - x).abs().max((b - y).abs()) < SAME_PLACE;
+        if !apart.iter().any(near) {
+            apart.push((x, y));
         }
-        apart.len()
-    };
-    count(|pair| pair.query).min(count(|pair| pair.reference))
+    }
+    apart.len()
 }
 
 /// The similarity that takes two places to two places, if sizes and directions say the same.

@@ -289,6 +289,31 @@ fn pictures_under_the_same_writing_do_not_match() {
     }
 }
 
+/// What is around a small picture is most of what there is to see. Where several pictures are known in it, it says nothing
+/// of which of them is shown.
+#[test]
+fn a_picture_in_a_template_in_which_several_are_known_is_none_of_them_for_sure() {
+    let template = |scene: &Scene| {
+        let shown = scene.mapped((260, 195), |x, y| (x * 2.15, y * 2.15));
+        Scene::drawn(888, 400, 560).with(&shown, 50, 150)
+    };
+    let known = |seeds: std::ops::Range<u64>| {
+        let index = VariantIndex::new([2; 32], LIMITS);
+        seeds.for_each(|seed| insert(&index, seed, &template(&scene(seed))));
+        index
+    };
+    // Of one alone nothing says that the template is not the picture.
+    let (one, six) = (known(0..1), known(0..6));
+    for seed in 100..106 {
+        assert_eq!(matches(&one, &template(&scene(seed))), [0], "a trap: {seed}");
+        assert_eq!(matches(&six, &template(&scene(seed))), [0_u64; 0], "{seed}");
+    }
+    // The known ones are: they have more in common with themselves than the template.
+    for seed in 0..6 {
+        assert_eq!(matches(&six, &template(&scene(seed)).cropped(12, 9, 380, 540)), [seed]);
+    }
+}
+
 /// All blocks that say something are the sticker's, and they agree: nothing around it has contrast.
 #[test]
 fn two_plain_pictures_under_one_sticker_do_not_match() {
