@@ -10,6 +10,7 @@
 
 mod child;
 mod frames;
+mod hearing;
 mod looks;
 mod moments;
 mod ppm;
@@ -34,6 +35,7 @@ use crate::sandbox::Sandbox;
 
 use selection::Selection;
 
+pub use hearing::{Heard, Hearing, Rates, hear};
 pub use looks::{Look, MAX_LOOKS, live_looks, looks};
 pub use moments::{MAX_MOMENTS, MOMENT_FEATURES};
 pub use probe::FramesPerSecond;

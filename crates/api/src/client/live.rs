@@ -5,7 +5,7 @@ use futures_util::stream::{self, BoxStream, Stream, StreamExt};
 use http::{Method, header};
 
 use super::{Client, ClientError, lines::Lines, send, unreadable};
-use crate::wire::{LiveLine, LiveQuery, LiveVerdict};
+use crate::wire::{LiveLine, LiveQuery, LiveVerdict, VerdictKind};
 
 type Item = Result<LiveVerdict, ClientError>;
 
@@ -25,6 +25,10 @@ impl Client {
         let verdicts = stream::unfold(Some(Lines::of(response)), |state| async move {
             let mut lines = state?;
             match next(&mut lines).await.transpose()? {
+                // The last one: how the connection ends, over which we may send still, says nothing any more.
+                Ok(verdict) if verdict.verdict.verdict == VerdictKind::Block => {
+                    Some((Ok(verdict), None))
+                }
                 Ok(verdict) => Some((Ok(verdict), Some(lines))),
                 Err(error) => Some((Err(error), None)),
             }

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use crate::{
     program::words,
+    sound::{music, wav},
     trio::{MEMBERS, Trio},
 };
 
@@ -155,4 +156,48 @@ fn an_edited_copy_in_a_stream_is_seen_by_the_node_and_not_by_hashes() {
     assert_ne!(variant, case);
     let shown = trio.until("ant hears of it", || trio.ask("ant", &["alert", "show", variant]));
     assert_eq!(shown["case"], case, "{shown}");
+}
+
+/// Somebody sends what is known by its sound under pictures of something else, as screens were filmed off after
+/// Christchurch.
+#[test]
+fn the_sound_of_what_is_known_is_heard_in_a_stream_that_shows_something_else() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let path = |name: &str| trio.dir("ant").join(name);
+    let (known, heard, film) = (path("known.wav"), path("heard.wav"), path("film.ts"));
+    let sound = music(1, 20);
+    wav(&known, &sound);
+    wav(&heard, &[music(2, 12), sound, music(3, 20)].concat());
+    let noise = "life=size=160x120:rate=12:ratio=0.3:seed=5:mold=10";
+    // Played a tenth faster, so that it is another one to the ear of a fingerprint.
+    let faster = ["-af", "asetrate=24255,aresample=22050", "-c:a", "aac", "-shortest"];
+    let encoded = ["-c:v", "mpeg4", "-q:v", "4", "-g", "12"];
+    let inputs = ["-f", "lavfi", "-t", "47", "-i", noise, "-i", heard.to_str().unwrap()];
+    ffmpeg(&[&inputs[..], &encoded, &faster].concat(), &film);
+    let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
+    let raise = [&raise[..], &[known.to_str().unwrap()]].concat();
+    trio.until("ant raises", || trio.ask("ant", &raise));
+
+    // As it would come from somebody who streams, only faster.
+    let mut streaming = Command::new("ffmpeg");
+    streaming.args(["-nostdin", "-v", "error", "-readrate", "8", "-i"]).arg(&film);
+    streaming.args(["-c", "copy", "-f", "mpegts", "-"]);
+    let mut streaming = streaming.stdout(Stdio::piped()).spawn().unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+    program.args(["--json", "scan", "--live", "--item", "film", "--every", "2", "--idle", "4"]);
+    program.args(["--url", &trio.url("ant"), "--key", trio.key("ant"), "-"]);
+    let ended = program.stdin(streaming.stdout.take().unwrap()).output().unwrap();
+    assert!(streaming.wait().unwrap().success());
+    let verdicts = lines(&ended.stdout);
+    let (last, before) = verdicts.split_last().unwrap();
+    assert_eq!(before[0]["verdict"], "allow", "{}", words(&ended));
+    let seen = before.iter().find(|one| one["verdict"] == "review");
+    let seen = seen.unwrap_or_else(|| panic!("heard while it ran: {}", words(&ended)));
+    let reason = &seen["reasons"][0];
+    assert_eq!((&reason["method"], &reason["signal"]), (&"sound".into(), &"audio".into()));
+    let at = reason["query_span_ms"]["start_ms"].as_u64().unwrap();
+    assert!((9_000..14_000).contains(&at), "in the time of the stream: {reason}");
+    assert!(verdicts.iter().all(|one| one["verdict"] != "block"), "sound alone is no proof");
+    assert_eq!(last["verdict"], "review", "the recording: {}", words(&ended));
 }

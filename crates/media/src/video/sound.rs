@@ -43,6 +43,10 @@ const MOST_PLAYED: u64 = MAX_ITEMS as u64 * ITEM_SAMPLES as u64;
 /// What ffmpeg says of a file without sound.
 const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"];
 
+/// What the decoder makes of sound: one channel at [`SAMPLES_A_SECOND`].
+pub(super) const OF_SOUND: [&str; 8] =
+    ["-map", "0:a:0", "-ac", "1", "-ar", "11025", "-c:a", "pcm_s16le"];
+
 /// Samples that are read at once.
 const CHUNK: usize = 16_384;
 
@@ -84,8 +88,8 @@ impl Copy {
             .args(input_arguments(self.container))
             .args(["-vn", "-sn", "-dn", "-i"])
             .arg(self.file.path())
-            .args(["-map", "0:a:0", "-ac", "1", "-ar", &SAMPLES_A_SECOND.to_string()])
-            .args(["-c:a", "pcm_s16le", "-f", "s16le", "pipe:1"]);
+            .args(OF_SOUND)
+            .args(["-f", "s16le", "pipe:1"]);
         fingerprint(command, rates, decoder)
     }
 }
@@ -99,7 +103,9 @@ fn fingerprint(
     let mut child = Child::start(command, &decoder.ffmpeg, decoder)?;
     let mut printers = rates.iter().map(|rate| Printer::new(*rate)).collect::<Vec<_>>();
     let mut pipe = child.output()?.take(2 * MAX_SAMPLES + 1);
-    let read = play(&mut pipe, &mut printers);
+    let read = play(&mut pipe, |samples| {
+        printers.iter_mut().for_each(|printer| printer.take(samples));
+    });
     if pipe.limit() > 0 {
         match child.finish() {
             Err(VideoError::Malformed(said)) if NO_SOUND.iter().any(|no| said.contains(no)) => {
@@ -112,8 +118,8 @@ fn fingerprint(
     Ok(printers.into_iter().flat_map(Printer::finish).collect())
 }
 
-/// Reads samples until they end and gives them to all printers.
-fn play(pipe: &mut impl Read, printers: &mut [Printer]) -> std::io::Result<()> {
+/// Reads samples until they end and hands them on.
+pub(super) fn play(pipe: &mut impl Read, mut to: impl FnMut(&[i16])) -> std::io::Result<()> {
     let mut bytes = vec![0; 2 * CHUNK];
     let mut held = 0;
     loop {
@@ -123,7 +129,7 @@ fn play(pipe: &mut impl Read, printers: &mut [Printer]) -> std::io::Result<()> {
         if more == 0 || held == bytes.len() {
             let samples = bytes[..whole].as_chunks::<2>().0.iter();
             let samples = samples.map(|sample| i16::from_le_bytes(*sample)).collect::<Vec<_>>();
-            printers.iter_mut().for_each(|printer| printer.take(&samples));
+            to(&samples);
             held = 0;
         }
         if more == 0 {
@@ -133,7 +139,7 @@ fn play(pipe: &mut impl Read, printers: &mut [Printer]) -> std::io::Result<()> {
 }
 
 /// A fingerprint in the making, of the sound played at one speed.
-struct Printer {
+pub(super) struct Printer {
     rate: u8,
     fingerprinter: Fingerprinter,
     /// Samples that came so far, and the last of them.
@@ -145,7 +151,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn new(rate: u8) -> Self {
+    pub(super) fn new(rate: u8) -> Self {
         let mut fingerprinter = Fingerprinter::new(&Configuration::preset_test2());
         // At its own rate and with one channel it never refuses.
         let started = fingerprinter.start(SAMPLES_A_SECOND, 1);
@@ -155,7 +161,7 @@ impl Printer {
 
     /// Plays samples at this speed, between two of them on the straight line: the fingerprint hears
     /// up to 3,520 Hz, where that costs little.
-    fn take(&mut self, samples: &[i16]) {
+    pub(super) fn take(&mut self, samples: &[i16]) {
         if self.rate != PLAIN_RATE && self.played >= MOST_PLAYED {
             return;
         }
@@ -185,6 +191,11 @@ impl Printer {
 
     fn finish(mut self) -> impl Iterator<Item = Sound> {
         self.fingerprinter.finish();
+        self.so_far()
+    }
+
+    /// The fingerprint of what came so far, but for the last moments, in pieces.
+    pub(super) fn so_far(&self) -> impl Iterator<Item = Sound> + use<> {
         let pieces = SoundPrint::pieces(self.rate, self.fingerprinter.fingerprint());
         pieces.into_iter().map(|(start, print)| {
             let start_ms = print.at_ms(start);
@@ -196,3 +207,4 @@ impl Printer {
 
 /// Samples of one item, for whoever counts in samples.
 const _: () = assert!(ITEM_SAMPLES == 4_096 / 3, "the step of Chromaprint's algorithm 2");
+const _: () = assert!(SAMPLES_A_SECOND == 11_025, "what the decoder is asked for");

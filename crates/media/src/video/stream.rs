@@ -32,7 +32,7 @@ pub const MAX_STALL: Duration = Duration::from_mins(1);
 
 /// Processor time of one stream, in seconds: three hours of 8K video. What keeps a stream from going
 /// on for ever is whoever reads it.
-const MAX_CPU_SECONDS: u64 = 24 * 3_600;
+pub(super) const MAX_CPU_SECONDS: u64 = 24 * 3_600;
 
 /// Bytes at the beginning of a stream that are looked at to tell what it is.
 const PEEK_BYTES: usize = 64 * 1024;
@@ -158,7 +158,7 @@ impl Copy {
     }
 }
 
-fn container(beginning: &[u8]) -> Result<Container, VideoError> {
+pub(super) fn container(beginning: &[u8]) -> Result<Container, VideoError> {
     match sniff(beginning) {
         Some(Format::Video(container)) => Ok(container),
         _ if beginning.is_empty() => Err(VideoError::Empty),
@@ -167,7 +167,7 @@ fn container(beginning: &[u8]) -> Result<Container, VideoError> {
 }
 
 /// Reads as much of the beginning as tells what it is, without waiting for more than that.
-fn peek<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
+pub(super) fn peek<R: Read>(mut reader: R) -> io::Result<(Vec<u8>, R)> {
     let mut beginning = vec![0; PEEK_BYTES];
     let mut length = 0;
     while length < beginning.len() {
@@ -223,7 +223,7 @@ fn order_of_boxes(bytes: &[u8]) -> Order {
 }
 
 /// Writes to the child what comes from the reader, until one of the two ends.
-fn feed(mut from: impl Read, mut to: impl Write, steps: &AtomicU64) {
+pub(super) fn feed(mut from: impl Read, mut to: impl Write, steps: &AtomicU64) {
     let mut buffer = vec![0; FEED_BYTES];
     loop {
         let read = match from.read(&mut buffer) {

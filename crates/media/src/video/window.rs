@@ -31,6 +31,12 @@ impl Window {
         Self { length_ms, every_ms, next_ms: every_ms, frames: VecDeque::new() }
     }
 
+    /// How long a segment is.
+    #[must_use]
+    pub fn length(&self) -> Duration {
+        Duration::from_millis(self.length_ms.into())
+    }
+
     /// Takes the next frame of the stream. Gives the frames of the segment that ends with it where one
     /// is due: they are to be looked at now.
     pub fn push(&mut self, frame: Frame) -> Option<&[Frame]> {

@@ -1,8 +1,9 @@
-//! Judges a stream of video while it comes in: one rolling segment after another, by its frames and by what they show
-//! edited.
+//! Judges a stream of video while it comes in: one rolling segment after another, by its frames, by what they show
+//! edited, and by its sound.
 //!
 //! **Invariant:** when the caller is gone, or has its last verdict, the decoder ends.
-//! **Invariant:** memory does not grow with the stream, but by 48 bytes a frame of its last 32 hours.
+//! **Invariant:** memory does not grow with the stream, but by 48 bytes a frame of its last 32 hours, and 32 a second of
+//! the sound of its last ten.
 
 use std::convert::Infallible;
 use std::io::{self, Read};
@@ -24,7 +25,8 @@ use watchfire_api::wire::{
 };
 use watchfire_media::hash::HashError;
 use watchfire_media::video::{
-    Decoder, Input, Recording, VideoError, Window, frames_span, live_looks,
+    Decoder, Input, PLAIN_RATES, QUERY_RATES, Recording, VideoError, Window, frames_span, hear,
+    live_looks,
 };
 use watchfire_node::{Node, policy::ItemFacts, reasons::Edited};
 use watchfire_signal::name::ItemId;
@@ -46,9 +48,9 @@ const AHEAD: usize = 8;
 ///
 /// The body is a video that can be decoded as it comes: MPEG-TS, Matroska, WebM, FLV, or fragmented MP4. Every `every_s`
 /// seconds of it the last `segment_s` are judged by their frames, by edited copies of what is known in them (cropped,
-/// filmed off a screen, written over, in a part of the frame), and a line of JSON is written; an empty line says that
-/// nothing is due yet. It ends with the first `block`, or with a verdict on the whole recording, which is remembered.
-/// Sound is not compared.
+/// filmed off a screen, written over, in a part of the frame), and by their sound, and a line of JSON is written; an
+/// empty line says that nothing is due yet. It ends with the first `block`, or with a verdict on the whole recording,
+/// which is remembered. Sound that cannot be decoded is not compared.
 #[utoipa::path(
     post, path = "/v1/scan/live", tag = "scan", params(LiveQuery), security(("key" = ["scan"])),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -145,9 +147,9 @@ enum Due {
     Broken(VideoError),
 }
 
-/// Looks at a stream and sends what is due, until it ends or nobody takes it. Blocks.
+/// Looks at a stream, hears it, and sends what is due, until it ends or nobody takes it. Blocks.
 fn decode(
-    node: &Node,
+    node: &Arc<Node>,
     decoder: &Decoder,
     incoming: Incoming,
     mut window: Window,
@@ -156,14 +158,26 @@ fn decode(
     let mut recording = Recording::default();
     let mut looking = node.reasons().looking();
     let depth = || node.live_depth();
-    let input = Input::Reader(Box::new(incoming));
-    let looked = live_looks(input, decoder, depth, |look| {
+    let knowing = Arc::clone(node);
+    let speeds = Box::new(move || match knowing.knows_sound() {
+        true => &QUERY_RATES[..],
+        false => &PLAIN_RATES[..],
+    });
+    let (heard, hearing) = match hear(incoming, window.length(), speeds, decoder) {
+        Ok(both) => both,
+        Err(error) => {
+            let _gone = segments.blocking_send(Due::Broken(error.into()));
+            return;
+        }
+    };
+    let looked = live_looks(Input::Reader(Box::new(heard)), decoder, depth, |look| {
         looking.see(look.frame.at_ms, &look.pictures, look.parts);
         recording.push(look.frame);
         let Some(frames) = window.push(look.frame) else { return ControlFlow::Continue(()) };
         let edited = looking.found_since(frames.first().map_or(0, |frame| frame.at_ms));
-        let signal = Signal::new(Value::Vpdq(Vpdq { frames: frames.to_vec() }));
-        match segments.blocking_send(Due::Segment(vec![signal], edited)) {
+        let mut signals = vec![Signal::new(Value::Vpdq(Vpdq { frames: frames.to_vec() }))];
+        signals.extend(hearing.segment());
+        match segments.blocking_send(Due::Segment(signals, edited)) {
             Ok(()) => ControlFlow::Continue(()),
             Err(_) => ControlFlow::Break(()),
         }
@@ -171,7 +185,11 @@ fn decode(
     let last = match looked {
         Ok(streamed) if streamed.broken_off => return,
         // The recording: from now on an alert about any part of it finds the item.
-        Ok(_) => Due::Whole(recording.signals(), looking.found()),
+        Ok(_) => {
+            let mut signals = recording.signals();
+            signals.extend(hearing.recording());
+            Due::Whole(signals, looking.found())
+        }
         Err(error) => Due::Broken(error),
     };
     // The caller may be gone; then nobody is told.
