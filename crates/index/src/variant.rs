@@ -15,6 +15,7 @@ mod kernel;
 mod part;
 mod recheck;
 mod repeated;
+mod rivals;
 mod second;
 mod strokes;
 mod table;
@@ -40,6 +41,7 @@ pub(crate) use self::{
 };
 use self::{
     fit::{Fit, Pair},
+    rivals::Fitting,
     second::Known,
     table::{Stored, TELLING_BITS, Table, TableWriter, words},
 };
@@ -266,7 +268,6 @@ impl VariantIndex {
                     one.decision = VariantDecision::Review;
                 }
             }
-            decide::leave_to_rivals(&mut seen, &family);
             decide::explain_away(&mut seen);
             found.extend(seen);
         }
@@ -302,7 +303,29 @@ impl VariantIndex {
             }
         }
         self.look_again(picture, &mut found);
+        self.leave_to_rivals(&mut found, &family);
         found.into_iter().map(|(one, _)| one).collect()
+    }
+
+    /// Leaves to review what has nothing that another picture does not have too.
+    fn leave_to_rivals(
+        &self,
+        found: &mut [(VariantMatch, &Reference)],
+        family: impl Fn(u64) -> Option<u64>,
+    ) {
+        let matches: Vec<&VariantMatch> = found.iter().map(|(one, _)| one).collect();
+        let kin = |one, other| family(one).is_some_and(|of| family(other) == Some(of));
+        let are_different = |one: usize, other: usize| {
+            let features = [one, other].map(|at| self.stored(found[at].1));
+            let fitting = |at: usize, features| {
+                let (found, reference) = &found[at];
+                Fitting { found, features, signs: &reference.signs, size: reference.size }
+            };
+            rivals::are_different(&fitting(one, &features[0]), &fitting(other, &features[1]))
+        };
+        for at in rivals::left_to_rivals(&matches, kin, are_different) {
+            found[at].0.decision = VariantDecision::Review;
+        }
     }
 
     /// Decides what the first look left open, of what fits best.

@@ -4,7 +4,6 @@ use watchfire_signal::pdq::MAX_DISTANCE;
 
 use super::{
     Agreement, MIN_INLIERS, SecondLook, VariantDecision, VariantMatch,
-    fit::{SAME_PLACE, apart},
     recheck::{SURE_DEVIATIONS, is_beyond_half},
 };
 
@@ -166,30 +165,6 @@ fn is_more_than_a_sticker(agreement: &Agreement, both: u32, beyond: u32) -> bool
         || beyond * 2 >= SURE_EVIDENCE as u32
 }
 
-/// Leaves to review what is known by nothing but what a rival has too: a reference that fits by the same places of the
-/// query, and whose luminance says that it is another picture. A template, the screen of an app or a pile of overlays
-/// under which several pictures are known says nothing of which of them is shown; what is beside it does. Those of one
-/// `family` are no rivals.
-pub(super) fn leave_to_rivals(found: &mut [VariantMatch], family: impl Fn(u64) -> Option<u64>) {
-    let rivals: Vec<(u64, Vec<(f32, f32)>)> = found
-        .iter()
-        .filter(|one| !one.agreement.is_nearly_all())
-        .map(|rival| (rival.id, rival.places.iter().map(|[query, _]| *query).collect()))
-        .collect();
-    for one in found.iter_mut().filter(|one| one.decision == VariantDecision::Match) {
-        let kin = |id: u64| id == one.id || family(id).is_some_and(|of| family(one.id) == Some(of));
-        let others = rivals.iter().filter(|(id, _)| !kin(*id));
-        let others: Vec<&(f32, f32)> = others.flat_map(|(_, places)| places).collect();
-        let is_shared = |(x, y): (f32, f32)| {
-            others.iter().any(|(a, b)| (a - x).abs().max((b - y).abs()) < SAME_PLACE)
-        };
-        let own = one.places.iter().map(|[query, _]| *query).filter(|place| !is_shared(*place));
-        if apart(own) < MIN_INLIERS {
-            one.decision = VariantDecision::Review;
-        }
-    }
-}
-
 /// Leaves to review what fits worse where a place of the query is explained by a sure match: there is
 /// one picture at a place, and what else fits shares a caption or a sticker with it. Copies of one
 /// picture fit about as well as each other and stay.
@@ -228,7 +203,7 @@ fn overlap(a: &[(f32, f32); 4], b: &[(f32, f32); 4]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Bare, Bends, Part},
+        super::{Bare, Part},
         *,
     };
 
@@ -243,50 +218,6 @@ mod tests {
         assert!(overlap(&square(0.0, 0.0, 10.0), &square(4.0, 0.0, 10.0)));
         assert!(!overlap(&square(0.0, 0.0, 10.0), &square(6.0, 0.0, 10.0)));
         assert!(!overlap(&square(0.0, 0.0, 10.0), &square(20.0, 0.0, 10.0)));
-    }
-
-    /// A sure match by features in a row of the query, from a place on.
-    fn by_features(id: u64, from: usize, count: usize, agreement: Agreement) -> VariantMatch {
-        let place = |at: usize| ((at * 20) as f32, 50.0);
-        VariantMatch {
-            id,
-            look: 0,
-            decision: VariantDecision::Match,
-            inliers: count,
-            own: count,
-            transform: super::super::Transform::IDENTITY,
-            mirrored: false,
-            agreement,
-            second: None,
-            query_region: square(0.0, 0.0, 400.0),
-            reference_region: square(0.0, 0.0, 400.0),
-            places: (from..from + count).map(|at| [place(at), place(at)]).collect(),
-            score: 1.0,
-            bends: Bends::none(0),
-        }
-    }
-
-    #[test]
-    fn what_a_rival_has_too_is_no_evidence() {
-        let (same, other) = (blocks(60, 60, 60), blocks(45, 60, 60));
-        let sure = |found: [VariantMatch; 2], family: fn(u64) -> Option<u64>| {
-            let mut found = found.to_vec();
-            leave_to_rivals(&mut found, family);
-            found.iter().map(|one| one.decision == VariantDecision::Match).collect::<Vec<_>>()
-        };
-        let nobody = |_| None;
-        let under = |from, count, agreement| by_features(1, from, count, agreement);
-        let rival = || by_features(2, 0, 30, other);
-        // Seven places of its own are too few, eight are enough.
-        assert_eq!(sure([under(0, 37, same), rival()], nobody), [false, true]);
-        assert_eq!(sure([under(0, 38, same), rival()], nobody), [true, true]);
-        // Two pictures under one pile, of which neither is known by anything else.
-        assert_eq!(sure([under(0, 30, other), rival()], nobody), [false, false]);
-        // A copy of a picture is no rival of it, nor another moment of the same video.
-        assert_eq!(sure([under(0, 30, same), by_features(2, 0, 30, same)], nobody), [true, true]);
-        assert_eq!(sure([under(0, 30, other), rival()], |_| Some(7)), [true, true]);
-        // What lies elsewhere has a place of its own.
-        assert_eq!(sure([under(40, 30, same), rival()], nobody), [true, true]);
     }
 
     /// All places that are seen have contrast.

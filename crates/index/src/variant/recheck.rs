@@ -9,7 +9,7 @@ use watchfire_signal::features::{CELL, Cells, Grey, Sign};
 use super::{bends::Bends, fit::Pair, transform::Transform};
 
 /// Cells on each side of a block.
-const BLOCK_CELLS: usize = 3;
+pub(super) const BLOCK_CELLS: usize = 3;
 
 /// Pixels on each side of a block.
 pub(super) const BLOCK_PIXELS: usize = BLOCK_CELLS * CELL as usize;
@@ -31,10 +31,10 @@ const LEAST_TELLING: u32 = 24;
 const PLAIN_OF: u32 = 6;
 
 /// The least comparisons of a block for it to say anything.
-const LEAST_OF_BLOCK: u32 = 6;
+pub(super) const LEAST_OF_BLOCK: u32 = 6;
 
 /// Of four comparisons of a block, as many have to agree for it to agree.
-const AGREE_OF_FOUR: u32 = 3;
+pub(super) const AGREE_OF_FOUR: u32 = 3;
 
 /// The least bend of the query, in steps of luminance, that is compared.
 const LEAST_BEND: f32 = 0.5;

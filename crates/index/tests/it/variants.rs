@@ -314,6 +314,22 @@ fn a_picture_in_a_template_in_which_several_are_known_is_none_of_them_for_sure()
     }
 }
 
+/// Two members have reported one picture, as each had it, and nobody has said that it is one: neither report is in the
+/// other's way where a copy has something put over it.
+#[test]
+fn two_reports_of_one_picture_are_no_rivals() {
+    let index = VariantIndex::new([2; 32], LIMITS);
+    for seed in 0..4 {
+        insert(&index, seed, &scene(seed));
+        insert(&index, seed + 10, &scene(seed).cropped(30, 20, 500, 380));
+    }
+    for seed in 0..4 {
+        let mut found = matches(&index, &scene(seed).with(&sticker(), 200, 100));
+        found.sort_unstable();
+        assert_eq!(found, [seed, seed + 10]);
+    }
+}
+
 /// All blocks that say something are the sticker's, and they agree: nothing around it has contrast.
 #[test]
 fn two_plain_pictures_under_one_sticker_do_not_match() {
