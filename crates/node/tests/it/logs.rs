@@ -174,13 +174,7 @@ impl Logs {
         review: Review,
         (severity, label): (u8, &str),
     ) -> (Commitment, Target) {
-        let mut alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
-        alert.labels = vec![label.parse().unwrap()];
-        self.say(member, &Statement::Assert(alert), |header| {
-            header.severity = Some(severity);
-            header.review = Some(review);
-            header.provenance = Provenance::Victim;
-        })
+        self.assert_labelled(member, review, (Provenance::Victim, severity, label))
     }
 
     /// Its author takes an alert back, because the victim did.
@@ -204,12 +198,21 @@ impl Logs {
         review: Review,
         (severity, label): (u8, &str),
     ) -> (Commitment, Target) {
+        self.assert_labelled(member, review, (Provenance::OwnDetection, severity, label))
+    }
+
+    fn assert_labelled(
+        &mut self,
+        member: &str,
+        review: Review,
+        (provenance, severity, label): (Provenance, u8, &str),
+    ) -> (Commitment, Target) {
         let mut alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
         alert.labels = vec![label.parse().unwrap()];
         self.say(member, &Statement::Assert(alert), |header| {
             header.severity = Some(severity);
             header.review = Some(review);
-            header.provenance = Provenance::OwnDetection;
+            header.provenance = provenance;
         })
     }
 
