@@ -216,12 +216,17 @@ impl Hashing {
         };
         let video = Decoder { stop: stop.clone(), ..self.decoder.clone() };
         let sound_rates = match purpose {
-            Purpose::Query { speeds: true } => &QUERY_RATES[..],
-            _ => &PLAIN_RATES[..],
+            Purpose::Query { speeds } => sound_rates(speeds),
+            Purpose::Reference(_) | Purpose::Told => sound_rates(false),
         };
         let edits = matches!(purpose, Purpose::Reference(_));
         Options { picture: picture::Limits::default(), video, rate, sound_rates, edits }
     }
+}
+
+/// The speeds at which sound is fingerprinted: all of them where any sound is known that an upload could be a copy of.
+pub(crate) fn sound_rates(speeds: bool) -> &'static [u8] {
+    if speeds { &QUERY_RATES } else { &PLAIN_RATES }
 }
 
 /// A request that waits for its file to be hashed: when it is gone, nobody needs the hashes.

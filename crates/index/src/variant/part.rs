@@ -108,6 +108,18 @@ impl Blocks {
         full.max_by_key(|part| (with(part), Reverse(without(part))))
     }
 
+    /// How many blocks of a kind are outside of the one sticker that the most of them lie in, lying or standing.
+    pub(super) fn beyond(&self, (long, short): (usize, usize), count: Count) -> u32 {
+        let corners = (0..self.columns).flat_map(|left| (0..self.rows).map(move |top| (left, top)));
+        let inside = corners.flat_map(|(left, top)| {
+            [(long, short), (short, long)].map(|(width, height)| {
+                let end = ((left + width).min(self.columns), (top + height).min(self.rows));
+                count(&self.within((left, top), end))
+            })
+        });
+        count(&self.whole()) - inside.max().unwrap_or(0)
+    }
+
     fn within(&self, (left, top): (usize, usize), (right, bottom): (usize, usize)) -> Part {
         let at = |column: usize, row: usize| &self.sums[row * (self.columns + 1) + column];
         at(right, bottom).and(at(left, top)).less(at(left, bottom)).less(at(right, top))
@@ -187,6 +199,25 @@ mod tests {
         assert!(!has(&["####", "##xx", "##hx", "####"]));
         assert!(!has(&["#####", "##xx#", "##xx#", "#####"]));
         assert!(!has(&["x#x#", "#x#x", "x#x#", "#x#x"]));
+    }
+
+    #[test]
+    fn blocks_beyond_one_sticker_are_those_outside_of_any_seven_by_four() {
+        let areas = |areas: &[(usize, usize, usize, usize)]| {
+            let mut seen = vec![Seen::default(); 12 * 9];
+            for (left, top, width, height) in areas {
+                for at in 0..width * height {
+                    let block = (top + at / width) * 12 + left + at % width;
+                    seen[block] = Seen { features: Some(true), luminance: Some(true) };
+                }
+            }
+            Blocks::of(&seen, 12).beyond((7, 4), |part| part.both)
+        };
+        assert_eq!(areas(&[]), 0);
+        assert_eq!(areas(&[(2, 1, 7, 4)]), 0);
+        assert_eq!(areas(&[(2, 1, 4, 7)]), 0);
+        assert_eq!(areas(&[(0, 0, 10, 4)]), 12);
+        assert_eq!(areas(&[(0, 0, 7, 4), (8, 6, 2, 2)]), 4);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use watchfire_signal::features::{CELL, Cells, Grey, Sign};
 use super::{bends::Bends, fit::Pair, transform::Transform};
 
 /// Cells on each side of a block.
-pub(super) const BLOCK_CELLS: usize = 3;
+const BLOCK_CELLS: usize = 3;
 
 /// Pixels on each side of a block.
 pub(super) const BLOCK_PIXELS: usize = BLOCK_CELLS * CELL as usize;
@@ -31,10 +31,10 @@ const LEAST_TELLING: u32 = 24;
 const PLAIN_OF: u32 = 6;
 
 /// The least comparisons of a block for it to say anything.
-pub(super) const LEAST_OF_BLOCK: u32 = 6;
+const LEAST_OF_BLOCK: u32 = 6;
 
 /// Of four comparisons of a block, as many have to agree for it to agree.
-pub(super) const AGREE_OF_FOUR: u32 = 3;
+const AGREE_OF_FOUR: u32 = 3;
 
 /// The least bend of the query, in steps of luminance, that is compared.
 const LEAST_BEND: f32 = 0.5;
@@ -148,12 +148,6 @@ impl Verdicts {
         let inside = column < self.columns;
         inside.then(|| self.of.get(row * self.columns + column).copied().flatten()).flatten()
     }
-
-    /// The columns and rows of the blocks that say so.
-    pub(super) fn places(&self, agree: bool) -> Vec<(usize, usize)> {
-        let said = self.of.iter().enumerate().filter(|(_, verdict)| **verdict == Some(agree));
-        said.map(|(at, _)| (at % self.columns, at / self.columns)).collect()
-    }
 }
 
 /// As [`recheck`], block by block, by a transform and places that agree with it.
@@ -202,6 +196,16 @@ impl Laid {
             _ => None,
         };
         Some(Self { cells, bends: cells.triples().map(bend).collect() })
+    }
+
+    /// A reference as its own signs say that it bends; where it is flat it says nothing.
+    pub(super) fn of_signs(cells: Cells, signs: &[Sign]) -> Self {
+        let bend = |sign: &Sign| match sign {
+            Sign::Brighter => Some(CLEAR_BEND),
+            Sign::Darker => Some(-CLEAR_BEND),
+            Sign::Flat => None,
+        };
+        Self { cells, bends: signs.iter().map(bend).collect() }
     }
 
     /// Whether it is laid over that grid.

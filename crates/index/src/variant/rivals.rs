@@ -5,15 +5,14 @@
 //! and whose features or luminance say that it is another picture than the one it is a rival of.
 //! **Invariant:** two references of one picture are no rivals, nor are two of one family.
 
-use std::collections::HashMap;
-
 use watchfire_signal::features::{CELL, Cells, Sign, UNITS};
 
 use super::{
-    MIN_INLIERS, VariantDecision, VariantMatch,
+    Agreement, Laid, MIN_INLIERS, VariantDecision, VariantMatch,
     fit::{ALIKE_BITS, SAME_PLACE, apart},
     kernel::nearest,
-    recheck::{AGREE_OF_FOUR, BLOCK_CELLS, BLOCK_PIXELS, LEAST_OF_BLOCK},
+    recheck::BLOCK_PIXELS,
+    second::blocks_of,
     table::Stored,
 };
 
@@ -101,42 +100,18 @@ fn bend_otherwise(
     in_other: impl Fn((f32, f32)) -> (f32, f32),
 ) -> bool {
     let (width, height) = (f32::from(one.size.0), f32::from(one.size.1));
-    let side = f32::from(CELL);
-    let steps = |from: f32, to: f32| ((to - from) / side).round();
-    let (x, y) = in_other((width / 2.0, height / 2.0));
-    let (across, down) = (steps(width / 2.0, x), steps(height / 2.0, y));
-    let lies_on = |at: (f32, f32)| {
+    let lies_on_itself = |at: (f32, f32)| {
         let (x, y) = in_other(at);
-        let off = (x - at.0 - across * side).abs().max((y - at.1 - down * side).abs());
-        off < GRID_OFF
+        (x - at.0).abs().max((y - at.1).abs()) < GRID_OFF
     };
+    let cells = |of: &Fitting<'_>| Cells::of(of.size.0, of.size.1);
+    let other = Laid::of_signs(cells(other), other.signs);
     let corners = [(0.0, 0.0), (width, 0.0), (0.0, height), (width, height)];
-    if !corners.into_iter().all(lies_on) {
+    if !other.is_over(cells(one)) || !corners.into_iter().all(lies_on_itself) {
         return false;
     }
-    let cells = |size: (u16, u16)| Cells::of(size.0, size.1);
-    let known: HashMap<[(usize, usize); 3], Sign> =
-        cells(other.size).triples().zip(other.signs.iter().copied()).collect();
-    let moved = |(column, row): (usize, usize)| {
-        let to = |at: usize, steps: f32| usize::try_from(at as i64 + steps as i64).ok();
-        Some((to(column, across)?, to(row, down)?))
-    };
-    let mut blocks = HashMap::<(usize, usize), (u32, u32)>::new();
-    for (three, sign) in cells(one.size).triples().zip(one.signs) {
-        let [Some(before), Some(cell), Some(after)] = three.map(moved) else { continue };
-        let Some(theirs) = known.get(&[before, cell, after]) else { continue };
-        if *sign == Sign::Flat || *theirs == Sign::Flat {
-            continue;
-        }
-        let (column, row) = three[1];
-        let (compared, agreed) =
-            blocks.entry((column / BLOCK_CELLS, row / BLOCK_CELLS)).or_default();
-        *compared += 1;
-        *agreed += u32::from(sign == theirs);
-    }
-    let telling = || blocks.values().filter(|(compared, _)| *compared >= LEAST_OF_BLOCK);
-    let different = telling().filter(|(compared, agreed)| agreed * 4 < compared * AGREE_OF_FOUR);
-    are_too_many(different.count(), telling().count())
+    let (Agreement { compared, agreed, .. }, _) = other.against(one.signs.iter().copied());
+    are_too_many((compared - agreed) as usize, compared as usize)
 }
 
 /// Compares the features of two references, block by block.
@@ -188,8 +163,8 @@ struct Block {
 }
 
 impl Blocks {
-    fn of((width, height): (u16, u16)) -> Self {
-        let [columns, rows] = [width, height].map(|side| usize::from(side).div_ceil(BLOCK_PIXELS));
+    fn of(size: (u16, u16)) -> Self {
+        let (columns, rows) = blocks_of(size);
         Self { columns, rows, all: vec![Block::default(); columns * rows] }
     }
 
@@ -211,7 +186,7 @@ impl Block {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{Agreement, Bends, Transform},
+        super::{Bends, Transform},
         *,
     };
 

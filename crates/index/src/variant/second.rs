@@ -104,9 +104,8 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
     let cells = Cells::of(known.size.0, known.size.1);
     let places = (&found.transform, &*found.places);
     let luminance = block_verdicts(grey, places, (cells, known.signs));
-    let columns = usize::from(known.size.0).div_ceil(BLOCK_PIXELS);
-    let mut features =
-        vec![(0_u32, 0_u32); columns * usize::from(known.size.1).div_ceil(BLOCK_PIXELS)];
+    let (columns, rows) = blocks_of(known.size);
+    let mut features = vec![(0_u32, 0_u32); columns * rows];
     let picture = laid.picture();
     let levels = levels(&picture, LEAST_LEVEL);
     for one in known.features.iter().filter(|one| !one.repeated) {
@@ -145,6 +144,11 @@ pub(super) fn look_again(grey: &Grey, found: &VariantMatch, known: &Known<'_>) -
     second
 }
 
+/// Columns and rows of blocks of a reference.
+pub(super) fn blocks_of((width, height): (u16, u16)) -> (usize, usize) {
+    (usize::from(width).div_ceil(BLOCK_PIXELS), usize::from(height).div_ceil(BLOCK_PIXELS))
+}
+
 /// The picture without thin strokes, in the way of taking them out that brings it nearer.
 fn bare(
     picture: &Grey,
@@ -156,9 +160,13 @@ fn bare(
     let (bits, simple) = off.min_by_key(|(bits, _)| *bits)?;
     let cells = Cells::of(known.size.0, known.size.1);
     let verdicts = block_verdicts(&simple, (&Transform::IDENTITY, &[]), (cells, known.signs));
-    let held = verdicts.places(true);
-    let against = verdicts.places(false).len() as u32;
-    Some(Bare { bits, held: held.len() as u32, against, beyond: beyond(&held) })
+    let (columns, rows) = blocks_of(known.size);
+    let seen =
+        |at: usize| Seen { features: None, luminance: verdicts.at(at % columns, at / columns) };
+    let seen: Vec<Seen> = (0..columns * rows).map(seen).collect();
+    let blocks = Blocks::of(&seen, columns);
+    let Part { held, against, .. } = blocks.whole();
+    Some(Bare { bits, held, against, beyond: blocks.beyond(STICKER, |part| part.held) })
 }
 
 /// Means of luminance, as many as PDQ transforms. It filters another way, which is a few bits at most.
@@ -179,44 +187,13 @@ fn small(picture: &Grey) -> Small {
     })
 }
 
-/// How many blocks are outside of the one sticker that the most lie in.
-fn beyond(blocks: &[(usize, usize)]) -> u32 {
-    let (long, short) = STICKER;
-    let end =
-        |side: fn(&(usize, usize)) -> usize| blocks.iter().map(side).max().map_or(0, |at| at + 1);
-    let (columns, rows) = (end(|block| block.0), end(|block| block.1));
-    // How many lie above and to the left of each corner.
-    let mut sums = vec![0_u32; (columns + 1) * (rows + 1)];
-    let at = |column: usize, row: usize| row.min(rows) * (columns + 1) + column.min(columns);
-    blocks.iter().for_each(|(column, row)| sums[at(column + 1, row + 1)] += 1);
-    for row in 1..=rows {
-        for column in 1..=columns {
-            let (left, above) = (sums[at(column - 1, row)], sums[at(column, row - 1)]);
-            sums[at(column, row)] += left + above - sums[at(column - 1, row - 1)];
-        }
-    }
-    // The sticker with the most has blocks at its left and upper edge, if it is moved as far as that goes.
-    let corners = (0..columns).flat_map(|left| (0..rows).map(move |top| (left, top)));
-    let inside = corners.flat_map(|(left, top)| {
-        [(long, short), (short, long)].map(|(width, height)| {
-            let (right, bottom) = (left + width, top + height);
-            sums[at(right, bottom)] + sums[at(left, top)]
-                - sums[at(left, bottom)]
-                - sums[at(right, top)]
-        })
-    });
-    blocks.len() as u32 - inside.max().unwrap_or(0)
-}
-
 impl SecondLook {
     fn of(seen: &[Seen], columns: usize) -> Self {
-        let both = seen.iter().enumerate().filter(|(_, seen)| seen.is_both());
-        let both: Vec<_> = both.map(|(at, _)| (at % columns, at / columns)).collect();
         let blocks = Blocks::of(seen, columns);
         let whole = blocks.whole();
         Self {
             both: whole.both,
-            beyond: beyond(&both),
+            beyond: blocks.beyond(STICKER, |part| part.both),
             torn: seen.iter().filter(|seen| seen.is_torn()).count() as u32,
             held: whole.held,
             against: whole.against,
@@ -380,23 +357,5 @@ impl<'a> Laying<'a> {
         let at = (pixel(x, across), pixel(y, down));
         let seen = describe(level, at, one.angle).filter(|_| is_shown)?;
         Some(distance(&words(&seen), &one.bits) <= ALIKE_BITS)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn blocks_beyond_one_sticker_are_those_outside_of_any_seven_by_four() {
-        let area = |left: usize, top: usize, width: usize, height: usize| {
-            (0..width * height).map(move |at| (left + at % width, top + at / width))
-        };
-        let count = |blocks: Vec<(usize, usize)>| beyond(&blocks);
-        assert_eq!(count(Vec::new()), 0);
-        assert_eq!(count(area(2, 1, 7, 4).collect()), 0);
-        assert_eq!(count(area(2, 1, 4, 7).collect()), 0);
-        assert_eq!(count(area(0, 0, 10, 4).collect()), 12);
-        assert_eq!(count(area(0, 0, 7, 4).chain(area(8, 6, 2, 2)).collect()), 4);
     }
 }

@@ -14,11 +14,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use watchfire_signal::sound_print::{MAX_ITEMS, PLAIN_RATE, SAMPLES_A_SECOND};
+use watchfire_signal::sound_print::{PLAIN_RATE, SAMPLES_A_SECOND};
 use watchfire_signal::value::{Signal, Span, Value, ValueOrBlob};
 
 use super::child::{Child, Patience};
-use super::sound::{OF_SOUND, Printer, Sound, play};
+use super::sound::{MOST_PLAYED, OF_SOUND, Printer, Sound, play};
 use super::stream::{MAX_CPU_SECONDS, MAX_STALL, container, feed, peek};
 use super::{Decoder, VideoError, input_arguments_from};
 use crate::sandbox::Sandbox;
@@ -29,9 +29,6 @@ const AHEAD: usize = 128;
 
 /// Pieces of ten minutes of a recording's sound that are kept until its end.
 const MAX_PIECES: usize = 64;
-
-/// Samples of such a piece.
-const PIECE_SAMPLES: u64 = MAX_ITEMS as u64 * watchfire_signal::sound_print::ITEM_SAMPLES as u64;
 
 /// How many segments a fingerprint goes on for until the next one begins, which takes its place a segment later.
 const SEGMENTS: u64 = 2;
@@ -205,7 +202,7 @@ impl Listening {
         {
             self.prints.pop_front();
         }
-        if age(&self.piece) >= PIECE_SAMPLES {
+        if age(&self.piece) >= MOST_PLAYED {
             let done = std::mem::replace(&mut self.piece, Prints::new(self.heard, &[PLAIN_RATE]));
             self.pieces.extend(done.signals(None));
             let over = self.pieces.len().saturating_sub(MAX_PIECES);
@@ -322,6 +319,21 @@ mod tests {
         let both = one.len().min(other.len());
         assert!(both > 100, "{} and {}", one.len(), other.len());
         assert!(off < 32 * both as u32 / 6, "{off} bits of {both} items");
+    }
+
+    /// A print goes on for up to three segments, and a file of its length would be played at other speeds in part alone.
+    #[test]
+    fn a_long_segment_is_heard_at_all_speeds_however_long_the_stream() {
+        let mut heard = listening(300, &[PLAIN_RATE, 110]);
+        let stream = tune(850, 9);
+        for (second, samples) in (1_u32..).zip(stream.chunks(SAMPLES_A_SECOND as usize)) {
+            heard.take(samples);
+            if second % 50 == 0 && second >= 300 {
+                let spans = heard.segment().into_iter().map(|signal| signal.span.unwrap());
+                let now = spans.filter(|span| span.end_ms + 10_000 > second * 1_000).count();
+                assert_eq!(now, 2, "{second}");
+            }
+        }
     }
 
     #[test]

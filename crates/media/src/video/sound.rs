@@ -38,7 +38,7 @@ pub const PLAIN_RATES: [u8; 1] = [PLAIN_RATE];
 const MAX_SAMPLES: u64 = 3 * 3_600 * SAMPLES_A_SECOND as u64;
 
 /// Samples that go into one fingerprint at another speed than its own: ten minutes.
-const MOST_PLAYED: u64 = MAX_ITEMS as u64 * ITEM_SAMPLES as u64;
+pub(super) const MOST_PLAYED: u64 = MAX_ITEMS as u64 * ITEM_SAMPLES as u64;
 
 /// What ffmpeg says of a file without sound.
 const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"];
@@ -104,7 +104,8 @@ fn fingerprint(
     let mut printers = rates.iter().map(|rate| Printer::new(*rate)).collect::<Vec<_>>();
     let mut pipe = child.output()?.take(2 * MAX_SAMPLES + 1);
     let read = play(&mut pipe, |samples| {
-        printers.iter_mut().for_each(|printer| printer.take(samples));
+        let open = printers.iter_mut().filter(|printer| !printer.has_ten_minutes());
+        open.for_each(|printer| printer.take(samples));
     });
     if pipe.limit() > 0 {
         match child.finish() {
@@ -159,12 +160,14 @@ impl Printer {
         Self { rate, fingerprinter, taken: 0, last: 0, played: 0, buffer: Vec::new() }
     }
 
+    /// Whether a file is played no further at this speed.
+    fn has_ten_minutes(&self) -> bool {
+        self.rate != PLAIN_RATE && self.played >= MOST_PLAYED
+    }
+
     /// Plays samples at this speed, between two of them on the straight line: the fingerprint hears
     /// up to 3,520 Hz, where that costs little.
     pub(super) fn take(&mut self, samples: &[i16]) {
-        if self.rate != PLAIN_RATE && self.played >= MOST_PLAYED {
-            return;
-        }
         let rate = u64::from(self.rate);
         if self.rate == PLAIN_RATE {
             self.fingerprinter.consume(samples);

@@ -24,13 +24,13 @@ use watchfire_signal::{
     statement::{Head, Statement},
     verb::Verb,
 };
-use watchfire_tlog::{Entry, Origin, PeerKey, SignedCheckpoint};
+use watchfire_tlog::{Entry, Origin, OwnKey, PeerKey, SignedCheckpoint};
 
 use crate::{
     charters::changed,
     coalition::{Cast, key, name, setup},
     logs::Logs,
-    proof::{THREE, story},
+    proof::{Story, THREE, story},
 };
 
 /// The chain in which a member has another key, which google has drafted; of its former log this much is
@@ -51,11 +51,12 @@ fn with_a_new_key(first: &SignedCharter, member: &str, ends: &Ends) -> CharterCh
     chain
 }
 
-#[tokio::test]
-async fn what_was_decided_before_a_new_key_is_proven_with_the_charters_alone() {
-    let story = story().await;
-    story.google.node.stop().await;
-    let chain = with_a_new_key(&story.charter, "google", &Ends::new());
+/// Google, under the chain in which it has another key, with its former one if it still has that.
+async fn started_again(
+    story: &Story,
+    chain: &CharterChain,
+    former_key: Option<OwnKey>,
+) -> Arc<Node> {
     let cast = Cast {
         me: "google",
         charter: &story.charter,
@@ -65,9 +66,17 @@ async fn what_was_decided_before_a_new_key_is_proven_with_the_charters_alone() {
         clock: story.google.clock.clone(),
         seed: 9,
     };
-    let (old, new) = (Arc::new(key("google")), Arc::new(key("google again")));
-    let again = Setup { key: new, former_key: Some(old), charter: chain.clone(), ..setup(cast) };
-    let node = Node::start(again).await.unwrap();
+    let (key, former_key) = (Arc::new(key("google again")), former_key.map(Arc::new));
+    let again = Setup { key, former_key, charter: chain.clone(), ..setup(cast) };
+    Node::start(again).await.unwrap()
+}
+
+#[tokio::test]
+async fn what_was_decided_before_a_new_key_is_proven_with_the_charters_alone() {
+    let story = story().await;
+    story.google.node.stop().await;
+    let chain = with_a_new_key(&story.charter, "google", &Ends::new());
+    let node = started_again(&story, &chain, Some(key("google"))).await;
     let bundle = node.prove(&story.case, None).await.unwrap();
     assert!(bundle.desk.lines.is_empty() && bundle.former.len() == 1);
     let bundle = Bundle::decode(&bundle.encode().unwrap()).unwrap();
@@ -96,18 +105,7 @@ async fn the_next_charter_ends_a_log_that_its_author_has_not_ended_where_it_is_h
     story.google.node.stop().await;
     let chain = with_a_new_key(&story.charter, "google", &Ends::new());
     let start = async |former_key| {
-        let cast = Cast {
-            me: "google",
-            charter: &story.charter,
-            store: story.store.clone(),
-            trust: &[],
-            peers: BTreeMap::new(),
-            clock: story.google.clock.clone(),
-            seed: 9,
-        };
-        let key = Arc::new(key("google again"));
-        let again = Setup { key, former_key, charter: chain.clone(), ..setup(cast) };
-        let node = Node::start(again).await.unwrap();
+        let node = started_again(&story, &chain, former_key).await;
         while node.readiness() != Readiness::Ready {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -123,7 +121,7 @@ async fn the_next_charter_ends_a_log_that_its_author_has_not_ended_where_it_is_h
     assert_eq!(changes, [line]);
     node.stop().await;
     // It has ended it itself, and what would come after that says nothing.
-    let node = start(Some(Arc::new(key("google")))).await;
+    let node = start(Some(key("google"))).await;
     let (charter, changes) = node.draft_charter(wanted()).await.unwrap();
     assert_eq!((charter.closed[0].last, changes), (None, vec![]));
     node.stop().await;

@@ -25,8 +25,7 @@ use watchfire_api::wire::{
 };
 use watchfire_media::hash::HashError;
 use watchfire_media::video::{
-    Decoder, Input, PLAIN_RATES, QUERY_RATES, Recording, VideoError, Window, frames_span, hear,
-    live_looks,
+    Decoder, Input, Recording, VideoError, Window, frames_span, hear, live_looks,
 };
 use watchfire_node::{Node, policy::ItemFacts, reasons::Edited};
 use watchfire_signal::name::ItemId;
@@ -36,7 +35,7 @@ use watchfire_signal::vpdq::Vpdq;
 use super::scan::{item_facts, told, verdict};
 use crate::answer::Failure;
 use crate::caller::{Allowed, Scanning};
-use crate::hashing::{Waiting, failure};
+use crate::hashing::{Waiting, failure, sound_rates};
 use crate::input::Query;
 use crate::limits::{LIVE_STREAMS, PING_INTERVAL, SEGMENT_SECONDS};
 use crate::server::Server;
@@ -159,10 +158,7 @@ fn decode(
     let mut looking = node.reasons().looking();
     let depth = || node.live_depth();
     let knowing = Arc::clone(node);
-    let speeds = Box::new(move || match knowing.knows_sound() {
-        true => &QUERY_RATES[..],
-        false => &PLAIN_RATES[..],
-    });
+    let speeds = Box::new(move || sound_rates(knowing.knows_sound()));
     let (heard, hearing) = match hear(incoming, window.length(), speeds, decoder) {
         Ok(both) => both,
         Err(error) => {
