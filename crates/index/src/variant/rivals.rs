@@ -5,6 +5,8 @@
 //! and whose features or luminance say that it is another picture than the one it is a rival of.
 //! **Invariant:** two references of one picture are no rivals, nor are two of one family.
 
+use std::collections::HashMap;
+
 use watchfire_signal::features::{CELL, Cells, Sign, UNITS};
 
 use super::{
@@ -93,24 +95,37 @@ fn are_too_many(different: usize, all: usize) -> bool {
     different >= LEAST_OTHER && different * OTHER_OF > all
 }
 
-/// Compares the signs of two references whose grids lie on each other, as they do under one pile of overlays.
+/// Compares the signs of two references whose grids lie on each other, as they do under one pile of overlays, or are some whole
+/// cells apart, where one has more of a frame cut away.
 fn bend_otherwise(
     one: &Fitting<'_>,
     other: &Fitting<'_>,
     in_other: impl Fn((f32, f32)) -> (f32, f32),
 ) -> bool {
     let (width, height) = (f32::from(one.size.0), f32::from(one.size.1));
-    let lies_on_itself = |at: (f32, f32)| {
+    let side = f32::from(CELL);
+    let (x, y) = in_other((width / 2.0, height / 2.0));
+    let (across, down) = (((x - width / 2.0) / side).round(), ((y - height / 2.0) / side).round());
+    let lies_on = |at: (f32, f32)| {
         let (x, y) = in_other(at);
-        (x - at.0).abs().max((y - at.1).abs()) < GRID_OFF
+        (x - at.0 - across * side).abs().max((y - at.1 - down * side).abs()) < GRID_OFF
     };
-    let cells = |of: &Fitting<'_>| Cells::of(of.size.0, of.size.1);
-    let other = Laid::of_signs(cells(other), other.signs);
     let corners = [(0.0, 0.0), (width, 0.0), (0.0, height), (width, height)];
-    if !other.is_over(cells(one)) || !corners.into_iter().all(lies_on_itself) {
+    if !corners.into_iter().all(lies_on) {
         return false;
     }
-    let (Agreement { compared, agreed, .. }, _) = other.against(one.signs.iter().copied());
+    let cells = |of: &Fitting<'_>| Cells::of(of.size.0, of.size.1);
+    let theirs: HashMap<[(usize, usize); 3], Sign> =
+        cells(other).triples().zip(other.signs.iter().copied()).collect();
+    let moved = |(column, row): (usize, usize)| {
+        (column.wrapping_add_signed(across as isize), row.wrapping_add_signed(down as isize))
+    };
+    // What lies beyond the other says nothing.
+    let sign = |three: [(usize, usize); 3]| theirs.get(&three.map(moved)).copied();
+    let signs: Vec<Sign> =
+        cells(one).triples().map(|three| sign(three).unwrap_or(Sign::Flat)).collect();
+    let laid = Laid::of_signs(cells(one), &signs);
+    let (Agreement { compared, agreed, .. }, _) = laid.against(one.signs.iter().copied());
     are_too_many((compared - agreed) as usize, compared as usize)
 }
 
