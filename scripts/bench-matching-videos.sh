@@ -7,12 +7,7 @@ cd "$(dirname "$0")/.."
 scripts/need.sh python3=python3 dpkg-deb=dpkg ffmpeg=ffmpeg
 work=$PWD/target/bench-matching-video
 mkdir -p "$work"
-python=${PYTHON:-$work/venv/bin/python}
-if [ ! -x "$python" ]; then
-    scripts/need.sh pip3=python3-pip
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet --requirement scripts/bench-matching/requirements.txt
-fi
+python=$(scripts/bench-matching/python.sh "$work")
 "$python" scripts/bench-matching/videos.py "$work"
 cargo build --release --locked --quiet --package watchfire-index --example match_files
 # A slow machine looks at a sample: LIST has all references and some of the queries, by lot.

@@ -7,12 +7,7 @@ cd "$(dirname "$0")/.."
 scripts/need.sh python3=python3 dpkg-deb=dpkg ffmpeg=ffmpeg
 work=target/bench-matching
 mkdir -p "$work"
-python=${PYTHON:-$work/venv/bin/python}
-if [ ! -x "$python" ]; then
-    scripts/need.sh pip3=python3-pip
-    python3 -m venv "$work/venv"
-    "$work/venv/bin/pip" install --quiet --requirement scripts/bench-matching/requirements.txt
-fi
+python=$(scripts/bench-matching/python.sh "$work")
 bench=scripts/bench-matching
 for look in first other third; do
     "$python" $bench/pictures.py "$work" $look

@@ -1,10 +1,17 @@
 #!/bin/sh
-# Makes sure that programs are there: need.sh PROGRAM=DEBIAN_PACKAGE …
+# Makes sure that programs and libraries to build against are there: need.sh PROGRAM=DEBIAN_PACKAGE …; a library
+# is named by its file for pkg-config, as in libavcodec.pc=libavcodec-dev.
 # Root: installs what is missing. Anyone else: prints the one command that does, and exits 2.
 set -eu
 missing=
+there() {
+    case $1 in
+    *.pc) pkg-config --exists "${1%.pc}" ;;
+    *) command -v "$1" ;;
+    esac >/dev/null 2>&1
+}
 for pair in "$@"; do
-    command -v "${pair%%=*}" >/dev/null 2>&1 || missing="$missing ${pair#*=}"
+    there "${pair%%=*}" || missing="$missing ${pair#*=}"
 done
 [ -n "$missing" ] || exit 0
 if ! command -v apt-get >/dev/null 2>&1; then
