@@ -26,10 +26,11 @@ measure watchfire-index bench_flat
 measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 10000
 measure watchfire-connector bench_outbox --dir target/bench-outbox --copies 2000 --folder yes
 measure watchfire-node bench_seen --dir target/bench-seen --items 10000000
-# In a minute, all at once, and beyond a quota.
+# In a minute, all at once, beyond a quota, and mostly of retractions.
 measure watchfire-node bench_flood --dir target/bench-flood --alerts 100000
 measure watchfire-node bench_flood --dir target/bench-flood --alerts 100000 --rate 10000000 --signed 256
 measure watchfire-node bench_flood --dir target/bench-flood --alerts 40000 --rate 10000000 --signed 256 --quota 5000
+measure watchfire-node bench_flood --dir target/bench-flood --alerts 1000 --undone 99000
 cargo build --release --locked --quiet --package watchfire-cli --bin watchfire
 measure watchfire-cli bench_catch_up --dir target/bench-catch-up --records 200000
 measure watchfire-node bench_banks --directory target

@@ -157,7 +157,9 @@ impl Config {
     pub(crate) fn text(new: &New<'_>) -> String {
         let quoted = |text: &str| toml::Value::from(text).to_string();
         let loopback = new.listen.ip().is_loopback();
-        let tls = if loopback { Tls::LoopbackPlain } else { Tls::Proxy };
+        // An address of `https` in front of a loopback port is that of a proxy.
+        let behind = new.address.is_some_and(|address| address.starts_with("https://"));
+        let tls = if loopback && !behind { Tls::LoopbackPlain } else { Tls::Proxy };
         let tls = toml::Value::try_from(tls).map_or_else(|_| String::new(), |tls| tls.to_string());
         let addresses = new.address.map(quoted).unwrap_or_default();
         TEMPLATE
@@ -192,6 +194,16 @@ mod tests {
         assert_eq!(config.seen, SeenLimits::default());
         assert_eq!(config.policy, Policy::default());
         assert_eq!(config.fold_beside, FoldBeside::By(Chooser::Auto));
+    }
+
+    #[test]
+    fn a_node_on_loopback_with_an_address_of_https_has_a_proxy_before_it() {
+        let member = "forum".parse().unwrap();
+        let listen = "127.0.0.1:7001".parse().unwrap();
+        let address = Some("https://watchfire.forum.example");
+        let config =
+            Config::parse(&Config::text(&New { member: &member, listen, address })).unwrap();
+        assert_eq!(config.listen.tls, Tls::Proxy);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Measures how much later the alerts of others count while one member floods:
-//! `bench_flood --dir DIR [--alerts N] [--rate N] [--signed N] [--quota N] [--honest N] [--drain no]`, one JSON object.
+//! `bench_flood --dir DIR [--alerts N] [--undone N] [--rate N] [--signed N] [--quota N] [--honest N] [--drain no]`, one
+//! JSON object. After the alerts it takes so many of them back, again and again if that is more than there are.
 //!
 //! The flood is written beforehand, signed some alerts at a time as a node that is flooded signs them, and is then shown
 //! to the others at a steady rate, as a member's node on a machine of its own would show it: what it costs to raise
@@ -26,7 +27,7 @@ use watchfire_node::{
     heads::Heads,
     peer::{Peer, PeerError},
     policy::{Policy, Verdict},
-    publish::{Letterhead, Minutes, Publisher},
+    publish::{Draft, Letterhead, Minutes, Publisher},
     raise::{NewAlert, alert_draft},
     receipts::Effective,
     routes::Routes,
@@ -36,11 +37,14 @@ use watchfire_node::{
 use watchfire_signal::{
     alert::{Alert, ContentKind, Suggestion},
     charter::{Approval, Charter, Member, Quorums, Quotas, Role, SignedCharter},
-    header::{CharterRef, Provenance, Review},
+    header::{CharterRef, Header, Provenance, Review, Target},
     label::TAXONOMY_VERSION,
     name::{GroupName, LogName, MemberName},
     pdq::Pdq,
+    reason::Reason,
+    statement::Statement,
     value::Signal,
+    verb::Verb,
 };
 use watchfire_store::{Append, Batch, MemoryStore, SqliteOptions, SqliteStore, Store};
 use watchfire_tlog::{Extension, Frontier, Origin, OwnKey, Source};
@@ -237,11 +241,27 @@ async fn honest(
     Ok(times)
 }
 
+/// Takes an alert back.
+fn undoing(alert: Draft, log: &LogName, index: u64) -> Draft {
+    let header = Header {
+        verb: Verb::Retract,
+        provenance: Provenance::None,
+        reason: Some(Reason::WrongMatch),
+        severity: None,
+        target: Some(Target { log: log.clone(), index }),
+        lease_day: None,
+        review: None,
+        ..alert.header
+    };
+    let statement = Statement::Retract { restore: true, note: None };
+    Draft { header, statement, answer: None, within_quota: false }
+}
+
 /// Writes the flood, as its author's node would; answers it step by step, a signed head each, and which picture each
 /// entry is of.
 async fn prepare(
     charter: &SignedCharter,
-    (alerts, signed): (u64, u64),
+    (alerts, undone, signed): (u64, u64, u64),
 ) -> Result<(Vec<Extension>, Vec<u64>), Failed> {
     let charter = &charter.charter;
     let log = charter.log_of(&"flood".parse()?).ok_or("no such member")?;
@@ -257,15 +277,20 @@ async fn prepare(
     let sequencer =
         Sequencer { origin: origin.clone(), key, sealer, frontier, store: store.clone(), clock };
     let written = tokio::spawn(sequencer.run(drafts));
-    let (mut steps, mut pictures) = (Vec::new(), vec![0; usize::try_from(alerts)?]);
-    for first in (0..alerts).step_by(signed as usize) {
+    let (mut steps, mut pictures) = (Vec::new(), vec![0; usize::try_from(alerts + undone)?]);
+    for first in (0..alerts + undone).step_by(signed as usize) {
         let mut said = Vec::new();
-        for number in first..(first + signed).min(alerts) {
-            let draft = alert_draft(charter, &log, alert(FLOODED + number)?, None)?;
-            said.push(publisher.write(draft));
+        for number in first..(first + signed).min(alerts + undone) {
+            let picture = FLOODED + number % alerts;
+            let draft = alert_draft(charter, &log, alert(picture)?, None)?;
+            let again = number.checked_sub(alerts).map(|undone| undone % alerts);
+            said.push(publisher.write(match again {
+                Some(index) => undoing(draft, &log, index),
+                None => draft,
+            }));
         }
         for (number, said) in (first..).zip(try_join_all(said).await?) {
-            pictures[usize::try_from(said.index)?] = FLOODED + number;
+            pictures[usize::try_from(said.index)?] = FLOODED + number % alerts;
         }
         let mut more = store.read(&origin).follow(first).await?;
         steps.push(more.next().await.ok_or("the log ended")??);
@@ -330,10 +355,11 @@ fn summary(times: &[(Duration, Duration)]) -> serde_json::Value {
 async fn drain(
     nodes: &BTreeMap<&str, Arc<Node>>,
     (log, pictures, quota): (&LogName, &[u64], u64),
+    entries: u64,
 ) -> serde_json::Value {
     let begun = Instant::now();
     for node in nodes.values() {
-        node.receipts().wait_here(log, pictures.len() as u64).await;
+        node.receipts().wait_here(log, entries).await;
     }
     let took = begun.elapsed();
     let enforced: BTreeMap<_, _> =
@@ -352,7 +378,8 @@ async fn main() -> Result<(), Failed> {
     // 100,000 in a minute, and the quota of a charter that says nothing else.
     let (rate, quota) = (number("--rate", "1667")?, number("--quota", "100000")?);
     // Under one signed head: what is raised while a commit of a few milliseconds runs; 256 at most where nobody cheats.
-    let signed = number("--signed", "16")?;
+    let (signed, undone) = (number("--signed", "16")?, number("--undone", "0")?);
+    let entries = alerts + undone;
     std::fs::create_dir_all(&dir)?;
     let charter = charter(quota)?;
     let mut stores = Stores::from([("flood", Arc::new(MemoryStore::new()) as Arc<dyn Store>)]);
@@ -360,7 +387,9 @@ async fn main() -> Result<(), Failed> {
         let store = SqliteStore::open(&Path::new(&dir).join(name), SqliteOptions::default())?;
         stores.insert(name, Arc::new(store));
     }
-    let (steps, pictures) = prepare(&charter, (alerts, signed)).await?;
+    let (steps, mut pictures) = prepare(&charter, (alerts, undone, signed)).await?;
+    // Each alert once.
+    pictures.truncate(usize::try_from(alerts)?);
     let nodes = start(&charter, &stores).await?;
     let quiet = honest(&nodes, 0..count).await?;
     let log = charter.charter.log_of(&"flood".parse()?).ok_or("no such member")?;
@@ -370,7 +399,7 @@ async fn main() -> Result<(), Failed> {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     let (mut during, mut next, begun) = (Vec::new(), count, Instant::now());
-    let taken = || nodes["reader"].receipts().here().get(&log) == Some(&alerts);
+    let taken = || nodes["reader"].receipts().here().get(&log) == Some(&entries);
     while !flooding.is_finished() || (!taken() && begun.elapsed() < A_MINUTE) {
         during.extend(honest(&nodes, next..next + 10).await?);
         next += 10;
@@ -382,8 +411,9 @@ async fn main() -> Result<(), Failed> {
     let ratios = serde_json::json!({"p50": ratio(50), "p90": ratio(90), "p99": ratio(99)});
     let mut result = serde_json::json!({
         "alerts": alerts,
+        "undone": undone,
         "quota": quota,
-        "flood_a_second": alerts as f64 / took.as_secs_f64(),
+        "flood_a_second": entries as f64 / took.as_secs_f64(),
         "measured_for_s": measured_for.as_secs_f64(),
         "taken_meanwhile": held,
         "quiet_ms": summary(&quiet),
@@ -391,7 +421,7 @@ async fn main() -> Result<(), Failed> {
         "ratio": ratios,
     });
     if option("--drain", "yes") == "yes" {
-        result["afterwards"] = drain(&nodes, (&log, &pictures, quota)).await;
+        result["afterwards"] = drain(&nodes, (&log, &pictures, quota), entries).await;
     }
     println!("{result}");
     for node in nodes.values() {

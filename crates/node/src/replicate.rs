@@ -59,7 +59,7 @@ pub enum TakeError {
     #[error(transparent)]
     Unproven(#[from] ExtendError),
     /// The log has shown two histories; it is frozen here.
-    #[error("log {0} has forked; it is frozen at the last common checkpoint")]
+    #[error("log {0} has forked; it is frozen at what is held here")]
     Frozen(LogName),
     /// The entries stop before the checkpoint that came with them.
     #[error("the checkpoint covers {checkpoint} entries, but only {entries} came")]

@@ -66,6 +66,22 @@ pub enum Mutant {
     StoppedClock,
     /// Members give records to whoever asks.
     LeaksRecords,
+    /// The first member's platform says that it shows things again, and shows none before the run's end.
+    KeepsDown,
+    /// The first member's platform says that it has hidden things, and hides none.
+    HidesNothing,
+    /// Members do not compare what they hold.
+    NoGossip,
+    /// The first member never gets a record of another.
+    LosesRecords,
+    /// The first member neither hears of charters nor tells of them.
+    NoCharters,
+    /// The first member stays cut off when all others are connected again.
+    StaysCut,
+    /// Nobody starts the first member's node again once it has ended.
+    StaysDown,
+    /// A task panics.
+    Panics,
 }
 
 /// The simulation itself does not work.

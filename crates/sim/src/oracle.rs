@@ -6,6 +6,7 @@
 mod charters;
 mod early;
 mod ending;
+mod meanwhile;
 mod quota;
 mod reading;
 mod restored;
@@ -222,6 +223,12 @@ impl Oracle {
         (state.acked.len(), state.judged)
     }
 
+    /// The time that terms are measured by at a member.
+    #[must_use]
+    pub fn now_ms(&self, member: &str) -> u64 {
+        self.view(member).map_or(0, View::now_ms)
+    }
+
     /// What was found.
     #[must_use]
     pub fn findings(&self) -> Vec<Finding> {
@@ -234,30 +241,46 @@ impl Oracle {
         self.state().findings.push(Finding { rule, member, what });
     }
 
-    /// A node has an item with a picture taken down, or refuses it.
+    /// A node has an item with a picture taken down.
     pub async fn hears_take_down(&self, member: &str, item: &str, picture: u64) {
-        self.state().judged += 1;
         let Some(view) = self.view(member) else { return };
-        match self.allows(view, picture).await {
+        let leapt_ms = self.time.leapt_within(Duration::from_millis(GRACE_MS)).unwrap_or(0);
+        let since_ms = view.now_ms().saturating_sub(leapt_ms + GRACE_MS);
+        self.judge(view, (item, picture), since_ms).await;
+    }
+
+    /// A node refuses an upload that it was asked about at a moment of its clock: a term that was over then does not allow
+    /// it.
+    pub async fn hears_refusal(&self, member: &str, item: &str, picture: u64, since_ms: u64) {
+        let Some(view) = self.view(member) else { return };
+        self.judge(view, (item, picture), since_ms).await;
+    }
+
+    async fn judge(&self, view: &View, (item, picture): (&str, u64), since_ms: u64) {
+        self.state().judged += 1;
+        match self.allows(view, picture, since_ms).await {
             Ok(true) => {}
-            Ok(false) => self.object(Rule::Forbidden, member, format_args!("take-down of {item}")),
-            Err(error) => self.object(Rule::Unwell, member, error),
+            Ok(false) => {
+                self.object(Rule::Forbidden, &view.name, format_args!("take-down of {item}"));
+            }
+            Err(error) => self.object(Rule::Unwell, &view.name, error),
         }
     }
 
-    /// Whether what a member holds allows a take-down of a picture, or did a moment ago.
-    async fn allows(&self, view: &View, picture_of: u64) -> Result<bool, StoreError> {
+    /// Whether what a member holds, or held a moment ago, allows a take-down of a picture at a moment since then.
+    async fn allows(
+        &self,
+        view: &View,
+        picture_of: u64,
+        since_ms: u64,
+    ) -> Result<bool, StoreError> {
         let logs = self.known(view).await?;
         let now_ms = view.now_ms();
-        let mut moments = vec![(now_ms, u64::MAX)];
         let recent = |ms: &u64| *ms <= now_ms && now_ms - ms <= GRACE_MS;
         let verified = logs.iter().flat_map(|(_, held)| held.iter().map(|held| held.verified_ms));
         let news: BTreeSet<u64> = verified.filter(recent).collect();
-        moments.extend(news.into_iter().map(|ms| (ms, ms.saturating_sub(1))));
-        moments.push((now_ms.saturating_sub(GRACE_MS), u64::MAX));
-        if let Some(leapt_ms) = self.time.leapt_within(Duration::from_millis(GRACE_MS)) {
-            moments.push((now_ms.saturating_sub(leapt_ms + GRACE_MS), u64::MAX));
-        }
+        let mut moments = vec![(now_ms, u64::MAX), (since_ms, u64::MAX)];
+        moments.extend(news.into_iter().map(|ms| (ms.max(since_ms), ms.saturating_sub(1))));
         let wanted = picture(picture_of);
         // Until it is started again it works under the charter that it has begun with.
         let began = view.began.lock().unwrap_or_else(PoisonError::into_inner).clone();

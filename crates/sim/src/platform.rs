@@ -33,12 +33,24 @@ pub enum Mood {
     Moody,
 }
 
+/// What a platform says it does and does not: for mutants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Pretends {
+    /// To hide things.
+    pub hides: bool,
+    /// To show them again.
+    pub shows: bool,
+}
+
 /// A platform. It outlives the processes of its member's node.
 pub struct Platform {
     /// Whose it is.
     pub name: String,
     items: Mutex<BTreeMap<String, Posted>>,
     mood: Mutex<Mood>,
+    pretends: Pretends,
+    /// Whether items are hidden, by what it said, where it pretends.
+    said: Mutex<BTreeMap<String, bool>>,
     oracle: Arc<Oracle>,
     chance: Chance,
     faults: Faults,
@@ -49,7 +61,7 @@ impl Platform {
     /// An empty one.
     #[must_use]
     pub fn new(
-        name: &str,
+        (name, pretends): (&str, Pretends),
         seed: u64,
         oracle: &Arc<Oracle>,
         (faults, trace): (&Faults, &Trace),
@@ -58,6 +70,8 @@ impl Platform {
             name: name.to_owned(),
             items: Mutex::default(),
             mood: Mutex::default(),
+            pretends,
+            said: Mutex::default(),
             oracle: oracle.clone(),
             chance: Chance::new(seed, &format!("platform of {name}")),
             faults: faults.clone(),
@@ -86,6 +100,28 @@ impl Platform {
         *self.mood.lock().unwrap_or_else(PoisonError::into_inner) = mood;
     }
 
+    /// How it takes orders now.
+    #[must_use]
+    pub fn mood(&self) -> Mood {
+        *self.mood.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Shows what it said it shows.
+    pub fn does_what_it_said(&self) {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        for (item, posted) in self.items().iter_mut() {
+            if said.get(item) == Some(&false) {
+                posted.hidden = false;
+            }
+        }
+    }
+
+    /// Whether an item is hidden, as it says.
+    fn says(&self, item: &str, posted: Posted) -> bool {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.get(item).copied().unwrap_or(posted.hidden)
+    }
+
     /// The connector of one process.
     #[must_use]
     pub fn connector(self: &Arc<Self>, life: Life) -> Desk {
@@ -104,7 +140,7 @@ impl Platform {
         let verb = if hide { "hide" } else { "show" };
         self.trace
             .note(&self.name, format_args!("is told to {verb} {} ({})", order.item, order.action));
-        let moody = *self.mood.lock().unwrap_or_else(PoisonError::into_inner) == Mood::Moody;
+        let moody = self.mood() == Mood::Moody;
         let mishap = if moody { self.chance.below(6) } else { 6 };
         match mishap {
             0 => {
@@ -121,8 +157,14 @@ impl Platform {
         let changed = {
             let mut items = self.items();
             let Some(posted) = items.get_mut(&order.item) else { return Ok(Answer::Gone) };
-            let changed = posted.hidden != hide;
-            posted.hidden = hide;
+            let changed = self.says(&order.item, *posted) != hide;
+            if self.pretends != Pretends::default() {
+                let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+                said.insert(order.item.clone(), hide);
+            }
+            if !(if hide { self.pretends.hides } else { self.pretends.shows }) {
+                posted.hidden = hide;
+            }
             changed
         };
         if mishap == 2 {
@@ -153,7 +195,7 @@ impl Connector for Desk {
         let posted = self.platform.items().get(item).copied();
         Ok(match posted {
             None => Visibility::Gone,
-            Some(posted) if posted.hidden => Visibility::Hidden,
+            Some(posted) if self.platform.says(item, posted) => Visibility::Hidden,
             Some(_) => Visibility::Visible,
         })
     }

@@ -63,6 +63,13 @@ impl Time {
         (at.elapsed() <= while_ago).then_some(ms)
     }
 
+    /// Whether it leapt since a waking moment.
+    #[must_use]
+    pub fn leapt_since(&self, waking_ms: u64) -> bool {
+        let ago_ms = self.waking_ms().saturating_sub(waking_ms);
+        self.leapt_within(Duration::from_millis(ago_ms)).is_some()
+    }
+
     fn state(&self) -> MutexGuard<'_, Leaps> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

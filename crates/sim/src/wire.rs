@@ -16,6 +16,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
+    Mutant,
     chance::Chance,
     fault::{Fault, Faults},
     host::Host,
@@ -99,8 +100,8 @@ pub struct Wire {
     hosts: OnceLock<Vec<Arc<dyn Host>>>,
     directions: Vec<Vec<Arc<Direction>>>,
     weather: Mutex<Weather>,
-    /// Whether records reach members that are not in their group: for mutants.
-    pub leaks: bool,
+    /// What it does wrong on purpose.
+    mutant: Option<Mutant>,
     chance: Chance,
     faults: Faults,
 }
@@ -108,13 +109,13 @@ pub struct Wire {
 impl Wire {
     /// Between so many members, all of them connected.
     #[must_use]
-    pub fn new(members: usize, seed: u64, leaks: bool, faults: &Faults) -> Arc<Self> {
+    pub fn new(members: usize, seed: u64, mutant: Option<Mutant>, faults: &Faults) -> Arc<Self> {
         let row = || (0..members).map(|_| Arc::default()).collect();
         Arc::new(Self {
             hosts: OnceLock::new(),
             directions: (0..members).map(|_| row()).collect(),
             weather: Mutex::new(Weather::fine()),
-            leaks,
+            mutant,
             chance: Chance::new(seed, "wire"),
             faults: faults.clone(),
         })
@@ -152,6 +153,14 @@ impl Wire {
             }
         }
         self.set_weather(Weather::fine());
+    }
+
+    /// Cuts one member off.
+    pub fn cut_off(&self, place: usize) {
+        for other in (0..self.directions.len()).filter(|other| *other != place) {
+            self.set(place, other, Passage::Cut);
+            self.set(other, place, Passage::Cut);
+        }
     }
 
     /// Whether something gets from one to another now.

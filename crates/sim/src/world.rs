@@ -4,6 +4,7 @@ mod charters;
 mod deeds;
 mod ending;
 mod mishaps;
+mod quiet;
 mod restores;
 mod stops;
 
@@ -22,7 +23,7 @@ use crate::{
     liar::Liar,
     member::{Around, Member},
     oracle::{Oracle, Rule, View},
-    platform::Platform,
+    platform::{Platform, Pretends},
     time::{MemberClock, Time},
     trace::Trace,
     wire::Wire,
@@ -47,6 +48,7 @@ pub struct World {
     around: Arc<Around>,
     /// When a member that is down is started again, in waking milliseconds.
     returns: Mutex<BTreeMap<usize, u64>>,
+    quiet: Mutex<BTreeMap<usize, quiet::Quiet>>,
     numbers: AtomicU64,
     /// The invitation of the member that joins, with who has invited it.
     invitation: Mutex<Option<(usize, String)>>,
@@ -67,15 +69,15 @@ impl World {
         let charter = Arc::new(cast.charter.charter.clone());
         let oracle = Oracle::new(&cast, &time);
         let count = cast.all().count();
-        let leaks = options.mutant == Some(Mutant::LeaksRecords);
-        let wire = Wire::new(count, seed, leaks, &faults);
+        let wire = Wire::new(count, seed, options.mutant, &faults);
         let chance = Chance::new(seed, "world");
         let mut members = Vec::new();
         for (place, name) in cast.nodes() {
             let lies = if place == 0 { lies_of(options.mutant) } else { Lies::default() };
             let disk = Disk::new(name.as_str(), seed, lies, watchers);
             let clock = MemberClock::new(&time, skew(&chance, &faults));
-            let platform = Platform::new(name.as_str(), seed, &oracle, watchers);
+            let pretends = if place == 0 { pretends(options.mutant) } else { Pretends::default() };
+            let platform = Platform::new((name.as_str(), pretends), seed, &oracle, watchers);
             let member = Member::new((name, place), disk, clock, platform);
             if cast.honest.contains(name) {
                 member.papers().install(cast.charter.clone().into());
@@ -103,7 +105,7 @@ impl World {
             faults: faults.clone(),
             trace: trace.clone(),
         });
-        let (options, returns) = (options.clone(), Mutex::default());
+        let (options, returns, quiet) = (options.clone(), Mutex::default(), Mutex::default());
         let (numbers, invitation) = (AtomicU64::new(0), Mutex::default());
         Ok(Self {
             options,
@@ -117,6 +119,7 @@ impl World {
             chance,
             around,
             returns,
+            quiet,
             numbers,
             invitation,
         })
@@ -140,12 +143,16 @@ impl World {
             }
         }
         tokio::time::sleep(Duration::from_secs(8)).await;
+        if self.options.mutant == Some(Mutant::Panics) {
+            tokio::spawn(async { panic!("a mutant") });
+        }
         for _ in 0..self.options.steps {
             self.mishap().await?;
             self.deed().await?;
             self.pause().await;
             self.supervise().await;
             self.oracle.look().await?;
+            self.look_at_the_quiet().await?;
             if !self.oracle.findings().is_empty() {
                 return Ok(());
             }
@@ -179,7 +186,8 @@ impl World {
                 self.trace.note(member.name.as_str(), format_args!("is started again: {why}"));
                 member.crash().await;
             }
-            if member.is_up() || !self.may_start(member).await {
+            let stays_down = member.place == 0 && self.options.mutant == Some(Mutant::StaysDown);
+            if member.is_up() || stays_down || !self.may_start(member).await {
                 continue;
             }
             let later_ms = now_ms + self.chance.within(1..20_000);
@@ -203,6 +211,10 @@ impl World {
         self.oracle.object(rule, member, what);
     }
 
+    fn quiet(&self) -> MutexGuard<'_, BTreeMap<usize, quiet::Quiet>> {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn returns(&self) -> MutexGuard<'_, BTreeMap<usize, u64>> {
         self.returns.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,6 +225,13 @@ fn lies_of(mutant: Option<Mutant>) -> Lies {
         forgets: mutant == Some(Mutant::ForgetsStatements),
         keeps_erased: mutant == Some(Mutant::KeepsErased),
         hides_retractions: mutant == Some(Mutant::IgnoresRetractions),
+    }
+}
+
+fn pretends(mutant: Option<Mutant>) -> Pretends {
+    Pretends {
+        hides: mutant == Some(Mutant::HidesNothing),
+        shows: mutant == Some(Mutant::KeepsDown),
     }
 }
 

@@ -465,13 +465,15 @@ impl SignalSet {
             opinions.map(|(member, _)| member.clone()).collect::<BTreeSet<_>>()
         };
         let looked = that(&|stance| stance == Stance::Positive { human: true });
+        let own = looked.contains(me);
         let alert = self.alert.as_ref();
         Facts {
             at_ms: now_ms,
             source: Some(self.author().clone()),
             state: Some(self.state(now_ms)),
             was_confirmed: self.standing.needs_person(),
-            own: looked.contains(me),
+            own,
+            doubted: own && self.is_doubted(me, now_ms),
             members: that(&|stance| matches!(stance, Stance::Positive { .. })),
             looked,
             confirmations: self.standing.confirmations,
@@ -486,5 +488,19 @@ impl SignalSet {
             exceptions: alert.map_or_else(Vec::new, |alert| alert.exceptions.clone()),
             ..Facts::default()
         }
+    }
+
+    /// Whether others have come to think otherwise, and too few still stand by it for CONFIRMED.
+    fn is_doubted(&self, me: &MemberName, now_ms: u64) -> bool {
+        let open =
+            matches!(self.state(now_ms), State::Proposed | State::Provisional | State::Disputed);
+        let doubts = |of: &Opinion| match of.stance {
+            Stance::Withdrawn { .. } => of.stood_since_ms.is_some(),
+            Stance::Disputes => true,
+            Stance::Positive { .. } | Stance::Nothing => false,
+        };
+        let others = self.opinions.iter().filter(|(member, _)| *member != me);
+        let mut heard = others.filter(|(member, _)| !self.standing.silenced.contains(*member));
+        open && heard.any(|(_, of)| doubts(of))
     }
 }

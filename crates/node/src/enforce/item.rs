@@ -119,8 +119,8 @@ impl Looked {
         })
     }
 
-    /// What a person should see of it: an item that is shown and that policy wants looked at, or one
-    /// that is down and that nobody takes down any more.
+    /// What a person should see of it: an item that is shown and that policy wants looked at, one that is down and that
+    /// nobody takes down any more, or one that is down by this member's own word while others have taken back theirs.
     pub(super) fn asks(&self, item: &ItemId, history: History<'_>) -> Option<Proposal> {
         let judged = match &self.want {
             Want::Up if self.ruling.is_none() => {
@@ -130,6 +130,10 @@ impl Looked {
             Want::Wait => {
                 let last = history.standing().last()?;
                 self.judged.iter().find(|one| one.record.0 == last.record)
+            }
+            Want::Down(_) if self.ruling.is_none() => {
+                let doubted = |one: &&Judged| one.facts.doubted && one.facts.human.is_none();
+                self.judged.iter().filter(doubted).max_by_key(|one| one.facts.severity)
             }
             Want::Up | Want::Down(_) | Want::Keep => None,
         }?;

@@ -180,6 +180,10 @@ pub struct Facts {
     pub was_confirmed: bool,
     /// Whether this member itself stands by it, with a human look.
     pub own: bool,
+    /// Whether another member that stood by it has taken that back, or one disputes it, while this one stands by it and too
+    /// few others do for CONFIRMED.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub doubted: bool,
     /// Members that stand by it.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub members: BTreeSet<MemberName>,

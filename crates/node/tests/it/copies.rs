@@ -349,3 +349,41 @@ async fn a_member_whose_role_does_not_enforce_takes_nothing_down_until_it_is_a_p
     settled(&shop).await;
     assert_eq!(restored(&shop).await, [false, true, false]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_stands_by_what_others_took_back_is_asked_again_and_the_copy_stays_down_meanwhile() {
+    let mut shop = Workshop::open(Budget::default()).await;
+    shop.hold("x", &[0x0f]);
+    shop.set(0, &[0x0f], None);
+    shop.stand("tiktok", 0);
+    shop.stand("twitch", 0);
+    settled(&shop).await;
+    assert!(shop.platform.is_hidden("x"));
+    assert!(shop.tickets().await.is_empty());
+    // Its author was wrong, and this member has only its own word left.
+    shop.retract("tiktok", 0);
+    settled(&shop).await;
+    assert!(shop.platform.is_hidden("x"));
+    let tickets = shop.tickets().await;
+    assert_eq!(tickets.len(), 1);
+    assert_eq!(tickets[0].items, ["x".parse().unwrap()]);
+    shop.decide(&tickets[0].id, Finding::Harmful, Scope::Case).await;
+    shop.look(0);
+    settled(&shop).await;
+    assert!(shop.platform.is_hidden("x"));
+    assert!(shop.tickets().await.is_empty(), "nobody is asked twice");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_asked_again_while_enough_others_stand_by_it() {
+    let mut shop = Workshop::open(Budget::default()).await;
+    shop.hold("x", &[0x0f]);
+    shop.set(0, &[0x0f], None);
+    for member in ["tiktok", "twitch", "reddit"] {
+        shop.stand(member, 0);
+    }
+    shop.retract("tiktok", 0);
+    settled(&shop).await;
+    assert!(shop.platform.is_hidden("x"));
+    assert!(shop.tickets().await.is_empty());
+}

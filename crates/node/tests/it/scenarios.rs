@@ -237,7 +237,7 @@ async fn s1_a_span_of_a_few_seconds_is_refused_in_whatever_it_is_spliced_into_da
 
 /// S2. What the scenario counts in seconds is an order here: the clock stands still from the report until all ten refuse
 /// it, and is set 90 seconds forward for the first re-upload.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s2_day_zero_race_every_member_is_effective_and_held_copies_are_gone() {
     let stages = found(&TEN, &["tiktok"], in_memory).await;
     let holders = ["youtube", "twitch", "pinterest"];
@@ -334,7 +334,7 @@ async fn s3_christchurch_load_trips_no_breaker_and_costs_few_leaves() {
 
 /// S4 in its full size. That a retraction is heard at once is an order here: the clock stands still from the first word of
 /// it until nobody matches the clip any more, and no upload is refused from then on.
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn s4_retraction_storm_restores_all_and_the_log_proves_it() {
     const COPIES: u64 = 5_000;
     let directory = tempfile::tempdir().unwrap();

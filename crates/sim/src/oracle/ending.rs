@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use watchfire_node::{EffectState, Node, Readiness, standing::State};
+use watchfire_node::{Node, Readiness, standing::State};
 use watchfire_signal::{
     commitment::Commitment,
     name::{LogName, MemberName},
     record::{Leaf, Record},
 };
-use watchfire_store::{Held, Store, StoreError};
+use watchfire_store::{Held, StoreError};
 
 use super::{At, Charters, Finding, Oracle, Reading, Rule, View};
 use crate::pictures::{Posted, picture};
@@ -322,28 +322,12 @@ impl Shelf<'_> {
                 if !posted.hidden && known {
                     found.push(self.finding(Rule::StillShown, item));
                 }
-            } else if posted.hidden && self.comes_back(&*store, &item).await? {
+            } else if posted.hidden
+                && self.reading.undoes(&store.effects_of_item(&item).await?, now_ms)
+            {
                 found.push(self.finding(Rule::StillHidden, item));
             }
         }
         Ok(found)
-    }
-
-    /// Whether every case that ever took an item down has been undone, and none takes it down now.
-    async fn comes_back(&self, store: &dyn Store, item: &str) -> Result<bool, StoreError> {
-        let effects = store.effects_of_item(item).await?;
-        if effects
-            .iter()
-            .any(|effect| matches!(effect.state, EffectState::Dead | EffectState::Dropped))
-        {
-            return Ok(false);
-        }
-        let now_ms = self.view.now_ms();
-        let undone = |effect: &watchfire_store::Effect| {
-            let case = self.reading.cases.get(&Commitment(effect.record));
-            let outlook = case.map(|case| self.reading.outlook(case));
-            outlook.is_some_and(|outlook| outlook.gives_back(now_ms))
-        };
-        Ok(effects.iter().all(undone))
     }
 }

@@ -9,7 +9,7 @@ use watchfire_signal::name::LogName;
 use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint, Source, SourceError, Urgent};
 
 use super::{Line, line::Answer, stream};
-use crate::{fault::Fault, host::Host};
+use crate::{Mutant, fault::Fault, host::Host};
 
 /// The log.
 pub(super) struct Far {
@@ -29,7 +29,8 @@ impl Far {
         + Send
         + 'static,
     ) -> Result<T, SourceError> {
-        let (me, log, leaks) = (self.line.me.clone(), self.log.clone(), self.line.wire.leaks);
+        let leaks = self.line.wire.mutant == Some(Mutant::LeaksRecords);
+        let (me, log) = (self.line.me.clone(), self.log.clone());
         let ask = move |host: Arc<dyn Host>| -> BoxFuture<'static, Answer<_>> {
             Box::pin(async move {
                 let source = host.source((!leaks).then_some(&me), &log);
@@ -43,6 +44,9 @@ impl Far {
     /// An entry that may lose its record on the way.
     pub(super) fn arrives(line: &Line, mut entry: Entry) -> Entry {
         let wire = &line.wire;
+        if line.loses_records(line.from) {
+            entry.record = None;
+        }
         if entry.record.is_some() && wire.chance.permille(wire.weather().withheld) {
             wire.faults.fired(Fault::BodyWithheld);
             entry.record = None;
@@ -75,6 +79,9 @@ impl Source for Far {
     }
 
     async fn records(&self, indices: &[u64]) -> Result<Vec<Option<Bytes>>, SourceError> {
+        if self.line.loses_records(self.line.from) {
+            return Ok(vec![None; indices.len()]);
+        }
         let indices = indices.to_vec();
         self.read(move |source| Box::pin(async move { source.records(&indices).await })).await
     }

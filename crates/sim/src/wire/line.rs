@@ -16,6 +16,7 @@ use watchfire_tlog::{Extension, Source};
 
 use super::{PATIENCE, Passage, Wire, far::Far};
 use crate::{
+    Mutant,
     fault::Fault,
     host::{Asker, Host},
     process::Life,
@@ -95,6 +96,22 @@ impl Line {
         Ok(())
     }
 
+    /// Whether a member is the one that a mutant keeps from something.
+    fn keeps(&self, mutant: Mutant, place: usize) -> bool {
+        place == 0 && self.wire.mutant == Some(mutant)
+    }
+
+    /// Whether no record reaches a member.
+    pub(super) fn loses_records(&self, place: usize) -> bool {
+        self.keeps(Mutant::LosesRecords, place)
+    }
+
+    /// Whether nobody here hears of charters.
+    fn loses_charters(&self) -> Result<(), PeerError> {
+        let lost = [self.from, self.to].iter().any(|place| self.keeps(Mutant::NoCharters, *place));
+        if lost { Err(PeerError("not heard".to_owned())) } else { Ok(()) }
+    }
+
     /// Tells the other side something, which may come a second time, later.
     async fn tell<T: Send + 'static>(
         &self,
@@ -123,7 +140,10 @@ impl Peer for Line {
     }
 
     async fn push(&self, _log: &LogName, more: &Extension) -> Result<u64, PeerError> {
-        let (me, more) = (self.me.clone(), more.clone());
+        let (me, mut more) = (self.me.clone(), more.clone());
+        if self.loses_records(self.to) {
+            more.entries.iter_mut().for_each(|entry| entry.record = None);
+        }
         self.tell(move |host| {
             let (me, more) = (me.clone(), more.clone());
             Box::pin(async move { host.push(&me, more).await })
@@ -157,6 +177,9 @@ impl Peer for Line {
     }
 
     async fn bring(&self, place: &Place, record: &Bytes) -> Result<bool, PeerError> {
+        if self.loses_records(self.to) {
+            return Err(PeerError("not heard".to_owned()));
+        }
         let (me, place, record) = (self.me.clone(), place.clone(), record.clone());
         self.tell(move |host| {
             let (me, place, record) = (me.clone(), place.clone(), record.clone());
@@ -166,6 +189,9 @@ impl Peer for Line {
     }
 
     async fn exchange(&self, ours: &Heads) -> Result<Heads, PeerError> {
+        if self.wire.mutant == Some(Mutant::NoGossip) {
+            return Err(PeerError("not heard".to_owned()));
+        }
         let (me, ours) = (self.me.clone(), ours.clone());
         self.tell(move |host| {
             let (me, ours) = (me.clone(), ours.clone());
@@ -175,6 +201,7 @@ impl Peer for Line {
     }
 
     async fn charters(&self, after: u64) -> Result<Theirs, PeerError> {
+        self.loses_charters()?;
         let me = self.me.clone();
         let ask = move |host: Arc<dyn Host>| -> BoxFuture<'static, Answer<_>> {
             Box::pin(async move { host.charters(&me, after).await })
@@ -183,6 +210,7 @@ impl Peer for Line {
     }
 
     async fn tell_charters(&self, ours: &[SignedCharter]) -> Result<(), PeerError> {
+        self.loses_charters()?;
         let (me, ours) = (self.me.clone(), ours.to_vec());
         self.tell(move |host| {
             let (me, ours) = (me.clone(), ours.clone());

@@ -173,6 +173,7 @@ impl World {
         let id = item.parse().map_err(|_| Broken("an item".to_owned()))?;
         let (oracle, trace) = (self.oracle.clone(), self.trace.clone());
         let (platform, name) = (member.platform.clone(), member.name.clone());
+        let began_ms = oracle.now_ms(name.as_str());
         tokio::spawn(async move {
             let scan = node.scan(id, vec![picture(number)]);
             let Ok(scanned) = tokio::time::timeout(PATIENCE, scan).await else { return };
@@ -181,7 +182,7 @@ impl World {
                 format_args!("scans {item} ({number}): {:?}", scanned.verdict),
             );
             if scanned.verdict == Verdict::Block {
-                oracle.hears_take_down(name.as_str(), &item, number).await;
+                oracle.hears_refusal(name.as_str(), &item, number, began_ms).await;
                 platform.refuse(&item);
             }
         });

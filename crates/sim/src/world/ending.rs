@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use super::World;
 use crate::{
-    Broken,
+    Broken, Mutant,
+    disk::Trouble,
     oracle::{Finding, Standpoint},
     platform::Mood,
 };
@@ -20,8 +21,14 @@ impl World {
         self.trace.note("world", "everything is mended");
         self.wire.heal();
         for member in &self.members {
-            member.disk.trouble(|trouble| *trouble = crate::disk::Trouble::default());
+            member.disk.trouble(|trouble| *trouble = Trouble::default());
             member.platform.set_mood(Mood::Fine);
+            member.platform.does_what_it_said();
+        }
+        match (self.options.mutant, self.members.first()) {
+            (Some(Mutant::StaysCut), _) => self.wire.cut_off(0),
+            (Some(Mutant::StaysDown), Some(member)) => member.crash().await,
+            _ => {}
         }
         if let Some(liar) = &self.liar {
             liar.repent();

@@ -54,3 +54,43 @@ fn a_member_for_whom_no_term_ends_is_objected_to() {
 fn records_that_leave_their_group_are_objected_to() {
     assert_eq!(objection(Mutant::LeaksRecords), Some(Rule::OutOfGroup));
 }
+
+#[test]
+fn what_is_not_given_back_before_all_is_mended_is_objected_to() {
+    assert_eq!(objection(Mutant::KeepsDown), Some(Rule::StillHidden));
+}
+
+#[test]
+fn what_a_platform_only_says_it_hides_is_objected_to() {
+    assert_eq!(objection(Mutant::HidesNothing), Some(Rule::StillShown));
+}
+
+#[test]
+fn a_fork_that_nobody_compares_is_objected_to() {
+    assert_eq!(objection(Mutant::NoGossip), Some(Rule::ForkUnseen));
+}
+
+#[test]
+fn records_that_never_come_are_objected_to() {
+    assert_eq!(objection(Mutant::LosesRecords), Some(Rule::BodyMissing));
+}
+
+#[test]
+fn a_member_that_hears_of_no_charter_is_objected_to() {
+    assert_eq!(objection(Mutant::NoCharters), Some(Rule::CharterBehind));
+}
+
+#[test]
+fn a_member_that_stays_behind_is_objected_to() {
+    assert_eq!(objection(Mutant::StaysCut), Some(Rule::LogsDiffer));
+}
+
+#[test]
+fn a_node_that_does_not_run_is_objected_to() {
+    assert_eq!(objection(Mutant::StaysDown), Some(Rule::Unwell));
+}
+
+#[test]
+fn a_panic_is_objected_to() {
+    assert_eq!(objection(Mutant::Panics), Some(Rule::Panicked));
+}

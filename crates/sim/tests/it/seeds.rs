@@ -1,8 +1,12 @@
 //! Many seeds, every fault, and no objection.
 
-use std::sync::Mutex;
+use std::{process::Command, sync::Mutex};
 
-use watchfire_sim::{Options, STEPS, run, run_many};
+use watchfire_sim::{
+    Options, Outcome, STEPS,
+    oracle::{Finding, Rule},
+    run, run_many,
+};
 
 /// Seeds that `make test` runs.
 const SEEDS: u64 = 500;
@@ -39,4 +43,18 @@ fn every_promise_is_kept_in_every_seed_and_every_fault_happens() {
     assert_eq!(sum.seeds, SEEDS);
     assert_eq!(sum.never(), [], "faults that never happened");
     assert!(sum.judged > SEEDS, "too little is taken down to mean anything: {sum}");
+}
+
+#[test]
+fn the_command_that_is_printed_repeats_the_run() {
+    let (seed, steps) = (3, 20);
+    let outcome = run(&Options { steps, ..Options::of(seed) }).unwrap();
+    let finding =
+        Finding { rule: Rule::Unwell, member: "ant".to_owned(), what: "a test".to_owned() };
+    let trace: String = outcome.trace.iter().map(|byte| format!("{byte:02x}")).collect();
+    let told = Outcome { findings: vec![finding], ..outcome }.told(steps);
+    let words = told.rsplit_once("cargo xtask sim ").unwrap().1.split_whitespace();
+    let again = Command::new(env!("CARGO_BIN_EXE_watchfire-sim")).args(words).output().unwrap();
+    let printed = String::from_utf8(again.stdout).unwrap();
+    assert!(printed.contains(&format!("seed {seed} trace {trace}")), "{told}{printed}");
 }
