@@ -75,6 +75,12 @@ pub enum ProofError {
     /// More was said about the case than a proof holds.
     #[error("more than {MAX_ENTRIES} entries speak of this case; a proof holds no more")]
     TooMuch,
+    /// The desk log is not what this member has said of it: an operator's alarm before it is anything else.
+    #[error(
+        "entry {1} of log {0} says something else of the desk log than what it holds now: lines were lost or rewritten, \
+         and of a case from before that nothing is proven"
+    )]
+    Rewritten(LogName, u64),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -114,6 +120,7 @@ impl Prover {
         let mut desks = Vec::new();
         for (log, desk) in &self.desks {
             let anchors = said.anchors.remove(log).unwrap_or_default();
+            all_fit(log, desk, &anchors).await?;
             let (part, used) = desk_part(&*self.store, desk, known, &anchors).await?;
             for (index, _, held) in anchors.into_iter().filter(|(index, ..)| used.contains(index)) {
                 by_log.entry(log.clone()).or_default().insert(index, (held, true));
@@ -210,11 +217,11 @@ async fn desk_part(
 ) -> Result<(DeskPart, BTreeSet<u64>), ProofError> {
     let (lines, left_out) = lines_about(store, desk, known).await?;
     let source = desk.source();
-    let mut fitting = Fitting { desk, rest: anchors.iter(), current: None };
     let mut used = BTreeMap::new();
     let mut parts = Vec::new();
     for (index, leaf, record) in lines {
-        let anchor = fitting.covering(index).await?;
+        let covering = anchors.iter().find(|(_, head, _)| head.size > index);
+        let anchor = covering.map(|(place, head, _)| (*place, *head));
         let inclusion = match anchor {
             Some((place, head)) => {
                 used.insert(place, head);
@@ -227,12 +234,9 @@ async fn desk_part(
         parts.push(LinePart { index, leaf, record, anchored, anchor, inclusion });
     }
     // The newest one too: what was fixed then still stands now.
-    for (place, head, _) in anchors.iter().rev().filter(|_| !used.is_empty()) {
-        if fits(desk, head).await? {
-            used.insert(*place, *head);
-            break;
-        }
-    }
+    used.extend(
+        anchors.last().filter(|_| !used.is_empty()).map(|(place, head, _)| (*place, *head)),
+    );
     let anchors = consistent(&*source, &used).await?;
     let places = used.into_keys().collect();
     Ok((DeskPart { anchors, lines: parts, left_out }, places))
@@ -274,27 +278,18 @@ async fn lines_about(
     Ok((found, left_out))
 }
 
-/// The anchors that the desk log still begins with, in order; those that it does not were written
-/// before lines were lost.
-struct Fitting<'a> {
-    desk: &'a Desk,
-    rest: std::slice::Iter<'a, (u64, Head, Held)>,
-    current: Option<(u64, Head)>,
-}
-
-impl Fitting<'_> {
-    /// The first one that covers a line. Lines are asked for in ascending order.
-    async fn covering(&mut self, line: u64) -> Result<Option<(u64, Head)>, SourceError> {
-        loop {
-            if let Some(anchor) = self.current.filter(|(_, head)| head.size > line) {
-                return Ok(Some(anchor));
-            }
-            let Some((place, head, _)) = self.rest.next() else { return Ok(None) };
-            if head.size > line && fits(self.desk, head).await? {
-                self.current = Some((*place, *head));
-            }
+/// Checks that the desk log begins with what each anchor since the case began covers.
+async fn all_fit(
+    log: &LogName,
+    desk: &Desk,
+    anchors: &[(u64, Head, Held)],
+) -> Result<(), ProofError> {
+    for (index, head, _) in anchors {
+        if !fits(desk, head).await? {
+            return Err(ProofError::Rewritten(log.clone(), *index));
         }
     }
+    Ok(())
 }
 
 /// The anchors that are used, each with the proof that the desk log then goes on from the one before.

@@ -30,6 +30,10 @@ use super::{
 };
 use crate::charter::{TrustError, check_chain};
 
+/// Minutes within which a line has to be fixed by the clock of its author's log: members anchor four times an hour.
+/// What was fixed later may have been rewritten until then.
+pub const FIXED_WITHIN_MINUTES: u64 = 60;
+
 /// What a proof proves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Proven {
@@ -47,6 +51,9 @@ pub struct Proven {
     pub lines: Vec<ProvenLine>,
     /// Lines that no anchor covers yet: the member says them and could still take them back.
     pub not_anchored: usize,
+    /// Lines that were fixed so long after the time that they give that nobody can tell what stood there before: the
+    /// node stood still, or they were rewritten and anchored anew.
+    pub fixed_late: usize,
     /// Older lines that are not in the proof.
     pub left_out: u64,
 }
@@ -92,6 +99,18 @@ pub struct ProvenAnchor {
     pub index: u64,
     /// Lines of the desk log that it covers.
     pub size: u64,
+    /// The minute since 1970 in which it was signed, by its author's word.
+    pub minute: Option<u32>,
+    /// Whether that is more than [`FIXED_WITHIN_MINUTES`] after the time that the line gives, or not said.
+    pub late: bool,
+}
+
+impl Proven {
+    /// Whether every line that is anchored was so in time.
+    #[must_use]
+    pub fn is_fixed_in_time(&self) -> bool {
+        self.fixed_late == 0
+    }
 }
 
 /// The first thing that is wrong.
@@ -198,6 +217,7 @@ pub fn check(bundle: &Bundle, chain: &CharterChain) -> Result<Proven, Wrong> {
         case: bundle.case,
         entries: entries.into_iter().map(|entry| entry.proven).collect(),
         not_anchored: lines.iter().filter(|line| line.anchor.is_none()).count(),
+        fixed_late: lines.iter().filter(|line| line.anchor.is_some_and(|at| at.late)).count(),
         lines,
         left_out,
     })
@@ -254,19 +274,35 @@ fn check_entry(
     Ok(Checked { proven: ProvenEntry { log, index, organisation, header, statement }, commitment })
 }
 
+/// An anchor as its entry says it.
+#[derive(Clone, Copy)]
+struct Anchor {
+    head: Head,
+    minute: Option<u32>,
+}
+
+impl Anchor {
+    /// Whether it came too late to say anything of a line of that time.
+    fn is_late(&self, line_ms: u64) -> bool {
+        let minutes = line_ms / 60_000;
+        self.minute.is_none_or(|minute| u64::from(minute) > minutes + FIXED_WITHIN_MINUTES)
+    }
+}
+
 /// Checks that each anchor is one of the member's, and that each continues the one before.
 fn check_anchors(
     desk: &DeskPart,
     own: &LogName,
     entries: &[Checked],
-) -> Result<BTreeMap<u64, Head>, Wrong> {
+) -> Result<BTreeMap<u64, Anchor>, Wrong> {
     let mut anchors = BTreeMap::new();
     let mut before: Option<(u64, Head)> = None;
     for anchor in &desk.anchors {
         let index = anchor.index;
         let mut entry = entries.iter().map(|entry| &entry.proven);
         let entry = entry.find(|entry| entry.log == *own && entry.index == index);
-        let Some(Statement::Desk(head)) = entry.and_then(|entry| entry.statement.clone()) else {
+        let entry = entry.ok_or(Wrong::Anchor(index))?;
+        let Some(Statement::Desk(head)) = entry.statement else {
             return Err(Wrong::Anchor(index));
         };
         if let Some((last, from)) = before {
@@ -281,7 +317,7 @@ fn check_anchors(
             return Err(Wrong::Anchor(index));
         }
         before = Some((index, head));
-        anchors.insert(index, head);
+        anchors.insert(index, Anchor { head, minute: entry.header.minute });
     }
     Ok(anchors)
 }
@@ -290,7 +326,7 @@ fn check_anchors(
 /// anchor that is used; drops the anchors.
 fn check_related(
     bundle: &Bundle,
-    anchors: &BTreeMap<&LogName, BTreeMap<u64, Head>>,
+    anchors: &BTreeMap<&LogName, BTreeMap<u64, Anchor>>,
     entries: &mut Vec<Checked>,
 ) -> Result<(), Wrong> {
     entries.retain(|Checked { proven, .. }| {
@@ -326,7 +362,7 @@ fn check_lines(
     desk: &DeskPart,
     bundle: &Bundle,
     log: &LogName,
-    anchors: &BTreeMap<u64, Head>,
+    anchors: &BTreeMap<u64, Anchor>,
 ) -> Result<Vec<ProvenLine>, Wrong> {
     let lines = desk.lines.iter().map(|line| check_line(line, bundle, log.epoch, anchors));
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
@@ -340,7 +376,7 @@ fn check_line(
     line: &LinePart,
     bundle: &Bundle,
     epoch: u32,
-    anchors: &BTreeMap<u64, Head>,
+    anchors: &BTreeMap<u64, Anchor>,
 ) -> Result<ProvenLine, Wrong> {
     let index = line.index;
     if line.anchored != line.anchor.is_some() {
@@ -349,11 +385,12 @@ fn check_line(
     let anchor = match line.anchor {
         None => None,
         Some(at) => {
-            let head = anchors.get(&at).ok_or(Wrong::Unanchored(index))?;
+            let anchor = anchors.get(&at).ok_or(Wrong::Unanchored(index))?;
             let (hash, path) = (leaf_hash(&line.leaf.0), hashes(&line.inclusion));
-            verify_inclusion(&hash, index, head.size, &Hash(head.root), &path)
+            let Head { size, root } = anchor.head;
+            verify_inclusion(&hash, index, size, &Hash(root), &path)
                 .map_err(|_| Wrong::Line(index))?;
-            Some(ProvenAnchor { index: at, size: head.size })
+            Some((at, anchor))
         }
     };
     let unreadable = |error| Wrong::LineRecord(index, error);
@@ -365,5 +402,9 @@ fn check_line(
     }
     let body = serde_json::from_slice(&record.body).unwrap_or_default();
     let (at_ms, kind, actor) = (leaf.at_ms, leaf.kind.name(), record.actor);
+    let anchor = anchor.map(|(at, anchor)| {
+        let (size, minute, late) = (anchor.head.size, anchor.minute, anchor.is_late(at_ms));
+        ProvenAnchor { index: at, size, minute, late }
+    });
     Ok(ProvenLine { epoch, index, at_ms, kind, actor, body, anchor })
 }

@@ -50,7 +50,7 @@ fn every_ms() -> u64 {
     u64::try_from(ANCHOR_EVERY.as_millis()).unwrap()
 }
 
-async fn look(stage: &Stage) {
+pub(crate) async fn look(stage: &Stage) {
     let line = Line::new(&Actor::Node, &Looked { item: "post:1".to_owned() }).unwrap();
     stage.node.desk().write(line).await.unwrap();
 }
@@ -68,7 +68,7 @@ async fn settled() {
 }
 
 /// What the member's log says of its desk log, in order.
-async fn anchors(stage: &Stage) -> Vec<(u64, u64)> {
+pub(crate) async fn anchors(stage: &Stage) -> Vec<(u64, u64)> {
     let log = stage.node.log().clone();
     let mut found = Vec::new();
     let held = stage.node.held().await.unwrap().get(&log.member).copied().unwrap_or(0);

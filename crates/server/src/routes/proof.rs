@@ -50,6 +50,7 @@ impl From<ProofError> for Failure {
     fn from(error: ProofError) -> Self {
         match error {
             ProofError::Unknown(_) => Failure::new(ProblemKind::NotFound, error.to_string()),
+            ProofError::Rewritten(..) => Failure::new(ProblemKind::Conflict, error.to_string()),
             ProofError::TooMuch => Failure::new(ProblemKind::TooLarge, error.to_string()),
             error => Failure::internal(&error),
         }
