@@ -8,9 +8,12 @@ use std::{
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use watchfire_node::proof::{
-    bundle::{Bundle, MAX_BUNDLE_BYTES},
-    check::{FIXED_WITHIN_MINUTES, Proven, ProvenEntry, ProvenLine, check},
+use watchfire_node::{
+    facts::shown::Shown,
+    proof::{
+        bundle::{Bundle, MAX_BUNDLE_BYTES},
+        check::{FIXED_WITHIN_MINUTES, Proven, ProvenEntry, ProvenLine, check},
+    },
 };
 
 use crate::{
@@ -104,12 +107,15 @@ fn text(found: &Found) -> String {
     ];
     lines.extend(proven.entries.iter().map(entry));
     lines.push(format!("decided by {member}, by its desk log:"));
-    lines.extend(proven.lines.iter().map(line));
+    for one in &proven.lines {
+        lines.push(line(one));
+        lines.extend(one.rows.iter().map(row));
+    }
     if proven.lines.is_empty() {
         lines.push("  nothing that names the case".to_owned());
     }
     if proven.left_out > 0 {
-        lines.push(format!("  {} older lines are not in the proof", proven.left_out));
+        lines.push(format!("  {} more decisions are not in the proof", proven.left_out));
     }
     lines.push(match proven.not_anchored {
         _ if found.wrong.is_some() => format!("NOT PROVEN: {}", late(proven)),
@@ -143,7 +149,7 @@ fn entry(entry: &ProvenEntry) -> String {
 }
 
 fn line(line: &ProvenLine) -> String {
-    let ProvenLine { epoch, index, at_ms, kind, actor, body, anchor } = line;
+    let ProvenLine { epoch, index, at_ms, kind, actor, body, anchor, rows: _ } = line;
     let fixed = match anchor {
         Some(anchor) if anchor.late => {
             format!("FIXED LATE, by entry {} of its log", anchor.index)
@@ -152,4 +158,11 @@ fn line(line: &ProvenLine) -> String {
         None => "NOT ANCHORED YET, only said".to_owned(),
     };
     format!("  epoch {epoch} line {index} at {at_ms} {kind} by {actor}: {body}; {fixed}")
+}
+
+/// What was to be done with an upload or a copy.
+fn row(row: &Shown) -> String {
+    let item = row.item.as_ref().map_or("an item without a name".into(), ToString::to_string);
+    let held = row.held.map(|_| ", held for a person").unwrap_or_default();
+    format!("    at {} {item}: {}{held}", row.at_ms, row.then.join(" "))
 }

@@ -26,9 +26,12 @@ use watchfire_tlog::{
 
 use super::{
     about,
-    bundle::{Bundle, DeskPart, EntryPart, LinePart, LogPart, hashes},
+    bundle::{Bundle, DeskPart, EntryPart, LinePart, LogPart, RowPart, hashes},
 };
-use crate::charter::{TrustError, check_chain};
+use crate::{
+    charter::{TrustError, check_chain},
+    facts::{Group, shown::Shown},
+};
 
 /// Minutes within which a line has to be fixed by the clock of its author's log: members anchor four times an hour.
 /// What was fixed later may have been rewritten until then.
@@ -54,7 +57,7 @@ pub struct Proven {
     /// Lines that were fixed so long after the time that they give that nobody can tell what stood there before: the
     /// node stood still, or they were rewritten and anchored anew.
     pub fixed_late: usize,
-    /// Older lines that are not in the proof.
+    /// Decisions about the case that are not in the proof: older ones, or about other items.
     pub left_out: u64,
 }
 
@@ -90,6 +93,9 @@ pub struct ProvenLine {
     pub body: serde_json::Value,
     /// The anchor that fixes it; nothing while it is only said.
     pub anchor: Option<ProvenAnchor>,
+    /// Of a line about a group of decisions those about the case: what was to be done with an upload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<Shown>,
 }
 
 /// Where a line was fixed: it was written before that entry of the member's log.
@@ -171,6 +177,9 @@ pub enum Wrong {
     /// The line does not speak of the case, stands twice, or is of a kind that decides nothing.
     #[error("line {0} of the desk log is no decision about this case, or not in order")]
     LineUnrelated(u64),
+    /// What is shown of a group is not what its line has the root of, or not in order.
+    #[error("row {1} of line {0} of the desk log is not what was written down, or not in order")]
+    Row(u64, u64),
     /// The line says to be anchored and names no anchor, or the other way round.
     #[error("line {0} of the desk log does not say by which anchor it is proven")]
     Unanchored(u64),
@@ -396,8 +405,17 @@ fn check_line(
     let unreadable = |error| Wrong::LineRecord(index, error);
     let leaf = DeskLeaf::decode(&line.leaf.0).map_err(unreadable)?;
     let record = leaf.open(&line.record.0).map_err(unreadable)?;
-    let decides = matches!(leaf.kind, DeskKind::Outcome | DeskKind::Decision);
-    if !decides || !about(&record.body, &bundle.case) {
+    let rows = check_rows(line, &record.body)?;
+    let decides = match leaf.kind {
+        DeskKind::Outcome | DeskKind::Decision => {
+            rows.is_empty() && about(&record.body, &bundle.case, None)
+        }
+        DeskKind::Digest => {
+            !rows.is_empty() && rows.iter().all(|row| row.case == Some(bundle.case))
+        }
+        _ => false,
+    };
+    if !decides {
         return Err(Wrong::LineUnrelated(index));
     }
     let body = serde_json::from_slice(&record.body).unwrap_or_default();
@@ -406,5 +424,23 @@ fn check_line(
         let (size, minute, late) = (anchor.head.size, anchor.minute, anchor.is_late(at_ms));
         ProvenAnchor { index: at, size, minute, late }
     });
-    Ok(ProvenLine { epoch, index, at_ms, kind, actor, body, anchor })
+    Ok(ProvenLine { epoch, index, at_ms, kind, actor, body, anchor, rows })
+}
+
+/// Checks that what is shown of a group stands under the root that its line names.
+fn check_rows(line: &LinePart, body: &[u8]) -> Result<Vec<Shown>, Wrong> {
+    let Some(first) = line.rows.first() else { return Ok(Vec::new()) };
+    let wrong = |row: &RowPart| Wrong::Row(line.index, row.index);
+    let group = serde_json::from_slice::<Group>(body).map_err(|_| wrong(first))?;
+    let root = group.root().ok_or_else(|| wrong(first))?;
+    if let Some(pair) = line.rows.windows(2).find(|pair| pair[0].index >= pair[1].index) {
+        return Err(wrong(&pair[1]));
+    }
+    let check = |row: &RowPart| {
+        let (hash, path) = (leaf_hash(&row.row.0), hashes(&row.inclusion));
+        verify_inclusion(&hash, row.index, group.decisions, &root, &path)
+            .map_err(|_| wrong(row))?;
+        serde_json::from_slice(&row.row.0).map_err(|_| wrong(row))
+    };
+    line.rows.iter().map(check).collect()
 }

@@ -33,6 +33,7 @@ mod proof;
 mod put_away;
 mod quotas;
 mod recovery;
+mod refusals;
 mod replicate;
 mod review;
 mod rewritten;

@@ -41,7 +41,8 @@ pub(crate) async fn proof(
     }
     let audience = query.audience.unwrap_or(Audience::Community);
     let redact = query.redact.unwrap_or(false);
-    let bundle = server.node.prove(&id, (!redact).then_some(audience)).await?;
+    let audience = (!redact).then_some(audience);
+    let bundle = server.node.prove_item(&id, audience, query.item.as_ref()).await?;
     let bytes = bundle.encode()?;
     Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
