@@ -5,6 +5,8 @@
 //! **Invariant:** a scan never waits for this; what does not fit in the queue is counted and lost.
 //! **Invariant:** every group that is kept has its digest in the desk log, in the same transaction.
 
+pub mod shown;
+
 use std::{sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -12,9 +14,10 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{mpsc, oneshot};
 use watchfire_signal::{commitment::Commitment, hex};
 use watchfire_store::{Batch, Row, Store, StoreError, Table};
+use watchfire_tlog::Hash;
 
 use crate::{
-    clock::Clock,
+    clock::{Clock, Random},
     desk::{Actor, Deed, Desk, DeskKind, Line, WriteError},
     judge::Judge,
     policy::{Decision, Facts, Fired, Held},
@@ -54,6 +57,13 @@ pub struct Decided {
     pub held: Option<Held>,
     /// The policy that decided.
     pub policy_version: u32,
+    /// Whether it was an upload that was decided about; of a copy that was held the desk log has a line of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub upload: bool,
+    /// 16 random bytes in hexadecimal, put in where it is written: what is shown of it cannot be guessed by its hash.
+    /// Empty in what was kept before there were any.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub salt: String,
 }
 
 impl Decided {
@@ -61,7 +71,8 @@ impl Decided {
     #[must_use]
     pub fn new(facts: Facts, case: Option<Commitment>, decision: &Decision, version: u32) -> Self {
         let (rules, then) = (decision.rules.clone(), decision.then.words());
-        Self { facts, case, rules, then, held: decision.held, policy_version: version }
+        let (held, policy_version, salt) = (decision.held, version, String::new());
+        Self { facts, case, rules, then, held, policy_version, upload: false, salt }
     }
 }
 
@@ -74,6 +85,17 @@ pub struct Group {
     pub first_ms: u64,
     /// The SHA-256 of its row, in hexadecimal.
     pub sha256: String,
+    /// The root over what of each decision can be shown ([`shown`]), in hexadecimal; absent in older lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+}
+
+impl Group {
+    /// The root over what can be shown.
+    #[must_use]
+    pub fn root(&self) -> Option<Hash> {
+        self.root.as_ref()?.parse().ok()
+    }
 }
 
 impl Deed for Group {
@@ -145,16 +167,26 @@ impl KeptFacts {
         after: &[u8],
         groups: usize,
     ) -> Result<Option<(Vec<Decided>, Cursor)>, StoreError> {
-        let page = self.store.rows(FACTS, after, groups).await?;
-        let Some((last, _)) = page.last() else { return Ok(None) };
-        let last = last.clone();
-        let mut all = Vec::new();
-        for (_, row) in &page {
-            let group = serde_json::from_slice::<Vec<Decided>>(row);
-            all.extend(group.map_err(|error| StoreError::Corrupt(format!("facts: {error}")))?);
-        }
-        Ok(Some((all, last)))
+        let page = self::groups(&*self.store, after, groups).await?;
+        Ok(page.map(|(groups, last)| (groups.into_iter().flatten().collect(), last)))
     }
+}
+
+/// The decisions of up to `limit` groups after a cursor, group by group, and the cursor after them.
+pub(crate) async fn groups(
+    store: &dyn Store,
+    after: &[u8],
+    limit: usize,
+) -> Result<Option<(Vec<Vec<Decided>>, Cursor)>, StoreError> {
+    let page = store.rows(FACTS, after, limit).await?;
+    let Some((last, _)) = page.last() else { return Ok(None) };
+    let last = last.clone();
+    let read = |row: &[u8]| {
+        let group = serde_json::from_slice(row);
+        group.map_err(|error| StoreError::Corrupt(format!("facts: {error}")))
+    };
+    let groups = page.iter().map(|(_, row)| read(row)).collect::<Result<_, _>>()?;
+    Ok(Some((groups, last)))
 }
 
 /// Writes decisions in groups, each with its line in the desk log, and drops what is too old.
@@ -167,6 +199,8 @@ pub struct Writer {
     pub judge: Judge,
     /// The node's clock.
     pub clock: Arc<dyn Clock>,
+    /// For salts.
+    pub random: Arc<dyn Random>,
 }
 
 impl Writer {
@@ -189,7 +223,7 @@ impl Writer {
             }
             number += 1;
             if !group.is_empty()
-                && let Err(error) = self.write(&group, number).await
+                && let Err(error) = self.write(&mut group, number).await
             {
                 let lost = group.len() as u64;
                 metrics::counter!("watchfire_facts_lost_total", "why" => "store").increment(lost);
@@ -222,13 +256,21 @@ impl Writer {
         number
     }
 
-    async fn write(&self, group: &[Decided], number: u64) -> Result<(), WriteError> {
-        let value = serde_json::to_vec(group).map_err(|e| WriteError::Body(e.to_string()))?;
+    async fn write(&self, group: &mut [Decided], number: u64) -> Result<(), WriteError> {
+        for decided in &mut *group {
+            let mut salt = [0; 16];
+            self.random.fill(&mut salt);
+            decided.salt = hex::encode(&salt);
+        }
+        let unwritten = |error: serde_json::Error| WriteError::Body(error.to_string());
+        let value = serde_json::to_vec(group).map_err(unwritten)?;
+        let leaves = shown::leaves(group).map_err(unwritten)?;
         let now = self.clock.now_ms();
         let line = Group {
             decisions: group.len() as u64,
             first_ms: group.first().map_or(now, |decided| decided.facts.at_ms),
             sha256: hex::encode(&Sha256::digest(&value)),
+            root: Some(shown::root(&leaves).to_string()),
         };
         let key = [now.to_be_bytes(), number.to_be_bytes()].concat();
         let row = Row { table: FACTS, key, value: Some(value) };

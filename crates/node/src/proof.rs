@@ -7,6 +7,7 @@
 
 pub mod bundle;
 pub mod check;
+mod rows;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -18,7 +19,7 @@ use watchfire_signal::{
     charter::{Charter, CharterChain},
     commitment::Commitment,
     desk::{DeskKind, DeskLeaf},
-    name::{LogName, MemberName},
+    name::{ItemId, LogName, MemberName},
     record::Leaf,
     statement::Head,
     tlp::{Audience, Tlp},
@@ -27,9 +28,12 @@ use watchfire_signal::{
 use watchfire_store::{Held, Store, StoreError};
 use watchfire_tlog::{Origin, ProofError as PathError, Source, SourceError, proof};
 
-use self::bundle::{
-    AnchorPart, Bundle, CharterName, DeskPart, EntryPart, FormerPart, LinePart, Link, LogPart,
-    MAX_ENTRIES, MAX_LINES, Octets, VERSION, links,
+use self::{
+    bundle::{
+        AnchorPart, Bundle, CharterName, DeskPart, EntryPart, FormerPart, LinePart, Link, LogPart,
+        MAX_ENTRIES, MAX_LINES, Octets, RowPart, VERSION, links,
+    },
+    rows::Rows,
 };
 use crate::{
     anchor::{anchor_in, fits},
@@ -75,6 +79,12 @@ pub enum ProofError {
     /// More was said about the case than a proof holds.
     #[error("more than {MAX_ENTRIES} entries speak of this case; a proof holds no more")]
     TooMuch,
+    /// The desk log is not what this member has said of it: an operator's alarm before it is anything else.
+    #[error(
+        "entry {1} of log {0} says something else of the desk log than what it holds now: lines were lost or rewritten, \
+         and of a case from before that nothing is proven"
+    )]
+    Rewritten(LogName, u64),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -96,7 +106,8 @@ struct Said {
 }
 
 impl Prover {
-    /// The proof of a case for an audience; for nobody in particular no record about it is in it.
+    /// The proof of a case for an audience; for nobody in particular no record about it is in it. Of what was decided
+    /// all is in it, or what was decided about one item.
     ///
     /// # Errors
     /// [`ProofError`]
@@ -104,7 +115,10 @@ impl Prover {
         &self,
         known: &Known,
         audience: Option<Audience>,
+        item: Option<&ItemId>,
     ) -> Result<Bundle, ProofError> {
+        let rows = Rows::of(&*self.store, known, item).await?;
+        let wanted = Wanted { known, item, rows };
         let mut said = self.walk(known).await?;
         let mut by_log = BTreeMap::<LogName, BTreeMap<u64, (Held, bool)>>::new();
         for (place, held) in said.about {
@@ -114,7 +128,8 @@ impl Prover {
         let mut desks = Vec::new();
         for (log, desk) in &self.desks {
             let anchors = said.anchors.remove(log).unwrap_or_default();
-            let (part, used) = desk_part(&*self.store, desk, known, &anchors).await?;
+            all_fit(log, desk, &anchors).await?;
+            let (part, used) = desk_part(&*self.store, desk, &wanted, &anchors).await?;
             for (index, _, held) in anchors.into_iter().filter(|(index, ..)| used.contains(index)) {
                 by_log.entry(log.clone()).or_default().insert(index, (held, true));
             }
@@ -200,21 +215,38 @@ impl Prover {
     }
 }
 
+/// Which decisions go into a proof.
+struct Wanted<'a> {
+    known: &'a Known,
+    /// Those about one item only.
+    item: Option<&'a ItemId>,
+    /// What is shown of groups.
+    rows: Rows,
+}
+
+/// A line about the case, with what is shown of its group.
+struct Line {
+    index: u64,
+    leaf: Octets,
+    record: Octets,
+    rows: Vec<RowPart>,
+}
+
 /// The lines of the desk log about the case, each under the first anchor that covers it; and the
 /// places of the anchors that are used.
 async fn desk_part(
     store: &dyn Store,
     desk: &Desk,
-    known: &Known,
+    wanted: &Wanted<'_>,
     anchors: &[(u64, Head, Held)],
 ) -> Result<(DeskPart, BTreeSet<u64>), ProofError> {
-    let (lines, left_out) = lines_about(store, desk, known).await?;
+    let (lines, left_out) = lines_about(store, desk, wanted).await?;
     let source = desk.source();
-    let mut fitting = Fitting { desk, rest: anchors.iter(), current: None };
     let mut used = BTreeMap::new();
     let mut parts = Vec::new();
-    for (index, leaf, record) in lines {
-        let anchor = fitting.covering(index).await?;
+    for Line { index, leaf, record, rows } in lines {
+        let covering = anchors.iter().find(|(_, head, _)| head.size > index);
+        let anchor = covering.map(|(place, head, _)| (*place, *head));
         let inclusion = match anchor {
             Some((place, head)) => {
                 used.insert(place, head);
@@ -224,27 +256,26 @@ async fn desk_part(
         };
         let anchor = anchor.map(|(place, _)| place);
         let anchored = anchor.is_some();
-        parts.push(LinePart { index, leaf, record, anchored, anchor, inclusion });
+        parts.push(LinePart { index, leaf, record, anchored, anchor, inclusion, rows });
     }
     // The newest one too: what was fixed then still stands now.
-    for (place, head, _) in anchors.iter().rev().filter(|_| !used.is_empty()) {
-        if fits(desk, head).await? {
-            used.insert(*place, *head);
-            break;
-        }
-    }
+    used.extend(
+        anchors.last().filter(|_| !used.is_empty()).map(|(place, head, _)| (*place, *head)),
+    );
     let anchors = consistent(&*source, &used).await?;
     let places = used.into_keys().collect();
     Ok((DeskPart { anchors, lines: parts, left_out }, places))
 }
 
-/// The newest lines about the case, oldest first, and how many more there are.
+/// The newest lines about the case, oldest first, and how many more there are; each decision of a group counts as a
+/// line.
 async fn lines_about(
     store: &dyn Store,
     desk: &Desk,
-    known: &Known,
-) -> Result<(Vec<(u64, Octets, Octets)>, u64), ProofError> {
-    let (mut found, mut left_out) = (Vec::new(), 0);
+    wanted: &Wanted<'_>,
+) -> Result<(Vec<Line>, u64), ProofError> {
+    let (mut found, mut taken, mut left_out) = (Vec::new(), 0, 0_u64);
+    let mut full = false;
     let mut end = desk.size().await?;
     'all: while end > 0 {
         let from = end.saturating_sub(PAGE as u64);
@@ -258,14 +289,17 @@ async fn lines_about(
         }
         for held in page.into_iter().rev() {
             let Ok(leaf) = DeskLeaf::decode(&held.entry.leaf) else { continue };
-            if leaf.at_ms < known.since_ms {
+            if leaf.at_ms < wanted.known.since_ms {
                 break 'all;
             }
-            let Some(record) = decision(&leaf, &held, &known.case) else { continue };
-            if found.len() == MAX_LINES {
-                left_out += 1;
+            let Some((line, other)) = wanted.line(&leaf, &held) else { continue };
+            let count = line.rows.len().max(1);
+            full |= taken + count > MAX_LINES;
+            if full || other {
+                left_out += count as u64;
             } else {
-                found.push((held.index, Octets(held.entry.leaf.to_vec()), record));
+                taken += count;
+                found.push(line);
             }
         }
         end = from;
@@ -274,27 +308,18 @@ async fn lines_about(
     Ok((found, left_out))
 }
 
-/// The anchors that the desk log still begins with, in order; those that it does not were written
-/// before lines were lost.
-struct Fitting<'a> {
-    desk: &'a Desk,
-    rest: std::slice::Iter<'a, (u64, Head, Held)>,
-    current: Option<(u64, Head)>,
-}
-
-impl Fitting<'_> {
-    /// The first one that covers a line. Lines are asked for in ascending order.
-    async fn covering(&mut self, line: u64) -> Result<Option<(u64, Head)>, SourceError> {
-        loop {
-            if let Some(anchor) = self.current.filter(|(_, head)| head.size > line) {
-                return Ok(Some(anchor));
-            }
-            let Some((place, head, _)) = self.rest.next() else { return Ok(None) };
-            if head.size > line && fits(self.desk, head).await? {
-                self.current = Some((*place, *head));
-            }
+/// Checks that the desk log begins with what each anchor since the case began covers.
+async fn all_fit(
+    log: &LogName,
+    desk: &Desk,
+    anchors: &[(u64, Head, Held)],
+) -> Result<(), ProofError> {
+    for (index, head, _) in anchors {
+        if !fits(desk, head).await? {
+            return Err(ProofError::Rewritten(log.clone(), *index));
         }
     }
+    Ok(())
 }
 
 /// The anchors that are used, each with the proof that the desk log then goes on from the one before.
@@ -363,26 +388,40 @@ impl Said {
     }
 }
 
-/// The record of a line that is a decision about the case.
-fn decision(leaf: &DeskLeaf, held: &Held, case: &Commitment) -> Option<Octets> {
-    if !matches!(leaf.kind, DeskKind::Outcome | DeskKind::Decision) {
-        return None;
+impl Wanted<'_> {
+    /// A line that is a decision about the case, or about a group that has some, and whether it is about another item
+    /// than that which is wanted.
+    fn line(&self, leaf: &DeskLeaf, held: &Held) -> Option<(Line, bool)> {
+        let record = held.entry.record.as_ref()?;
+        let body = leaf.open(record).ok()?.body;
+        let case = &self.known.case;
+        let (rows, other) = match leaf.kind {
+            DeskKind::Outcome | DeskKind::Decision if about(&body, case, None) => {
+                (Vec::new(), self.item.is_some_and(|item| !about(&body, case, Some(item))))
+            }
+            DeskKind::Digest => (self.rows.of_line(&body), false),
+            _ => return None,
+        };
+        if leaf.kind == DeskKind::Digest && rows.is_empty() {
+            return None;
+        }
+        let (index, record) = (held.index, Octets(record.to_vec()));
+        Some((Line { index, leaf: Octets(held.entry.leaf.to_vec()), record, rows }, other))
     }
-    let record = held.entry.record.as_ref()?;
-    let opened = leaf.open(record).ok()?;
-    about(&opened.body, case).then(|| Octets(record.to_vec()))
 }
 
-/// Whether the body of a line names a case: as `case`, or as `released` where a person released it.
-fn about(body: &[u8], case: &Commitment) -> bool {
-    #[derive(serde::Deserialize)]
-    struct Names {
-        case: Option<String>,
-        released: Option<String>,
-    }
-    let Ok(names) = serde_json::from_slice::<Names>(body) else { return false };
-    let case = case.to_string();
-    names.case.as_ref() == Some(&case) || names.released.as_ref() == Some(&case)
+/// Whether the body of a line names a case: as `case`, or as `released` where a person released it; and an item, where
+/// one is asked for: as `item`, or among `items`.
+fn about(body: &[u8], case: &Commitment, item: Option<&ItemId>) -> bool {
+    let Ok(body) = serde_json::from_slice::<serde_json::Value>(body) else { return false };
+    let (case, item) = (case.to_string(), item.map(ToString::to_string));
+    let of_case = ["case", "released"].iter().any(|name| body[*name] == case.as_str());
+    let of_item = item.is_none_or(|item| {
+        let items = body["items"].as_array();
+        body["item"] == item.as_str()
+            || items.is_some_and(|items| items.iter().any(|one| *one == item.as_str()))
+    });
+    of_case && of_item
 }
 
 fn origin(log: &LogName) -> Result<Origin, StoreError> {

@@ -94,6 +94,14 @@ impl<K: Eq + Hash> Buckets<K> {
         take(table.full_at.entry(asker).or_insert(now), rate, now)
     }
 
+    /// Puts one back into an asker's bucket, which had only to show that there was one.
+    pub fn give_back(&self, asker: &K, rate: Rate) {
+        let mut table = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(full_at) = table.full_at.get_mut(asker) {
+            *full_at = full_at.saturating_sub(rate.every_us);
+        }
+    }
+
     /// Fills an asker's bucket again.
     pub fn forgive(&self, asker: &K) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).full_at.remove(asker);
@@ -140,6 +148,21 @@ mod tests {
         assert_eq!(buckets.take("b", rate, 1_100), Ok(()));
         buckets.forgive(&"a");
         assert_eq!(buckets.take("a", rate, 1_100), Ok(()));
+    }
+
+    #[test]
+    fn what_is_given_back_is_as_if_it_had_never_been_taken() {
+        let buckets = Buckets::default();
+        let rate = Rate::a_second(10, 3);
+        for _ in 0..100 {
+            buckets.take("a", rate, 1_000).unwrap();
+            buckets.give_back(&"a", rate);
+        }
+        for _ in 0..3 {
+            buckets.take("a", rate, 1_000).unwrap();
+        }
+        assert_eq!(buckets.take("a", rate, 1_000), Err(Wait(100)));
+        buckets.give_back(&"b", rate);
     }
 
     #[test]

@@ -64,7 +64,8 @@ impl Scanner {
         let reasons = self.reasons.of(&policy, Some(&item.id), query, &facts);
         for reason in &reasons {
             let (facts, case) = (reason.facts.clone(), Some(reason.case));
-            self.facts.keep(Decided::new(facts, case, &reason.decision, policy.version));
+            let decided = Decided::new(facts, case, &reason.decision, policy.version);
+            self.facts.keep(Decided { upload: true, ..decided });
         }
         let cases = reasons.iter().filter(|reason| reason.bank.is_none()).map(|reason| reason.case);
         let cases: BTreeSet<_> = cases.collect();

@@ -23,12 +23,13 @@ impl FromRequestParts<Arc<Server>> for Asker {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Failure> {
+        let from = address_of(parts, server.behind_proxy);
+        let now_ms = server.node.clock().now_ms();
         if !parts.headers.contains_key("signature-input") {
-            server
-                .rates
-                .public(address_of(parts, server.behind_proxy), server.node.clock().now_ms())?;
+            server.rates.public(from, now_ms)?;
             return Ok(Asker(None));
         }
+        server.rates.signed(from, now_ms)?;
         let request = Incoming {
             method: parts.method.as_str(),
             addresses: &server.addresses,
@@ -37,7 +38,14 @@ impl FromRequestParts<Arc<Server>> for Asker {
         };
         let now_s = server.node.wall_clock().now_ms() / 1000;
         let key_of = |member: &MemberName| server.node.key_of(member);
-        verify(&request, key_of, now_s, &server.nonces).map(Some).map(Asker).map_err(refusal)
+        let checked = verify(&request, key_of, now_s, &server.nonces);
+        if matches!(checked, Ok(_) | Err(SignatureError::TooMany)) {
+            server.rates.believed(from);
+        } else {
+            // Only who fails meets this bucket: a member behind the same address does not.
+            server.rates.refused(from, now_ms)?;
+        }
+        checked.map(Some).map(Asker).map_err(refusal)
     }
 }
 

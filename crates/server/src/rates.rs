@@ -25,7 +25,8 @@ pub struct Limits {
     pub person_requests_a_second: u32,
     /// How many of them may come at once: a console that opens.
     pub person_burst: u32,
-    /// Requests a second from one address that name no key, no session and no member where one is needed.
+    /// Requests a second from one address that name no key, no session and no member where one is needed, or a member
+    /// that did not sign them.
     pub refused_requests_a_second: u32,
     /// How many of them may come at once.
     pub refused_burst: u32,
@@ -56,6 +57,7 @@ enum Asker {
     Key(String),
     Person(String),
     Refused(Network),
+    Signed(Network),
     Public(Network),
 }
 
@@ -99,10 +101,28 @@ impl Rates {
         self.take(asker, rate, ("refused_requests_a_second", a_second), now_ms)
     }
 
+    /// Counts a request whose signature is to be checked, until it is found good: checks that fail cost us more than
+    /// they cost their sender. As many as of the public's requests, so that members behind the address of somebody who
+    /// signs wrongly are heard until that one floods.
+    pub(crate) fn signed(&self, from: IpAddr, now_ms: u64) -> Result<(), Failure> {
+        let asker = Asker::Signed(Network::of(from));
+        let a_second = self.limits.public_requests_a_second;
+        self.take(asker, self.of_public(), ("public_requests_a_second", a_second), now_ms)
+    }
+
+    /// A signature was good: its request counts against nobody.
+    pub(crate) fn believed(&self, from: IpAddr) {
+        self.buckets.give_back(&Asker::Signed(Network::of(from)), self.of_public());
+    }
+
+    fn of_public(&self) -> Rate {
+        Rate::a_second(self.limits.public_requests_a_second, self.limits.public_burst)
+    }
+
     /// Counts a request of anybody to what is public.
     pub(crate) fn public(&self, from: IpAddr, now_ms: u64) -> Result<(), Failure> {
         let a_second = self.limits.public_requests_a_second;
-        let rate = Rate::a_second(a_second, self.limits.public_burst);
+        let rate = self.of_public();
         let asker = Asker::Public(Network::of(from));
         self.take(asker, rate, ("public_requests_a_second", a_second), now_ms)
     }

@@ -124,6 +124,20 @@ mod tests {
         assert_eq!(cosigned_at(&other, "w", &key(2).public()), None);
     }
 
+    /// The checkpoint of the specification's example, cosigned by Python's cryptography 48 (OpenSSL) with the seed of 32
+    /// twos: `base64(SHA-256(name \n 0x04 key)[..4] time64 Ed25519("cosignature/v1\ntime 1679315147\n" text))`.
+    #[test]
+    fn a_cosignature_is_the_one_that_the_specification_defines_byte_for_byte() {
+        let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\
+            \u{2014} example.com/behind-the-sofa Az3grlgtzPICa5OS8npVmf1Myq/5IZniMp+ZJurmRDeOoRDe4URYN7u5/Zhcyv2q1gGzGku9nTo+zyWE+xeMcTOAYQ8=\n";
+        let line = "\u{2014} witness.example.com/w1 dF+16AAAAABkGFDLUwBLV8e4tjvb6qEHiNTQjDZIX+7tvd038taw9A7W/cQ7ZhSah0uJMOI6CTPez5qwHtE49MrkWhU349mtYmi3Dw==\n";
+        let name = "witness.example.com/w1";
+        let ours = cosign(&SignedCheckpoint::new(text), name, &key(2), 1_679_315_147).unwrap();
+        assert_eq!(ours.text, format!("{text}{line}"));
+        let theirs = SignedCheckpoint::new(format!("{text}{line}"));
+        assert_eq!(cosigned_at(&theirs, name, &key(2).public()), Some(1_679_315_147));
+    }
+
     #[test]
     fn the_example_of_the_specification_has_a_cosignature_of_its_length() {
         let text = "example.com/behind-the-sofa\n20852163\nCsUYapGGPo4dkMgIAUqom/Xajj7h2fB2MPA3j2jxq2I=\n\n\

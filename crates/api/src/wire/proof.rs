@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
-use watchfire_signal::tlp::Audience;
+use watchfire_signal::{name::ItemId, tlp::Audience};
 
 /// What a proof holds.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
@@ -17,4 +17,8 @@ pub struct ProofQuery {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[param(value_type = Option<String>)]
     pub audience: Option<Audience>,
+    /// The one item that decisions are shown of; all of the case when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[param(value_type = Option<String>)]
+    pub item: Option<ItemId>,
 }

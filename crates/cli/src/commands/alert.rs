@@ -40,6 +40,7 @@ use crate::{
 ///   watchfire alert show ID
 ///   watchfire alert confirm ID
 ///   watchfire alert retract ID --reason wrong_match
+///   watchfire alert retract ID --reason victim_withdrew --keep-down
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Alert {
@@ -75,7 +76,14 @@ enum What {
     /// Dispute an alert: it is not what it says.
     Dispute(Answering),
     /// Take this member's own opinion back: what it alone caused is restored.
-    Retract(Answering),
+    Retract {
+        #[command(flatten)]
+        answering: Answering,
+        /// Have what was removed stay down, as for a person who does not want it shown again; it comes back where
+        /// others who retract want it back.
+        #[arg(long)]
+        keep_down: bool,
+    },
     /// Vote for a halt of the alert's case: nobody acts on a case that enough organisations halt, and what
     /// it alone caused is restored.
     Halt {
@@ -296,8 +304,9 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
             said(&answered(client.halt(id, &halt, None).await)?, output)?;
         }
         What::More(more) => said(&say(more, &client).await?, output)?,
-        What::Retract(Answering { id, reason, note }) => {
-            let retract = RetractRequest { reason: *reason, restore: true, note: note.clone() };
+        What::Retract { answering: Answering { id, reason, note }, keep_down } => {
+            let (reason, restore, note) = (*reason, !keep_down, note.clone());
+            let retract = RetractRequest { reason, restore, note };
             said(&answered(client.retract(id, &retract, None).await)?, output)?;
         }
     }

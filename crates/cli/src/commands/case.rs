@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use watchfire_api::wire::ProofQuery;
-use watchfire_signal::{commitment::Commitment, tlp::Audience};
+use watchfire_signal::{commitment::Commitment, name::ItemId, tlp::Audience};
 
 use crate::{
     exit::{Answer, Ended, OrEnvironment},
@@ -17,13 +17,14 @@ use crate::{
 /// Prove a case to somebody who trusts neither this node nor its member.
 ///
 /// A proof is a file that holds what was said about the case, as it stands signed in the logs, and what
-/// this member decided about it, as it was fixed in its public log. `watchfire proof check` verifies it
+/// this member decided about it, refused uploads included, as it was fixed in its public log. `watchfire proof check` verifies it
 /// with nothing but the coalition's charter. Needs a key of the scope audit.
 ///
 /// Example:
 ///   export WATCHFIRE_KEY=wf_…
 ///   watchfire case proof ID --out proof.json
 ///   watchfire case proof ID --redact --out proof.json
+///   watchfire case proof ID --item post:17 --out proof.json
 ///   watchfire proof check proof.json --charter charter.cbor
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
@@ -51,6 +52,10 @@ enum What {
         /// members are in it as far as their TLP marks allow that; what is marked red is in none.
         #[arg(long = "for", value_name = "AUDIENCE", default_value = "community")]
         audience: Audience,
+        /// Show what was decided about this item only, by the platform's own name; what was said about the case is
+        /// there all the same.
+        #[arg(long)]
+        item: Option<ItemId>,
     },
 }
 
@@ -63,9 +68,10 @@ struct Written {
 
 /// Runs the command.
 pub(crate) fn run(case: &Case, output: &Output) -> Ended {
-    let What::Proof { id, out, redact, audience } = &case.what;
+    let What::Proof { id, out, redact, audience, item } = &case.what;
     let client = case.node.client()?;
-    let query = ProofQuery { redact: redact.then_some(true), audience: Some(*audience) };
+    let (redact, audience, item) = (redact.then_some(true), Some(*audience), item.clone());
+    let query = ProofQuery { redact, audience, item };
     let proof = runtime::block_on(client.proof(id, &query))?;
     let proof = answered(proof)?;
     let Some(file) = out else {

@@ -63,8 +63,13 @@ pub(crate) enum Coalition {
     /// acted on, and what was removed stays until a person decides.
     Remove(changes::Remove),
     /// Make a new key for this member, and propose the charter that names it. The member goes on with a new
-    /// log, which counts as the same member's; the old key ends the old one.
+    /// log, which counts as the same member's; the old key ends the old one. With --no-propose the key is only made
+    /// and its public half shown, for another member to propose it with `revoke-key`.
     RotateKey(changes::RotateKey),
+    /// Propose a charter that takes a member's key away, as one that was stolen, and names the new one that its
+    /// operator tells: the member's log under the old key ends at what this node holds of it, and the member goes on
+    /// with a new one. Without a new key `remove` takes the member's key away, and it may join again later.
+    RevokeKey(changes::RevokeKey),
     /// Invite a member: prints what it needs to join, which works for one key.
     Invite(join::Invite),
     /// Take an invitation up: the inviting member proposes a charter with us; waits until it is in force,
@@ -180,6 +185,7 @@ pub(crate) fn run(coalition: &Coalition, output: &Output) -> Ended {
         Coalition::Propose(propose) => runtime::block_on(changes::run_propose(propose, output))?,
         Coalition::Remove(remove) => runtime::block_on(changes::run_remove(remove, output))?,
         Coalition::RotateKey(rotate) => runtime::block_on(changes::run_rotate_key(rotate, output))?,
+        Coalition::RevokeKey(revoke) => runtime::block_on(changes::run_revoke_key(revoke, output))?,
         Coalition::Invite(invite) => runtime::block_on(join::run_invite(invite, output))?,
         Coalition::Join(join) => runtime::block_on(join::run_join(join, output))?,
         Coalition::Fetch(fetch) => runtime::block_on(changes::run_fetch(fetch, output))?,

@@ -2,10 +2,15 @@
 //! of forks.
 
 mod evidence;
+mod kept;
 mod public;
 mod witnesses;
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -28,7 +33,7 @@ use crate::{
     runtime,
 };
 
-use self::public::PublicLog;
+use self::{kept::Kept, public::PublicLog};
 
 /// Look into the logs of members.
 #[derive(Debug, Subcommand)]
@@ -45,14 +50,25 @@ pub(crate) enum Log {
 /// address is that of any member, which may also show its copy of another member's log. Exit code 1 on
 /// the first thing that is wrong. With --charter it also says up to where witnesses have cosigned the log.
 ///
+/// One look alone cannot tell a log from another one that its author wrote and signed from the start. Keep
+/// the signed head of each look, and hold the next one against it: --since says that what was read then still
+/// stands. Where the log does not go on from there, exit code 1; the two heads are proof of it against its author.
+///
 /// Example:
-///   watchfire log verify https://watchfire.example/log/tiktok --charter charter.cbor
+///   watchfire log verify https://watchfire.example/log/tiktok --charter charter.cbor --keep tiktok.head
+///   watchfire log verify https://watchfire.example/log/tiktok --charter charter.cbor --since tiktok.head --keep tiktok.head
 ///   watchfire log verify http://127.0.0.1:7001/log/tiktok --key 3d40…
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
 pub(crate) struct Verify {
     #[command(flatten)]
     which: Which,
+    /// A signed head that was kept from an earlier look; the log must go on from it.
+    #[arg(long, value_name = "FILE")]
+    since: Option<PathBuf>,
+    /// The file to keep the signed head in, if all is sound. It must not be there, or be that of --since.
+    #[arg(long, value_name = "FILE")]
+    keep: Option<PathBuf>,
 }
 
 /// Which log is read, and whose it must be.
@@ -85,6 +101,17 @@ struct Found {
     retractions: BTreeMap<String, u64>,
     government_requests: u64,
     unreadable: u64,
+    /// Hashes of the log's tiles that were shown and right.
+    tile_hashes: u64,
+    /// Hashes of tiles that were not shown: the leaves were checked without them, and others who rely on tiles
+    /// cannot check this log here.
+    tile_hashes_missing: u64,
+    /// The leaves of the kept head that the log goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<u64>,
+    /// The signed head.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<String>,
     /// What witnesses of the charter have cosigned of this log.
     witnesses: Vec<witnesses::Witnessed>,
 }
@@ -92,14 +119,17 @@ struct Found {
 /// Runs the command.
 pub(crate) fn run(log: &Log, output: &Output) -> Ended {
     match log {
-        Log::Verify(verify) => runtime::block_on(check(&verify.which, output))?,
+        Log::Verify(verify) => runtime::block_on(check(verify, output))?,
         Log::Evidence(evidence) => runtime::block_on(evidence::run(evidence, output))?,
     }
 }
 
-async fn check(which: &Which, output: &Output) -> Ended {
-    let log = Counting { source: which.open()?, counts: Default::default() };
-    let (origin, key) = which.expected(&log.source).await?;
+async fn check(verify: &Verify, output: &Output) -> Ended {
+    let Verify { which, since, keep } = verify;
+    let source = which.open()?;
+    let (origin, key) = which.expected(&source).await?;
+    let kept = since.as_ref().map(|path| Kept::read(path, &origin, &key)).transpose()?;
+    let log = Counting { source, counts: Default::default(), kept: Mutex::new(kept) };
     let bar = output.progress(2, "walking the log");
     let mut progress = |done, of| {
         bar.set_length(of);
@@ -108,6 +138,7 @@ async fn check(which: &Which, output: &Output) -> Ended {
     let report = audit(&log, &origin, &key, &mut progress).await;
     bar.finish_and_clear();
     let counts = log.counts.into_inner().unwrap_or_default();
+    let kept = log.kept.into_inner().unwrap_or_default();
     let witnesses = match which.chain()? {
         Some(chain) => {
             let charter = &chain.in_force().charter;
@@ -115,15 +146,24 @@ async fn check(which: &Which, output: &Output) -> Ended {
         }
         None => Vec::new(),
     };
+    let problem = report.problem.as_ref().map(ToString::to_string);
+    let problem = problem.or_else(|| kept.as_ref()?.wrong());
     let found = Found {
         witnesses,
         log: origin.to_string(),
-        sound: report.is_sound(),
+        sound: problem.is_none(),
         size: report.size,
         root: report.root.to_string(),
-        problem: report.problem.as_ref().map(ToString::to_string),
+        since: kept.filter(|_| problem.is_none()).map(|kept| kept.size()),
+        problem,
+        tile_hashes: report.tile_hashes,
+        tile_hashes_missing: report.tile_hashes_missing,
+        checkpoint: report.checkpoint.as_ref().map(|head| head.text.clone()),
         ..counts
     };
+    if let (Some(path), Some(head), true) = (keep, &report.checkpoint, found.sound) {
+        kept::keep(path, since.as_deref(), head)?;
+    }
     output.answer(&found, || text(&found))?;
     Ok(Answer::of(found.sound))
 }
@@ -176,7 +216,8 @@ impl Which {
 /// shown together with whether the log is sound.
 struct Counting {
     source: PublicLog,
-    counts: std::sync::Mutex<Found>,
+    counts: Mutex<Found>,
+    kept: Mutex<Option<Kept>>,
 }
 
 impl Found {
@@ -205,8 +246,12 @@ impl Source for Counting {
 
     async fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, SourceError> {
         let entries = self.source.entries(from, to).await?;
-        let mut counts = self.counts.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         entries.iter().for_each(|entry| counts.count(&entry.leaf));
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(kept) = kept.as_mut() {
+            kept.pass(from, &entries);
+        }
         Ok(entries)
     }
 
@@ -232,6 +277,11 @@ fn text(found: &Found) -> String {
         Some(problem) => format!("{}: NOT SOUND after {} leaves: {problem}", found.log, found.size),
     }];
     lines.push(format!("root {}", found.root));
+    lines.extend(found.since.map(|size| format!("goes on from the {size} leaves that it had")));
+    if found.tile_hashes_missing > 0 {
+        let missing = found.tile_hashes_missing;
+        lines.push(format!("{missing} hashes of tiles are not shown here: checked by the leaves"));
+    }
     for (verb, count) in &found.verbs {
         lines.push(format!("  {verb} {count}"));
     }

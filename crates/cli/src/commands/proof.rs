@@ -8,9 +8,12 @@ use std::{
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use watchfire_node::proof::{
-    bundle::{Bundle, MAX_BUNDLE_BYTES},
-    check::{Proven, ProvenEntry, ProvenLine, check},
+use watchfire_node::{
+    facts::shown::Shown,
+    proof::{
+        bundle::{Bundle, MAX_BUNDLE_BYTES},
+        check::{FIXED_WITHIN_MINUTES, Proven, ProvenEntry, ProvenLine, check},
+    },
 };
 
 use crate::{
@@ -29,8 +32,9 @@ pub(crate) enum Proof {
 ///
 /// No node is asked and no network is used. Checked are the approvals of the charter, the signatures of
 /// all checkpoints, that every entry is in its author's log, that records are those of their entries, that
-/// the member's desk log was not rewritten since it was anchored, and that every decision stands in it.
-/// Exit code 1 on the first thing that is wrong. Get the charter from somebody you trust: the keys in it
+/// the member's desk log was not rewritten since it was anchored, that every decision stands in it, and that
+/// each was fixed within an hour. Exit code 1 on the first thing that is wrong, and where a decision was fixed
+/// later: it may have been rewritten until then. Get the charter from somebody you trust: the keys in it
 /// are all that the check rests on.
 ///
 /// Example:
@@ -64,11 +68,22 @@ pub(crate) fn run(proof: &Proof, output: &Output) -> Ended {
     let checked =
         checked.and_then(|bundle| check(&bundle, &charter).map_err(|error| error.to_string()));
     let found = match checked {
-        Ok(proven) => Found { sound: true, wrong: None, proven: Some(proven) },
+        Ok(proven) => {
+            let wrong = (!proven.is_fixed_in_time()).then(|| late(&proven));
+            Found { sound: wrong.is_none(), wrong, proven: Some(proven) }
+        }
         Err(wrong) => Found { sound: false, wrong: Some(wrong), proven: None },
     };
     output.answer(&found, || text(&found))?;
     Ok(Answer::of(found.sound))
+}
+
+fn late(proven: &Proven) -> String {
+    format!(
+        "{} lines were fixed more than {FIXED_WITHIN_MINUTES} minutes after the time that they give; what stood there \
+         before nobody can tell",
+        proven.fixed_late
+    )
 }
 
 /// Reads a file, but for what is longer than any proof.
@@ -92,14 +107,18 @@ fn text(found: &Found) -> String {
     ];
     lines.extend(proven.entries.iter().map(entry));
     lines.push(format!("decided by {member}, by its desk log:"));
-    lines.extend(proven.lines.iter().map(line));
+    for one in &proven.lines {
+        lines.push(line(one));
+        lines.extend(one.rows.iter().map(row));
+    }
     if proven.lines.is_empty() {
         lines.push("  nothing that names the case".to_owned());
     }
     if proven.left_out > 0 {
-        lines.push(format!("  {} older lines are not in the proof", proven.left_out));
+        lines.push(format!("  {} more decisions are not in the proof", proven.left_out));
     }
     lines.push(match proven.not_anchored {
+        _ if found.wrong.is_some() => format!("NOT PROVEN: {}", late(proven)),
         0 => "all of this is proven".to_owned(),
         some => format!("all of this is proven but for {some} lines that are not anchored yet"),
     });
@@ -130,10 +149,20 @@ fn entry(entry: &ProvenEntry) -> String {
 }
 
 fn line(line: &ProvenLine) -> String {
-    let ProvenLine { epoch, index, at_ms, kind, actor, body, anchor } = line;
+    let ProvenLine { epoch, index, at_ms, kind, actor, body, anchor, rows: _ } = line;
     let fixed = match anchor {
+        Some(anchor) if anchor.late => {
+            format!("FIXED LATE, by entry {} of its log", anchor.index)
+        }
         Some(anchor) => format!("fixed by entry {} of its log", anchor.index),
         None => "NOT ANCHORED YET, only said".to_owned(),
     };
     format!("  epoch {epoch} line {index} at {at_ms} {kind} by {actor}: {body}; {fixed}")
+}
+
+/// What was to be done with an upload or a copy.
+fn row(row: &Shown) -> String {
+    let item = row.item.as_ref().map_or("an item without a name".into(), ToString::to_string);
+    let held = row.held.map(|_| ", held for a person").unwrap_or_default();
+    format!("    at {} {item}: {}{held}", row.at_ms, row.then.join(" "))
 }

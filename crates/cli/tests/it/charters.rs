@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::{
-    program::{code, run, words},
+    program::{code, json, run, words},
     trio::{MEMBERS, Trio},
 };
 
@@ -73,7 +73,7 @@ fn a_member_joins_gets_a_new_key_and_leaves_while_all_nodes_run() {
     let seen = trio.knows("cat", &after);
     assert_eq!(seen["author"], "dog");
     // What it said before is still its own, to take back under the new key.
-    let retract = ["alert", "retract", &of_dog, "--reason", "wrong_match"];
+    let retract = ["alert", "retract", &of_dog, "--reason", "wrong_match", "--keep-down"];
     trio.until("dog retracts", || trio.ask("dog", &retract));
     trio.until("it is retracted at cat", || {
         let view = trio.ask("cat", &["alert", "show", &of_dog])?;
@@ -115,6 +115,8 @@ fn check_former_desk(trio: &Trio, case: &str, dir: &str) {
     assert_eq!(found["sound"], true, "{found}");
     let logs = found["entries"].as_array().unwrap().iter().map(|entry| entry["log"].clone());
     assert_eq!(logs.collect::<Vec<_>>(), ["watchfire/zoo/dog/1", "watchfire/zoo/dog/2"]);
+    let retracted = found["entries"][1]["statement"].to_string();
+    assert!(retracted.contains("\"restore\":false"), "it asked that it stay down: {retracted}");
 }
 
 /// The member leaves; what it alone stood by waits for people.
@@ -136,4 +138,29 @@ fn leave(trio: &mut Trio, after: &str) {
         let view = trio.ask("cat", &["alert", "show", after])?;
         (view["state"] != "PROVISIONAL").then_some(())
     });
+}
+
+#[test]
+fn a_stolen_key_is_taken_away_by_others_and_its_owner_goes_on_with_a_new_one() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    trio.wait_ready(&MEMBERS);
+    let before = trio.raise("cat", &picture(3));
+    trio.knows("ant", &before);
+    let dir = trio.dir("cat");
+    let made = || json(["coalition", "rotate-key", "--no-propose", "--dir", dir.to_str().unwrap()]);
+    let key = made()["new_key"].as_str().unwrap().to_owned();
+    assert_eq!(made()["new_key"], key.as_str(), "the one that is made already");
+    assert_eq!(trio.coalition("ant", &["revoke-key", "dog", "--new-key", &key]), None);
+    let revoked = trio
+        .until("ant proposes", || trio.coalition("ant", &["revoke-key", "cat", "--new-key", &key]));
+    approved(&trio, &hash_of(&revoked), &["bee"], (2, &MEMBERS));
+    let status = trio.until("bee answers", || trio.coalition("bee", &["status"]));
+    let closed = &status["charter"]["closed"][0];
+    assert_eq!((&closed["member"], &closed["epoch"]), (&"cat".into(), &1.into()));
+    // Its author's word is not waited for: whoever has the old key could go on without end.
+    assert!(closed["last"]["size"].as_u64().unwrap() >= 1, "{closed}");
+    let after = trio.raise("cat", &picture(4));
+    assert_eq!(trio.knows("bee", &after)["author"], "cat");
+    assert_eq!(trio.knows("bee", &before)["state"], "PROVISIONAL", "what it said before stands");
 }

@@ -4,6 +4,7 @@
 
 mod access;
 mod actions;
+mod audits;
 mod backlog;
 mod banks;
 mod bench;

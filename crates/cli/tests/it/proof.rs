@@ -4,14 +4,20 @@ use std::fs;
 
 use serde_json::Value;
 use watchfire_api::wire::{ContradictionProof, Evidence, ForkProof};
+use watchfire_node::charter::approve;
 use watchfire_signal::{
-    header::{CharterRef, Header, Provenance, RECORD_VERSION, Target},
+    alert::{Alert, ContentKind, Suggestion},
+    charter::{Approval, Charter, Member, Role, SignedCharter},
+    desk::{DeskKind, DeskRecord, seal_line},
+    header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     hex,
-    label::Class,
+    label::{Class, TAXONOMY_VERSION},
     name::{GroupName, LogName},
+    pdq::Pdq,
     reason::Reason,
     record::{Leaf, Record, seal},
-    statement::Statement,
+    statement::{Head, Statement},
+    value::Signal,
     verb::Verb,
 };
 use watchfire_tlog::{Checkpoint, Hash, Origin, OwnKey, SignedCheckpoint, leaf_hash};
@@ -184,4 +190,117 @@ fn a_witness_cosigns_and_the_audit_of_a_log_says_up_to_where() {
     });
     assert_eq!(witnesses[0]["witness"], "watchfire/zoo/cat/1");
     assert_eq!(witnesses[0]["size"], 1);
+}
+
+/// A member alone, and the charter that it has approved.
+fn charter_of_ant() -> SignedCharter {
+    let key = OwnKey::from_seed(&[5; 32]);
+    let member = Member {
+        name: "ant".parse().unwrap(),
+        organisation: "ant".parse().unwrap(),
+        role: Role::Platform,
+        key: key.public().to_bytes(),
+        epoch: 1,
+        address: None,
+    };
+    let charter = Charter::founding("zoo".parse().unwrap(), vec![member]);
+    let signature = approve(&charter.hash(), &key);
+    let approval = Approval { member: "ant".parse().unwrap(), signature };
+    SignedCharter::new(charter, vec![approval]).unwrap()
+}
+
+fn alert() -> Statement {
+    Statement::Assert(Alert {
+        kind: ContentKind::Image,
+        signals: vec![Signal { quality: Some(100), ..Signal::new(Pdq([0x4d; 32])) }],
+        labels: vec!["violence.graphic_death".parse().unwrap()],
+        taxonomy: TAXONOMY_VERSION,
+        confidence: 90,
+        suggestion: Suggestion::Remove,
+        exceptions: vec![],
+        valid_until: 1_900_000_000_000,
+        family: None,
+        incident: None,
+        evidence_hold: false,
+        authority: None,
+        tlp: None,
+    })
+}
+
+/// The proof of a case with one decision, which the member's log fixes so many minutes later.
+fn fixed_after(minutes: u32, charter: &SignedCharter) -> Value {
+    let minute = 30_000_000;
+    let log: LogName = "watchfire/zoo/ant/1".parse().unwrap();
+    let header = |verb, class, alert: bool, minute| Header {
+        v: RECORD_VERSION,
+        coalition: log.coalition.clone(),
+        author_log: log.clone(),
+        charter: CharterRef { seq: 1, hash: charter.hash() },
+        verb,
+        class,
+        group: GroupName::all(),
+        provenance: if alert { Provenance::OwnDetection } else { Provenance::None },
+        reason: None,
+        severity: alert.then_some(2),
+        target: None,
+        lease_day: alert.then_some(25_000),
+        test: false,
+        review: alert.then_some(Review::OneHuman),
+        minute: Some(minute),
+        size: 1,
+    };
+    let asserted = header(Verb::Assert, Class::Violence, true, minute);
+    let case = seal(&asserted, &alert(), [1; 16]).unwrap();
+    let body = format!(r#"{{"case":"{}","item":"post:1","action":"remove"}}"#, case.commitment);
+    let record = DeskRecord { actor: "node".to_owned(), body: body.into_bytes() };
+    let line = seal_line(DeskKind::Outcome, u64::from(minute) * 60_000, &record, [2; 16]).unwrap();
+    let head = Statement::Desk(Head { size: 1, root: leaf_hash(&line.leaf).0 });
+    let anchor = header(Verb::Desk, Class::None, false, minute + minutes);
+    let anchor = seal(&anchor, &head, [3; 16]).unwrap();
+    let [first, second] = [&case.leaf, &anchor.leaf].map(|leaf| leaf_hash(leaf));
+    let mut tree = watchfire_tlog::Frontier::new();
+    [first, second].into_iter().for_each(|leaf| tree.append(leaf));
+    let origin = Origin::new(log.to_string()).unwrap();
+    let checkpoint = Checkpoint { origin, size: 2, root: tree.root() };
+    let checkpoint = SignedCheckpoint::sign(&checkpoint, &OwnKey::from_seed(&[5; 32])).text;
+    let (hash, case_name) = (hex::encode(&charter.hash()), case.commitment.to_string());
+    serde_json::json!({
+        "watchfire_proof": 1, "coalition": "zoo", "charter": {"seq": 1, "hash": hash},
+        "member": "ant", "case": case_name,
+        "logs": [{"log": log, "checkpoint": checkpoint, "entries": [
+            {"index": 0, "leaf": hex::encode(&case.leaf), "inclusion": [second.to_string()]},
+            {"index": 1, "leaf": hex::encode(&anchor.leaf), "record": hex::encode(&anchor.record),
+             "inclusion": [first.to_string()]},
+        ]}],
+        "desk": {"anchors": [{"index": 1, "consistency": []}], "left_out": 0, "lines": [
+            {"index": 0, "leaf": hex::encode(&line.leaf), "record": hex::encode(&line.record),
+             "anchored": true, "anchor": 1, "inclusion": []},
+        ]},
+    })
+}
+
+#[test]
+fn a_decision_that_was_fixed_more_than_an_hour_later_is_not_proven() {
+    let place = tempfile::tempdir().unwrap();
+    let [file, keys] = ["proof.json", "charter.cbor"].map(|name| place.path().join(name));
+    let charter = charter_of_ant();
+    fs::write(&keys, charter.encode()).unwrap();
+    let [file, keys] = [&file, &keys].map(|path| path.to_str().unwrap());
+    let check = |minutes: u32| {
+        fs::write(file, fixed_after(minutes, &charter).to_string()).unwrap();
+        let output = run(["--json", "proof", "check", file, "--charter", keys]);
+        let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let told = words(&run(["proof", "check", file, "--charter", keys]));
+        (code(&output), found["sound"].clone(), found["fixed_late"].clone(), told)
+    };
+    for minutes in [0, 15, 60] {
+        let (ended, sound, late, told) = check(minutes);
+        assert_eq!((ended, sound, late), (0, true.into(), 0.into()), "{told}");
+        assert!(told.contains("all of this is proven"), "{told}");
+    }
+    for minutes in [61, 10_000] {
+        let (ended, sound, late, told) = check(minutes);
+        assert_eq!((ended, sound, late), (1, false.into(), 1.into()), "{told}");
+        assert!(told.contains("FIXED LATE, by entry 1") && told.contains("NOT PROVEN"), "{told}");
+    }
 }

@@ -1,6 +1,10 @@
 //! Proves cases to strangers.
 
-use watchfire_signal::{commitment::Commitment, name::LogName, tlp::Audience};
+use watchfire_signal::{
+    commitment::Commitment,
+    name::{ItemId, LogName},
+    tlp::Audience,
+};
 
 use super::Node;
 use crate::{
@@ -21,6 +25,19 @@ impl Node {
         name: &Commitment,
         audience: Option<Audience>,
     ) -> Result<Bundle, ProofError> {
+        self.prove_item(name, audience, None).await
+    }
+
+    /// The same, of what was decided about one item if one is named.
+    ///
+    /// # Errors
+    /// [`ProofError`]
+    pub async fn prove_item(
+        &self,
+        name: &Commitment,
+        audience: Option<Audience>,
+        item: Option<&ItemId>,
+    ) -> Result<Bundle, ProofError> {
         let case = self.known.set(name).ok_or(ProofError::Unknown(*name))?.subject;
         let sets = self.known.sets_of(&[case]);
         let known = Known {
@@ -35,7 +52,7 @@ impl Node {
             store: self.store.clone(),
             desks: self.desks(),
         };
-        prover.prove(&known, audience).await
+        prover.prove(&known, audience, item).await
     }
 
     /// What this member decided, in each epoch of its log, ascending; the last one is written now.

@@ -233,6 +233,7 @@ impl Node {
             store: self.store.clone(),
             judge: self.judge.clone(),
             clock: self.clock.clone(),
+            random: self.random.clone(),
         };
         self.spawn(writer.run(undecided));
     }

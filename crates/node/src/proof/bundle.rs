@@ -108,7 +108,8 @@ pub struct DeskPart {
     pub anchors: Vec<AnchorPart>,
     /// Lines about the case, ascending.
     pub lines: Vec<LinePart>,
-    /// Older lines about the case that did not fit in.
+    /// Lines about the case that are not in it: older ones that did not fit, and those about other items where it is
+    /// of one.
     pub left_out: u64,
 }
 
@@ -138,6 +139,21 @@ pub struct LinePart {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub anchor: Option<u64>,
     /// The inclusion proof to that anchor's root.
+    pub inclusion: Vec<Link>,
+    /// What of a line about a group of decisions is about the case, ascending; none of any other line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<RowPart>,
+}
+
+/// A decision about an upload, as it is shown, under the root that a line names.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowPart {
+    /// Its place in the group.
+    pub index: u64,
+    /// What is shown of it.
+    pub row: Octets,
+    /// The inclusion proof to the group's root.
     pub inclusion: Vec<Link>,
 }
 
@@ -226,6 +242,8 @@ impl Bundle {
         for desk in desks() {
             least("the number of anchors", MAX_ENTRIES, desk.anchors.len())?;
             least("the number of lines", MAX_LINES, desk.lines.len())?;
+            let rows = desk.lines.iter().map(|line| line.rows.len()).sum();
+            least("the number of rows", MAX_LINES, rows)?;
         }
         for log in &self.logs {
             least("a checkpoint", MAX_NOTE_BYTES, log.checkpoint.len())?;
@@ -237,8 +255,13 @@ impl Bundle {
         for line in lines() {
             least("a line", MAX_LINE_BYTES, line.leaf.len().max(line.record.len()))?;
         }
+        let rows = || lines().flat_map(|line| &line.rows);
+        for row in rows() {
+            least("a row", MAX_LINE_BYTES, row.row.len())?;
+        }
         let paths = entries().map(|entry| &entry.inclusion);
         let paths = paths.chain(lines().map(|line| &line.inclusion));
+        let paths = paths.chain(rows().map(|row| &row.inclusion));
         let paths = paths.chain(anchors().map(|anchor| &anchor.consistency));
         paths.into_iter().try_for_each(|path| least("a path", MAX_PROOF_HASHES, path.len()))
     }

@@ -26,9 +26,16 @@ use watchfire_tlog::{
 
 use super::{
     about,
-    bundle::{Bundle, DeskPart, EntryPart, LinePart, LogPart, hashes},
+    bundle::{Bundle, DeskPart, EntryPart, LinePart, LogPart, RowPart, hashes},
 };
-use crate::charter::{TrustError, check_chain};
+use crate::{
+    charter::{TrustError, check_chain},
+    facts::{Group, shown::Shown},
+};
+
+/// Minutes within which a line has to be fixed by the clock of its author's log: members anchor four times an hour.
+/// What was fixed later may have been rewritten until then.
+pub const FIXED_WITHIN_MINUTES: u64 = 60;
 
 /// What a proof proves.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -47,7 +54,10 @@ pub struct Proven {
     pub lines: Vec<ProvenLine>,
     /// Lines that no anchor covers yet: the member says them and could still take them back.
     pub not_anchored: usize,
-    /// Older lines that are not in the proof.
+    /// Lines that were fixed so long after the time that they give that nobody can tell what stood there before: the
+    /// node stood still, or they were rewritten and anchored anew.
+    pub fixed_late: usize,
+    /// Decisions about the case that are not in the proof: older ones, or about other items.
     pub left_out: u64,
 }
 
@@ -83,6 +93,9 @@ pub struct ProvenLine {
     pub body: serde_json::Value,
     /// The anchor that fixes it; nothing while it is only said.
     pub anchor: Option<ProvenAnchor>,
+    /// Of a line about a group of decisions those about the case: what was to be done with an upload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rows: Vec<Shown>,
 }
 
 /// Where a line was fixed: it was written before that entry of the member's log.
@@ -92,6 +105,18 @@ pub struct ProvenAnchor {
     pub index: u64,
     /// Lines of the desk log that it covers.
     pub size: u64,
+    /// The minute since 1970 in which it was signed, by its author's word.
+    pub minute: Option<u32>,
+    /// Whether that is more than [`FIXED_WITHIN_MINUTES`] after the time that the line gives, or not said.
+    pub late: bool,
+}
+
+impl Proven {
+    /// Whether every line that is anchored was so in time.
+    #[must_use]
+    pub fn is_fixed_in_time(&self) -> bool {
+        self.fixed_late == 0
+    }
 }
 
 /// The first thing that is wrong.
@@ -152,6 +177,9 @@ pub enum Wrong {
     /// The line does not speak of the case, stands twice, or is of a kind that decides nothing.
     #[error("line {0} of the desk log is no decision about this case, or not in order")]
     LineUnrelated(u64),
+    /// What is shown of a group is not what its line has the root of, or not in order.
+    #[error("row {1} of line {0} of the desk log is not what was written down, or not in order")]
+    Row(u64, u64),
     /// The line says to be anchored and names no anchor, or the other way round.
     #[error("line {0} of the desk log does not say by which anchor it is proven")]
     Unanchored(u64),
@@ -198,6 +226,7 @@ pub fn check(bundle: &Bundle, chain: &CharterChain) -> Result<Proven, Wrong> {
         case: bundle.case,
         entries: entries.into_iter().map(|entry| entry.proven).collect(),
         not_anchored: lines.iter().filter(|line| line.anchor.is_none()).count(),
+        fixed_late: lines.iter().filter(|line| line.anchor.is_some_and(|at| at.late)).count(),
         lines,
         left_out,
     })
@@ -254,19 +283,35 @@ fn check_entry(
     Ok(Checked { proven: ProvenEntry { log, index, organisation, header, statement }, commitment })
 }
 
+/// An anchor as its entry says it.
+#[derive(Clone, Copy)]
+struct Anchor {
+    head: Head,
+    minute: Option<u32>,
+}
+
+impl Anchor {
+    /// Whether it came too late to say anything of a line of that time.
+    fn is_late(&self, line_ms: u64) -> bool {
+        let minutes = line_ms / 60_000;
+        self.minute.is_none_or(|minute| u64::from(minute) > minutes + FIXED_WITHIN_MINUTES)
+    }
+}
+
 /// Checks that each anchor is one of the member's, and that each continues the one before.
 fn check_anchors(
     desk: &DeskPart,
     own: &LogName,
     entries: &[Checked],
-) -> Result<BTreeMap<u64, Head>, Wrong> {
+) -> Result<BTreeMap<u64, Anchor>, Wrong> {
     let mut anchors = BTreeMap::new();
     let mut before: Option<(u64, Head)> = None;
     for anchor in &desk.anchors {
         let index = anchor.index;
         let mut entry = entries.iter().map(|entry| &entry.proven);
         let entry = entry.find(|entry| entry.log == *own && entry.index == index);
-        let Some(Statement::Desk(head)) = entry.and_then(|entry| entry.statement.clone()) else {
+        let entry = entry.ok_or(Wrong::Anchor(index))?;
+        let Some(Statement::Desk(head)) = entry.statement else {
             return Err(Wrong::Anchor(index));
         };
         if let Some((last, from)) = before {
@@ -281,7 +326,7 @@ fn check_anchors(
             return Err(Wrong::Anchor(index));
         }
         before = Some((index, head));
-        anchors.insert(index, head);
+        anchors.insert(index, Anchor { head, minute: entry.header.minute });
     }
     Ok(anchors)
 }
@@ -290,7 +335,7 @@ fn check_anchors(
 /// anchor that is used; drops the anchors.
 fn check_related(
     bundle: &Bundle,
-    anchors: &BTreeMap<&LogName, BTreeMap<u64, Head>>,
+    anchors: &BTreeMap<&LogName, BTreeMap<u64, Anchor>>,
     entries: &mut Vec<Checked>,
 ) -> Result<(), Wrong> {
     entries.retain(|Checked { proven, .. }| {
@@ -326,7 +371,7 @@ fn check_lines(
     desk: &DeskPart,
     bundle: &Bundle,
     log: &LogName,
-    anchors: &BTreeMap<u64, Head>,
+    anchors: &BTreeMap<u64, Anchor>,
 ) -> Result<Vec<ProvenLine>, Wrong> {
     let lines = desk.lines.iter().map(|line| check_line(line, bundle, log.epoch, anchors));
     let lines = lines.collect::<Result<Vec<_>, _>>()?;
@@ -340,7 +385,7 @@ fn check_line(
     line: &LinePart,
     bundle: &Bundle,
     epoch: u32,
-    anchors: &BTreeMap<u64, Head>,
+    anchors: &BTreeMap<u64, Anchor>,
 ) -> Result<ProvenLine, Wrong> {
     let index = line.index;
     if line.anchored != line.anchor.is_some() {
@@ -349,21 +394,53 @@ fn check_line(
     let anchor = match line.anchor {
         None => None,
         Some(at) => {
-            let head = anchors.get(&at).ok_or(Wrong::Unanchored(index))?;
+            let anchor = anchors.get(&at).ok_or(Wrong::Unanchored(index))?;
             let (hash, path) = (leaf_hash(&line.leaf.0), hashes(&line.inclusion));
-            verify_inclusion(&hash, index, head.size, &Hash(head.root), &path)
+            let Head { size, root } = anchor.head;
+            verify_inclusion(&hash, index, size, &Hash(root), &path)
                 .map_err(|_| Wrong::Line(index))?;
-            Some(ProvenAnchor { index: at, size: head.size })
+            Some((at, anchor))
         }
     };
     let unreadable = |error| Wrong::LineRecord(index, error);
     let leaf = DeskLeaf::decode(&line.leaf.0).map_err(unreadable)?;
     let record = leaf.open(&line.record.0).map_err(unreadable)?;
-    let decides = matches!(leaf.kind, DeskKind::Outcome | DeskKind::Decision);
-    if !decides || !about(&record.body, &bundle.case) {
+    let rows = check_rows(line, &record.body)?;
+    let decides = match leaf.kind {
+        DeskKind::Outcome | DeskKind::Decision => {
+            rows.is_empty() && about(&record.body, &bundle.case, None)
+        }
+        DeskKind::Digest => {
+            !rows.is_empty() && rows.iter().all(|row| row.case == Some(bundle.case))
+        }
+        _ => false,
+    };
+    if !decides {
         return Err(Wrong::LineUnrelated(index));
     }
     let body = serde_json::from_slice(&record.body).unwrap_or_default();
     let (at_ms, kind, actor) = (leaf.at_ms, leaf.kind.name(), record.actor);
-    Ok(ProvenLine { epoch, index, at_ms, kind, actor, body, anchor })
+    let anchor = anchor.map(|(at, anchor)| {
+        let (size, minute, late) = (anchor.head.size, anchor.minute, anchor.is_late(at_ms));
+        ProvenAnchor { index: at, size, minute, late }
+    });
+    Ok(ProvenLine { epoch, index, at_ms, kind, actor, body, anchor, rows })
+}
+
+/// Checks that what is shown of a group stands under the root that its line names.
+fn check_rows(line: &LinePart, body: &[u8]) -> Result<Vec<Shown>, Wrong> {
+    let Some(first) = line.rows.first() else { return Ok(Vec::new()) };
+    let wrong = |row: &RowPart| Wrong::Row(line.index, row.index);
+    let group = serde_json::from_slice::<Group>(body).map_err(|_| wrong(first))?;
+    let root = group.root().ok_or_else(|| wrong(first))?;
+    if let Some(pair) = line.rows.windows(2).find(|pair| pair[0].index >= pair[1].index) {
+        return Err(wrong(&pair[1]));
+    }
+    let check = |row: &RowPart| {
+        let (hash, path) = (leaf_hash(&row.row.0), hashes(&row.inclusion));
+        verify_inclusion(&hash, row.index, group.decisions, &root, &path)
+            .map_err(|_| wrong(row))?;
+        serde_json::from_slice(&row.row.0).map_err(|_| wrong(row))
+    };
+    line.rows.iter().map(check).collect()
 }

@@ -46,11 +46,11 @@ impl Deed for Looked {
     const KIND: DeskKind = DeskKind::Look;
 }
 
-fn every_ms() -> u64 {
+pub(crate) fn every_ms() -> u64 {
     u64::try_from(ANCHOR_EVERY.as_millis()).unwrap()
 }
 
-async fn look(stage: &Stage) {
+pub(crate) async fn look(stage: &Stage) {
     let line = Line::new(&Actor::Node, &Looked { item: "post:1".to_owned() }).unwrap();
     stage.node.desk().write(line).await.unwrap();
 }
@@ -68,7 +68,7 @@ async fn settled() {
 }
 
 /// What the member's log says of its desk log, in order.
-async fn anchors(stage: &Stage) -> Vec<(u64, u64)> {
+pub(crate) async fn anchors(stage: &Stage) -> Vec<(u64, u64)> {
     let log = stage.node.log().clone();
     let mut found = Vec::new();
     let held = stage.node.held().await.unwrap().get(&log.member).copied().unwrap_or(0);
@@ -80,7 +80,7 @@ async fn anchors(stage: &Stage) -> Vec<(u64, u64)> {
     found
 }
 
-async fn anchored(stage: &Stage, size: u64) {
+pub(crate) async fn anchored(stage: &Stage, size: u64) {
     while stage.node.anchored().is_none_or(|anchor| anchor.head.size < size) {
         tokio::task::yield_now().await;
     }
@@ -165,7 +165,7 @@ async fn a_desk_log_that_lost_lines_is_anchored_anew_for_all_to_see() {
 /// one of, with all of it anchored but the last line.
 pub(crate) struct Story {
     pub(crate) google: Stage,
-    _others: [Stage; 2],
+    pub(crate) others: [Stage; 2],
     pub(crate) store: Arc<dyn Store>,
     pub(crate) charter: SignedCharter,
     pub(crate) case: Commitment,
@@ -214,7 +214,7 @@ pub(crate) async fn story() -> Story {
     look(&google).await;
     anchored(&google, 7).await;
     let [store_of_google] = [stores[2].clone()];
-    Story { google, _others: [tiktok, twitch], store: store_of_google, charter, case }
+    Story { google, others: [tiktok, twitch], store: store_of_google, charter, case }
 }
 
 /// Waits until so many orders have ended.
@@ -288,7 +288,7 @@ async fn what_is_not_anchored_yet_is_said_so() {
     assert!(matches!(check(&bundle, &story.charter.clone().into()), Err(Wrong::Unanchored(_))));
 }
 
-fn flip(bytes: &mut [u8]) {
+pub(crate) fn flip(bytes: &mut [u8]) {
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
 }

@@ -244,7 +244,8 @@ impl Tools {
         let (review, proposals) = Review::load(around).await.unwrap();
         let (facts, unkept) = KeptFacts::new(store.clone());
         let (desk, store, clock) = (desk.clone(), store.clone(), clock.clone());
-        let writer = facts::Writer { desk, store: store.clone(), judge: judge.clone(), clock };
+        let (judge, random) = (judge.clone(), TestRandom::new(8));
+        let writer = facts::Writer { desk, store: store.clone(), judge, clock, random };
         tasks.spawn(writer.run(unkept));
         tasks.spawn(review.clone().run(proposals));
         let (seen, outbox) = (Arc::new(seen), Arc::new(Notify::new()));

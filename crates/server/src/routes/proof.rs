@@ -41,7 +41,8 @@ pub(crate) async fn proof(
     }
     let audience = query.audience.unwrap_or(Audience::Community);
     let redact = query.redact.unwrap_or(false);
-    let bundle = server.node.prove(&id, (!redact).then_some(audience)).await?;
+    let audience = (!redact).then_some(audience);
+    let bundle = server.node.prove_item(&id, audience, query.item.as_ref()).await?;
     let bytes = bundle.encode()?;
     Ok(([(header::CONTENT_TYPE, "application/json")], bytes).into_response())
 }
@@ -50,6 +51,7 @@ impl From<ProofError> for Failure {
     fn from(error: ProofError) -> Self {
         match error {
             ProofError::Unknown(_) => Failure::new(ProblemKind::NotFound, error.to_string()),
+            ProofError::Rewritten(..) => Failure::new(ProblemKind::Conflict, error.to_string()),
             ProofError::TooMuch => Failure::new(ProblemKind::TooLarge, error.to_string()),
             error => Failure::internal(&error),
         }

@@ -115,6 +115,56 @@ async fn strangers_cannot_take_all_streams() {
     assert!(member.frames(0).await.is_ok());
 }
 
+/// A request that names member `a` and is signed by somebody else.
+fn forged(house: &House, seed: u64) -> Signing {
+    let (key, fresh) = (Arc::new(own_key("somebody")), Still::new(seed));
+    Signing { identity: Identity { member: name("a"), key, fresh }, ..Signing::of(house) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_wrongly_is_slowed_down_and_the_member_behind_the_same_address_is_not() {
+    let house = alone().await;
+    let (forged, member) = (forged(&house, 78), Signing::of(&house));
+    let mut refused = 0;
+    let told = loop {
+        let told = limit(forged.request("GET", "/log/a/checkpoint", None)).await;
+        if told.0 != 401 || refused > 1_000 {
+            break told;
+        }
+        refused += 1;
+    };
+    assert_eq!((told, refused), ((429, "refused_requests_a_second".to_owned()), 100));
+    assert_eq!(limit(member.request("GET", "/log/a/receipts", None)).await.0, 200);
+    house.clock.forward(1_000);
+    assert_eq!(limit(forged.request("GET", "/log/a/checkpoint", None)).await.0, 401);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_flood_of_wrong_signatures_only_so_many_are_checked() {
+    let house = alone().await;
+    let few = watchfire_server::rates::Limits {
+        public_burst: 3,
+        ..watchfire_server::rates::Limits::default()
+    };
+    let server = watchfire_server::Server::new(house.node.clone(), &[], hashing(), None).unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let base = format!("http://{}", listener.local_addr().unwrap());
+    let tls = watchfire_server::Tls::LoopbackPlain;
+    let running = watchfire_server::serve_on(server.limited(few), listener, tls).unwrap();
+    let there = |signing: Signing| Signing { base: base.clone(), ..signing };
+    let (forged, member) = (there(forged(&house, 79)), there(Signing::of(&house)));
+    // What is good costs nothing, however much of it comes.
+    for _ in 0..10 {
+        assert_eq!(limit(member.request("GET", "/log/a/receipts", None)).await.0, 200);
+    }
+    for _ in 0..3 {
+        assert_eq!(limit(forged.request("GET", "/log/a/checkpoint", None)).await.0, 401);
+    }
+    let told = limit(forged.request("GET", "/log/a/checkpoint", None)).await;
+    assert_eq!(told, (429, "public_requests_a_second".to_owned()));
+    running.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_member_brings_over_a_limit_is_refused_by_name() {
     let house = alone().await;

@@ -4,12 +4,22 @@ use watchfire_api::client::ClientError;
 use watchfire_api::wire::{Evidence, ForkProof, HeadsExchange, ProofQuery};
 use watchfire_node::access::Scope;
 use watchfire_node::proof::bundle::Bundle;
-use watchfire_tlog::{Checkpoint, Hash, Origin, SignedCheckpoint, SourceError};
+use watchfire_signal::header::{CharterRef, Header, Provenance, RECORD_VERSION};
+use watchfire_signal::label::Class;
+use watchfire_signal::name::GroupName;
+use watchfire_signal::record::seal;
+use watchfire_signal::statement::{Head, Statement};
+use watchfire_signal::verb::Verb;
+use watchfire_tlog::{
+    Checkpoint, Entry, Extension, Frontier, Hash, Origin, SignedCheckpoint, SourceError,
+};
 
 use watchfire_server::{Running, Server, Tls, serve};
 
 use crate::access::http;
-use crate::house::{House, alert_of, alone, coalition, hashing, name, own_key, pdq, peer_client};
+use crate::house::{
+    House, alert_of, alone, coalition, hashing, name, own_key, pdq, peer_client, unheard,
+};
 use crate::logs::Stranger;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -25,7 +35,7 @@ async fn who_may_audit_gets_the_proof_of_a_case_and_redacted_if_asked() {
     let whole = Bundle::decode(&whole).unwrap();
     assert_eq!((whole.case, whole.logs.len()), (id, 1));
     assert!(whole.logs[0].entries[0].record.is_some());
-    let query = ProofQuery { redact: Some(true), audience: None };
+    let query = ProofQuery { redact: Some(true), ..ProofQuery::default() };
     let redacted = Bundle::decode(&auditor.proof(&id, &query).await.unwrap()).unwrap();
     assert!(redacted.logs[0].entries[0].record.is_none());
     let unknown = "11".repeat(32).parse().unwrap();
@@ -110,4 +120,66 @@ async fn who_brings_the_proof_of_a_fork_has_that_log_frozen_and_no_other() {
     let shown = Stranger::of(&houses[0]).get("/log/c/evidence").await;
     let shown: Evidence = serde_json::from_slice(&shown.bytes().await.unwrap()).unwrap();
     assert_eq!(shown.proofs.len(), 1);
+}
+
+/// The log of member `b`, which says these heads of its desk log.
+fn anchored(house: &House, heads: &[(u64, u8)]) -> Extension {
+    let charter = house.node.charter();
+    let log = charter.log_of(&name("b")).unwrap();
+    let header = Header {
+        v: RECORD_VERSION,
+        coalition: log.coalition.clone(),
+        author_log: log.clone(),
+        charter: CharterRef { seq: charter.seq, hash: charter.hash() },
+        verb: Verb::Desk,
+        class: Class::None,
+        group: GroupName::all(),
+        provenance: Provenance::None,
+        reason: None,
+        severity: None,
+        target: None,
+        lease_day: None,
+        test: false,
+        review: None,
+        minute: Some(30_000_000),
+        size: 1,
+    };
+    let mut frontier = Frontier::new();
+    let entries = heads.iter().map(|(size, root)| {
+        let head = Statement::Desk(Head { size: *size, root: [*root; 32] });
+        let sealed = seal(&header, &head, [*root; 16]).unwrap();
+        let entry = Entry::new(sealed.leaf, Some(sealed.record.into()));
+        frontier.append(entry.leaf_hash());
+        entry
+    });
+    let entries = entries.collect();
+    let (origin, size) = (Origin::new(log.to_string()).unwrap(), frontier.size());
+    let checkpoint = Checkpoint { origin, size, root: frontier.root() };
+    Extension { from: 0, entries, checkpoint: SignedCheckpoint::sign(&checkpoint, &own_key("b")) }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_member_whose_desk_log_was_rewritten_everybody_who_asks_learns() {
+    let house = unheard().await;
+    let measured = Measured::of(&house).await;
+    let client = house.client(&[Scope::Audit]).await;
+    let told = async || {
+        let members = client.members().await.unwrap().members;
+        let rewritten = members.into_iter().filter(|member| member.desk_rewritten);
+        rewritten.map(|member| member.name).collect::<Vec<_>>()
+    };
+    let b = peer_client("b", 9, house.address);
+    let grown = anchored(&house, &[(5, 1), (7, 2)]);
+    b.push(&grown).await.unwrap();
+    assert_eq!(told().await, []);
+    assert_eq!(measured.number("watchfire_desks_rewritten").await, "0");
+    let mut shrunk = anchored(&house, &[(5, 1), (7, 2), (6, 3)]);
+    shrunk.from = 2;
+    shrunk.entries.drain(..2);
+    b.push(&shrunk).await.unwrap();
+    while told().await.is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(told().await, [name("b")]);
+    assert_eq!(measured.number("watchfire_desks_rewritten").await, "1");
 }

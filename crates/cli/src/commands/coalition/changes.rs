@@ -7,6 +7,7 @@ use std::{
 };
 
 use clap::Args;
+use serde::Serialize;
 use watchfire_api::wire::{ApproveAnswer, CharterView, ProposalView, ProposeRequest};
 use watchfire_node::{
     charter::check_chain,
@@ -18,7 +19,7 @@ use watchfire_signal::{
     hex,
     name::MemberName,
 };
-use watchfire_tlog::OwnKey;
+use watchfire_tlog::{OwnKey, PeerKey};
 
 use crate::{
     directory::{Directory, replace, write_new, write_secret},
@@ -70,6 +71,30 @@ pub(crate) struct RotateKey {
     /// Our data directory.
     #[arg(long)]
     dir: PathBuf,
+    /// Make the key and show its public half, and ask no node.
+    #[arg(long)]
+    no_propose: bool,
+}
+
+/// A key that counts no more.
+#[derive(Debug, Args)]
+pub(crate) struct RevokeKey {
+    #[command(flatten)]
+    node: NodeApi,
+    /// The member.
+    member: MemberName,
+    /// The public key that it goes on with, 64 hexadecimal digits; its operator makes it with
+    /// `watchfire coalition rotate-key --no-propose`, and tells it on a way that whoever has the old key does not
+    /// control.
+    #[arg(long)]
+    new_key: PeerKey,
+}
+
+/// A key that was made.
+#[derive(Debug, Serialize)]
+struct NextKey {
+    member: MemberName,
+    new_key: String,
 }
 
 /// All charters of a coalition.
@@ -119,18 +144,38 @@ pub(super) async fn run_remove(args: &Remove, output: &Output) -> Ended {
 pub(super) async fn run_rotate_key(args: &RotateKey, output: &Output) -> Ended {
     let directory = Directory::new(&args.dir);
     let me = directory.config()?.member;
-    let mut charter = answered(args.node.client()?.charter().await)?.charter;
     let next = directory.next_key_file();
     if !next.exists() {
         let mut seed = [0; 32];
         SystemRandom.fill(&mut seed);
         write_secret(&next, &format!("{}\n", hex::encode(&seed)))?;
     }
-    let key = OwnKey::from_seed(&directory.seed(&next)?).public().to_bytes();
-    let missing = || failed(format!("the charter has no member {me}"));
-    let own = charter.members.iter_mut().find(|member| member.name == me).ok_or_else(missing)?;
-    own.key = key;
-    propose(&args.node, charter, output).await
+    let key = OwnKey::from_seed(&directory.seed(&next)?).public();
+    if args.no_propose {
+        let made = NextKey { member: me, new_key: key.to_string() };
+        output.answer(&made, || format!("the next key of {} is {}", made.member, made.new_key))?;
+        return Ok(Answer::Yes);
+    }
+    let charter = answered(args.node.client()?.charter().await)?.charter;
+    propose(&args.node, with_key(charter, &me, &key)?, output).await
+}
+
+/// Proposes that a member goes on with another key; it cannot end its log itself, so that ends as it is held here.
+pub(super) async fn run_revoke_key(args: &RevokeKey, output: &Output) -> Ended {
+    let charter = answered(args.node.client()?.charter().await)?.charter;
+    let same = charter.member(&args.member).is_some_and(|one| one.key == args.new_key.to_bytes());
+    if same {
+        return Err(failed(format!("{} has that key already", args.member)));
+    }
+    propose(&args.node, with_key(charter, &args.member, &args.new_key)?, output).await
+}
+
+/// The charter with another key of a member.
+fn with_key(mut charter: Charter, member: &MemberName, key: &PeerKey) -> Result<Charter, Failure> {
+    let missing = || failed(format!("the charter has no member {member}"));
+    let its = charter.members.iter_mut().find(|one| one.name == *member).ok_or_else(missing)?;
+    its.key = key.to_bytes();
+    Ok(charter)
 }
 
 /// Approves by hash, or by its beginning.
