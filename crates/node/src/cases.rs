@@ -45,6 +45,7 @@ use self::{
     meanings::{Meaning, Meanings},
     quotas::{Quota, Quotas},
     sayings::{OwnErasure, Said},
+    stops::NOWHERE,
     undoing::Undoing,
     words::may_say,
 };
@@ -296,7 +297,7 @@ impl Cases {
         };
         let touched = match (meaning, leaf.header.verb) {
             (Meaning::Vote(stopped), Verb::Retract) if target.log.member == place.log.member => {
-                self.vote(place, stopped, false, Turn::default())
+                self.vote(place, stopped, false, NOWHERE)
             }
             (Meaning::Incident(name), Verb::Incident) => {
                 self.speak_of_incident(place, &leaf, statement, (name, held.verified_ms))?

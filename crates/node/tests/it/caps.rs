@@ -188,18 +188,16 @@ impl Delivered {
     fn voice(&self, member: &MemberName) -> Voice {
         let accepted = self.votes(|heard| match &heard.says {
             Statement::Member { member: of, last: Some(last), .. } => {
-                (of == member).then_some(last.size)
+                (of == member).then_some((last.size, last.root))
             }
             _ => None,
         });
-        let mut by_owner = BTreeMap::<_, u64>::new();
-        for (by, size) in accepted {
-            let most = by_owner.entry(owner(by)).or_default();
-            *most = size.max(*most);
-        }
-        let mut sizes: Vec<_> = by_owner.into_values().collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(size) = sizes.get(MANY - 1) {
+        // The longest history of which many accept that, or one that is longer.
+        let many = |end: &&(u64, [u8; 32])| {
+            let accept = accepted.iter().filter(|(_, its)| its.0 > end.0 || *its == *end);
+            owners(accept.map(|(by, _)| *by)) >= MANY
+        };
+        if let Some((size, _)) = accepted.values().filter(many).max() {
             return Voice::Suspended(*size);
         }
         let halts = |heard: &Heard| match &heard.says {

@@ -309,7 +309,12 @@ impl Logs {
     }
 
     pub(crate) fn suspend(&mut self, member: &str, other: &str, size: u64) -> Target {
-        let last = Some(Head { size, root: [9; 32] });
+        self.suspend_at(member, other, Head { size, root: [9; 32] })
+    }
+
+    /// The same of a history that has this head.
+    pub(crate) fn suspend_at(&mut self, member: &str, other: &str, last: Head) -> Target {
+        let last = Some(last);
         let statement = Statement::Member { step: MemberStep::Suspend, member: name(other), last };
         let about = |header: &mut Header| {
             header.class = Class::None;
