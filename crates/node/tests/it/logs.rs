@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use watchfire_node::{cases::Cases, standing::State, urgent::is_urgent};
 use watchfire_signal::{
     alert::Family,
-    charter::{Charter, CharterChain, SignedCharter},
+    charter::{Charter, CharterChain, Role, SignedCharter},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     incident::{Incident, IncidentStep},
@@ -66,6 +66,14 @@ impl Logs {
         let chain = CharterChain::from(charter.clone());
         Self { charter, chain, logs: BTreeMap::new(), varied: false, salt: 0, later_ms: 0 }
     }
+    /// The same where a member has another role.
+    pub(crate) fn with_role(member: &str, role: Role) -> Self {
+        Self::under(charter_with(&MEMBERS, 2, |charter| {
+            let mut members = charter.members.iter_mut();
+            members.find(|one| one.name == name(member)).unwrap().role = role;
+        }))
+    }
+
 
     /// For stories made by chance: some labels act at severity 4.
     pub(crate) fn of_stories() -> Self {

@@ -35,6 +35,7 @@ mod quotas;
 mod recovery;
 mod replicate;
 mod review;
+mod roles;
 mod routes;
 mod scenarios;
 mod seen;
