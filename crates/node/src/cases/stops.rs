@@ -80,7 +80,9 @@ impl Cases {
                 let changed = before != self.halts.voice(member, &self.charter);
                 if changed {
                     self.incidents.recount();
-                    self.sets_that_hear(member)
+                    let mut touched = self.sets_that_hear(member);
+                    touched.extend(self.recount_erasures(member));
+                    touched
                 } else {
                     Vec::new()
                 }

@@ -369,7 +369,8 @@ fn one_member_that_makes_much_wait_drops_nothing_of_another() {
     logs.confirm("reddit", &nowhere, SEEN);
     let reddit = logs.log("reddit");
     let waiting = logs.logs[&reddit][0].clone();
-    let flood = (0..66_000).filter_map(|_| cases.fold(&reddit, waiting.clone()).1).count();
+    let one = |index| Held { index, ..waiting.clone() };
+    let flood = (0..66_000).filter_map(|index| cases.fold(&reddit, one(index)).1).count();
     assert!(flood > 0, "it is bounded");
     logs.confirm("google", &case, SEEN);
     let google = logs.log("google");

@@ -42,5 +42,6 @@ mod seen;
 mod story;
 mod unreachable;
 mod urgent;
+mod waiting;
 mod words;
 mod workshop;
