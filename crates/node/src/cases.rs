@@ -44,7 +44,8 @@ use self::{
     erasures::Erasures,
     meanings::{Meaning, Meanings},
     quotas::{Quota, Quotas},
-    sayings::{OwnErasure, Said},
+    sayings::Said,
+    stops::NOWHERE,
     undoing::Undoing,
     words::may_say,
 };
@@ -269,9 +270,9 @@ impl Cases {
             }
             Verb::Incident => Ok(self.declare(place, &leaf, statement, held.verified_ms)),
             Verb::Key => {
-                self.authors.note_key(place, statement.as_ref());
                 self.meanings.note_plain(place);
-                Ok(Vec::new())
+                let ends = self.authors.note_key(place, statement.as_ref());
+                Ok(if ends { self.recount_erasures(&place.log.member) } else { Vec::new() })
             }
             // These say nothing about a case; they stay in the log.
             _ => {
@@ -296,7 +297,7 @@ impl Cases {
         };
         let touched = match (meaning, leaf.header.verb) {
             (Meaning::Vote(stopped), Verb::Retract) if target.log.member == place.log.member => {
-                self.vote(place, stopped, false, Turn::default())
+                self.vote(place, stopped, false, NOWHERE)
             }
             (Meaning::Incident(name), Verb::Incident) => {
                 self.speak_of_incident(place, &leaf, statement, (name, held.verified_ms))?
@@ -376,33 +377,6 @@ impl Cases {
     /// The charter that a record was written under.
     fn charter_of(&self, header: &Header) -> Option<&Charter> {
         self.authors.charter_of(header)
-    }
-
-    /// Erases a record if its author says so, or enough organisations do.
-    fn erase(
-        &mut self,
-        place: &Place,
-        target: &Place,
-        leaf: &Leaf,
-        name: Commitment,
-    ) -> Vec<Commitment> {
-        let own = (target.log.member == place.log.member).then(|| OwnErasure {
-            turn: place.turn(),
-            hour: self.quotas.hour(place, &leaf.header),
-            name: leaf.commitment,
-        });
-        if own.is_some() {
-            // It may have to be agreed with, as a retraction.
-            self.meanings.note(place, Meaning::OpinionOn(name), &self.sets);
-        }
-        let (erased, by_many) = self.erasures.vote(target, &place.log.member, &self.charter);
-        if !erased {
-            return Vec::new();
-        }
-        if let Some(set) = self.change(&name) {
-            set.forget(target, own, by_many);
-        }
-        vec![name]
     }
 
     /// Takes in that two cases are of the same thing; the authors of the two have a say.
@@ -519,6 +493,20 @@ impl Cases {
     /// The records that were erased and have to go from the store, once.
     pub fn take_erased(&mut self) -> Vec<Place> {
         self.erasures.take_due()
+    }
+
+    /// Entries that are to be folded again, once and some at a time: because there was no room for them to wait, and
+    /// now there is, or because they are erased no more.
+    pub fn take_again(&mut self) -> Vec<Place> {
+        let mut again = self.erasures.take_again();
+        again.extend(self.waiting.take_again());
+        again
+    }
+
+    /// Whether there are any.
+    #[must_use]
+    pub fn has_again(&self) -> bool {
+        self.erasures.has_again() || self.waiting.has_again()
     }
 
     /// Whether a record was erased, and is not to be asked for.

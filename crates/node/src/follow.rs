@@ -161,7 +161,7 @@ impl Follower {
         let mut latest = self.charter.seq;
         loop {
             let pause = if unfolded.is_empty() { self.until_next_deadline() } else { RETRY };
-            let goes_on = !unfolded.logs.is_empty();
+            let goes_on = !unfolded.logs.is_empty() || self.cases.has_again();
             tokio::select! {
                 biased;
                 Some(entry) = early.recv() => self.fold_early(entry),
@@ -197,6 +197,7 @@ impl Follower {
             }
             self.pass_deadlines();
             unfolded.places.extend(self.cases.pass_time(self.clock.now_ms()));
+            unfolded.places.extend(self.cases.take_again());
             self.fold_some(&mut unfolded).await;
             self.tell_of_incidents();
             if let Err(error) = self.forget_early().await {
@@ -315,6 +316,9 @@ impl Follower {
     /// Drops a record from the store; nobody is asked for it any more. One that came ahead of its turn is not in its log
     /// yet: it goes from what is kept of it, and comes here again when its turn brings it.
     async fn erase(&self, place: &Place) -> Result<(), StoreError> {
+        if !self.cases.is_erased(place) {
+            return Ok(());
+        }
         self.holes.close(place);
         self.receipts.set_missing(place, false);
         self.holes.noted.note(place);

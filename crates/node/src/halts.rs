@@ -4,7 +4,7 @@
 //! **Invariant:** what is halted depends on the set of votes, never on their order of arrival; of one
 //! member the latest word in its log counts.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use watchfire_signal::{
     charter::{Charter, ClosedLog},
@@ -34,6 +34,8 @@ pub(crate) struct Vote {
     pub(crate) stands: bool,
     /// Of a suspension: where what is accepted of the member ends.
     pub(crate) until: Turn,
+    /// The root of the log there: of one size there may be two histories.
+    pub(crate) root: [u8; 32],
 }
 
 /// How the word of a member counts.
@@ -90,8 +92,8 @@ impl Halts {
         let latest = votes.entry(by).or_insert(vote);
         if latest.turn < vote.turn {
             // Taking a vote back keeps what it was about.
-            let until = if vote.stands { vote.until } else { latest.until };
-            *latest = Vote { until, ..vote };
+            *latest =
+                if vote.stands { vote } else { Vote { stands: false, turn: vote.turn, ..*latest } };
         }
     }
 
@@ -124,17 +126,25 @@ impl Halts {
         if halted { Voice::Halted } else { Voice::Counts }
     }
 
-    /// Where what is accepted of a suspended member ends: the most that a quorum accepts, so that one that
-    /// has seen less of its log takes nothing from the others. A charter that has it begin a new log ends
-    /// its suspension.
+    /// Where what is accepted of a suspended member ends: the most that a quorum accepts. Who accepts more accepts
+    /// that too, so that one that has seen less of its log takes nothing from the others; who accepts as much of another
+    /// history does not. A charter that has it begin a new log ends its suspension.
     fn suspended_at(&self, member: &MemberName, charter: &Charter) -> Option<Turn> {
         let epoch = charter.member(member)?.epoch;
-        let mut votes = self.suspensions.get(member)?.clone();
-        votes.retain(|_, vote| vote.until.epoch == epoch);
-        let ends = organisations(&votes, charter);
-        let mut ends = ends.into_values().collect::<Vec<_>>();
-        ends.sort_unstable_by(|a, b| b.cmp(a));
-        ends.get(charter.quorum_suspend().checked_sub(1)?).copied()
+        let votes = self.suspensions.get(member)?.iter();
+        let votes = votes.filter(|(_, vote)| vote.stands && vote.until.epoch == epoch);
+        // A member that the charter does not name has no say.
+        let owned = votes.filter_map(|(by, vote)| Some((charter.organisation_of(by)?, vote)));
+        let owned: Vec<_> = owned.collect();
+        let accepted = |end: &Vote| {
+            let accepts = |vote: &Vote| {
+                vote.until > end.until || (vote.until, vote.root) == (end.until, end.root)
+            };
+            let by = owned.iter().filter(|(_, vote)| accepts(vote)).map(|(owner, _)| owner);
+            by.collect::<BTreeSet<_>>().len() >= charter.quorum_suspend()
+        };
+        let ends = owned.iter().filter(|(_, vote)| accepted(vote));
+        ends.map(|(_, vote)| vote.until).max()
     }
 
     /// Who has voted for a stop of a member.
@@ -170,14 +180,9 @@ fn standing(votes: &Votes) -> StoppedBy {
     standing.map(|(member, vote)| (member.clone(), vote.turn)).collect()
 }
 
-/// Organisations of which a member's vote stands, each with the most that it accepts.
-fn organisations<'a>(votes: &Votes, charter: &'a Charter) -> BTreeMap<&'a OrganisationName, Turn> {
-    let mut counted = BTreeMap::new();
-    for (member, vote) in votes.iter().filter(|(_, vote)| vote.stands) {
-        // A member that the charter does not name has no say.
-        let Some(organisation) = charter.organisation_of(member) else { continue };
-        let until: &mut Turn = counted.entry(organisation).or_insert(vote.until);
-        *until = (*until).max(vote.until);
-    }
-    counted
+/// Organisations of which a member's vote stands.
+fn organisations<'a>(votes: &Votes, charter: &'a Charter) -> BTreeSet<&'a OrganisationName> {
+    let standing = votes.iter().filter(|(_, vote)| vote.stands);
+    // A member that the charter does not name has no say.
+    standing.filter_map(|(member, _)| charter.organisation_of(member)).collect()
 }

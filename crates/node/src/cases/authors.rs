@@ -147,15 +147,20 @@ impl Authors {
         !self.stale.contains(place)
     }
 
-    /// Takes in that an author ends its log, because it goes on under another key that a charter names.
-    pub(super) fn note_key(&mut self, place: &Place, statement: Option<&Statement>) {
-        let Some(Statement::Key { step: KeyStep::Rotate, key, .. }) = statement else { return };
+    /// Takes in that an author ends its log, because it goes on under another key that a charter names; answers whether
+    /// it does.
+    pub(super) fn note_key(&mut self, place: &Place, statement: Option<&Statement>) -> bool {
+        let Some(Statement::Key { step: KeyStep::Rotate, key, .. }) = statement else {
+            return false;
+        };
         let member = &place.log.member;
         let live = self.charter.member(member).is_some_and(|member| member.key == *key);
         let mut closed = self.charter.closed.iter();
-        if live || closed.any(|log| log.member == *member && log.key == *key) {
+        let ends = live || closed.any(|log| log.member == *member && log.key == *key);
+        if ends {
             let end = self.ended.entry(place.log.clone()).or_insert(place.index);
             *end = place.index.min(*end);
         }
+        ends
     }
 }

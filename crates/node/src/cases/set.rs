@@ -297,7 +297,7 @@ impl SignalSet {
     pub(super) fn forget(&mut self, place: &Place, own: Option<OwnErasure>, by_many: bool) {
         let founding = *place == self.place;
         if founding {
-            (self.alert, self.erased) = (None, true);
+            (self.alert, self.erased, self.grave) = (None, true, false);
         }
         let (member, turn) = (&place.log.member, place.turn());
         match self.said.one_mut(member, turn) {
@@ -309,7 +309,7 @@ impl SignalSet {
                 let words = &mut self.rare.get_or_insert_default().erased;
                 let Erased { own: first, by_many: many } =
                     words.entry((member.clone(), turn)).or_default();
-                *many |= by_many;
+                *many = by_many;
                 let earlier = |own: &OwnErasure| first.is_none_or(|first| own.turn <= first.turn);
                 if let Some(own) = own.filter(earlier) {
                     *first = Some(own);
@@ -318,6 +318,15 @@ impl SignalSet {
             None => {}
         }
         self.opine(member);
+    }
+
+    /// Takes in that a record is erased no more. What it said is known again once it is folded again.
+    pub(super) fn remember(&mut self, place: &Place) {
+        self.erased &= *place != self.place;
+        if let Some(rare) = &mut self.rare {
+            rare.erased.remove(&(place.log.member.clone(), place.turn()));
+        }
+        self.opine(&place.log.member);
     }
 
     /// The opinion of a member, of all that it said.

@@ -16,6 +16,9 @@ use crate::{
     place::Turn,
 };
 
+/// The end of what is accepted, for votes that name none.
+pub(super) const NOWHERE: (Turn, [u8; 32]) = (Turn { epoch: 0, index: 0 }, [0; 32]);
+
 impl Cases {
     /// Takes in that a member wants a case halted; its leaf alone says so.
     pub(super) fn halt_case(
@@ -28,7 +31,7 @@ impl Cases {
         if set.subject != *name || leaf.header.test != set.header.test {
             return Err(Ignored::Senseless);
         }
-        Ok(self.vote(place, Stopped::Case(*name), true, Turn::default()))
+        Ok(self.vote(place, Stopped::Case(*name), true, NOWHERE))
     }
 
     /// Takes in that a member wants another halted or suspended.
@@ -38,15 +41,13 @@ impl Cases {
         leaf: &Leaf,
         statement: Option<Statement>,
     ) -> Result<Vec<Commitment>, Ignored> {
-        let (stopped, until) = match statement {
-            Some(Statement::Halt { member: Some(member) }) => {
-                (Stopped::Halt(member), Turn::default())
-            }
+        let (stopped, end) = match statement {
+            Some(Statement::Halt { member: Some(member) }) => (Stopped::Halt(member), NOWHERE),
             Some(Statement::Member { step: MemberStep::Suspend, member, last: Some(last) }) => {
                 // Of the log that the member wrote by the charter of who says so.
                 let charter = self.charter_of(&leaf.header).and_then(|it| it.member(&member));
                 let epoch = charter.ok_or(Ignored::Senseless)?.epoch;
-                (Stopped::Suspension(member), Turn { epoch, index: last.size })
+                (Stopped::Suspension(member), (Turn { epoch, index: last.size }, last.root))
             }
             // A hole is folded again when its body is here; proposals are the charter's.
             _ => return Ok(Vec::new()),
@@ -54,7 +55,7 @@ impl Cases {
         if leaf.header.test {
             return Err(Ignored::Senseless);
         }
-        Ok(self.vote(place, stopped, true, until))
+        Ok(self.vote(place, stopped, true, end))
     }
 
     /// Takes a vote in; answers the sets that stand differently then.
@@ -63,9 +64,9 @@ impl Cases {
         place: &Place,
         stopped: Stopped,
         stands: bool,
-        until: Turn,
+        (until, root): (Turn, [u8; 32]),
     ) -> Vec<Commitment> {
-        let vote = Vote { turn: place.turn(), stands, until };
+        let vote = Vote { turn: place.turn(), stands, until, root };
         let by = place.log.member.clone();
         let touched = match &stopped {
             Stopped::Case(subject) => {
@@ -79,7 +80,9 @@ impl Cases {
                 let changed = before != self.halts.voice(member, &self.charter);
                 if changed {
                     self.incidents.recount();
-                    self.sets_that_hear(member)
+                    let mut touched = self.sets_that_hear(member);
+                    touched.extend(self.recount_erasures(member));
+                    touched
                 } else {
                     Vec::new()
                 }

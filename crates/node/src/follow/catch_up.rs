@@ -87,9 +87,7 @@ impl Follower {
         // What counted ahead of its turn before the last stop counts before anything that waits.
         self.fold_kept(&mut touched).await?;
         self.fold_logs(&mut touched).await?;
-        for place in self.cases.pass_time(self.clock.now_ms()) {
-            self.fold_again(&place).await?;
-        }
+        self.fold_due().await?;
         let acted = self.acted().await?;
         self.show_all(&acted).await;
         for _ in 0..ROUNDS {
@@ -129,6 +127,20 @@ impl Follower {
             self.erase(&place).await?;
         }
         Ok(())
+    }
+
+    /// Folds again what is due: its time has come, there is room for it now, or it is erased no more.
+    async fn fold_due(&mut self) -> Result<(), StoreError> {
+        let mut due = self.cases.pass_time(self.clock.now_ms());
+        loop {
+            due.extend(self.cases.take_again());
+            if due.is_empty() {
+                return Ok(());
+            }
+            for place in std::mem::take(&mut due) {
+                self.fold_again(&place).await?;
+            }
+        }
     }
 
     async fn acted(&self) -> Result<Acted, StoreError> {
@@ -183,9 +195,7 @@ impl Follower {
         let mut touched = Touched::noted(true);
         self.fold_kept(&mut touched).await?;
         let folded = self.fold_logs(&mut touched).await?;
-        for place in self.cases.pass_time(self.clock.now_ms()) {
-            self.fold_again(&place).await?;
-        }
+        self.fold_due().await?;
         for (name, (log, index)) in touched.sets {
             let Some(set) = self.show(name, Some((&log, index))) else { continue };
             if acted.0.contains(&set.subject.0) || !self.is_over(&set) {

@@ -157,18 +157,18 @@ impl Delivered {
         self.heard.iter().find(|heard| heard.at == *place)
     }
 
-    /// By its author, before what is accepted of it ends, or by many organisations.
+    /// By its author, before what is accepted of it ends, or by many organisations whose word counts there.
     fn is_erased(&self, place: &Target) -> bool {
-        let end = match self.voice(&place.log.member) {
-            Voice::Suspended(size) => size,
-            Voice::Full | Voice::Halted => u64::MAX,
+        let counts = |heard: &&Heard| match self.voice(heard.by()) {
+            Voice::Full => true,
+            Voice::Halted => *heard.by() == place.log.member,
+            Voice::Suspended(size) => heard.at.index < size,
         };
-        let later = |heard: &Heard| heard.at.log == place.log && heard.at.index >= end;
-        let erasing = |heard: &&Heard| {
-            heard.says == Statement::Erase && heard.speaks_of(place) && !later(heard)
-        };
-        let by: Vec<_> = self.heard.iter().filter(erasing).map(Heard::by).collect();
-        by.contains(&&place.log.member) || owners(by) >= MANY
+        let erases = |heard: &&Heard| heard.says == Statement::Erase && heard.speaks_of(place);
+        let by: Vec<_> = self.heard.iter().filter(erases).filter(counts).collect();
+        let own = by.iter().any(|heard| *heard.by() == place.log.member);
+        let full = by.iter().filter(|heard| self.voice(heard.by()) != Voice::Halted);
+        own || owners(full.map(|heard| heard.by())) >= MANY
     }
 
     /// Votes that stand, each member's latest: what `about` picks, unless it was taken back since.
@@ -188,18 +188,16 @@ impl Delivered {
     fn voice(&self, member: &MemberName) -> Voice {
         let accepted = self.votes(|heard| match &heard.says {
             Statement::Member { member: of, last: Some(last), .. } => {
-                (of == member).then_some(last.size)
+                (of == member).then_some((last.size, last.root))
             }
             _ => None,
         });
-        let mut by_owner = BTreeMap::<_, u64>::new();
-        for (by, size) in accepted {
-            let most = by_owner.entry(owner(by)).or_default();
-            *most = size.max(*most);
-        }
-        let mut sizes: Vec<_> = by_owner.into_values().collect();
-        sizes.sort_unstable_by(|a, b| b.cmp(a));
-        if let Some(size) = sizes.get(MANY - 1) {
+        // The longest history of which many accept that, or one that is longer.
+        let many = |end: &&(u64, [u8; 32])| {
+            let accept = accepted.iter().filter(|(_, its)| its.0 > end.0 || *its == *end);
+            owners(accept.map(|(by, _)| *by)) >= MANY
+        };
+        if let Some((size, _)) = accepted.values().filter(many).max() {
             return Voice::Suspended(*size);
         }
         let halts = |heard: &Heard| match &heard.says {
@@ -470,6 +468,7 @@ proptest! {
         for batch in all.chunks(batch) {
             for (log, held) in batch {
                 cases.fold(log, (*held).clone());
+                logs.fold_what_is_due(&mut cases);
                 delivered.take(log, held);
             }
             let newest = delivered.heard.iter().map(|heard| heard.verified_ms).max();

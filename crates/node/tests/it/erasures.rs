@@ -1,12 +1,21 @@
-//! What new nodes know of what was erased before they read it.
+//! What is erased by whose word, and what new nodes know of what was erased before they read it.
 
 use watchfire_node::{cases::Cases, place::Place, standing::State};
 use watchfire_signal::{
-    commitment::Commitment, header::Review, record::Leaf, statement::Resolution, verb::Verb,
+    charter::{Charter, CharterChain, ClosedLog, SignedCharter},
+    commitment::Commitment,
+    header::{Review, Target},
+    label::Class,
+    record::Leaf,
+    statement::{Head, KeyStep, Resolution, Statement},
+    verb::Verb,
 };
 use watchfire_tlog::Entry;
 
-use crate::logs::{Logs, SEEN, SOON};
+use crate::{
+    coalition::{key, name},
+    logs::{Logs, SEEN, SOON},
+};
 
 /// What a member knows that comes when the records of some verbs are gone: of the case the same as one that has read
 /// all.
@@ -64,4 +73,122 @@ fn what_was_taken_back_is_known_also_to_who_never_read_it_because_it_was_erased(
     let new = new_as_old(&mut logs, &case.0, &[Verb::Confirm]);
     assert!(new.is_erased(&Place { log: confirmed.log, index: confirmed.index }));
     assert_eq!(new.set(&case.0).unwrap().state(SOON), State::Provisional);
+}
+
+/// Two honest members want an alert erased that two organisations stand by, and so does google, which says other things
+/// before that.
+fn nearly_erased() -> (Logs, (Commitment, Target), u64) {
+    let mut logs = Logs::new();
+    let case = logs.assert("tiktok", Review::OneHuman);
+    logs.confirm("reddit", &case, SEEN);
+    let mut before = 0;
+    for _ in 0..5 {
+        logs.assert("google", Review::OneHuman);
+        before += 1;
+    }
+    for member in ["google", "facebook", "reddit"] {
+        logs.erase(member, &case.1);
+    }
+    (logs, case, before)
+}
+
+/// Whether an alert is erased by every member, in whatever order it has heard of all.
+fn is_erased(logs: &Logs, (name, at): &(Commitment, Target)) -> bool {
+    let place = Place { log: at.log.clone(), index: at.index };
+    let google_last = &[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    let mut all = Vec::new();
+    for choices in [&[][..], &[3; 40], &[1; 40], &[2; 40], google_last] {
+        let mut cases = logs.fold(choices);
+        let set = cases.set(name).unwrap();
+        let erased = cases.is_erased(&place);
+        assert_eq!((set.erased, set.alert.is_none()), (erased, erased), "{choices:?}");
+        let state = if erased { State::Lapsed } else { State::Confirmed };
+        assert_eq!(set.state(SOON), state, "{choices:?}");
+        assert_eq!(cases.take_erased().contains(&place), erased, "its bytes go, or stay");
+        all.push(erased);
+    }
+    all.dedup();
+    assert_eq!(all.len(), 1, "it depends on the order");
+    all[0]
+}
+
+#[test]
+fn what_a_suspended_key_says_after_its_end_erases_nothing_of_anybody() {
+    let (mut logs, case, before) = nearly_erased();
+    assert!(is_erased(&logs, &case));
+    for member in ["facebook", "reddit", "tiktok"] {
+        logs.suspend(member, "google", before);
+    }
+    assert!(!is_erased(&logs, &case), "three want it, and one of them is a stolen key");
+    // What stands within what is accepted is google's own word.
+    for member in ["facebook", "reddit", "tiktok"] {
+        logs.suspend(member, "google", before + 1);
+    }
+    assert!(is_erased(&logs, &case));
+}
+
+#[test]
+fn what_a_halted_member_wants_erased_is_not_until_it_is_heard_again() {
+    let (mut logs, case, _) = nearly_erased();
+    let halts = ["facebook", "reddit", "tiktok"].map(|member| logs.halt_member(member, "google"));
+    assert!(!is_erased(&logs, &case));
+    logs.retract("facebook", &halts[0]);
+    assert!(is_erased(&logs, &case));
+    // What it erases of its own it answers for alone.
+    logs.halt_member("facebook", "google");
+    let own = logs.assert("google", Review::OneHuman);
+    logs.erase("google", &own.1);
+    assert!(logs.fold(&[]).set(&own.0).unwrap().erased);
+}
+
+/// What google's former key wants erased after it has ended its log for another key, ahead of its turn or in it.
+#[test]
+fn what_an_ended_key_says_erases_nothing_of_anybody() {
+    let (mut logs, case, _) = nearly_erased();
+    let google = logs.log("google");
+    let chain = chain_that_ends(&mut logs, "google");
+    // The erasure stands after the key has ended the log.
+    let mut own = logs.logs.remove(&google).unwrap();
+    let end = own.len() - 1;
+    own.swap(end - 1, end);
+    for (index, held) in own.iter_mut().enumerate() {
+        held.index = index as u64;
+    }
+    let late = own[end].clone();
+    logs.logs.insert(google.clone(), own);
+    let mut early = Cases::of_chain(&chain);
+    for (log, held) in logs.interleaved(&[1; 9]).into_iter().filter(|(log, _)| **log != google) {
+        early.fold(log, held.clone());
+    }
+    early.fold(&google, late);
+    assert!(early.set(&case.0).unwrap().erased, "nobody knows yet that it has ended");
+    for held in &logs.logs[&google] {
+        early.fold(&google, held.clone());
+        logs.fold_what_is_due(&mut early);
+    }
+    let ordered = logs.fold_under(&chain, &[]);
+    for cases in [early, ordered] {
+        let set = cases.set(&case.0).unwrap();
+        assert_eq!(
+            (set.erased, set.alert.is_some(), set.state(SOON)),
+            (false, true, State::Confirmed)
+        );
+    }
+}
+
+/// Has a member end its log, and a second charter give it another key; answers both charters.
+fn chain_that_ends(logs: &mut Logs, member: &str) -> CharterChain {
+    let first = logs.charter.clone();
+    let new_key = key("google again").public().to_bytes();
+    let last = Head { size: 1, root: [0; 32] };
+    let ends = Statement::Key { step: KeyStep::Rotate, key: new_key, last };
+    logs.say(member, &ends, |header| header.class = Class::None);
+    let mut second = Charter { seq: 2, previous: first.hash(), ..first.charter.clone() };
+    let own = second.members.iter_mut().find(|one| one.name == name(member)).unwrap();
+    let closed = ClosedLog { member: name(member), epoch: 1, key: own.key, last: None };
+    (own.key, own.epoch) = (new_key, 2);
+    second.closed.push(closed);
+    let mut chain = CharterChain::from(first);
+    chain.push(SignedCharter::new(second, vec![]).unwrap()).unwrap();
+    chain
 }

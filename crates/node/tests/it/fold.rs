@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use watchfire_node::{
-    cases::{Cases, Ignored},
+    cases::{Cases, Ignored, SignalSet},
     halts::Voice,
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
@@ -369,7 +369,8 @@ fn one_member_that_makes_much_wait_drops_nothing_of_another() {
     logs.confirm("reddit", &nowhere, SEEN);
     let reddit = logs.log("reddit");
     let waiting = logs.logs[&reddit][0].clone();
-    let flood = (0..66_000).filter_map(|_| cases.fold(&reddit, waiting.clone()).1).count();
+    let one = |index| Held { index, ..waiting.clone() };
+    let flood = (0..66_000).filter_map(|index| cases.fold(&reddit, one(index)).1).count();
     assert!(flood > 0, "it is bounded");
     logs.confirm("google", &case, SEEN);
     let google = logs.log("google");
@@ -445,43 +446,58 @@ fn what_waits_for_its_target_keeps_its_place_in_its_own_log() {
     assert!(early.standing.was_confirmed, "two organisations once stood by it");
 }
 
+/// A set is the same whichever way the logs came.
+fn assert_same(
+    way: usize,
+    one: Option<&SignalSet>,
+    other: Option<&SignalSet>,
+) -> Result<(), TestCaseError> {
+    prop_assert_eq!(one.is_some(), other.is_some(), "way {}", way);
+    let (Some(one), Some(other)) = (one, other) else { return Ok(()) };
+    prop_assert_eq!(&one.opinions, &other.opinions, "way {}", way);
+    prop_assert_eq!(one.renewals(), other.renewals(), "way {}", way);
+    prop_assert_eq!(one.halted_by(), other.halted_by(), "way {}", way);
+    prop_assert_eq!(one.joined(), other.joined(), "way {}", way);
+    prop_assert_eq!(one.counts(), other.counts(), "way {}", way);
+    prop_assert_eq!((one.erased, &one.alert), (other.erased, &other.alert), "way {}", way);
+    prop_assert_eq!(&one.standing, &other.standing, "way {}", way);
+    prop_assert_eq!(one.waiting(), other.waiting(), "way {}", way);
+    prop_assert_eq!(one.unreadable, other.unreadable, "way {}", way);
+    prop_assert_eq!(one.grave, other.grave, "way {}", way);
+    prop_assert_eq!(one.subject, other.subject, "way {}", way);
+    Ok(())
+}
+
+/// Minutes of what is said one after the other: none, now, or some hours ahead.
+pub(crate) fn dates() -> impl Strategy<Value = Vec<Option<u32>>> {
+    let date = prop_oneof![
+        6 => Just(None),
+        3 => Just(Some(0)),
+        1 => (0_u32..300).prop_map(Some),
+    ];
+    prop_oneof![Just(Vec::new()), proptest::collection::vec(date, 1..12)]
+}
+
 proptest! {
     #[test]
     fn any_interleaving_of_the_logs_gives_the_same_cases(
         moves in moves(),
         choices in proptest::collection::vec(any::<u8>(), 0..60),
+        dates in dates(),
         (live, kib) in (1_u64..9, 3_u64..40),
     ) {
         let mut logs = Logs::of_stories_with(|charter| {
             charter.quotas.live_alerts = live;
             charter.quotas.bytes_a_day = kib * 1_024;
         });
-        logs.varied = true;
+        (logs.varied, logs.dates) = (true, dates);
         let names = play(&mut logs, moves);
-        let (one, other) = (logs.fold(&[]), logs.fold(&choices));
-        let again = logs.fold_with_repeats(&choices);
-        prop_assert!(one.incidents().iter().eq(other.incidents().iter()));
-        prop_assert!(one.incidents().iter().eq(again.incidents().iter()));
-        for (name, _) in &names {
-            let (one, again) = (one.set(name), again.set(name));
-            let (one, again) = (one.as_deref(), again.as_deref());
-            prop_assert_eq!(one.map(|set| &set.standing), again.map(|set| &set.standing));
-            prop_assert_eq!(one.map(|set| set.counts()), again.map(|set| set.counts()));
-        }
-        for (name, _) in names {
-            let (one, other) = (one.set(&name), other.set(&name));
-            prop_assert_eq!(one.is_some(), other.is_some());
-            let (Some(one), Some(other)) = (one, other) else { continue };
-            prop_assert_eq!(&one.opinions, &other.opinions);
-            prop_assert_eq!(one.renewals(), other.renewals());
-            prop_assert_eq!(one.halted_by(), other.halted_by());
-            prop_assert_eq!(one.joined(), other.joined());
-            prop_assert_eq!(one.counts(), other.counts());
-            prop_assert_eq!((one.erased, &one.alert), (other.erased, &other.alert));
-            prop_assert_eq!(&one.standing, &other.standing);
-            prop_assert_eq!(one.unreadable, other.unreadable);
-            prop_assert_eq!(one.grave, other.grave);
-            prop_assert_eq!(one.subject, other.subject);
+        let (one, ways) = logs.fold_in_all_ways(&choices);
+        for (way, other) in ways.iter().enumerate() {
+            prop_assert!(one.incidents().iter().eq(other.incidents().iter()), "way {way}");
+            for (name, _) in &names {
+                assert_same(way, one.set(name).as_deref(), other.set(name).as_deref())?;
+            }
         }
     }
 

@@ -4,7 +4,11 @@ use watchfire_node::{
     hold::is_undone,
     standing::{PROVISIONAL_MAX_MS, State},
 };
-use watchfire_signal::{header::Review, reason::Reason, statement::Statement};
+use watchfire_signal::{
+    header::Review,
+    reason::Reason,
+    statement::{Head, Statement},
+};
 
 use crate::coalition::name;
 use crate::logs::{Logs, SEEN, SOON};
@@ -159,4 +163,29 @@ fn what_is_said_in_the_name_of_a_suspended_member_hides_nothing_of_what_it_said_
         logs.halt(member, &shared.1);
     }
     assert_eq!(logs.state(&shared.0, SOON), State::Provisional);
+}
+
+/// Three roots of one size are three histories: whose end is it that they accept?
+#[test]
+fn suspensions_at_one_size_of_different_histories_do_not_add_up() {
+    let suspended = |ends: [(&str, u64, u8); 3]| {
+        let mut logs = Logs::new();
+        let case = logs.assert("tiktok", Review::OneHuman);
+        for (member, size, root) in ends {
+            logs.suspend_at(member, "tiktok", Head { size, root: [root; 32] });
+        }
+        let mut cases = logs.fold(&[]);
+        let other = logs.fold(&[2, 2, 1]);
+        let set = cases.set(&case.0).unwrap();
+        assert_eq!(set.standing, other.set(&case.0).unwrap().standing);
+        let stops = cases.changed_stops().unwrap();
+        stops[&name("tiktok")].suspended_at
+    };
+    let [facebook, google, reddit] = ["facebook", "google", "reddit"];
+    assert_eq!(suspended([(facebook, 1, 7), (google, 1, 8), (reddit, 1, 9)]), None);
+    assert_eq!(suspended([(facebook, 1, 7), (google, 1, 7), (reddit, 1, 9)]), None);
+    assert_eq!(suspended([(facebook, 1, 7), (google, 1, 7), (reddit, 1, 7)]), Some(1));
+    // Who has seen more of it accepts what it began with.
+    assert_eq!(suspended([(facebook, 3, 6), (google, 2, 7), (reddit, 1, 8)]), Some(1));
+    assert_eq!(suspended([(facebook, 3, 6), (google, 1, 7), (reddit, 1, 8)]), None);
 }

@@ -1,11 +1,13 @@
 //! Logs as their authors wrote them, to be folded in any order: the stage for the tests of the fold.
 
+mod ways;
+
 use std::{collections::BTreeMap, sync::Arc};
 
-use watchfire_node::{cases::Cases, standing::State, urgent::is_urgent};
+use watchfire_node::{cases::Cases, standing::State};
 use watchfire_signal::{
     alert::Family,
-    charter::{Charter, CharterChain, SignedCharter},
+    charter::{Charter, CharterChain, Role, SignedCharter},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     incident::{Incident, IncidentStep},
@@ -47,6 +49,8 @@ pub(crate) struct Logs {
     pub(crate) logs: BTreeMap<LogName, Vec<Held>>,
     /// Whether alerts are of different sizes.
     pub(crate) varied: bool,
+    /// How far ahead of the time what is said is dated, in turns; without, it says no minute.
+    pub(crate) dates: Vec<Option<u32>>,
     salt: u32,
     later_ms: u64,
 }
@@ -62,9 +66,18 @@ impl Logs {
         Self::under(charter(&MEMBERS, 2))
     }
 
+    /// The same where a member has another role.
+    pub(crate) fn with_role(member: &str, role: Role) -> Self {
+        Self::under(charter_with(&MEMBERS, 2, |charter| {
+            let mut members = charter.members.iter_mut();
+            members.find(|one| one.name == name(member)).unwrap().role = role;
+        }))
+    }
+
     pub(crate) fn under(charter: SignedCharter) -> Self {
         let chain = CharterChain::from(charter.clone());
-        Self { charter, chain, logs: BTreeMap::new(), varied: false, salt: 0, later_ms: 0 }
+        let (logs, dates) = Default::default();
+        Self { charter, chain, logs, varied: false, dates, salt: 0, later_ms: 0 }
     }
 
     /// For stories made by chance: some labels act at severity 4.
@@ -133,6 +146,10 @@ impl Logs {
             minute: None,
             size: 0,
         };
+        if let Some(ahead) = self.dates.get(self.salt as usize % self.dates.len().max(1)) {
+            let now = u32::try_from((START_MS + self.later_ms) / 60_000).unwrap();
+            header.minute = ahead.map(|ahead| now + ahead);
+        }
         change(&mut header);
         self.salt += 1;
         let sealed = seal(&header, statement, salted(self.salt)).unwrap();
@@ -309,7 +326,12 @@ impl Logs {
     }
 
     pub(crate) fn suspend(&mut self, member: &str, other: &str, size: u64) -> Target {
-        let last = Some(Head { size, root: [9; 32] });
+        self.suspend_at(member, other, Head { size, root: [9; 32] })
+    }
+
+    /// The same of a history that has this head.
+    pub(crate) fn suspend_at(&mut self, member: &str, other: &str, last: Head) -> Target {
+        let last = Some(last);
         let statement = Statement::Member { step: MemberStep::Suspend, member: name(other), last };
         let about = |header: &mut Header| {
             header.class = Class::None;
@@ -383,96 +405,6 @@ impl Logs {
         let at = bytes.windows(shown.len()).position(|part| part == leaf.header_bytes).unwrap();
         bytes[at..at + shown.len()].copy_from_slice(&shown);
         held.entry = Entry::new(bytes, held.entry.record.take());
-    }
-
-    /// Folds in an interleaving of the logs that the choices name.
-    pub(crate) fn fold(&self, choices: &[u8]) -> Cases {
-        self.fold_into(self.cases(), choices)
-    }
-
-    /// Folds under the last charter of a chain.
-    pub(crate) fn fold_under(&self, chain: &CharterChain, choices: &[u8]) -> Cases {
-        self.fold_into(Cases::of_chain(chain), choices)
-    }
-
-    fn fold_into(&self, mut cases: Cases, choices: &[u8]) -> Cases {
-        for (log, held) in self.interleaved(choices) {
-            cases.fold(log, held.clone());
-        }
-        cases
-    }
-
-    /// All entries in the interleaving of the logs that the choices name.
-    pub(crate) fn interleaved(&self, choices: &[u8]) -> Vec<(&LogName, &Held)> {
-        let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
-        let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
-        let mut all = Vec::new();
-        while !queues.is_empty() {
-            let at = usize::from(choices.next().unwrap()) % queues.len();
-            let (log, entries) = &mut queues[at];
-            match entries.next() {
-                Some(held) => all.push((*log, held)),
-                None => drop(queues.remove(at)),
-            }
-        }
-        all
-    }
-
-    /// Folds in an interleaving of the logs, with entries that come again, as often as the choices say.
-    pub(crate) fn fold_with_repeats(&self, choices: &[u8]) -> Cases {
-        let mut cases = self.cases();
-        let mut queues = self.logs.iter().map(|(log, held)| (log, held.iter())).collect::<Vec<_>>();
-        let mut choices = choices.iter().copied().chain(std::iter::repeat(0));
-        let mut seen: Vec<(&LogName, &Held)> = Vec::new();
-        while !queues.is_empty() {
-            let choice = usize::from(choices.next().unwrap());
-            let at = choice % queues.len();
-            let (log, entries) = &mut queues[at];
-            match entries.next() {
-                Some(held) => {
-                    seen.push((log, held));
-                    cases.fold(log, held.clone());
-                }
-                None => drop(queues.remove(at)),
-            }
-            if choice > 100 && !seen.is_empty() {
-                let (log, held) = seen[choice % seen.len()];
-                cases.fold(log, held.clone());
-            }
-        }
-        cases
-    }
-
-    /// Folds in an interleaving of the logs, as it may go: what is urgent may come before its turn and comes again in
-    /// it, and what comes without its record gets it later.
-    pub(crate) fn fold_untidily(&self, choices: &[u8]) -> Cases {
-        let mut cases = self.cases();
-        let all = self.interleaved(choices);
-        let mut choices = choices.iter().rev().copied().chain(std::iter::repeat(0));
-        let mut holes: Vec<(&LogName, &Held)> = Vec::new();
-        for (at, (log, held)) in all.iter().enumerate() {
-            let choice = choices.next().unwrap();
-            let urgent = |(_, held): &&(&LogName, &Held)| {
-                is_urgent(&Leaf::decode(&held.entry.leaf).unwrap())
-            };
-            if choice % 3 == 1 {
-                let ahead: Vec<_> = all[at..].iter().filter(urgent).collect();
-                let early = ahead.get(usize::from(choice) % ahead.len().max(1));
-                early.into_iter().for_each(|(log, held)| drop(cases.fold(log, (*held).clone())));
-            }
-            let mut held = (*held).clone();
-            if choice % 4 == 2 {
-                holes.push(all[at]);
-                held.entry = Entry::new(held.entry.leaf, None);
-            }
-            cases.fold(log, held);
-            if choice % 5 == 0 && !holes.is_empty() {
-                let (log, held) = holes.swap_remove(usize::from(choice) % holes.len());
-                cases.fold(log, held.clone());
-            }
-        }
-        holes.into_iter().for_each(|(log, held)| drop(cases.fold(log, held.clone())));
-        cases
     }
 
     /// What a member said, so many entries under each head.

@@ -7,7 +7,7 @@ use watchfire_signal::{
     commitment::Commitment,
     header::{Review, Target},
     incident::IncidentStep,
-    statement::{Basis, Resolution},
+    statement::{Basis, Head, Resolution},
 };
 
 use crate::coalition::START_MS;
@@ -41,6 +41,8 @@ pub(crate) enum Move {
     Suspend {
         other: usize,
         size: u64,
+        /// Of which of two histories.
+        root: bool,
     },
     RetractVote,
     Resolve {
@@ -158,7 +160,11 @@ fn words() -> impl Strategy<Value = Move> {
         Just(Move::FutureVersion),
         Just(Move::Halt),
         (0..MEMBERS.len()).prop_map(|other| Move::HaltMember { other }),
-        (0..MEMBERS.len(), 0_u64..6).prop_map(|(other, size)| Move::Suspend { other, size }),
+        (0..MEMBERS.len(), 0_u64..6, any::<bool>()).prop_map(|(other, size, root)| Move::Suspend {
+            other,
+            size,
+            root
+        }),
         Just(Move::RetractVote),
         (any::<prop::sample::Index>(), any::<bool>())
             .prop_map(|(about, stands)| Move::Resolve { about, stands }),
@@ -311,8 +317,9 @@ impl Story<'_> {
             Move::HaltMember { other } => {
                 self.votes.insert(by, logs.halt_member(member, MEMBERS[other].0));
             }
-            Move::Suspend { other, size } => {
-                self.votes.insert(by, logs.suspend(member, MEMBERS[other].0, size));
+            Move::Suspend { other, size, root } => {
+                let last = Head { size, root: [9 + u8::from(root); 32] };
+                self.votes.insert(by, logs.suspend_at(member, MEMBERS[other].0, last));
             }
             Move::Silenced { other, size } => {
                 for by in (0..MEMBERS.len()).filter(|by| *by != other) {

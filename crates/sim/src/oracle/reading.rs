@@ -98,9 +98,12 @@ enum Stopped {
 struct Vote {
     turn: Turn,
     stands: bool,
-    /// Of a suspension: what is accepted.
-    until: Turn,
+    /// Of a suspension: what is accepted, and the root of the log there.
+    until: (Turn, [u8; 32]),
 }
+
+/// Of votes that accept nothing.
+const NOWHERE: (Turn, [u8; 32]) = ((0, 0), [0; 32]);
 
 /// What a place is about.
 #[derive(Debug, Clone)]
@@ -213,20 +216,22 @@ impl Reading {
             return Voice::Suspended { until: *until };
         }
         let Some(own) = charter.member(member) else { return Voice::Counts };
-        // By organisation the most that it accepts; of those the most that enough accept.
-        let mut ends = BTreeMap::new();
-        for (by, vote) in self.votes(&Stopped::Suspension(member.clone())) {
-            let Some(owner) = charter.organisation_of(by) else { continue };
-            // A new epoch of its log ends it.
-            if vote.until.0 == own.epoch {
-                let most = ends.entry(owner).or_insert(vote.until);
-                *most = vote.until.max(*most);
-            }
-        }
-        let mut ends: Vec<Turn> = ends.into_values().collect();
-        ends.sort_unstable();
-        if let Some(place) = ends.len().checked_sub(charter.quorum_suspend()) {
-            return Voice::Suspended { until: ends[place] };
+        // A new epoch of its log ends it.
+        let votes = self.votes(&Stopped::Suspension(member.clone()));
+        let votes: Vec<_> = votes.filter(|(_, vote)| vote.until.0.0 == own.epoch).collect();
+        // The most that enough accept: of what is longer this is a part, of another history as long it is not.
+        let enough = |(size, root): &(Turn, [u8; 32])| {
+            let accept = votes.iter().filter(|(_, vote)| {
+                let (other, its) = &vote.until;
+                other > size || (other == size && its == root)
+            });
+            let owners: BTreeSet<_> =
+                accept.filter_map(|(by, _)| charter.organisation_of(by)).collect();
+            owners.len() >= charter.quorum_suspend()
+        };
+        let ends = votes.iter().map(|(_, vote)| vote.until).filter(|end| enough(end));
+        if let Some(until) = ends.map(|(until, _)| until).max() {
+            return Voice::Suspended { until };
         }
         let halted = self.votes(&Stopped::Halt(member.clone()));
         let halted: BTreeSet<_> =
@@ -366,7 +371,7 @@ impl Reading {
                 return;
             }
             (Verb::Halt, _) if case.subject == name => {
-                self.vote(entry, (Stopped::Case(name), true), (0, 0), meanings);
+                self.vote(entry, (Stopped::Case(name), true), NOWHERE, meanings);
                 return;
             }
             _ => return,
@@ -378,7 +383,7 @@ impl Reading {
         &mut self,
         entry: &Entry,
         (stopped, stands): (Stopped, bool),
-        until: Turn,
+        until: (Turn, [u8; 32]),
         meanings: &mut BTreeMap<At, Meaning>,
     ) {
         let vote = Vote { turn: entry.turn(), stands, until };
@@ -402,7 +407,7 @@ impl Reading {
         let author = entry.at.0.member.clone();
         match (entry.header.verb, meanings.get(&target)) {
             (Verb::Retract, Some(Meaning::Vote(stopped))) => {
-                let vote = Vote { turn: entry.turn(), stands: false, until: (0, 0) };
+                let vote = Vote { turn: entry.turn(), stands: false, until: NOWHERE };
                 self.note_vote(stopped.clone(), author, vote);
             }
             (Verb::Retract, Some(Meaning::Set(name) | Meaning::Opinion(name))) => {
@@ -453,14 +458,14 @@ impl Entry {
     }
 
     /// Which member it wants stopped, and how much of its log it accepts.
-    fn stops(&self, charters: &Charters) -> Option<(Stopped, Turn)> {
+    fn stops(&self, charters: &Charters) -> Option<(Stopped, (Turn, [u8; 32]))> {
         match self.statement.as_ref().filter(|_| !self.header.test)? {
             Statement::Halt { member: Some(member) } => {
-                Some((Stopped::Halt(member.clone()), (0, 0)))
+                Some((Stopped::Halt(member.clone()), NOWHERE))
             }
             Statement::Member { step: MemberStep::Suspend, member, last: Some(last) } => {
                 let epoch = charters.named(self.header.charter)?.member(member)?.epoch;
-                let until = (epoch, last.size);
+                let until = ((epoch, last.size), last.root);
                 Some((Stopped::Suspension(member.clone()), until))
             }
             _ => None,
