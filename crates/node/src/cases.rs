@@ -267,7 +267,7 @@ impl Cases {
             Verb::Incident if leaf.header.target.is_some() => {
                 self.speak(place, leaf, statement, held)
             }
-            Verb::Incident => Ok(self.declare(place, &leaf, statement, held.verified_ms)),
+            Verb::Incident => self.declare(place, &leaf, statement, held.verified_ms),
             Verb::Key => {
                 self.authors.note_key(place, statement.as_ref());
                 self.meanings.note_plain(place);
@@ -399,6 +399,7 @@ impl Cases {
         if !erased {
             return Vec::new();
         }
+        self.unname_incident(target, &name);
         if let Some(set) = self.change(&name) {
             set.forget(target, own, by_many);
         }
@@ -468,6 +469,11 @@ impl Cases {
         verified_ms: u64,
     ) -> Commitment {
         let name = leaf.commitment;
+        let incident = alert.as_ref().and_then(|alert| alert.incident);
+        let stands = self.look(&name).is_none_or(|set| set.place == *place);
+        if let Some(incident) = incident.filter(|_| stands) {
+            self.name_incident(&incident, place, (&leaf.header, subject));
+        }
         match self.look(&name) {
             None => {
                 let mut header = leaf.header.clone();

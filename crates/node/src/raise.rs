@@ -159,10 +159,10 @@ pub enum RaiseError {
     /// What is added to another member's case is not handed on more widely than the case.
     #[error("the case is marked {0}; what another member adds to it is not marked more widely")]
     Wider(Tlp),
-    /// This member's last incident lapsed: it waits before it declares another.
+    /// This organisation's last incident lapsed, or waits: it waits before it declares another, or asks for an approval.
     #[error(
-        "the last incident that this organisation declared lapsed: it declares the next one 24 hours \
-         after that, or agrees with one that somebody else declares"
+        "not enough organisations agree with the last incident that this organisation declared: it declares the next \
+         one 24 hours after that has lapsed, or asks another organisation to agree first (`ask_approval`)"
     )]
     MustWait {
         /// Until when, in milliseconds since 1970 by this node's clock.
@@ -179,6 +179,9 @@ pub enum RaiseError {
         /// Which quota.
         name: &'static str,
         /// How much.
+    /// Not enough organisations agreed in time.
+    #[error("the incident {0} has lapsed: whoever agrees now is not counted by anybody")]
+    Lapsed(Commitment),
         value: u64,
         /// When there may be room again: quotas and leases are of a day, by UTC.
         wait_ms: u64,

@@ -65,6 +65,7 @@ impl From<RaiseError> for Failure {
             | RaiseError::NoDispute(_)
             | RaiseError::NotWaiting(_)
             | RaiseError::MustWait { .. }
+            | RaiseError::Lapsed(_)
             | RaiseError::NotAuthor(_)
             | RaiseError::Wider(_)
             | RaiseError::NoLog(_)
