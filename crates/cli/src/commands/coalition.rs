@@ -1,6 +1,7 @@
 //! `watchfire coalition`: founds a coalition, changes its charter while it runs, lets members in.
 
 mod changes;
+mod evidence;
 mod join;
 mod members;
 
@@ -72,6 +73,8 @@ pub(crate) enum Coalition {
     Join(join::Join),
     /// Fetch all charters of a coalition from any of its nodes, and check them.
     Fetch(changes::Fetch),
+    /// Check the evidence against members that have approved two charters of one number, with the charters alone.
+    Evidence(evidence::Evidence),
     /// Vote at a running node for a halt of a member: nothing that it stands by counts while enough
     /// organisations halt it, and what that alone caused is restored.
     Halt(Stop),
@@ -183,6 +186,7 @@ pub(crate) fn run(coalition: &Coalition, output: &Output) -> Ended {
         Coalition::Invite(invite) => runtime::block_on(join::run_invite(invite, output))?,
         Coalition::Join(join) => runtime::block_on(join::run_join(join, output))?,
         Coalition::Fetch(fetch) => runtime::block_on(changes::run_fetch(fetch, output))?,
+        Coalition::Evidence(evidence) => evidence::run(evidence, output),
         Coalition::Halt(stop) => runtime::block_on(run_stop(stop, false, output))?,
         Coalition::Suspend(stop) => runtime::block_on(run_stop(stop, true, output))?,
     }
