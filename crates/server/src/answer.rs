@@ -66,6 +66,7 @@ impl From<RaiseError> for Failure {
             | RaiseError::NotWaiting(_)
             | RaiseError::MustWait { .. }
             | RaiseError::Lapsed(_)
+            | RaiseError::Taxonomy { .. }
             | RaiseError::NotAuthor(_)
             | RaiseError::Wider(_)
             | RaiseError::NoLog(_)

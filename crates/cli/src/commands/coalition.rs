@@ -13,7 +13,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use watchfire_api::wire::StopRequest;
-use watchfire_node::charter::{approve, approvers, check_founding};
+use watchfire_node::charter::{approve, approvers, check_founding, check_spoken};
 use watchfire_signal::{
     charter::{Approval, Charter, Member, Quorums, SignedCharter},
     hex,
@@ -281,6 +281,7 @@ fn run_install(args: &Install, output: &Output) -> Ended {
 /// by itself: a later charter comes from the other members.
 pub(crate) fn install(signed: &SignedCharter, directory: &Directory) -> Result<(), Failure> {
     check_founding(signed)?;
+    check_spoken(&signed.charter)?;
     let card = directory.card()?;
     if signed.charter.member(&card.name).is_none_or(|member| member.key != card.key) {
         return Err(failed(format!("the charter does not name {} with its key", card.name)));

@@ -36,7 +36,7 @@ use watchfire_tlog::OwnKey;
 
 pub use self::doubles::Double;
 use self::doubles::Doubles;
-use super::{TrustError, approve, check_chain, check_next, verified};
+use super::{TrustError, approve, check_chain, check_next, check_spoken, verified};
 use crate::{
     clock::Random,
     desk::{Desk, Line, WriteError},
@@ -274,6 +274,7 @@ impl Changes {
 
     /// Adds our approval: durable first, then seen by anybody.
     async fn vote(&self, signed: SignedCharter, told: Told<'_>) -> Result<[u8; 32], ChangeError> {
+        check_spoken(&signed.charter)?;
         let (seq, hash) = (signed.charter.seq, signed.hash());
         let voted = self.store.row(VOTES, &seq.to_be_bytes()).await?;
         if let Some(other) = voted.filter(|other| *other != hash) {
