@@ -40,9 +40,9 @@ pub use bank::{
     BankContentRequest, BankContentView, BankList, BankMatch, BankRequest, BankView,
 };
 pub use charter::{
-    ApproveAnswer, ApproveRequest, CharterList, CharterQuery, CharterView, InviteAnswer,
-    InviteRequest, MembershipAnswer, MembershipRequest, MembershipState, ProposalView,
-    ProposeRequest,
+    ApproveAnswer, ApproveRequest, CharterList, CharterQuery, CharterView, DoubleApproval,
+    InviteAnswer, InviteRequest, MembershipAnswer, MembershipRequest, MembershipState,
+    ProposalView, ProposeRequest,
 };
 pub use event::EventView;
 pub use evidence::{Consistency, ContradictionProof, Cosigned, Evidence, ForkProof};

@@ -268,7 +268,7 @@ impl Cases {
             Verb::Incident if leaf.header.target.is_some() => {
                 self.speak(place, leaf, statement, held)
             }
-            Verb::Incident => Ok(self.declare(place, &leaf, statement, held.verified_ms)),
+            Verb::Incident => self.declare(place, &leaf, statement, held.verified_ms),
             Verb::Key => {
                 self.meanings.note_plain(place);
                 let ends = self.authors.note_key(place, statement.as_ref());
@@ -442,6 +442,11 @@ impl Cases {
         verified_ms: u64,
     ) -> Commitment {
         let name = leaf.commitment;
+        let incident = alert.as_ref().and_then(|alert| alert.incident);
+        let stands = self.look(&name).is_none_or(|set| set.place == *place);
+        if let Some(incident) = incident.filter(|_| stands) {
+            self.name_incident(&incident, place, (&leaf.header, subject));
+        }
         match self.look(&name) {
             None => {
                 let mut header = leaf.header.clone();

@@ -12,6 +12,8 @@ use watchfire_signal::{
         Approval, ChainError, Charter, CharterChain, CharterError, SignedCharter, SuccessionError,
         approval_message,
     },
+    header::RECORD_VERSION,
+    label::TAXONOMY_VERSION,
     name::MemberName,
     record::Leaf,
 };
@@ -36,6 +38,17 @@ pub enum TrustError {
         approved: usize,
         /// How many are needed.
         needed: usize,
+    },
+    /// It wants records or labels of a version that this program does not write.
+    #[error(
+        "the charter has records of version {record} and version {taxonomy} of the taxonomy, and this program writes \
+         {RECORD_VERSION} and {TAXONOMY_VERSION}: update it first"
+    )]
+    Version {
+        /// The version of records.
+        record: u32,
+        /// The version of the taxonomy.
+        taxonomy: u32,
     },
     /// It does not follow from the charter before it.
     #[error(transparent)]
@@ -71,6 +84,16 @@ pub fn check_next(before: &SignedCharter, next: &SignedCharter) -> Result<(), Tr
     }
     let needed = electorate.quorum_charter();
     Err(TrustError::Quorum { approved: electorate.count_approving(&approved), needed })
+}
+
+/// Checks that this program can say something under a charter: else no member that runs it could.
+///
+/// # Errors
+/// [`TrustError::Version`]
+pub fn check_spoken(charter: &Charter) -> Result<(), TrustError> {
+    let Charter { record_version: record, taxonomy, .. } = *charter;
+    let known = (record, taxonomy) == (RECORD_VERSION, TAXONOMY_VERSION);
+    if known { Ok(()) } else { Err(TrustError::Version { record, taxonomy }) }
 }
 
 /// Checks a chain of charters from the first to the one in force.

@@ -73,6 +73,6 @@ pub mod witness;
 pub use watchfire_store::{Effect, EffectState, StoreError};
 
 pub use node::{
-    AlertView, Handover, Node, OfIncident, Preflight, PrepareError, Prepared, PromoteError,
-    Readiness, Setup, StartError, StopMember, action,
+    AlertView, Handover, NewIncident, Node, OfIncident, Preflight, PrepareError, Prepared,
+    PromoteError, Readiness, Setup, StartError, StopMember, action,
 };

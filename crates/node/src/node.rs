@@ -75,7 +75,7 @@ use crate::{
 use self::prepare::Ground;
 
 pub use charters::{Approved, CharterDeed};
-pub use incidents::OfIncident;
+pub use incidents::{NewIncident, OfIncident};
 pub use policy::PromoteError;
 pub use preflight::Preflight;
 pub use prepare::{Handover, PrepareError, Prepared};

@@ -142,6 +142,17 @@ pub enum RaiseError {
     /// The charter has no such sharing group, so nobody would get the record.
     #[error("the charter has no sharing group {0}")]
     NoGroup(GroupName),
+    /// The charter has labels of another version than this program.
+    #[error(
+        "the charter has version {charter} of the taxonomy, and this program writes {ours}: no alert is raised until it \
+         is updated"
+    )]
+    Taxonomy {
+        /// The version of the labels.
+        ours: u32,
+        /// That of the charter.
+        charter: u32,
+    },
     /// The member does not dispute it.
     #[error("{0} does not dispute it")]
     NoDispute(MemberName),
@@ -159,15 +170,18 @@ pub enum RaiseError {
     /// What is added to another member's case is not handed on more widely than the case.
     #[error("the case is marked {0}; what another member adds to it is not marked more widely")]
     Wider(Tlp),
-    /// This member's last incident lapsed: it waits before it declares another.
+    /// This organisation's last incident lapsed, or waits: it waits before it declares another, or asks for an approval.
     #[error(
-        "the last incident that this organisation declared lapsed: it declares the next one 24 hours \
-         after that, or agrees with one that somebody else declares"
+        "not enough organisations agree with the last incident that this organisation declared: it declares the next \
+         one 24 hours after that has lapsed, or asks another organisation to agree first (`ask_approval`)"
     )]
     MustWait {
         /// Until when, in milliseconds since 1970 by this node's clock.
         until_ms: u64,
     },
+    /// Not enough organisations agreed in time.
+    #[error("the incident {0} has lapsed: whoever agrees now is not counted by anybody")]
+    Lapsed(Commitment),
     /// One does not answer one's own alert so.
     #[error("this member raised {0} itself; retract it instead")]
     Own(Commitment),
@@ -191,7 +205,8 @@ pub enum RaiseError {
 /// The draft of an alert.
 ///
 /// # Errors
-/// [`RaiseError::NoGroup`]
+/// [`RaiseError::NoGroup`]; [`RaiseError::Taxonomy`] where its labels are of another taxonomy than the charter's: everybody
+/// would only look at it.
 pub fn alert_draft(
     charter: &Charter,
     log: &LogName,
@@ -202,6 +217,10 @@ pub fn alert_draft(
         new.group == GroupName::all() || charter.groups.iter().any(|group| group.name == new.group);
     if !known {
         return Err(RaiseError::NoGroup(new.group));
+    }
+    if new.alert.taxonomy != charter.taxonomy {
+        let (ours, charter) = (new.alert.taxonomy, charter.taxonomy);
+        return Err(RaiseError::Taxonomy { ours, charter });
     }
     let header = Header {
         class: new.alert.class(),
@@ -330,7 +349,7 @@ fn own_halt(log: &LogName, set: &SignalSet) -> Result<Target, RaiseError> {
 /// The draft of more signals of a case: of our own by an amendment, of an edited copy by a variant.
 ///
 /// # Errors
-/// [`RaiseError::NotAuthor`], [`RaiseError::NoGroup`], [`RaiseError::Wider`]
+/// [`RaiseError::NotAuthor`], [`RaiseError::NoGroup`], [`RaiseError::Taxonomy`], [`RaiseError::Wider`]
 pub fn widening_draft(
     charter: &Charter,
     log: &LogName,
@@ -421,11 +440,12 @@ pub fn about_draft(
     Draft { header, statement, answer, within_quota: false }
 }
 
-/// A header of ours that says nothing but the verb. The sequencer puts the charter's hash in: taking it anew
-/// for every record would encode the whole charter each time.
+/// A header of ours that says nothing but the verb, in the version of records that the charter has: one that this
+/// program does not know is not sealed. What takes back, ends a key or approves a charter is version 1 for ever. The
+/// sequencer puts the charter's hash in: taking it anew for every record would encode the whole charter each time.
 pub(crate) fn plain_header(charter: &Charter, log: &LogName, verb: Verb) -> Header {
     Header {
-        v: RECORD_VERSION,
+        v: if verb.is_forever_first() { RECORD_VERSION } else { charter.record_version },
         coalition: charter.coalition.clone(),
         author_log: log.clone(),
         charter: CharterRef { seq: charter.seq, hash: [0; 32] },

@@ -65,6 +65,8 @@ impl From<RaiseError> for Failure {
             | RaiseError::NoDispute(_)
             | RaiseError::NotWaiting(_)
             | RaiseError::MustWait { .. }
+            | RaiseError::Lapsed(_)
+            | RaiseError::Taxonomy { .. }
             | RaiseError::NotAuthor(_)
             | RaiseError::Wider(_)
             | RaiseError::NoLog(_)

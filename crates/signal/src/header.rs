@@ -134,7 +134,7 @@ pub struct Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum HeaderError {
     /// Another version than this crate writes.
-    #[error("a record of version {0} is not written here")]
+    #[error("this program does not write records of version {0}: update it")]
     Version(u32),
     /// A charter's number counts from 1.
     #[error("charters are numbered from 1")]

@@ -63,6 +63,13 @@ impl Verb {
         matches!(self, Self::Assert | Self::Amend | Self::Variant)
     }
 
+    /// Whether it is of version 1 for ever, whatever a charter says: what takes back, ends a key or approves a charter has
+    /// to be heard by all.
+    #[must_use]
+    pub fn is_forever_first(self) -> bool {
+        matches!(self, Self::Retract | Self::Halt | Self::Erase | Self::Key | Self::Charter)
+    }
+
     /// Whether the header names a target. Where it is optional the body decides.
     #[must_use]
     pub fn target(self) -> Need {

@@ -144,7 +144,7 @@ impl World {
         }
         tokio::time::sleep(Duration::from_secs(8)).await;
         if self.options.mutant == Some(Mutant::Panics) {
-            tokio::spawn(async { panic!("a mutant") });
+            tokio::spawn(panics());
         }
         for _ in 0..self.options.steps {
             self.mishap().await?;
@@ -226,6 +226,11 @@ fn lies_of(mutant: Option<Mutant>) -> Lies {
         keeps_erased: mutant == Some(Mutant::KeepsErased),
         hides_retractions: mutant == Some(Mutant::IgnoresRetractions),
     }
+}
+
+#[expect(clippy::panic, reason = "it is what a mutant is for")]
+async fn panics() {
+    panic!("a mutant");
 }
 
 fn pretends(mutant: Option<Mutant>) -> Pretends {

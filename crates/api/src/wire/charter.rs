@@ -41,9 +41,25 @@ pub struct CharterView {
     pub charter: Charter,
     /// What is proposed as the next one.
     pub proposals: Vec<ProposalView>,
-    /// Members that have approved more than one proposal; each signature is evidence.
+    /// Members that have approved two charters of one number, of whatever number.
     #[schema(value_type = Vec<String>)]
     pub approved_twice: Vec<MemberName>,
+    /// The evidence against them, which is kept for good.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub double_approvals: Vec<DoubleApproval>,
+}
+
+/// That a member has approved two charters of one number.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DoubleApproval {
+    /// The member.
+    #[schema(value_type = String)]
+    pub member: MemberName,
+    /// The number.
+    pub seq: u64,
+    /// The two signed charters, one after the other, each with the member's approval alone, in hexadecimal. Whoever has
+    /// the charter before them checks it (`watchfire coalition evidence`).
+    pub evidence: String,
 }
 
 /// A proposed charter.

@@ -29,6 +29,10 @@ pub struct IncidentRequest {
     /// A drill: it travels and changes nothing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub test: bool,
+    /// Declares it although this organisation's last one lapsed, or waits: nothing is raised before another
+    /// organisation agrees.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ask_approval: bool,
 }
 
 /// What changes in an incident; what is absent stays. Cases are added.

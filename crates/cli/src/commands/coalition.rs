@@ -1,6 +1,7 @@
 //! `watchfire coalition`: founds a coalition, changes its charter while it runs, lets members in.
 
 mod changes;
+mod evidence;
 mod join;
 mod members;
 
@@ -12,7 +13,7 @@ use std::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use watchfire_api::wire::StopRequest;
-use watchfire_node::charter::{approve, approvers, check_founding};
+use watchfire_node::charter::{approve, approvers, check_founding, check_spoken};
 use watchfire_signal::{
     charter::{Approval, Charter, Member, Quorums, SignedCharter},
     hex,
@@ -77,6 +78,8 @@ pub(crate) enum Coalition {
     Join(join::Join),
     /// Fetch all charters of a coalition from any of its nodes, and check them.
     Fetch(changes::Fetch),
+    /// Check the evidence against members that have approved two charters of one number, with the charters alone.
+    Evidence(evidence::Evidence),
     /// Vote at a running node for a halt of a member: nothing that it stands by counts while enough
     /// organisations halt it, and what that alone caused is restored.
     Halt(Stop),
@@ -189,6 +192,7 @@ pub(crate) fn run(coalition: &Coalition, output: &Output) -> Ended {
         Coalition::Invite(invite) => runtime::block_on(join::run_invite(invite, output))?,
         Coalition::Join(join) => runtime::block_on(join::run_join(join, output))?,
         Coalition::Fetch(fetch) => runtime::block_on(changes::run_fetch(fetch, output))?,
+        Coalition::Evidence(evidence) => evidence::run(evidence, output),
         Coalition::Halt(stop) => runtime::block_on(run_stop(stop, false, output))?,
         Coalition::Suspend(stop) => runtime::block_on(run_stop(stop, true, output))?,
     }
@@ -283,6 +287,7 @@ fn run_install(args: &Install, output: &Output) -> Ended {
 /// by itself: a later charter comes from the other members.
 pub(crate) fn install(signed: &SignedCharter, directory: &Directory) -> Result<(), Failure> {
     check_founding(signed)?;
+    check_spoken(&signed.charter)?;
     let card = directory.card()?;
     if signed.charter.member(&card.name).is_none_or(|member| member.key != card.key) {
         return Err(failed(format!("the charter does not name {} with its key", card.name)));

@@ -90,6 +90,10 @@ struct Declare {
     /// A drill: it travels and changes nothing.
     #[arg(long)]
     test: bool,
+    /// Declare it although this organisation's last one lapsed, or waits: nothing is raised before another
+    /// organisation agrees.
+    #[arg(long)]
+    ask_approval: bool,
 }
 
 #[derive(Debug, Args)]
@@ -151,6 +155,7 @@ async fn declared(declare: &Declare, client: &Client) -> Result<IncidentAnswer, 
         cases: declare.cases.clone(),
         note: declare.note.clone(),
         test: declare.test,
+        ask_approval: declare.ask_approval,
     };
     answered(client.declare(&incident, None).await)
 }

@@ -1,10 +1,15 @@
 //! A member that writes another header into a record than into the leaf that everybody reads, from the frame that it
-//! sends to the file that convicts it: all of it over the sockets of a real server.
+//! sends to the file that convicts it, over the sockets of a real server; and one that approves two charters of one number.
 
 use std::fs;
 
 use serde_json::Value;
-use watchfire_signal::header::CharterRef;
+use watchfire_node::charter::approve;
+use watchfire_signal::{
+    charter::{Approval, Charter, Member, Role, SignedCharter},
+    header::CharterRef,
+    hex,
+};
 use watchfire_tlog::{
     Checkpoint, Entry, Extension, Origin, SignedCheckpoint, frontier::Frontier, leaf_hash,
 };
@@ -75,4 +80,43 @@ async fn a_header_that_differs_from_its_leaf_is_shown_by_the_server_and_convicts
     assert_eq!((ended, &again["contradictions"]), (1, &shown["contradictions"]));
     let (ended, another) = found(stored, &own_key("a").public().to_string()).await;
     assert_eq!((ended, &another["refused"]), (0, &1.into()), "another key did not sign it");
+}
+
+/// Two charters of one number under one signature each convict offline, by the charter before them alone.
+#[test]
+fn two_approvals_of_one_member_convict_by_the_charter_before_alone() {
+    let card = |member: &str| Member {
+        name: name(member),
+        organisation: member.parse().unwrap(),
+        role: Role::Platform,
+        key: own_key(member).public().to_bytes(),
+        epoch: 1,
+        address: None,
+    };
+    let first = Charter::founding("test".parse().unwrap(), ["a", "b", "c"].map(card).into());
+    let first = SignedCharter::new(first, Vec::new()).unwrap();
+    let approved = |halt: u32| {
+        let mut charter = first.charter.clone();
+        (charter.seq, charter.previous, charter.quorums.halt) = (2, first.hash(), halt);
+        let signature = approve(&charter.hash(), &own_key("c"));
+        SignedCharter::new(charter, vec![Approval { member: name("c"), signature }]).unwrap()
+    };
+    let place = tempfile::tempdir().unwrap();
+    let [status, charters] = ["status.json", "charter.cbor"].map(|file| place.path().join(file));
+    let found = |[one, other]: [u32; 2], before: &SignedCharter| {
+        let evidence = hex::encode(&[approved(one).encode(), approved(other).encode()].concat());
+        let shown = serde_json::json!({"seq": 2, "double_approvals": [
+            {"member": "c", "seq": 2, "evidence": evidence},
+        ]});
+        fs::write(&status, shown.to_string()).unwrap();
+        fs::write(&charters, before.encode()).unwrap();
+        let arguments = ["--json", "coalition", "evidence", status.to_str().unwrap(), "--charters"];
+        let output = run(arguments.into_iter().chain([charters.to_str().unwrap()]));
+        let said: Value =
+            serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", words(&output)));
+        (code(&output), said["double_approvals"].as_array().unwrap().len(), said["refused"] == 1)
+    };
+    assert_eq!(found([1, 3], &first), (1, 1, false));
+    assert_eq!(found([1, 1], &first), (0, 0, true), "one charter is approved once");
+    assert_eq!(found([1, 3], &approved(1)), (0, 0, true), "that is not the charter before");
 }

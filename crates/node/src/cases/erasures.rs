@@ -144,6 +144,9 @@ impl Cases {
             Meaning::Set(name) | Meaning::OpinionOn(name) => name,
             Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain => return None,
         };
+        if by.author || by.many {
+            self.unname_incident(target, &name);
+        }
         let set = self.change(&name)?;
         if by.author || by.many {
             set.forget(target, own, by.many);

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use watchfire_signal::{
     commitment::Commitment,
+    header::Header,
     incident::{Incident as Body, IncidentStep},
     record::Leaf,
     statement::Statement,
@@ -12,7 +13,7 @@ use watchfire_signal::{
 use super::{Cases, Ignored, Meaning, Place};
 use crate::{
     halts::Voice,
-    incidents::{Course, Court, Incident, Incidents},
+    incidents::{Course, Court, Incident, Incidents, Moment},
 };
 
 impl Cases {
@@ -34,17 +35,19 @@ impl Cases {
         leaf: &Leaf,
         statement: Option<Statement>,
         verified_ms: u64,
-    ) -> Vec<Commitment> {
+    ) -> Result<Vec<Commitment>, Ignored> {
+        let name = leaf.commitment;
+        self.meanings.note(place, Meaning::Incident(name), &self.sets);
+        let minute = leaf.header.minute.ok_or(Ignored::Senseless)?;
         let declared = match statement {
             Some(Statement::Incident(body)) if body.step == IncidentStep::Declare => Some(body),
             _ => None,
         };
-        let name = leaf.commitment;
         let new = Incident {
             name,
             place: place.clone(),
             test: leaf.header.test,
-            declared_ms: verified_ms,
+            declared_at: Moment { minute, verified_ms },
             declared,
             cosigned: Default::default(),
             updates: Default::default(),
@@ -52,9 +55,8 @@ impl Cases {
             course: Course::default(),
             tied: Default::default(),
         };
-        self.incidents.declare(new, leaf.header.minute);
-        self.meanings.note(place, Meaning::Incident(name), &self.sets);
-        Vec::new()
+        self.incidents.declare(new);
+        Ok(Vec::new())
     }
 
     /// Takes in what a member says of an incident.
@@ -70,9 +72,31 @@ impl Cases {
             _ => None,
         };
         let body = body.ok_or(Ignored::Senseless)?;
-        let (of, at) = ((&name, leaf.header.test), (place, leaf.header.minute));
-        let heard = self.incidents.speak(of, at, body, verified_ms);
+        let minute = leaf.header.minute.ok_or(Ignored::Senseless)?;
+        let at = Moment { minute, verified_ms };
+        let heard = self.incidents.speak((&name, leaf.header.test), (place, at), body);
         heard.then(Vec::new).ok_or(Ignored::Senseless)
+    }
+
+    /// Takes in that an alert of a case names an incident.
+    pub(super) fn name_incident(
+        &mut self,
+        incident: &Commitment,
+        place: &Place,
+        (header, subject): (&Header, Commitment),
+    ) {
+        if let Some(minute) = header.minute {
+            self.incidents.name(incident, (place, minute), (subject, header.test));
+        }
+    }
+
+    /// Takes in that an alert, or what was said of it, is erased: it names no incident any more.
+    pub(super) fn unname_incident(&mut self, erased: &Place, name: &Commitment) {
+        let Some(set) = self.look(name).filter(|set| set.place == *erased) else { return };
+        let named = set.alert.as_ref().and_then(|alert| alert.incident);
+        if let (Some(incident), Some(minute)) = (named, set.header.minute) {
+            self.incidents.unname(&incident, (erased, minute));
+        }
     }
 
     /// Adds incidents up after sets were touched; answers the sets that may stand differently.
@@ -88,13 +112,15 @@ impl Cases {
         let silenced = silenced.filter(|member| voice(member) != Voice::Counts).cloned().collect();
         let court = Court { charter: &self.charter, silenced };
         let sets_of = |subject: &Commitment| sets.names_of_case(subject);
-        let latest = |subject: &Commitment| {
+        let news = |subject: &Commitment| {
             // What was added to a case is no case: who names it ties nothing, whatever came first.
             let sets = sets_of(subject).into_iter().filter_map(|name| look(&name));
             let its = sets.filter(|set| set.subject == *subject);
-            its.map(|set| set.verified_ms).max()
+            let verified = its.map(|set| (set.header.minute, set.verified_ms));
+            let dated = |(minute, verified_ms)| Some(Moment { minute: minute?, verified_ms });
+            verified.filter_map(dated).map(Moment::at_ms).collect::<Vec<_>>()
         };
-        let affected = self.incidents.add_up(subjects, &court, latest);
+        let affected = self.incidents.add_up(subjects, &court, news);
         affected.iter().flat_map(sets_of).filter(|name| look(name).is_some()).collect()
     }
 }

@@ -107,7 +107,9 @@ impl Quotas {
             account.ahead_disputes.remove(&place.index);
             return Quota::Counts { grave: account.grave.contains(&place.index) };
         }
-        let counts = free || account.admit_ahead(place.index, header, limits);
+        // How an incident goes depends on when things were said of it: that is never before they count.
+        let counts = header.verb != Verb::Incident
+            && (free || account.admit_ahead(place.index, header, limits));
         // It comes again, to be counted in its own hour and day.
         let comes_again = self.wait(place, from_ms);
         match (counts, comes_again) {

@@ -25,13 +25,21 @@ impl Cases {
         let waiting = self.waiting_in(&set);
         // Most words change nothing of this; who looks things up shares the set, so that touching it copies it.
         let heard = |by: &MemberName| self.halts.voice(by, &self.charter) == Voice::Counts;
-        let unreadable = set.rare().unread.iter().any(heard);
+        let unreadable = set.rare().unread.iter().any(heard) || self.is_of_another_taxonomy(&set);
         let same = set.standing == standing && set.unreadable == unreadable;
         let same = same && set.is_beside(&halted_by, &joined, &waiting);
         if !same && let Some(set) = self.change(name) {
             (set.standing, set.unreadable) = (standing, unreadable);
             set.put_beside(halted_by, joined, waiting);
         }
+    }
+
+    /// Whether its labels are of another taxonomy than that of the charter that it was written under: what they mean is not
+    /// what this coalition had agreed on.
+    fn is_of_another_taxonomy(&self, set: &SignalSet) -> bool {
+        let charter = self.charter_of(&set.header);
+        let alert = set.alert.as_ref();
+        alert.zip(charter).is_some_and(|(alert, charter)| alert.taxonomy != charter.taxonomy)
     }
 
     /// Counts the retractions and erasures in a set that undo what persons of other organisations stood by; answers

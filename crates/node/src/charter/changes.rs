@@ -7,8 +7,12 @@
 //! **Invariant:** who leaves with a charter, or gets another key, works under it only once another member has
 //! all its approvals.
 //! **Invariant:** of proposals at most two are kept that one member alone approves.
+//! **Invariant:** who has approved two charters of one number that are shown here is known from then on, whatever comes
+//! in force.
 //! **Invariant:** a node works under one charter from its start to its stop. A newer one is kept here
 //! until it starts again.
+
+mod doubles;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,7 +34,9 @@ use watchfire_signal::{
 use watchfire_store::{Batch, Row, Store, StoreError, Table};
 use watchfire_tlog::OwnKey;
 
-use super::{TrustError, approve, check_chain, check_next, verified};
+pub use self::doubles::Double;
+use self::doubles::Doubles;
+use super::{TrustError, approve, check_chain, check_next, check_spoken, verified};
 use crate::{
     clock::Random,
     desk::{Desk, Line, WriteError},
@@ -47,6 +53,9 @@ const VOTES: Table = Table::Ledger("charter_votes");
 
 /// How often each member is asked for newer charters and proposals; who has any tells them at once.
 pub const ASK_EVERY: Duration = Duration::from_secs(15);
+/// How often what is in force is compared as well, of the times that a member is asked: every ten minutes, for two charters
+/// of one number come in force only where members approved twice; and whenever it is reached again.
+const COMPARE_EVERY: u32 = 40;
 /// The first wait after a member did not answer.
 const RETRY: Duration = Duration::from_secs(1);
 /// Rows read at a time.
@@ -101,6 +110,33 @@ pub type Told<'a> = Option<(&'a Desk, Line)>;
 struct State {
     chain: CharterChain,
     proposals: BTreeMap<[u8; 32], SignedCharter>,
+    doubles: Doubles,
+}
+
+impl State {
+    /// The charter before that of a number.
+    fn before(&self, seq: u64) -> Option<&SignedCharter> {
+        self.chain.iter().find(|signed| signed.charter.seq.checked_add(1) == Some(seq))
+    }
+
+    /// Who has approved a charter, with verified approvals, and another one of its number, and was not known for it.
+    fn found_out(&self, signed: &SignedCharter) -> Result<Doubles, CharterError> {
+        let (seq, hash) = (signed.charter.seq, signed.hash());
+        let mut found = Doubles::new();
+        for other in self.chain.iter().chain(self.proposals.values()) {
+            if other.charter.seq == seq && other.hash() != hash {
+                found.extend(Double::between(other, signed)?);
+            }
+        }
+        found.retain(|known, _| !self.doubles.contains_key(known));
+        Ok(found)
+    }
+
+    /// Members that have approved two charters of a number.
+    fn doubled(&self, seq: u64) -> BTreeSet<MemberName> {
+        let all = self.doubles.keys().filter(|(of, _)| *of == seq);
+        all.map(|(_, member)| member.clone()).collect()
+    }
 }
 
 /// The charters of a running node. Cheap to clone.
@@ -153,11 +189,13 @@ impl Changes {
                 proposals.insert(signed.hash(), signed);
             }
         }
+        let doubles = doubles::load(&*store).await?;
+        alarm(&doubles);
         Ok(Self {
             me,
             key,
             store,
-            state: Arc::new(RwLock::new(State { chain, proposals })),
+            state: Arc::new(RwLock::new(State { chain, proposals, doubles })),
             turn: Arc::default(),
             told: broadcast::Sender::new(1),
             in_force: watch::Sender::new(seq),
@@ -189,17 +227,16 @@ impl Changes {
         self.read(|state| state.proposals.values().map(of).collect())
     }
 
-    /// Members that have approved more than one proposal of the same number; their signatures are the
-    /// evidence.
+    /// Members that have approved two charters of one number, of whatever number.
     #[must_use]
     pub fn doubled(&self) -> BTreeSet<MemberName> {
-        let (mut once, mut twice) = (BTreeSet::new(), BTreeSet::new());
-        for member in self.proposals().into_iter().flat_map(|proposal| proposal.approved) {
-            if !once.insert(member.clone()) {
-                twice.insert(member);
-            }
-        }
-        twice
+        self.read(|state| state.doubles.keys().map(|(_, member)| member.clone()).collect())
+    }
+
+    /// The evidence against these, by number and member.
+    #[must_use]
+    pub fn doubles(&self) -> Vec<Double> {
+        self.read(|state| state.doubles.values().cloned().collect())
     }
 
     /// What another member lacks that has charters up to `seq`: later ones, and what is proposed.
@@ -237,6 +274,7 @@ impl Changes {
 
     /// Adds our approval: durable first, then seen by anybody.
     async fn vote(&self, signed: SignedCharter, told: Told<'_>) -> Result<[u8; 32], ChangeError> {
+        check_spoken(&signed.charter)?;
         let (seq, hash) = (signed.charter.seq, signed.hash());
         let voted = self.store.row(VOTES, &seq.to_be_bytes()).await?;
         if let Some(other) = voted.filter(|other| *other != hash) {
@@ -261,18 +299,25 @@ impl Changes {
         let _turn = self.turn.lock().await;
         let mut news = false;
         for signed in theirs {
-            let electorate = self.read(|state| state.chain.in_force().clone());
-            if signed.charter.check_follows(&electorate).is_err() {
+            let seq = signed.charter.seq;
+            let (before, decided) = self.read(|state| {
+                (state.before(seq).cloned(), seq <= state.chain.in_force().charter.seq)
+            });
+            let follows = |before: &SignedCharter| signed.charter.check_follows(before).is_ok();
+            let Some(electorate) = before.filter(follows) else { continue };
+            let mut approvals = verified(&signed, &electorate.charter);
+            if decided {
+                let other = SignedCharter::new(signed.charter, approvals)?;
+                news |= self.convict(&other).await?;
                 continue;
             }
-            let mut approvals = verified(&signed, &electorate.charter);
             let elsewhere =
                 electorate.charter.is_approved_by(approvals.iter().map(|by| &by.member));
             let known = self.read(|state| state.proposals.get(&signed.hash()).cloned());
             let known = known.map(|known| known.approvals).unwrap_or_default();
             let had = known.len();
             // Two of one member are evidence enough; more would fill the disk.
-            let doubled = self.doubled();
+            let doubled = self.read(|state| state.doubled(seq));
             if had == 0 && approvals.iter().all(|by| doubled.contains(&by.member)) {
                 continue;
             }
@@ -281,11 +326,35 @@ impl Changes {
             if approvals.len() > had || elsewhere {
                 let signed = SignedCharter::new(signed.charter, approvals)?;
                 self.keep(signed, (Vec::new(), None), elsewhere).await?;
-                self.warn_of(&doubled);
                 news = true;
             }
         }
         Ok(news)
+    }
+
+    /// Holds a charter of a number that is decided here against the one in force, with verified approvals; true if that
+    /// convicts somebody.
+    async fn convict(&self, other: &SignedCharter) -> Result<bool, ChangeError> {
+        let found = self.read(|state| state.found_out(other))?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        let rows = found.values().map(Double::row).collect();
+        let batch = Batch { rows, ..Batch::default() };
+        self.store.commit(batch).await.map_err(StoreError::from)?;
+        self.note(found);
+        Ok(true)
+    }
+
+    /// Takes in who was found out, once that is durable.
+    fn note(&self, found: Doubles) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        state.doubles.extend(found.clone());
+        alarm(&state.doubles);
+        drop(state);
+        for (seq, member) in found.into_keys() {
+            tracing::error!(%member, seq, "a member has approved two charters of one number");
+        }
     }
 
     /// Whether we can still tell the others of a charter once we work under it. One that leaves, or has another
@@ -295,15 +364,6 @@ impl Changes {
         let key = self.key.public().to_bytes();
         let stays = after.member(&self.me).is_some_and(|own| own.key == key);
         stays || before.members.len() == 1
-    }
-
-    fn warn_of(&self, before: &BTreeSet<MemberName>) {
-        for member in self.doubled().difference(before) {
-            let name = member.to_string();
-            metrics::counter!("watchfire_charter_double_approvals_total", "member" => name)
-                .increment(1);
-            tracing::error!(%member, "a member has approved two charters of one number");
-        }
     }
 
     /// Keeps a proposal, or puts it in force where enough have approved it; `elsewhere`: another member has all
@@ -320,6 +380,8 @@ impl Changes {
             let stays = elsewhere || self.can_tell(&electorate.charter, &signed.charter);
             stays && check_next(electorate, &signed).is_ok()
         });
+        let found = self.read(|state| state.found_out(&signed))?;
+        rows.extend(found.values().map(Double::row));
         if complete {
             let key = seq.to_be_bytes().to_vec();
             rows.push(Row { table: CHARTERS, key, value: Some(signed.encode()) });
@@ -345,6 +407,7 @@ impl Changes {
             state.proposals.insert(hash, signed);
         }
         drop(state);
+        self.note(found);
         if complete {
             tracing::info!(seq, hash = hex::encode(&hash), "a new charter is in force");
             self.in_force.send_replace(seq);
@@ -360,15 +423,25 @@ impl Changes {
         let mut told = self.told.subscribe();
         // At once, then when there is news.
         let mut wait = Duration::ZERO;
+        // Times since what is in force was compared, and what that was.
+        let mut compared = (0, *self.in_force.borrow());
         loop {
             tokio::select! {
                 biased;
                 news = told.recv() => if news == Err(RecvError::Closed) { return },
                 () = tokio::time::sleep(jittered(wait, &*random)) => {}
             }
-            wait = match self.exchange(&*peer).await {
-                Ok(()) => ASK_EVERY,
+            let now = *self.in_force.borrow();
+            if now != compared.1 {
+                compared = (0, now);
+            }
+            wait = match self.exchange(&*peer, compared.0 % COMPARE_EVERY == 0).await {
+                Ok(()) => {
+                    compared.0 = (compared.0 + 1) % COMPARE_EVERY;
+                    ASK_EVERY
+                }
                 Err(error) => {
+                    compared.0 = 0;
                     tracing::debug!(%error, "charters were not compared");
                     (wait * 2).clamp(RETRY, ASK_EVERY)
                 }
@@ -377,10 +450,24 @@ impl Changes {
     }
 
     /// Takes what a member has, then tells it what it lacks. In this order: who goes on under a key that a
-    /// charter has replaced meanwhile is answered, as anybody is, and not heard.
-    async fn exchange(&self, peer: &dyn Peer) -> Result<(), PeerError> {
-        let seq = *self.in_force.borrow();
-        let Theirs { in_force, charters: theirs } = peer.charters(seq).await?;
+    /// charter has replaced meanwhile is answered, as anybody is, and not heard. `whole`: compares also what is in force.
+    async fn exchange(&self, peer: &dyn Peer, whole: bool) -> Result<(), PeerError> {
+        let (seq, hash) = self.read(|state| {
+            let in_force = state.chain.in_force();
+            (in_force.charter.seq, in_force.hash())
+        });
+        let after = if whole { seq.saturating_sub(1) } else { seq };
+        let Theirs { in_force, charters: mut theirs } = peer.charters(after).await?;
+        let mut rivals = Vec::new();
+        let other = |signed: &SignedCharter| signed.charter.seq == seq && signed.hash() != hash;
+        if whole && in_force >= seq && theirs.iter().any(other) {
+            // Both have to know of all in which they differ.
+            theirs = peer.charters(1).await?.charters;
+            let there: BTreeSet<_> = theirs.iter().map(SignedCharter::hash).collect();
+            let lacks = |signed: &SignedCharter| !there.contains(&signed.hash());
+            rivals = self.lacking(1, false);
+            rivals.retain(|signed| signed.charter.seq <= in_force && lacks(signed));
+        }
         let known: BTreeMap<_, BTreeSet<_>> = theirs
             .iter()
             .map(|signed| (signed.hash(), approvers(signed).cloned().collect()))
@@ -394,11 +481,25 @@ impl Changes {
             // As many others may have approved it there: who has is compared, not how many.
             open && known.get(&signed.hash()).is_none_or(lacks)
         });
+        ours.extend(rivals);
         if ours.is_empty() { Ok(()) } else { peer.tell_charters(&ours).await }
     }
 
     fn read<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// Says by member how often it has approved twice, also after a restart.
+fn alarm(doubles: &Doubles) {
+    let mut times = BTreeMap::<&MemberName, u64>::new();
+    for (_, member) in doubles.keys() {
+        *times.entry(member).or_default() += 1;
+    }
+    for (member, count) in times {
+        let name = member.to_string();
+        metrics::counter!("watchfire_charter_double_approvals_total", "member" => name)
+            .absolute(count);
     }
 }
 

@@ -11,10 +11,22 @@ use watchfire_signal::{
 
 use super::{Node, say::DAY_MS};
 use crate::{
-    incidents::{COSIGN_MS, DECLARATIONS_A_DAY, Incident, IncidentState, REDECLARE_MS},
+    clock::MINUTES_A_DAY,
+    incidents::{DECLARATIONS_A_DAY, Incident, IncidentState, REDECLARE_MS},
     publish::{AnswerKey, Draft, Published},
     raise::{RaiseError, plain_header},
 };
+
+/// An incident to be declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewIncident {
+    /// What is declared.
+    pub body: Body,
+    /// A drill.
+    pub test: bool,
+    /// Declares it although this organisation has to wait: nothing is raised before another one agrees.
+    pub ask_approval: bool,
+}
 
 /// What is said of an incident that exists.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,23 +52,24 @@ impl Node {
     /// Declares an incident.
     ///
     /// # Errors
-    /// [`RaiseError::MustWait`] for this member's last one lapsed shortly before; [`RaiseError::Quota`] for nobody would hear
-    /// another one today; else [`RaiseError`].
+    /// [`RaiseError::MustWait`] for all would refuse it, because this organisation's last one lapsed or waits, and it does
+    /// not ask for an approval; [`RaiseError::Quota`] for nobody would hear another one today; else [`RaiseError`].
     pub async fn declare(
         &self,
-        body: Body,
-        test: bool,
+        new: NewIncident,
         answer: Option<AnswerKey>,
     ) -> Result<Published, RaiseError> {
+        let NewIncident { body, test, ask_approval } = new;
         if let Some(before) = self.answered(answer.as_ref()).await? {
             return Ok(before);
         }
-        if let Some(until_ms) = self.must_wait_until() {
+        if let Some(until_ms) = self.must_wait_until(test).filter(|_| !ask_approval) {
             return Err(RaiseError::MustWait { until_ms });
         }
         let (now, incidents) = (self.clock.now_ms(), self.known.incidents());
         let today = |one: &&Arc<Incident>| {
-            one.place.log == self.log && one.declared_ms / DAY_MS == now / DAY_MS
+            let day = u64::from(one.declared_at.minute) / MINUTES_A_DAY;
+            one.place.log == self.log && day == now / DAY_MS
         };
         if incidents.iter().filter(today).count() >= DECLARATIONS_A_DAY {
             let (name, value) = ("declarations_a_day", DECLARATIONS_A_DAY as u64);
@@ -69,7 +82,7 @@ impl Node {
     /// Agrees with an incident, changes or ends it.
     ///
     /// # Errors
-    /// [`RaiseError`]
+    /// [`RaiseError::Lapsed`] for agreeing too late; else [`RaiseError`].
     pub async fn of_incident(
         &self,
         name: &Commitment,
@@ -83,6 +96,10 @@ impl Node {
         let incident = incidents.iter().find(|incident| incident.name == *name);
         let incident = incident.ok_or(RaiseError::Unknown(*name))?;
         let words = incident.words().cloned().ok_or(RaiseError::Unknown(*name))?;
+        let lapsed = incident.state(self.clock.now_ms()) == IncidentState::Lapsed;
+        if lapsed && said == OfIncident::Cosign {
+            return Err(RaiseError::Lapsed(*name));
+        }
         // The words of the incident, so that each record can be read by itself.
         let bare = Body { cases: Vec::new(), note: None, ..words };
         let body = match said {
@@ -106,14 +123,15 @@ impl Node {
         self.say(Draft { header, statement, answer, within_quota: false }).await
     }
 
-    /// Until when this member's organisation declares nothing, because its last one lapsed.
-    fn must_wait_until(&self) -> Option<u64> {
+    /// Until when all refuse what this member's organisation declares: one that it declared shortly before is not in
+    /// force, whether it waits still, lapsed, or was taken back before that. Drills and the others go apart.
+    fn must_wait_until(&self, test: bool) -> Option<u64> {
         let now = self.clock.now_ms();
         let owner = |member| self.charter.organisation_of(member);
         let incidents = self.known.incidents();
         let own = incidents.iter().filter(|one| owner(&one.place.log.member) == owner(&self.me));
-        let lapsed = own.filter(|one| one.state(now) == IncidentState::Lapsed);
-        let until = lapsed.map(|one| one.declared_ms.saturating_add(COSIGN_MS + REDECLARE_MS));
+        let failed = own.filter(|one| one.test == test && one.failed());
+        let until = failed.map(|one| one.course.lapses_ms.saturating_add(REDECLARE_MS));
         until.filter(|at| *at > now).max()
     }
 }

@@ -458,9 +458,11 @@ proptest! {
         choices in proptest::collection::vec(any::<u8>(), 0..60),
         batch in 1_usize..6,
         hours in 0_u64..2_500,
+        late in proptest::collection::vec(prop_oneof![Just(0), 0_u64..100], 5),
     ) {
         let mut logs = Logs::of_stories();
         play(&mut logs, moves);
+        logs.verify_later(&late.iter().map(|hours| hours * HOUR_MS).collect::<Vec<_>>());
         let policy = Policy::read(RULES).unwrap();
         let mut cases = logs.cases();
         let mut delivered = Delivered::under(logs.charter.charter.seq);

@@ -1,10 +1,15 @@
 //! Incidents: one member declares, and nothing changes until others agree.
 
+mod time;
+
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use watchfire_node::{
     cases::Cases,
     incidents::{
-        COSIGN_MS, DECLARATIONS_A_DAY, IncidentState, QUIET_MS, REDECLARE_MS, UPDATES_A_DAY,
+        ALERTS_A_DAY, COSIGN_MS, DECLARATIONS_A_DAY, IncidentState, QUIET_MS, REDECLARE_MS,
+        UPDATES_A_DAY,
     },
     standing::{PROVISIONAL_LIFTED_MS, PROVISIONAL_MAX_MS, State},
 };
@@ -33,9 +38,15 @@ fn states(
     (incident.state(now_ms), cases.set(case).unwrap().state(now_ms))
 }
 
+fn dated() -> Logs {
+    let mut logs = Logs::new();
+    logs.dated = true;
+    logs
+}
+
 /// An unreviewed case that google has raised, and a level 3 that tiktok has declared over it.
 fn declared() -> (Logs, (Commitment, Target), (Commitment, Target)) {
-    let mut logs = Logs::new();
+    let mut logs = dated();
     let case = logs.assert("google", Review::Unreviewed);
     let declared = logs.incident("tiktok", None, incident(Declare, 3, &[case.0]));
     (logs, case, declared)
@@ -54,7 +65,7 @@ fn two_other_organisations_put_a_level_3_in_force_and_lift_its_cases() {
 
     // It was lifted for as long as the incident lasts, and no longer than 72 hours.
     let cases = logs.fold(&[]);
-    let ends = START_MS + 5_000 + QUIET_MS;
+    let ends = START_MS + QUIET_MS;
     assert_eq!(states(&cases, &declared.0, &case.0, ends - 1).1, State::Provisional);
     let after = states(&cases, &declared.0, &case.0, ends);
     assert_eq!(after, (IncidentState::Concluded, State::Proposed));
@@ -87,11 +98,10 @@ fn a_provisional_case_lasts_longer_while_news_come() {
 #[test]
 fn s12_a_lonely_incident_changes_no_cap_lapses_and_is_not_declared_again_at_once() {
     let (mut logs, case, declared) = declared();
-    let at = START_MS + 2_000;
     let cases = logs.fold(&[]);
     let lonely = |now| states(&cases, &declared.0, &case.0, now);
-    assert_eq!(lonely(at + COSIGN_MS - 1), (IncidentState::Declared, State::Proposed));
-    assert_eq!(lonely(at + COSIGN_MS), (IncidentState::Lapsed, State::Proposed));
+    assert_eq!(lonely(START_MS + COSIGN_MS - 1), (IncidentState::Declared, State::Proposed));
+    assert_eq!(lonely(START_MS + COSIGN_MS), (IncidentState::Lapsed, State::Proposed));
 
     // Agreeing afterwards comes too late, and the next declaration waits for another organisation.
     logs.later(COSIGN_MS);
@@ -153,6 +163,61 @@ fn only_those_who_stand_by_it_tie_cases_and_a_halted_declarer_has_no_incident() 
     assert_eq!(state(&logs), (IncidentState::Declared, State::Proposed));
 }
 
+/// An alert that names an incident adds its case to it, as an update of its author would: only of those who stand by it,
+/// and one organisation alone adds nothing to what changes caps.
+#[test]
+fn alerts_that_name_an_incident_tie_their_cases_to_it() {
+    let (mut logs, _, declared) = declared();
+    for member in ["facebook", "reddit"] {
+        logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
+    }
+    let other = logs.assert_naming("google", declared.0, false);
+    logs.variant_naming("tiktok", &other, declared.0);
+    let state = |logs: &Logs| states(&logs.fold(&[]), &declared.0, &other.0, SOON);
+    assert_eq!(state(&logs), (IncidentState::InForce, State::Proposed), "google is a stranger");
+    logs.variant_naming("tiktok", &other, declared.0);
+    assert_eq!(state(&logs), (IncidentState::InForce, State::Proposed), "one alone ties nothing");
+    let second = logs.variant_naming("reddit", &other, declared.0);
+    assert_eq!(state(&logs), (IncidentState::InForce, State::Provisional));
+    // What is erased says nothing any more, for who had read it and for who comes later.
+    logs.erase("reddit", &second.1);
+    assert_eq!(state(&logs), (IncidentState::InForce, State::Proposed));
+    // At level 1, which changes nothing, one is enough; a drill is apart.
+    let drill = logs.assert_naming("tiktok", declared.0, true);
+    let aware = logs.incident("tiktok", None, incident(Declare, 1, &[]));
+    let named = logs.assert_naming("tiktok", aware.0, false);
+    logs.assert_naming("google", aware.0, false);
+    let cases = logs.fold(&[]);
+    let tied = |name| &cases.incidents().get(name).unwrap().tied;
+    assert!(tied(&aware.0).iter().eq([&named.0]));
+    assert!(!tied(&declared.0).contains(&drill.0));
+}
+
+#[test]
+fn the_first_alerts_of_a_day_tie_and_those_of_strangers_cost_nothing() {
+    let mut logs = dated();
+    let aware = logs.incident("tiktok", None, incident(Declare, 1, &[]));
+    let named: Vec<_> =
+        (0..=ALERTS_A_DAY).map(|_| logs.assert_naming("tiktok", aware.0, false)).collect();
+    let mut cases = logs.cases();
+    for (log, held) in logs.interleaved(&[]) {
+        cases.fold(log, held.clone());
+    }
+    let tied = |cases: &Cases| cases.incidents().get(&aware.0).unwrap().tied.clone();
+    let first: Vec<_> = named[..ALERTS_A_DAY].iter().map(|case| case.0).collect();
+    assert_eq!(tied(&cases), first.iter().copied().collect());
+    let mut back = logs.cases();
+    for (log, entries) in &logs.logs {
+        entries.iter().rev().for_each(|held| drop(back.fold(log, held.clone())));
+    }
+    assert_eq!(tied(&back), tied(&cases));
+    let before = cases.incidents().added_up();
+    logs.assert_naming("google", aware.0, false);
+    let log = logs.log("google");
+    cases.fold(&log, logs.logs[&log][0].clone());
+    assert_eq!(cases.incidents().added_up(), before);
+}
+
 #[test]
 fn what_is_slipped_under_a_lifted_case_is_not_lifted_with_it() {
     let (mut logs, case, declared) = declared();
@@ -181,46 +246,81 @@ fn what_is_slipped_under_a_lifted_case_is_not_lifted_with_it() {
     assert!(cases.set(&seen).unwrap().standing.is_lifted(SOON), "a person of google has looked");
 }
 
+/// A member that says something, what, at which level or of which incident, and how many minutes later than the one before.
+type Move = (usize, u8, u8, u64);
+
+fn moves() -> impl Strategy<Value = Vec<Move>> {
+    proptest::collection::vec((0_usize..MEMBERS.len(), 0_u8..5, 1_u8..4, 0_u64..20), 0..20)
+}
+
+/// A story of incidents, with their names and those of its sets.
+fn told(moves: Vec<Move>, dates: Vec<Option<u32>>) -> (Logs, Vec<Commitment>, Vec<Commitment>) {
+    let (mut logs, case, first) = declared();
+    logs.dates = dates;
+    let mut all = vec![first];
+    let mut sets = vec![case];
+    for (by, what, level, minutes) in moves {
+        let member = MEMBERS[by].0;
+        logs.later(minutes * 60_000);
+        let about = all[usize::from(level) % all.len()].1.clone();
+        let tied = [sets[by % sets.len()].0];
+        match what {
+            0 => all.push(logs.incident(member, None, incident(Declare, level, &tied))),
+            1 => drop(logs.incident(member, Some(&about), incident(Cosign, level, &[]))),
+            2 => drop(logs.incident(member, Some(&about), incident(Update, level, &tied))),
+            3 => drop(logs.incident(member, Some(&about), incident(Conclude, level, &[]))),
+            _ => sets.push(logs.widen(member, &sets[0].clone(), false, false)),
+        }
+    }
+    let names = |said: Vec<(Commitment, Target)>| said.into_iter().map(|(name, _)| name).collect();
+    (logs, names(all), names(sets))
+}
+
 proptest! {
     #[test]
     fn any_interleaving_of_the_logs_gives_the_same_incidents(
-        moves in proptest::collection::vec((0_usize..MEMBERS.len(), 0_u8..5, 1_u8..4, 0_u64..20), 0..20),
+        moves in moves(),
         choices in proptest::collection::vec(any::<u8>(), 0..60),
         dates in dates(),
     ) {
-        let (mut logs, case, first) = declared();
-        logs.dates = dates;
-        let mut all = vec![first];
-        let mut sets = vec![case];
-        for (by, what, level, minutes) in moves {
-            let member = MEMBERS[by].0;
-            logs.later(minutes * 60_000);
-            let about = all[usize::from(level) % all.len()].1.clone();
-            let tied = [sets[by % sets.len()].0];
-            match what {
-                0 => all.push(logs.incident(member, None, incident(Declare, level, &tied))),
-                1 => drop(logs.incident(member, Some(&about), incident(Cosign, level, &[]))),
-                2 => drop(logs.incident(member, Some(&about), incident(Update, level, &tied))),
-                3 => drop(logs.incident(member, Some(&about), incident(Conclude, level, &[]))),
-                _ => sets.push(logs.widen(member, &sets[0].clone(), false, false)),
-            }
-        }
+        let (logs, all, sets) = told(moves, dates);
         let (one, ways) = logs.fold_in_all_ways(&choices);
         for (way, other) in ways.iter().enumerate() {
-            for (name, _) in &all {
+            for name in &all {
                 prop_assert_eq!(one.incidents().get(name), other.incidents().get(name), "way {}", way);
             }
-            for (name, _) in &sets {
+            for name in &sets {
                 let standing = |cases: &Cases| cases.set(name).map(|set| set.standing.clone());
                 prop_assert_eq!(standing(&one), standing(other), "way {}", way);
             }
+        }
+    }
+
+    #[test]
+    fn whoever_verifies_it_later_knows_of_the_same_incidents(
+        moves in moves(),
+        choices in proptest::collection::vec(any::<u8>(), 0..60),
+        late in proptest::collection::vec(0_u64..40_000, 5),
+    ) {
+        let (mut logs, all, sets) = told(moves, Vec::new());
+        let one = logs.fold(&[]);
+        logs.verify_later(&late.iter().map(|minutes| minutes * 60_000).collect::<Vec<_>>());
+        let later = logs.fold(&choices);
+        for name in &all {
+            let both = [&one, &later].map(|cases| cases.incidents().get(name));
+            prop_assert_eq!(both[0].map(|one| one.course), both[1].map(|one| one.course));
+            prop_assert_eq!(both[0].map(|one| &one.tied), both[1].map(|one| &one.tied));
+        }
+        for name in &sets {
+            let both = [&one, &later].map(|cases| cases.set(name).unwrap().standing.lifts.clone());
+            prop_assert_eq!(&both[0], &both[1]);
         }
     }
 }
 
 #[test]
 fn declarations_that_tie_everything_cost_what_else_is_said_nothing() {
-    let mut logs = Logs::new();
+    let mut logs = dated();
     let cases: Vec<_> = (0..1_024).map(|_| logs.assert("google", Review::Unreviewed)).collect();
     let names: Vec<_> = cases.iter().map(|case| case.0).collect();
     for _ in 0..20 {
@@ -240,6 +340,7 @@ fn declarations_that_tie_everything_cost_what_else_is_said_nothing() {
     };
     logs.count("reddit", &cases[0].1, 3);
     assert_eq!(next(&logs, "reddit"), (1, 0), "a count is nothing new");
+    logs.later(120_000);
     logs.widen("google", &cases[1], false, false);
     assert_eq!(next(&logs, "google"), (1, 20), "those in force end later, and lift nothing");
     logs.assert("reddit", Review::OneHuman);
@@ -267,7 +368,7 @@ fn the_first_declarations_and_updates_of_a_day_count_in_whatever_order_they_come
         logs.incident("tiktok", Some(&names[0].1), incident(Update, 1, &[*case]));
     }
     let forth = logs.fold(&[]);
-    let mut back = Cases::new(std::sync::Arc::new(logs.charter.charter.clone()));
+    let mut back = Cases::new(Arc::new(logs.charter.charter.clone()));
     for (log, entries) in &logs.logs {
         entries.iter().rev().for_each(|held| drop(back.fold(log, held.clone())));
     }
@@ -286,7 +387,7 @@ fn the_first_declarations_and_updates_of_a_day_count_in_whatever_order_they_come
 /// What was added to a case is no case of its own: an incident that names it is as long in force whatever came first.
 #[test]
 fn an_incident_that_names_what_was_added_to_a_case_ends_when_it_ends_in_any_order() {
-    let mut logs = Logs::new();
+    let mut logs = dated();
     let case = logs.assert("tiktok", Review::OneHuman);
     let declared = logs.incident("facebook", None, incident(Declare, 1, &[]));
     logs.later(3_600_000);

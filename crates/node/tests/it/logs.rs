@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use watchfire_node::{cases::Cases, standing::State};
 use watchfire_signal::{
-    alert::Family,
+    alert::{Alert, Family},
     charter::{Charter, CharterChain, Role, SignedCharter},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
@@ -18,6 +18,7 @@ use watchfire_signal::{
     record::{Leaf, open, seal},
     statement::{Basis, Done, Head, MemberStep, Resolution, Statement},
     value::Signal,
+    verb::Verb,
 };
 use watchfire_store::{Append, Batch, Held, Store};
 use watchfire_tlog::{Checkpoint, Entry, Extension, Frontier, Origin, SignedCheckpoint};
@@ -49,8 +50,10 @@ pub(crate) struct Logs {
     pub(crate) logs: BTreeMap<LogName, Vec<Held>>,
     /// Whether alerts are of different sizes.
     pub(crate) varied: bool,
-    /// How far ahead of the time what is said is dated, in turns; without, it says no minute.
+    /// How far ahead of the time what is said is dated, in turns; without, it says no minute unless all is dated.
     pub(crate) dates: Vec<Option<u32>>,
+    /// Whether all records say their minute, as nodes have it; what is said of incidents always does.
+    pub(crate) dated: bool,
     salt: u32,
     later_ms: u64,
 }
@@ -76,8 +79,8 @@ impl Logs {
 
     pub(crate) fn under(charter: SignedCharter) -> Self {
         let chain = CharterChain::from(charter.clone());
-        let (logs, dates) = Default::default();
-        Self { charter, chain, logs, varied: false, dates, salt: 0, later_ms: 0 }
+        let (logs, varied, dates, dated, salt, later_ms) = Default::default();
+        Self { charter, chain, logs, varied, dates, dated, salt, later_ms }
     }
 
     /// For stories made by chance: some labels act at severity 4.
@@ -87,12 +90,13 @@ impl Logs {
 
     /// The same where the charter has something else too.
     pub(crate) fn of_stories_with(also: impl FnOnce(&mut Charter)) -> Self {
-        Self::under(charter_with(&MEMBERS, 2, |charter| {
+        let charter = charter_with(&MEMBERS, 2, |charter| {
             also(charter);
             charter.severity4_labels =
                 GRAVE[..2].iter().map(|label| label.parse().unwrap()).collect();
             charter.quotas.severity4_acts_a_day = GRAVE_A_DAY;
-        }))
+        });
+        Self { dated: true, ..Self::under(charter) }
     }
 
     /// Has a second charter come in force, if it has not, under which other labels act and three organisations confirm;
@@ -128,6 +132,9 @@ impl Logs {
         change: impl FnOnce(&mut Header),
     ) -> (Commitment, Target) {
         let log = self.log(member);
+        let verified_ms = START_MS + self.later_ms + u64::from(self.salt + 1) * 1_000;
+        let minute = u32::try_from(verified_ms / 60_000).unwrap();
+        let dated = self.dated || statement.verb() == Verb::Incident;
         let mut header = Header {
             v: RECORD_VERSION,
             coalition: log.coalition.clone(),
@@ -143,12 +150,12 @@ impl Logs {
             lease_day: None,
             test: false,
             review: None,
-            minute: None,
+            minute: dated.then_some(minute),
             size: 0,
         };
-        if let Some(ahead) = self.dates.get(self.salt as usize % self.dates.len().max(1)) {
-            let now = u32::try_from((START_MS + self.later_ms) / 60_000).unwrap();
-            header.minute = ahead.map(|ahead| now + ahead);
+        let turn = self.salt as usize % self.dates.len().max(1);
+        if let Some(Some(ahead)) = self.dates.get(turn) {
+            header.minute = Some(minute + ahead);
         }
         change(&mut header);
         self.salt += 1;
@@ -156,9 +163,15 @@ impl Logs {
         let entries = self.logs.entry(log.clone()).or_default();
         let index = entries.len() as u64;
         let entry = Entry::new(sealed.leaf, Some(sealed.record.into()));
-        let verified_ms = START_MS + self.later_ms + u64::from(self.salt) * 1_000;
         entries.push(Held { index, entry, verified_ms });
         (sealed.commitment, Target { log, index })
+    }
+
+    /// Has everything be verified so much later, by log in order of their names, and again: as whoever catches up does.
+    pub(crate) fn verify_later(&mut self, by_ms: &[u64]) {
+        for (held, by_ms) in self.logs.values_mut().zip(by_ms.iter().cycle()) {
+            held.iter_mut().for_each(|held| held.verified_ms += by_ms);
+        }
     }
 
     /// The KiB that the headers of a member's log say.
@@ -181,6 +194,39 @@ impl Logs {
             header.severity = Some(3);
             header.review = Some(review);
             header.provenance = Provenance::OwnDetection;
+        })
+    }
+
+    /// An alert that names an incident, perhaps a drill.
+    pub(crate) fn assert_naming(
+        &mut self,
+        member: &str,
+        incident: Commitment,
+        test: bool,
+    ) -> (Commitment, Target) {
+        let alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
+        let alert = Alert { incident: Some(incident), ..alert };
+        self.say(member, &Statement::Assert(alert), |header| {
+            header.severity = Some(3);
+            header.review = Some(Review::Automatic);
+            header.test = test;
+        })
+    }
+
+    /// A variant that names one, which nobody has looked at.
+    pub(crate) fn variant_naming(
+        &mut self,
+        member: &str,
+        about: &(Commitment, Target),
+        incident: Commitment,
+    ) -> (Commitment, Target) {
+        let family = Some(Family { root: about.0, transform: "mirrored".to_owned() });
+        let alert = alert(vec![Signal::new(Pdq(salted(self.salt)))]).alert;
+        let alert = Alert { incident: Some(incident), family, ..alert };
+        self.say(member, &Statement::Variant(alert), |header| {
+            header.target = Some(about.1.clone());
+            header.severity = Some(3);
+            header.review = Some(Review::Automatic);
         })
     }
 

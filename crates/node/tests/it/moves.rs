@@ -81,6 +81,10 @@ pub(crate) enum Move {
     Tie {
         which: prop::sample::Index,
     },
+    /// The same by a variant that names the event.
+    TieByAlert {
+        which: prop::sample::Index,
+    },
     Conclude {
         which: prop::sample::Index,
     },
@@ -122,6 +126,7 @@ pub(crate) fn moves() -> impl Strategy<Value = Vec<(usize, prop::sample::Index, 
         ),
         (index(), 0_u8..8).prop_map(|(which, test)| Move::Cosign { which, test: test == 0 }),
         index().prop_map(|which| Move::Tie { which }),
+        index().prop_map(|which| Move::TieByAlert { which }),
         index().prop_map(|which| Move::Conclude { which }),
         index().prop_map(|which| Move::ConcludedByMany { which }),
         (1_u8..9).prop_map(|variants| Move::GoesOn { variants }),
@@ -184,7 +189,7 @@ struct Story<'a> {
     last: BTreeMap<usize, Target>,
     votes: BTreeMap<usize, Target>,
     disputes: Vec<Target>,
-    events: Vec<Target>,
+    events: Vec<(Commitment, Target)>,
 }
 
 /// Plays a story; answers all that may have become sets.
@@ -203,6 +208,7 @@ pub(crate) fn play(
             | Move::ConcludedByMany { .. }
             | Move::Cosign { .. }
             | Move::Tie { .. }
+            | Move::TieByAlert { .. }
             | Move::Conclude { .. } => {
                 story.event(MEMBERS[by].0, &about, what);
             }
@@ -284,20 +290,24 @@ impl Story<'_> {
         let (which, step, test, cases) = match what {
             Move::Declare { level, test, cosigned_by } => {
                 let body = incident(IncidentStep::Declare, level, &[about.0]);
-                let (_, place) = self.logs.incident_or_drill(member, None, body, test);
+                let event = self.logs.incident_or_drill(member, None, body, test);
                 for by in cosigned_by {
                     let body = incident(IncidentStep::Cosign, level, &[]);
-                    self.logs.incident_or_drill(MEMBERS[by].0, Some(&place), body, test);
+                    self.logs.incident_or_drill(MEMBERS[by].0, Some(&event.1), body, test);
                 }
-                return self.events.push(place);
+                return self.events.push(event);
             }
             Move::ConcludedByMany { which } if !self.events.is_empty() => {
-                let place = which.get(&self.events);
+                let (_, place) = which.get(&self.events);
                 for by in [0, 1, 3] {
                     let body = incident(IncidentStep::Conclude, 3, &[]);
                     self.logs.incident(MEMBERS[by].0, Some(place), body);
                 }
                 return;
+            }
+            Move::TieByAlert { which } if !self.events.is_empty() => {
+                let (name, _) = which.get(&self.events);
+                return self.sets.push(self.logs.variant_naming(member, about, *name));
             }
             Move::Cosign { which, test } => (which, IncidentStep::Cosign, test, vec![]),
             Move::Tie { which } => (which, IncidentStep::Update, false, vec![about.0]),
@@ -305,7 +315,7 @@ impl Story<'_> {
             _ => return,
         };
         if !self.events.is_empty() {
-            let place = which.get(&self.events);
+            let (_, place) = which.get(&self.events);
             self.logs.incident_or_drill(member, Some(place), incident(step, 3, &cases), test);
         }
     }

@@ -10,9 +10,9 @@ use watchfire_api::wire::{
     ConcludeRequest, CosignRequest, IncidentAnswer, IncidentCounts, IncidentList, IncidentRequest,
     IncidentState, IncidentUpdateRequest, IncidentView,
 };
-use watchfire_node::OfIncident;
 use watchfire_node::incidents::{self, DEBRIEF_MS, Incident};
 use watchfire_node::publish::AnswerKey;
+use watchfire_node::{NewIncident, OfIncident};
 use watchfire_signal::commitment::Commitment;
 use watchfire_signal::incident::{Incident as Body, IncidentStep};
 use watchfire_signal::statement::Done;
@@ -64,7 +64,8 @@ pub(crate) async fn show(
 /// Declares an incident. Level 1 raises awareness; levels 2 and 3 raise readiness, and lapse after 15 minutes
 /// unless two other organisations agree (one, in a coalition of two or three). A level 3 in force lifts its
 /// cases: what nobody has looked at counts as PROVISIONAL, PROVISIONAL ones are acted on, reversibly, and last
-/// 72 hours. It ends by quorum, or twelve hours after its last new case or variant.
+/// 72 hours. It ends by quorum, or twelve hours after its last new case or variant. Whose last one was not agreed with
+/// declares another 24 hours after that has lapsed, or has another organisation agree first (`ask_approval`).
 #[utoipa::path(
     post, path = "/v1/incidents", tag = "incidents", security(("key" = ["curate"])),
     params(
@@ -85,7 +86,7 @@ pub(crate) async fn declare(
     let (parts, body) = request.into_parts();
     let key = answer_key(&allowed.caller, &parts)?;
     let said: IncidentRequest = read_json(&parts, body).await?;
-    let test = said.test;
+    let (test, ask_approval) = (said.test, said.ask_approval);
     let body = Body {
         step: IncidentStep::Declare,
         level: said.level,
@@ -95,7 +96,7 @@ pub(crate) async fn declare(
         cases: said.cases,
         note: said.note,
     };
-    let published = server.node.declare(body, test, key).await?;
+    let published = server.node.declare(NewIncident { body, test, ask_approval }, key).await?;
     let answer = answer(&server, published.commitment, published.index)?;
     Ok((StatusCode::CREATED, answer))
 }
@@ -217,7 +218,7 @@ fn view(server: &Server, incident: &Incident) -> IncidentView {
         cosigned_by: incident.cosigned.keys().cloned().collect(),
         cosigners_needed: u32::try_from(course.needed).unwrap_or(u32::MAX),
         concluded_by: incident.concluded.keys().cloned().collect(),
-        declared_ms: incident.declared_ms,
+        declared_ms: incident.declared_at.at_ms(),
         lapses_ms: waits.then_some(course.lapses_ms),
         in_force_ms: course.in_force_ms,
         ends_ms: course.in_force_ms.map(|_| course.ends_ms),

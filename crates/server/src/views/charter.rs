@@ -2,6 +2,7 @@
 
 use watchfire_api::wire;
 use watchfire_node::Node;
+use watchfire_node::charter::changes::Double;
 use watchfire_node::charter::draft::differences;
 use watchfire_node::charter::invites::Joining;
 use watchfire_node::node::Approved;
@@ -32,7 +33,13 @@ pub(crate) fn charter(node: &Node) -> wire::CharterView {
         charter: in_force.charter.clone(),
         proposals: proposals.collect(),
         approved_twice: changes.doubled().into_iter().collect(),
+        double_approvals: changes.doubles().iter().map(double).collect(),
     }
+}
+
+fn double(double: &Double) -> wire::DoubleApproval {
+    let (member, seq) = (double.member.clone(), double.seq());
+    wire::DoubleApproval { member, seq, evidence: hex::encode(&double.encode()) }
 }
 
 /// What became of an approval.

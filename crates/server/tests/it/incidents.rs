@@ -20,6 +20,7 @@ fn attack(cases: &[Commitment]) -> IncidentRequest {
         cases: cases.to_vec(),
         note: Some("No link, no name.".to_owned()),
         test: false,
+        ask_approval: false,
     }
 }
 
@@ -108,6 +109,13 @@ async fn s12_declaring_again_at_once_is_refused_and_a_drill_changes_nothing() {
     let refused = clients[3].declare(&attack(&[case]), None).await;
     let Err(ClientError::Problem(problem)) = refused else { panic!("{refused:?}") };
     assert!(problem.detail.unwrap().contains("24 hours"));
+    // Or another organisation agrees first.
+    let asks = IncidentRequest { ask_approval: true, level: 1, ..attack(&[case]) };
+    let asked = clients[3].declare(&asks, None).await.unwrap();
+    assert_eq!(asked.state, IncidentState::Refused);
+    until(&clients[0], &asked.id, IncidentState::Refused).await;
+    clients[0].cosign(&asked.id, None).await.unwrap();
+    until(&clients[3], &asked.id, IncidentState::InForce).await;
     let wrong = IncidentRequest { level: 4, ..attack(&[]) };
     assert!(clients[0].declare(&wrong, None).await.is_err());
     let nothing = clients[0].cosign(&case, None).await;

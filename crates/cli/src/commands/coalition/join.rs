@@ -8,7 +8,7 @@ use watchfire_api::{
     client::Client,
     wire::{InviteRequest, MembershipAnswer, MembershipRequest, MembershipState},
 };
-use watchfire_node::charter::{check_chain, invites::sign_join};
+use watchfire_node::charter::{check_chain, check_spoken, invites::sign_join};
 use watchfire_server::views;
 use watchfire_signal::{
     charter::Role,
@@ -150,6 +150,7 @@ pub(super) async fn run_join(args: &Join, output: &Output) -> Ended {
         ));
     }
     let charter = &chain.in_force().charter;
+    check_spoken(charter)?;
     let named = charter.member(&request.card.name).filter(|own| own.key == request.card.key);
     let missing = || failed(format!("the charter does not name {}", request.card.name));
     let own = named.ok_or_else(missing)?;

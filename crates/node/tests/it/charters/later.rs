@@ -4,27 +4,35 @@ use std::{collections::BTreeMap, time::Duration};
 
 use proptest::prelude::*;
 use watchfire_node::{
-    Node, Setup,
+    NewIncident, Node, Readiness, Setup, StopMember,
     cases::Cases,
     charter::{
-        approve,
+        TrustError, approve,
+        changes::ChangeError,
         draft::{Ends, differences, next},
     },
+    policy::{Policy, Verdict},
+    raise::RaiseError,
     standing::{Standing, State},
     urgent::is_urgent,
 };
 use watchfire_signal::{
+    alert::Alert,
     charter::{Approval, Charter, CharterChain, SignedCharter},
     commitment::Commitment,
     header::Review,
+    incident::IncidentStep,
+    pdq::Pdq,
+    reason::Reason,
     record::Leaf,
     statement::{Head, Statement},
+    value::Signal,
 };
 
-use super::{changed, state, store};
+use super::{changed, opened, state, store};
 use crate::{
-    coalition::{Cast, TestClock, key, name, setup},
-    logs::{Logs, MEMBERS, SEEN},
+    coalition::{Cast, TestClock, alert, charter, key, name, setup},
+    logs::{Logs, MEMBERS, SEEN, SOON, incident},
 };
 
 /// What an author says under a charter that comes in force in its midst.
@@ -193,5 +201,99 @@ proptest! {
         let (chain, names) = under_two_charters(&mut logs, &kinds);
         let early = counted(&learning(&logs, &chain, 0, 0), &names);
         prop_assert_eq!(counted(&learning(&logs, &chain, before, late), &names), early);
+    }
+}
+
+/// Labels are read by the taxonomy of the charter that an alert was written under; one of another taxonomy is looked at by
+/// people, as what is of an unknown version is, however many stand by it.
+#[test]
+fn an_alert_of_another_taxonomy_than_its_charter_has_does_nothing_by_itself() {
+    let mut logs = Logs::under(charter(&MEMBERS, 2));
+    let first = logs.charter.clone();
+    let chain = changed(&first, |next| next.taxonomy = 2, &Ends::new());
+    let alert_of = |logs: &mut Logs, taxonomy: u32| {
+        let alert = Alert { taxonomy, ..alert(vec![Signal::new(Pdq([taxonomy as u8; 32]))]).alert };
+        let case = logs.say("tiktok", &Statement::Assert(alert), |header| {
+            header.severity = Some(3);
+            header.review = Some(Review::OneHuman);
+        });
+        logs.confirm("facebook", &case, SEEN);
+        logs.confirm("reddit", &case, SEEN);
+        case.0
+    };
+    let under_the_first = [1, 2].map(|taxonomy| alert_of(&mut logs, taxonomy));
+    logs.charter = chain.in_force().clone();
+    let under_the_second = [1, 2].map(|taxonomy| alert_of(&mut logs, taxonomy));
+    let policy = Policy::default();
+    let cases = logs.fold_under(&chain, &[]);
+    let acts = |case: &Commitment| {
+        let set = cases.set(case).unwrap();
+        assert_eq!(set.state(SOON), State::Confirmed);
+        let decision = policy.decide(&set.facts(&name("google"), SOON));
+        (decision.take_down().is_some(), decision.verdict() == Verdict::Review)
+    };
+    assert_eq!(under_the_first.map(|case| acts(&case)), [(true, false), (false, true)]);
+    assert_eq!(under_the_second.map(|case| acts(&case)), [(false, true), (true, false)]);
+}
+
+/// A charter whose versions this program does not write is not approved by it; where others have put it in force, the node
+/// takes back what it had said, and says nothing new.
+#[tokio::test]
+async fn under_versions_that_it_does_not_write_a_node_takes_back_and_says_nothing_new() {
+    let first = charter(&MEMBERS, 2);
+    let wanted = |change: fn(&mut Charter)| {
+        let mut wanted = first.charter.clone();
+        change(&mut wanted);
+        next(&first, wanted, &name("tiktok"), &Ends::new())
+    };
+    let records = wanted(|charter| charter.record_version = 2);
+    let labels = wanted(|charter| charter.taxonomy = 2);
+    let house = opened("tiktok", &store(), first.clone()).await;
+    for charter in [&records, &labels] {
+        let refused = house.propose(charter.clone(), None).await;
+        assert!(
+            matches!(refused, Err(ChangeError::Untrusted(TrustError::Version { .. }))),
+            "{refused:?}"
+        );
+        let by = ["facebook", "google", "reddit"].map(|member| Approval {
+            member: name(member),
+            signature: approve(&charter.hash(), &key(member)),
+        });
+        let one = SignedCharter::new(charter.clone(), by[..1].to_vec()).unwrap();
+        house.take(vec![one]).await.unwrap();
+        let refused = house.approve(&charter.hash(), None).await;
+        assert!(matches!(refused, Err(ChangeError::Untrusted(TrustError::Version { .. }))));
+
+        let mut chain = CharterChain::from(first.clone());
+        chain.push(SignedCharter::new(charter.clone(), by.to_vec()).unwrap()).unwrap();
+        let (clock, peers) = (TestClock::new(), BTreeMap::new());
+        let cast = Cast {
+            me: "tiktok",
+            charter: &first,
+            store: store(),
+            trust: &[],
+            peers,
+            clock,
+            seed: 1,
+        };
+        let node = Node::start(Setup { charter: chain, ..setup(cast) }).await.unwrap();
+        while node.readiness() == Readiness::Recovering {
+            tokio::task::yield_now().await;
+        }
+        let raised = node.raise(alert(vec![Signal::new(Pdq([1; 32]))]), None).await;
+        assert!(raised.is_err());
+        let body = incident(IncidentStep::Declare, 1, &[]);
+        let declared = NewIncident { body, test: false, ask_approval: false };
+        let declared = node.declare(declared, None).await;
+        if charter.taxonomy == 2 {
+            assert!(matches!(raised, Err(RaiseError::Taxonomy { ours: 1, charter: 2 })));
+            declared.unwrap();
+        } else {
+            let says = declared.unwrap_err().to_string();
+            assert!(says.ends_with("this program does not write records of version 2: update it"));
+        }
+        let halt = (StopMember::Halt, false);
+        node.stop_member(&name("reddit"), halt, Reason::CompromisedIssuer, None).await.unwrap();
+        node.stop().await;
     }
 }

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use watchfire_node::charter::check_chain;
+use watchfire_node::charter::{changes::Double, check_chain};
+use watchfire_signal::charter::SignedCharter;
 
 use super::{Neighbour, THREE, halting, opened, store};
-use crate::coalition::{TestRandom, charter, charter_with};
+use crate::coalition::{TestRandom, charter, charter_with, name};
 
 #[tokio::test(start_paused = true)]
 async fn a_charter_is_in_force_everywhere_once_enough_organisations_have_approved_it() {
@@ -61,4 +62,86 @@ async fn who_lacks_the_approval_that_decides_is_told_it_although_it_has_as_many(
     let hour = Duration::from_secs(3_600);
     tokio::time::timeout(hour, bee.newer_than(1)).await.unwrap();
     assert_eq!(bee.chain().in_force().hash(), hash);
+}
+
+/// `cat` has two disks, and approves a charter at each: two of one number are in force.
+#[tokio::test(start_paused = true)]
+async fn two_charters_of_one_number_in_force_convict_who_approved_both_at_both_for_good() {
+    let first = charter(&THREE, 2);
+    let stores = [store(), store()];
+    let ant = opened("ant", &stores[0], first.clone()).await;
+    let bee = opened("bee", &stores[1], first.clone()).await;
+    for (house, halt) in [(&ant, 1), (&bee, 3)] {
+        let hash = house.propose(halting(&first, halt), None).await.unwrap();
+        let cat = opened("cat", &store(), first.clone()).await;
+        cat.take(house.lacking(1, true)).await.unwrap();
+        assert!(cat.approve(&hash, None).await.unwrap());
+        house.take(cat.lacking(1, false)).await.unwrap();
+    }
+    let in_force = [&ant, &bee].map(|house| house.chain().in_force().hash());
+    assert!(in_force[0] != in_force[1] && ant.chain().in_force().charter.seq == 2);
+    assert!(ant.doubled().is_empty() && bee.doubled().is_empty());
+    // One goes on, so that their numbers differ: an exchange in one direction suffices for both.
+    let third = halting(ant.chain().in_force(), 2);
+    let hash = ant.propose(third, None).await.unwrap();
+    let cat = opened("cat", &store(), ant.chain()).await;
+    cat.take(ant.lacking(2, true)).await.unwrap();
+    cat.approve(&hash, None).await.unwrap();
+    ant.take(cat.lacking(2, false)).await.unwrap();
+    assert_eq!(ant.chain().in_force().charter.seq, 3);
+    let peer = Arc::new(Neighbour(ant.clone(), "bee", 1));
+    tokio::spawn(bee.clone().run(peer, TestRandom::new(1)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for (house, store) in [(&ant, &stores[0]), (&bee, &stores[1])] {
+        let known = house.doubles();
+        assert_eq!(known.iter().map(|one| &one.member).collect::<Vec<_>>(), [&name("cat")]);
+        // Whoever has the charter before sees it by the evidence alone, as it is kept and handed on.
+        let read = Double::decode(&known[0].encode()).unwrap();
+        assert!(read == known[0] && read.seq() == 2 && read.check(&first));
+        assert!(!read.check(ant.chain().in_force()), "that is not the charter before");
+        let mut same = read.clone();
+        same.charters[1] = same.charters[0].clone();
+        assert!(!same.check(&first), "one charter approved once is no evidence");
+        let mut forged = read.clone();
+        forged.charters[1].approvals[0].signature = [1; 64];
+        assert!(!forged.check(&first));
+        let again = opened("ant", store, first.clone()).await;
+        assert_eq!(again.doubles(), known, "it is there after a restart");
+    }
+}
+
+/// The same between two that are at the same number, and after what was proposed is in force.
+#[tokio::test(start_paused = true)]
+async fn who_is_at_the_same_number_finds_out_too_and_what_was_found_out_stays_known() {
+    let first = charter(&THREE, 2);
+    let ant = opened("ant", &store(), first.clone()).await;
+    let bee = opened("bee", &store(), first.clone()).await;
+    let mut approved = Vec::new();
+    for (house, halt) in [(&ant, 1), (&bee, 3)] {
+        let hash = house.propose(halting(&first, halt), None).await.unwrap();
+        let cat = opened("cat", &store(), first.clone()).await;
+        cat.take(house.lacking(1, true)).await.unwrap();
+        cat.approve(&hash, None).await.unwrap();
+        approved.push(cat.lacking(1, true));
+        house.take(cat.lacking(1, false)).await.unwrap();
+    }
+    let peer = Arc::new(Neighbour(ant.clone(), "bee", 1));
+    tokio::spawn(bee.clone().run(peer, TestRandom::new(1)));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    for house in [&ant, &bee] {
+        assert_eq!(house.doubled().into_iter().collect::<Vec<_>>(), [name("cat")]);
+    }
+    // Who is shown two proposals knows it still once one of them is in force.
+    let store = store();
+    let dog = opened("dog", &store, first.clone()).await;
+    let one = SignedCharter::new(approved[1][0].charter.clone(), vec![]).unwrap();
+    let by_cat = |signed: &SignedCharter| {
+        let by = signed.approvals.iter().filter(|by| by.member == name("cat")).cloned();
+        SignedCharter::new(signed.charter.clone(), by.collect()).unwrap()
+    };
+    dog.take(vec![by_cat(&approved[0][0]), by_cat(&approved[1][0]), one]).await.unwrap();
+    assert_eq!((dog.proposals().len(), dog.doubled().len()), (2, 1));
+    dog.take(approved[1].clone()).await.unwrap();
+    assert_eq!((dog.proposals().len(), dog.doubled().len()), (0, 1));
+    assert_eq!(opened("dog", &store, first).await.doubled().len(), 1);
 }
