@@ -71,6 +71,11 @@ pub const ALERTS_A_DAY: usize = 1_024;
 /// it is a drill.
 type Named = BTreeMap<(LogName, u64), BTreeMap<u64, (Commitment, bool)>>;
 
+/// Whether an alert at an index is among the first ones of its day.
+fn counts_among(alerts: &BTreeMap<u64, (Commitment, bool)>, index: u64) -> bool {
+    alerts.keys().nth(ALERTS_A_DAY - 1).is_none_or(|last| index <= *last)
+}
+
 /// An incident with what its end depends on.
 #[derive(Debug)]
 struct Kept {
@@ -218,18 +223,24 @@ impl Incidents {
     ) {
         let day = u64::from(minute) / MINUTES_A_DAY;
         let named = self.named.entry(*name).or_default();
-        named.entry((place.log.clone(), day)).or_default().insert(place.index, case);
-        self.names_another(name, &place.log.member);
+        let alerts = named.entry((place.log.clone(), day)).or_default();
+        let counts = counts_among(alerts, place.index);
+        alerts.insert(place.index, case);
+        if counts {
+            self.names_another(name, &place.log.member);
+        }
     }
 
     /// Takes in that an alert that names one is erased.
     pub(crate) fn unname(&mut self, name: &Commitment, (place, minute): (&Place, u32)) {
         let day = (place.log.clone(), u64::from(minute) / MINUTES_A_DAY);
         let Some(named) = self.named.get_mut(name) else { return };
-        if let Some(alerts) = named.get_mut(&day) {
-            alerts.remove(&place.index);
+        let Some(alerts) = named.get_mut(&day) else { return };
+        let counted = counts_among(alerts, place.index);
+        alerts.remove(&place.index);
+        if counted {
+            self.names_another(name, &place.log.member);
         }
-        self.names_another(name, &place.log.member);
     }
 
     /// What nobody says who stands by it ties nothing, and costs nothing.

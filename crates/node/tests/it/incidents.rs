@@ -211,11 +211,14 @@ fn the_first_alerts_of_a_day_tie_and_those_of_strangers_cost_nothing() {
         entries.iter().rev().for_each(|held| drop(back.fold(log, held.clone())));
     }
     assert_eq!(tied(&back), tied(&cases));
-    let before = cases.incidents().added_up();
-    logs.assert_naming("google", aware.0, false);
-    let log = logs.log("google");
-    cases.fold(&log, logs.logs[&log][0].clone());
-    assert_eq!(cases.incidents().added_up(), before);
+    // What ties nothing costs nothing: another's alert, and one more than count of a member that stands by it.
+    for (member, at) in [("google", 0), ("tiktok", ALERTS_A_DAY + 2)] {
+        let before = cases.incidents().added_up();
+        logs.assert_naming(member, aware.0, false);
+        let log = logs.log(member);
+        cases.fold(&log, logs.logs[&log][at].clone());
+        assert_eq!(cases.incidents().added_up(), before, "{member}");
+    }
 }
 
 #[test]
