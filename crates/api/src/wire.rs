@@ -32,8 +32,9 @@ pub use action::{ActionQuery, EffectState, EffectView, Effects, RuleRequest};
 pub use alert::{
     AlertPage, AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest,
     ConfirmRequest, CosignRetractionRequest, CountsView, DEFAULT_VALID_FOR_S, DisputeRequest,
-    EraseRequest, JoinRequest, OpinionView, OutcomeView, PreflightView, Protection, Raised,
-    RenewRequest, ResolveRequest, RetractRequest, SightingView, Stance, StopRequest,
+    EraseRecordRequest, EraseRequest, ErasureAnswer, JoinRequest, OpinionView, OutcomeView,
+    PreflightView, Protection, Raised, RenewRequest, ResolveRequest, RetractRequest, SightingView,
+    Stance, StopRequest,
 };
 pub use bank::{
     BankAdded, BankChangeRequest, BankContentChangeRequest, BankContentPage, BankContentQuery,

@@ -47,12 +47,11 @@ use self::{
     sayings::Said,
     stops::NOWHERE,
     undoing::Undoing,
-    words::may_say,
 };
 
-pub(crate) use self::quotas::MAX_AHEAD_MINUTES;
 pub use self::set::{Counts, SignalSet, Told, WaitingWords};
 pub use self::sets::{Sets, Walk, Wanted};
+pub(crate) use self::{meanings::has_words, quotas::MAX_AHEAD_MINUTES, words::may_say};
 pub use crate::place::{Place, Turn};
 use crate::spent::AllSpent;
 
@@ -236,6 +235,20 @@ impl Cases {
             }
             Err(_) => return Err(Ignored::Malformed),
         };
+        let verb = leaf.header.verb;
+        let folded = self.fold_leaf(place, leaf, held);
+        if folded.is_err() {
+            self.meanings.note_unheard(place, verb);
+        }
+        folded
+    }
+
+    fn fold_leaf(
+        &mut self,
+        place: &Place,
+        leaf: Leaf,
+        held: Held,
+    ) -> Result<Vec<Commitment>, Ignored> {
         self.check_author(place, &leaf.header)?;
         let grave = self.check_quota(place, &leaf.header)?;
         // A record that is not the leaf's own was dropped when it came; what is here fits.
@@ -293,6 +306,10 @@ impl Cases {
         let target = leaf.header.target.clone().ok_or(Ignored::Malformed)?;
         let target = Place { log: target.log, index: target.index };
         let Some(meaning) = self.meanings.of(&target, &self.sets) else {
+            if leaf.header.verb == Verb::Erase && self.meanings.is_unheard(&target) {
+                self.erase_unheard(place, &target);
+            }
+            self.meanings.note_unheard(place, leaf.header.verb);
             return self.wait(target, place, held).map(|()| Vec::new());
         };
         let touched = match (meaning, leaf.header.verb) {
@@ -302,9 +319,18 @@ impl Cases {
             (Meaning::Incident(name), Verb::Incident) => {
                 self.speak_of_incident(place, &leaf, statement, (name, held.verified_ms))?
             }
-            (Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain, _) => {
-                return Err(Ignored::Senseless);
-            }
+            (
+                Meaning::Incident(_) | Meaning::OfIncident | Meaning::ResolutionOn(_),
+                Verb::Erase,
+            ) => self.erase_word(place, &target),
+            (
+                Meaning::Vote(_)
+                | Meaning::Incident(_)
+                | Meaning::ResolutionOn(_)
+                | Meaning::OfIncident
+                | Meaning::Plain,
+                _,
+            ) => return Err(Ignored::Senseless),
             (Meaning::Set(name), Verb::Halt) => self.halt_case(place, &leaf, &name)?,
             (Meaning::Set(name) | Meaning::OpinionOn(name), Verb::Erase) => {
                 self.erase(place, &target, &leaf, name)
@@ -402,13 +428,15 @@ impl Cases {
         name: Commitment,
         dispute: &Place,
     ) -> Result<Vec<Commitment>, Ignored> {
-        let Some(Statement::Resolve { outcome, .. }) = statement else {
-            return Err(Ignored::Senseless);
+        let outcome = match statement {
+            Some(Statement::Resolve { outcome, .. }) => Some(outcome),
+            _ => None,
         };
         let dispute = (dispute.log.member.clone(), dispute.turn());
         let kept = self.look(&name).is_some_and(|set| set.has_said(&dispute));
         let set = self.change(&name).filter(|_| kept).ok_or(Ignored::Senseless)?;
         set.resolve(dispute, place, outcome);
+        self.meanings.note(place, Meaning::ResolutionOn(name), &self.sets);
         Ok(vec![name])
     }
 

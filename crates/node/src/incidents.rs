@@ -53,15 +53,15 @@ const ADDERS: usize = 2;
 /// Declarations of one log that count, of those that it dates on one day: the first ones. One an hour is more than there
 /// are attacks.
 pub const DECLARATIONS_A_DAY: usize = 24;
-/// Updates of incidents by one log that count, of those that it dates on one day: the first ones. With these a member
-/// ties 65,536 cases a day.
-pub const UPDATES_A_DAY: usize = 64;
+/// Words about incidents (agreeing, updates, conclusions) by one log that count, of those that it dates on one day: the
+/// first ones, by their leaves alone. With these a member ties 65,536 cases a day.
+pub const WORDS_A_DAY: usize = 64;
 
 /// What the day of a log has room for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Kind {
     Declaration,
-    Update,
+    Word,
 }
 
 /// Alerts of one log that tie their cases to one incident, of those that it dates on one day: the first ones.
@@ -169,49 +169,44 @@ impl Incidents {
         self.changed.insert(new.name);
     }
 
-    /// Takes in what a member says of one; false where that makes no sense, or is beyond [`UPDATES_A_DAY`].
+    /// Takes in what a member says of one; false where that makes no sense, or is beyond [`WORDS_A_DAY`]. Without its
+    /// record, which is missing or erased, it takes its place among these and says nothing.
     pub(crate) fn speak(
         &mut self,
         (name, test): (&Commitment, bool),
         (place, at): (&Place, Moment),
-        body: Body,
+        body: Option<Body>,
     ) -> bool {
         // Whether it counts depends on its log alone, and not on what has become of the incident.
-        if body.step == IncidentStep::Update && !self.admit(Kind::Update, (place, at.minute), *name)
-        {
+        if !self.admit(Kind::Word, (place, at.minute), *name) {
             return false;
         }
+        let Some(body) = body else { return true };
         let Some(kept) = self.all.get_mut(name).filter(|kept| kept.incident.test == test) else {
             return false;
         };
-        let member = &place.log.member;
-        let (cosigned, concluded) = (&kept.incident.cosigned, &kept.incident.concluded);
-        let earlier = |said: &BTreeMap<MemberName, Moment>| {
-            said.get(member).is_none_or(|before| at < *before)
-        };
-        let changes = match body.step {
-            IncidentStep::Declare => return false,
-            IncidentStep::Cosign => earlier(cosigned),
-            IncidentStep::Conclude => earlier(concluded),
-            IncidentStep::Update => !kept.incident.updates.contains_key(place),
-        };
-        if changes {
-            let incident = Arc::make_mut(&mut kept.incident);
-            match body.step {
-                IncidentStep::Declare => {}
-                IncidentStep::Cosign => {
-                    incident.cosigned.insert(member.clone(), at);
-                }
-                IncidentStep::Conclude => {
-                    incident.concluded.insert(member.clone(), at);
-                }
-                IncidentStep::Update => {
-                    drop(incident.updates.insert(place.clone(), body));
-                }
-            }
+        if body.step == IncidentStep::Declare {
+            return false;
+        }
+        if Arc::make_mut(&mut kept.incident).hear(place, at, body) {
             self.changed.insert(*name);
         }
         true
+    }
+
+    /// Takes in that a record about incidents is erased, or erased no more: then it is folded again.
+    pub(crate) fn erase(&mut self, place: &Place, erased: bool) {
+        let all = self.all.values_mut();
+        let mut its = all.filter(|kept| kept.incident.place == *place || kept.incident.has(place));
+        let Some(Kept { incident, .. }) = its.next() else { return };
+        let incident = Arc::make_mut(incident);
+        if incident.place == *place {
+            incident.erased = erased;
+            incident.declared.take_if(|_| erased);
+        } else if erased {
+            incident.unhear(place);
+        }
+        self.changed.insert(incident.name);
     }
 
     /// Takes in that an alert names an incident.
@@ -269,7 +264,7 @@ impl Incidents {
         counted.entry(place.index).or_insert(name);
         let most = match kind {
             Kind::Declaration => DECLARATIONS_A_DAY,
-            Kind::Update => UPDATES_A_DAY,
+            Kind::Word => WORDS_A_DAY,
         };
         let Some((index, name)) = (counted.len() > most).then(|| counted.pop_last()).flatten()
         else {
@@ -284,8 +279,8 @@ impl Incidents {
 
     fn take_out(&mut self, kind: Kind, place: &Place, name: &Commitment) {
         let Some(kept) = self.all.get_mut(name) else { return };
-        if kind == Kind::Update {
-            if Arc::make_mut(&mut kept.incident).updates.remove(place).is_some() {
+        if kind == Kind::Word {
+            if Arc::make_mut(&mut kept.incident).unhear(place) {
                 self.changed.insert(*name);
             }
             return;
@@ -451,7 +446,9 @@ impl Incidents {
         let from = now.saturating_sub(HOLD_MINUTES);
         self.of_owner(author, (from, now), court).any(|other| {
             let before = (other.declared_at.minute, &other.place) < (now, &incident.place);
-            let level = other.declared.as_ref().map_or(0, |body| body.level);
+            // Whoever erases what it has declared waits all the same.
+            let erased = other.erased.then_some(CRITICAL);
+            let level = other.declared.as_ref().map(|body| body.level).or(erased).unwrap_or(0);
             let failed = court.agreed(other).len() < court.cosigners_needed();
             let recent = now < other.declared_at.minute.saturating_add(HOLD_MINUTES);
             let alike = other.test == incident.test;

@@ -19,10 +19,12 @@ use watchfire_signal::{
     commitment::Commitment,
     name::LogName,
     statement::{Done, Statement},
+    verb::Verb,
 };
 use watchfire_store::{Effect, Store, StoreError};
 
 use crate::{
+    cases::may_say,
     enforce::RESTORE,
     known::Known,
     publish::{ANSWERS, PublishError, Publisher},
@@ -108,6 +110,10 @@ impl Teller {
     }
 
     async fn tell(&self, case: &Commitment) -> Result<(), TellError> {
+        let role = self.charter.member(&self.log.member).map(|member| member.role);
+        if role.is_some_and(|role| !may_say(role, Verb::Outcome)) {
+            return Ok(());
+        }
         let Some(set) = self.known.set(case) else { return Ok(()) };
         let counts = self.store.case_counts(case.0, RESTORE).await?;
         for (what, count) in [(Done::Removed, counts.removed), (Done::Restored, counts.restored)] {

@@ -3,7 +3,7 @@
 use thiserror::Error;
 use watchfire_signal::{
     alert::{Alert, Family},
-    charter::Charter,
+    charter::{Charter, Role},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     label::Class,
@@ -153,6 +153,22 @@ pub enum RaiseError {
         /// That of the charter.
         charter: u32,
     },
+    /// This member's role does not let it say so.
+    #[error("this member is a {role} of the coalition; nobody would hear its `{verb}`")]
+    NotAllowed {
+        /// What it would say.
+        verb: Verb,
+        /// Its role.
+        role: Role,
+    },
+    /// Nothing stands there, as far as is known here.
+    #[error("{} has no entry {} here", .0.log, .0.index)]
+    NoRecord(Target),
+    /// What the record says is counts, names or keys, and cannot be erased.
+    #[error(
+        "a `{0}` has no words and no signals in it, and works by what it says; it is not erased"
+    )]
+    Wordless(Verb),
     /// The member does not dispute it.
     #[error("{0} does not dispute it")]
     NoDispute(MemberName),
@@ -261,6 +277,20 @@ pub fn answer_draft(
         ..plain_header(charter, log, verb)
     };
     Ok(Draft { header, statement, answer, within_quota: false })
+}
+
+/// The draft of an erasure of whatever record stands at a place.
+#[must_use]
+pub fn erasure_draft(
+    charter: &Charter,
+    log: &LogName,
+    target: Target,
+    reason: Option<Reason>,
+    answer: Option<AnswerKey>,
+) -> Draft {
+    let plain = plain_header(charter, log, Verb::Erase);
+    let header = Header { target: Some(target), reason, ..plain };
+    Draft { header, statement: Statement::Erase, answer, within_quota: false }
 }
 
 /// What an answer says, of which leaf and why.

@@ -15,9 +15,11 @@ use watchfire_signal::{
     commitment::Commitment,
     name::LogName,
     statement::{Done, Statement},
+    verb::Verb,
 };
 
 use crate::{
+    cases::may_say,
     known::Known,
     outcomes::bucket,
     publish::{PublishError, Publisher},
@@ -96,7 +98,13 @@ impl Lookout {
     pub async fn tell(&self) -> Result<usize, PublishError> {
         let window_ms = u64::try_from(WINDOW.as_millis()).unwrap_or(u64::MAX);
         let mut told = 0;
-        for (case, count) in self.sightings.take() {
+        let taken = self.sightings.take();
+        // Who only looks on counts for nobody.
+        let role = self.charter.member(&self.log.member).map(|member| member.role);
+        if role.is_some_and(|role| !may_say(role, Verb::Sighting)) {
+            return Ok(told);
+        }
+        for (case, count) in taken {
             let Some(set) = self.known.set(&case) else { continue };
             let seen = Statement::Sighting { bucket: bucket(count.seen), window_ms };
             let refused = (count.refused > 0)

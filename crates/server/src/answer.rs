@@ -54,10 +54,10 @@ impl IntoResponse for Failure {
 impl From<RaiseError> for Failure {
     fn from(error: RaiseError) -> Self {
         match error {
-            RaiseError::Unknown(_) | RaiseError::NoMember(_) => {
+            RaiseError::Unknown(_) | RaiseError::NoMember(_) | RaiseError::NoRecord(_) => {
                 Failure::new(ProblemKind::NotFound, error.to_string())
             }
-            RaiseError::NoGroup(_) | RaiseError::Itself => {
+            RaiseError::NoGroup(_) | RaiseError::Itself | RaiseError::Wordless(_) => {
                 Failure::new(ProblemKind::Invalid, error.to_string())
             }
             RaiseError::NoOpinion(_)
@@ -65,6 +65,7 @@ impl From<RaiseError> for Failure {
             | RaiseError::NoDispute(_)
             | RaiseError::NotWaiting(_)
             | RaiseError::MustWait { .. }
+            | RaiseError::NotAllowed { .. }
             | RaiseError::Lapsed(_)
             | RaiseError::Taxonomy { .. }
             | RaiseError::NotAuthor(_)

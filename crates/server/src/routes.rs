@@ -24,6 +24,7 @@ mod matches;
 mod members;
 mod policy;
 mod proof;
+mod records;
 mod review;
 mod scan;
 mod seen;
@@ -115,6 +116,7 @@ fn content() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(cases::join))
         .routes(routes!(cases::appeal))
         .routes(routes!(cases::erase))
+        .routes(routes!(records::erase))
         .routes(routes!(incidents::list, incidents::declare))
         .routes(routes!(incidents::show))
         .routes(routes!(incidents::cosign))

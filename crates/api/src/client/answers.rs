@@ -4,8 +4,9 @@ use watchfire_signal::commitment::Commitment;
 
 use super::{Client, ClientError};
 use crate::wire::{
-    Answered, AppealRequest, ConfirmRequest, CosignRetractionRequest, DisputeRequest, EraseRequest,
-    JoinRequest, RenewRequest, ResolveRequest, RetractRequest, StopRequest,
+    Answered, AppealRequest, ConfirmRequest, CosignRetractionRequest, DisputeRequest,
+    EraseRecordRequest, EraseRequest, ErasureAnswer, JoinRequest, RenewRequest, ResolveRequest,
+    RetractRequest, StopRequest,
 };
 
 impl Client {
@@ -110,5 +111,14 @@ impl Client {
         key: Option<&str>,
     ) -> Result<Answered, ClientError> {
         self.post(&format!("/v1/alerts/{id}/erase"), erase, key).await
+    }
+
+    /// Has any record erased everywhere.
+    pub async fn erase_record(
+        &self,
+        erase: &EraseRecordRequest,
+        key: Option<&str>,
+    ) -> Result<ErasureAnswer, ClientError> {
+        self.post("/v1/records/erase", erase, key).await
     }
 }

@@ -273,6 +273,33 @@ pub struct EraseRequest {
     pub reason: Option<Reason>,
 }
 
+/// Has any record erased everywhere: of an alert, an opinion, the end of a dispute, an incident or a word about one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct EraseRecordRequest {
+    /// The log that it stands in.
+    #[schema(value_type = String, example = "watchfire/demo/tiktok/1")]
+    pub log: LogName,
+    /// Its index there.
+    pub index: u64,
+    /// Why, one of the reasons of a dispute; stands in clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "victim_withdrew")]
+    pub reason: Option<Reason>,
+}
+
+/// Where this member's word for an erasure stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ErasureAnswer {
+    /// The log of this member.
+    #[schema(value_type = String)]
+    pub log: LogName,
+    /// The index there.
+    pub index: u64,
+    /// Whether the record is this member's own, so that this word is enough.
+    pub own: bool,
+}
+
 /// What members count of a case, in buckets: the number of binary digits of a count.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, ToSchema)]
 pub struct CountsView {

@@ -2,7 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use watchfire_signal::{commitment::Commitment, name::MemberName};
+use watchfire_signal::{
+    commitment::Commitment,
+    name::{LogName, MemberName},
+};
 
 /// An incident to declare.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -112,6 +115,14 @@ pub struct IncidentView {
     /// The commitment of its declaration.
     #[schema(value_type = String)]
     pub id: Commitment,
+    /// The log that its declaration stands in.
+    #[schema(value_type = String)]
+    pub log: LogName,
+    /// The index there.
+    pub index: u64,
+    /// Whether the record of its declaration was erased: then nothing is raised by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub erased: bool,
     /// Who declared it.
     #[schema(value_type = String)]
     pub declarer: MemberName,

@@ -5,8 +5,9 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use watchfire_api::wire::{
     AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest, ConfirmRequest,
-    CosignRetractionRequest, DEFAULT_VALID_FOR_S, DisputeRequest, EraseRequest, JoinRequest,
-    PreflightView, RenewRequest, ResolveRequest, RetractRequest, SignalJson, StopRequest,
+    CosignRetractionRequest, DEFAULT_VALID_FOR_S, DisputeRequest, EraseRecordRequest, EraseRequest,
+    JoinRequest, PreflightView, RenewRequest, ResolveRequest, RetractRequest, SignalJson,
+    StopRequest,
 };
 use watchfire_signal::{
     alert::{ContentKind, Exception, Suggestion},
@@ -14,7 +15,7 @@ use watchfire_signal::{
     header::{Provenance, Review},
     label::Label,
     link::LinkScope,
-    name::{GroupName, ItemId, MemberName},
+    name::{GroupName, ItemId, LogName, MemberName},
     reason::Reason,
     statement::{AppealResult, AppealStage, Basis, Resolution},
     tlp::Tlp,
@@ -98,6 +99,15 @@ enum What {
     },
     #[command(flatten)]
     More(More),
+    /// Have any record erased at every member: a dispute, the end of one, an incident, a word about one, whatever it is.
+    ///
+    /// The leaf stays, so that the log stays whole. This member's own record goes at once, another's when
+    /// enough organisations say so. What it said counts as not said. It cannot be taken back.
+    ///
+    /// Example:
+    ///   watchfire alert erase-record watchfire/demo/tiktok/1 17 --reason victim_withdrew
+    #[command(verbatim_doc_comment)]
+    EraseRecord(Record),
 }
 
 /// What is said of a case beside opinions.
@@ -159,6 +169,18 @@ enum More {
         #[arg(long)]
         reason: Option<Reason>,
     },
+}
+
+/// Which record is to go.
+#[derive(Debug, Args)]
+struct Record {
+    /// The log that it stands in, as answers and alerts name it.
+    log: LogName,
+    /// Its index there.
+    index: u64,
+    /// Why, a reason as of a dispute; everybody sees it.
+    #[arg(long)]
+    reason: Option<Reason>,
 }
 
 #[derive(Debug, Args)]
@@ -302,6 +324,15 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
         What::Halt { id, reason, withdraw } => {
             let halt = StopRequest { reason: *reason, withdraw: *withdraw };
             said(&answered(client.halt(id, &halt, None).await)?, output)?;
+        }
+        What::EraseRecord(Record { log, index, reason }) => {
+            let erase = EraseRecordRequest { log: log.clone(), index: *index, reason: *reason };
+            let done = answered(client.erase_record(&erase, None).await)?;
+            output.answer(&done, || {
+                let goes =
+                    if done.own { "it goes everywhere" } else { "it goes when enough say so" };
+                format!("{goes}; said in {} at {}", done.log, done.index)
+            })?;
         }
         What::More(more) => said(&say(more, &client).await?, output)?,
         What::Retract { answering: Answering { id, reason, note }, keep_down } => {

@@ -120,6 +120,19 @@ impl Cases {
         self.count_erasure(target, own).into_iter().collect()
     }
 
+    /// Erases the record of what says nothing to anybody: it is beyond a quota, makes no sense, or waits for its time or
+    /// for what it speaks of. What it says then, it says without its record.
+    pub(super) fn erase_unheard(&mut self, place: &Place, target: &Place) {
+        self.erasures.vote(target, place);
+        self.count_erasure(target, None);
+    }
+
+    /// Erases what speaks of no set, or of how a dispute ended: it is as if it had not been said.
+    pub(super) fn erase_word(&mut self, place: &Place, target: &Place) -> Vec<Commitment> {
+        self.erasures.vote(target, place);
+        self.count_erasure(target, None).into_iter().collect()
+    }
+
     /// Counts again what a member wants erased, whose word counts differently now; answers the sets that it was about.
     pub(super) fn recount_erasures(&mut self, member: &MemberName) -> Vec<Commitment> {
         let wanted = self.erasures.wanted_by(member);
@@ -140,19 +153,30 @@ impl Cases {
         };
         let stands = |by: &Place| authors.is_within(by);
         let by = erasures.count(target, stands, heard, charter.quorum_halt());
-        let name = match self.meanings.of(target, &self.sets)? {
-            Meaning::Set(name) | Meaning::OpinionOn(name) => name,
-            Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain => return None,
-        };
-        if by.author || by.many {
-            self.unname_incident(target, &name);
+        let erased = by.author || by.many;
+        match self.meanings.of(target, &self.sets)? {
+            Meaning::Set(name) | Meaning::OpinionOn(name) => {
+                if erased {
+                    self.unname_incident(target, &name);
+                }
+                let set = self.change(&name)?;
+                if erased {
+                    set.forget(target, own, by.many);
+                } else {
+                    set.remember(target);
+                }
+                Some(name)
+            }
+            Meaning::ResolutionOn(name) => {
+                let set = self.change(&name).filter(|_| erased)?;
+                set.forget_resolution(target);
+                Some(name)
+            }
+            Meaning::Incident(_) | Meaning::OfIncident => {
+                self.incidents.erase(target, erased);
+                None
+            }
+            Meaning::Vote(_) | Meaning::Plain => None,
         }
-        let set = self.change(&name)?;
-        if by.author || by.many {
-            set.forget(target, own, by.many);
-        } else {
-            set.remember(target);
-        }
-        Some(name)
     }
 }

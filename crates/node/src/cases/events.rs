@@ -49,9 +49,11 @@ impl Cases {
             test: leaf.header.test,
             declared_at: Moment { minute, verified_ms },
             declared,
+            erased: false,
             cosigned: Default::default(),
             updates: Default::default(),
             concluded: Default::default(),
+            said: Default::default(),
             course: Course::default(),
             tied: Default::default(),
         };
@@ -67,11 +69,11 @@ impl Cases {
         statement: Option<Statement>,
         (name, verified_ms): (Commitment, u64),
     ) -> Result<Vec<Commitment>, Ignored> {
+        self.meanings.note(place, Meaning::OfIncident, &self.sets);
         let body: Option<Body> = match statement {
             Some(Statement::Incident(body)) => Some(body),
             _ => None,
         };
-        let body = body.ok_or(Ignored::Senseless)?;
         let minute = leaf.header.minute.ok_or(Ignored::Senseless)?;
         let at = Moment { minute, verified_ms };
         let heard = self.incidents.speak((&name, leaf.header.test), (place, at), body);

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use watchfire_signal::{commitment::Commitment, name::LogName};
+use watchfire_signal::{commitment::Commitment, name::LogName, verb::Verb};
 
 use super::sets::{KEY_BITS, Key, Sets};
 use crate::{halts::Stopped, place::Place};
@@ -19,10 +19,17 @@ const SET: u64 = 1;
 const OPINION: u64 = 2;
 /// Nothing that could be spoken of.
 const PLAIN: u64 = 3;
+/// A resolution of a dispute of a set, by its key.
+const RESOLUTION: u64 = 4;
 /// Something that stands apart.
-const APART: u64 = (1 << 2) | PLAIN;
-/// The bits that say which.
-const KIND: u64 = 3;
+const APART: u64 = (1 << KIND_BITS) | PLAIN;
+/// A word about an incident, whichever.
+const OF_INCIDENT: u64 = (2 << KIND_BITS) | PLAIN;
+/// Words or signals that are not heard, or not yet.
+const UNHEARD: u64 = (3 << KIND_BITS) | PLAIN;
+/// How many bits say which.
+const KIND_BITS: u32 = 3;
+const KIND: u64 = (1 << KIND_BITS) - 1;
 
 /// What a leaf turned out to be, for those that speak of it later.
 #[derive(Debug, Clone)]
@@ -31,8 +38,38 @@ pub(super) enum Meaning {
     OpinionOn(Commitment),
     Vote(Stopped),
     Incident(Commitment),
+    /// A resolution of a dispute of a set; only erasures speak of it.
+    ResolutionOn(Commitment),
+    /// A word about an incident; only erasures speak of it.
+    OfIncident,
     /// Nothing that could be spoken of.
     Plain,
+}
+
+/// Whether what a verb says has words of people or signals in it, so that somebody may have a right to have it erased.
+/// All else is counts, names of members and keys, and works by what it says.
+pub(crate) fn has_words(verb: Verb) -> bool {
+    match verb {
+        Verb::Assert
+        | Verb::Amend
+        | Verb::Variant
+        | Verb::Dispute
+        | Verb::Resolve
+        | Verb::Retract
+        | Verb::Incident => true,
+        Verb::Renew
+        | Verb::Confirm
+        | Verb::Join
+        | Verb::Sighting
+        | Verb::Outcome
+        | Verb::Appeal
+        | Verb::Member
+        | Verb::Key
+        | Verb::Halt
+        | Verb::Erase
+        | Verb::Charter
+        | Verb::Desk => false,
+    }
 }
 
 /// What all leaves turned out to be.
@@ -43,7 +80,7 @@ pub(super) struct Meanings {
     apart: HashMap<Place, Meaning>,
 }
 
-const _: () = assert!(KEY_BITS + 2 <= u64::BITS);
+const _: () = assert!(KEY_BITS + KIND_BITS <= u64::BITS);
 
 /// The page of an index, and the place in it.
 fn split(index: u64) -> (u64, usize) {
@@ -71,11 +108,14 @@ impl Meanings {
     /// What was noted of a leaf; `None`: it has not come.
     pub(super) fn of(&self, place: &Place, sets: &Sets) -> Option<Meaning> {
         let word = self.word(place);
-        let name = || sets.name_of(Key(word >> 2));
+        let name = || sets.name_of(Key(word >> KIND_BITS));
         match word & KIND {
             NONE => None,
             SET => name().map(Meaning::Set),
             OPINION => name().map(Meaning::OpinionOn),
+            RESOLUTION => name().map(Meaning::ResolutionOn),
+            _ if word == UNHEARD => None,
+            _ if word == OF_INCIDENT => Some(Meaning::OfIncident),
             _ if word == APART => self.apart.get(place).cloned(),
             _ => Some(Meaning::Plain),
         }
@@ -84,8 +124,12 @@ impl Meanings {
     /// Notes what a leaf turned out to be.
     pub(super) fn note(&mut self, place: &Place, meaning: Meaning, sets: &Sets) {
         let word = match &meaning {
-            Meaning::Set(name) => sets.key_of(name).map(|key| key.0 << 2 | SET),
-            Meaning::OpinionOn(name) => sets.key_of(name).map(|key| key.0 << 2 | OPINION),
+            Meaning::Set(name) => sets.key_of(name).map(|key| key.0 << KIND_BITS | SET),
+            Meaning::OpinionOn(name) => sets.key_of(name).map(|key| key.0 << KIND_BITS | OPINION),
+            Meaning::ResolutionOn(name) => {
+                sets.key_of(name).map(|key| key.0 << KIND_BITS | RESOLUTION)
+            }
+            Meaning::OfIncident => Some(OF_INCIDENT),
             Meaning::Vote(_) | Meaning::Incident(_) => None,
             Meaning::Plain => Some(PLAIN),
         };
@@ -97,8 +141,20 @@ impl Meanings {
 
     /// Notes that a leaf is nothing that could be spoken of, unless more is known of it.
     pub(super) fn note_plain(&mut self, place: &Place) {
-        if self.word(place) == NONE {
+        if matches!(self.word(place), NONE | UNHEARD) {
             self.put(place, PLAIN);
         }
+    }
+
+    /// Notes that a leaf is here and says nothing, or nothing yet: it can be erased all the same.
+    pub(super) fn note_unheard(&mut self, place: &Place, verb: Verb) {
+        if has_words(verb) && self.word(place) == NONE {
+            self.put(place, UNHEARD);
+        }
+    }
+
+    /// Whether that is all that is known of a leaf.
+    pub(super) fn is_unheard(&self, place: &Place) -> bool {
+        self.word(place) == UNHEARD
     }
 }

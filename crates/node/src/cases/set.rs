@@ -62,6 +62,9 @@ pub struct SignalSet {
     pub grave: bool,
 }
 
+/// How each member wants a dispute ended by its latest word; `None` where the record of that is not here.
+type Ends = BTreeMap<MemberName, (Turn, Option<Resolution>)>;
+
 /// What is said of few sets, apart from the others, so that those have no room for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Rare {
@@ -74,7 +77,7 @@ pub(super) struct Rare {
     /// What members count.
     pub(super) counts: Counts,
     /// Who wants which dispute ended how: by the member that disputes and its index.
-    pub(super) resolutions: BTreeMap<(MemberName, Turn), BTreeMap<MemberName, (Turn, Resolution)>>,
+    pub(super) resolutions: BTreeMap<(MemberName, Turn), Ends>,
     /// Who agrees with which retraction.
     pub(super) cosigned: BTreeMap<(MemberName, Turn), BTreeSet<MemberName>>,
     /// What was erased of what members said.
@@ -423,13 +426,26 @@ impl SignalSet {
         self.said.one(member, *turn).is_some()
     }
 
-    /// Takes in that a member wants a dispute ended; of one member the latest word counts.
-    pub(super) fn resolve(&mut self, dispute: (MemberName, Turn), place: &Place, how: Resolution) {
+    /// Takes in that a member wants a dispute ended; of one member the latest word counts, by its leaf: without its
+    /// record, which is missing or erased, it says nothing, and nor does what its author had said before.
+    pub(super) fn resolve(
+        &mut self,
+        dispute: (MemberName, Turn),
+        place: &Place,
+        how: Option<Resolution>,
+    ) {
         let votes = self.rare_mut().resolutions.entry(dispute).or_default();
         let latest = votes.entry(place.log.member.clone()).or_insert((place.turn(), how));
-        if latest.0 < place.turn() {
+        if latest.0 < place.turn() || (latest.0 == place.turn() && how.is_some()) {
             *latest = (place.turn(), how);
         }
+    }
+
+    /// Forgets how a member wanted a dispute ended by a record that is erased.
+    pub(super) fn forget_resolution(&mut self, erased: &Place) {
+        let votes = self.rare_mut().resolutions.values_mut();
+        let its = votes.filter_map(|votes| votes.get_mut(&erased.log.member));
+        its.filter(|latest| latest.0 == erased.turn()).for_each(|latest| latest.1 = None);
     }
 
     /// Takes in what a member counts.

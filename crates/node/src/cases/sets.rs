@@ -33,7 +33,7 @@ pub(super) struct Key(pub(super) u64);
 const ROOM: usize = 16_384;
 
 /// Bits of a key.
-pub(super) const KEY_BITS: u32 = 62;
+pub(super) const KEY_BITS: u32 = 61;
 
 /// All signal sets.
 pub struct Sets {

@@ -147,14 +147,14 @@ impl Cases {
         let mut withdrawn = false;
         for ((member, turn), votes) in &set.rare().resolutions {
             let want = |how, quorum| {
-                let votes = votes.iter().filter(|(_, (_, vote))| *vote == how);
+                let votes = votes.iter().filter(|(_, (_, vote))| *vote == Some(how));
                 let heard =
                     votes.filter(|(by, _)| self.halts.voice(by, &self.charter) == Voice::Counts);
                 let by: BTreeSet<_> =
                     heard.filter_map(|(by, _)| self.charter.organisation_of(by)).collect();
                 by.len() >= quorum
             };
-            let own = votes.get(member).is_some_and(|(_, how)| *how == Resolution::Stands);
+            let own = votes.get(member).is_some_and(|(_, how)| *how == Some(Resolution::Stands));
             let latest = opinions.get(member);
             let disputes = latest
                 .is_some_and(|opinion| opinion.turn == *turn && opinion.stance == Stance::Disputes);

@@ -30,9 +30,11 @@ impl Cases {
         let (name, is_set) = match meaning {
             Meaning::Set(name) => (name, true),
             Meaning::OpinionOn(name) => (name, false),
-            Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain => {
-                return Err(Ignored::Senseless);
-            }
+            Meaning::Vote(_)
+            | Meaning::Incident(_)
+            | Meaning::ResolutionOn(_)
+            | Meaning::OfIncident
+            | Meaning::Plain => return Err(Ignored::Senseless),
         };
         let set = self.look(&name).ok_or(Ignored::Senseless)?;
         if leaf.header.test != set.header.test {
@@ -131,7 +133,13 @@ impl Cases {
                 }
                 Ok(vec![name])
             }
-            Some(Meaning::Vote(_) | Meaning::Incident(_) | Meaning::Plain) => Ok(Vec::new()),
+            Some(
+                Meaning::Vote(_)
+                | Meaning::Incident(_)
+                | Meaning::ResolutionOn(_)
+                | Meaning::OfIncident
+                | Meaning::Plain,
+            ) => Ok(Vec::new()),
             None => self.wait(target, place, held).map(|()| Vec::new()),
         }
     }

@@ -47,7 +47,7 @@ pub(super) fn stance_of(
 }
 
 /// Which verbs a role may say (`docs/states.md`, roles).
-pub(super) fn may_say(role: Role, verb: Verb) -> bool {
+pub(crate) fn may_say(role: Role, verb: Verb) -> bool {
     match verb {
         // Every log has an end and a desk, whoever writes it.
         Verb::Key | Verb::Desk => true,

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
-use watchfire_signal::{commitment::Commitment, incident::Incident as Body, name::MemberName};
+use watchfire_signal::{
+    commitment::Commitment,
+    incident::{Incident as Body, IncidentStep},
+    name::MemberName,
+};
 
 use super::{AWARENESS, COSIGN_MINUTES, CRITICAL, MINUTE_MS};
 use crate::{place::Place, standing::Term};
@@ -37,14 +41,18 @@ pub struct Incident {
     pub test: bool,
     /// When it was declared.
     pub declared_at: Moment,
-    /// What was declared; `None` while it is a hole.
+    /// What was declared; `None` while it is a hole, and once it is erased.
     pub declared: Option<Body>,
+    /// Whether the record of its declaration was erased: then it is of no level, and raises nothing.
+    pub erased: bool,
     /// Members that agree, with when they first said so.
     pub cosigned: BTreeMap<MemberName, Moment>,
     /// What was changed since.
     pub updates: BTreeMap<Place, Body>,
     /// Members that want it over, with when they first said so.
     pub concluded: BTreeMap<MemberName, Moment>,
+    /// All that is said for or against it, of which a member's first word counts.
+    pub said: BTreeMap<Place, (IncidentStep, Moment)>,
     /// When it is what.
     pub course: Course,
     /// The subjects of the cases that belong to it: those that it was declared with, and those that members of
@@ -91,6 +99,46 @@ pub enum IncidentState {
 }
 
 impl Incident {
+    /// Takes in what a member says of it; whether that changes anything.
+    pub(super) fn hear(&mut self, place: &Place, at: Moment, body: Body) -> bool {
+        if body.step == IncidentStep::Update {
+            return self.updates.insert(place.clone(), body).is_none();
+        }
+        self.said.insert(place.clone(), (body.step, at));
+        self.count(&place.log.member)
+    }
+
+    /// Takes out what a member had said of it; whether that changes anything.
+    pub(super) fn unhear(&mut self, place: &Place) -> bool {
+        let updated = self.updates.remove(place).is_some();
+        let said = self.said.remove(place).is_some();
+        updated || (said && self.count(&place.log.member))
+    }
+
+    /// Whether it knows what a record says of it.
+    pub(super) fn has(&self, place: &Place) -> bool {
+        self.updates.contains_key(place) || self.said.contains_key(place)
+    }
+
+    /// Counts what a member says for and against it; whether that has changed.
+    fn count(&mut self, member: &MemberName) -> bool {
+        let of_member = || self.said.iter().filter(|(place, _)| place.log.member == *member);
+        let first = |step: IncidentStep| {
+            let its = of_member().filter(|(_, (said, _))| *said == step);
+            its.map(|(_, (_, at))| *at).min()
+        };
+        let (agrees, ends) = (first(IncidentStep::Cosign), first(IncidentStep::Conclude));
+        let mut changed = false;
+        for (all, at) in [(&mut self.cosigned, agrees), (&mut self.concluded, ends)] {
+            let before = match at {
+                Some(at) => all.insert(member.clone(), at),
+                None => all.remove(member),
+            };
+            changed |= before != at;
+        }
+        changed
+    }
+
     /// The state at a moment.
     #[must_use]
     pub fn state(&self, now_ms: u64) -> IncidentState {
@@ -120,9 +168,12 @@ impl Incident {
         own.map(|(_, body)| body).next_back().or(self.declared.as_ref())
     }
 
-    /// Whether it is of level 2 or 3 and not in force, so that its declarer waits before it declares another.
+    /// Whether it is of level 2 or 3 and not in force, so that its declarer waits before it declares another; an erased
+    /// one is taken for one of these.
     pub(crate) fn failed(&self) -> bool {
-        self.course.level > AWARENESS && self.course.in_force_ms.is_none()
+        let Course { level, in_force_ms, cosigners, needed, .. } = self.course;
+        let unknown = self.erased && cosigners < needed;
+        unknown || (level > AWARENESS && in_force_ms.is_none())
     }
 
     /// The first minute in which agreeing is too late.

@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
+use watchfire_signal::{header::Target, reason::Reason, record::Leaf};
+use watchfire_tlog::Origin;
+
 use super::Node;
 use crate::{
+    cases::{has_words, may_say},
     clock::MINUTES_A_DAY,
-    publish::{Draft, PublishError, Published},
-    raise::RaiseError,
+    publish::{AnswerKey, Draft, PublishError, Published},
+    raise::{RaiseError, erasure_draft},
 };
 
 /// How long a caller waits for its own statement to be folded, so that the answer can name the
@@ -16,8 +20,41 @@ const FOLD_WAIT: Duration = Duration::from_secs(2);
 pub(super) const DAY_MS: u64 = MINUTES_A_DAY * 60_000;
 
 impl Node {
-    /// Says something in our log, if the charter lets us say more today: what is beyond nobody would hear.
+    /// Has the record at a place erased everywhere: at once if it is our own, by quorum otherwise. It may be of a case,
+    /// of an incident, or of what nobody hears.
+    ///
+    /// # Errors
+    /// [`RaiseError::NoRecord`], [`RaiseError::Wordless`]; else [`RaiseError`].
+    pub async fn erase_record(
+        &self,
+        target: Target,
+        reason: Option<Reason>,
+        answer: Option<AnswerKey>,
+    ) -> Result<Published, RaiseError> {
+        if let Some(before) = self.answered(answer.as_ref()).await? {
+            return Ok(before);
+        }
+        let missing = || RaiseError::NoRecord(target.clone());
+        let origin = Origin::new(target.log.to_string()).map_err(|_| missing())?;
+        let held = self.store.held(&origin, target.index, 1).await.map_err(PublishError::from)?;
+        let held = held.into_iter().find(|held| held.index == target.index).ok_or_else(missing)?;
+        let leaf = Leaf::decode(&held.entry.leaf).map_err(|_| missing())?;
+        let verb = leaf.header.verb;
+        if !has_words(verb) {
+            return Err(RaiseError::Wordless(verb));
+        }
+        self.say(erasure_draft(&self.charter, &self.log, target, reason, answer)).await
+    }
+
+    /// Says something in our log, if our role lets us and the charter lets us say more today: what is beyond nobody
+    /// would hear.
     pub(super) async fn say(&self, draft: Draft) -> Result<Published, RaiseError> {
+        let verb = draft.header.verb;
+        if let Some(role) = self.charter.member(&self.me).map(|member| member.role)
+            && !may_say(role, verb)
+        {
+            return Err(RaiseError::NotAllowed { verb, role });
+        }
         // Asked where it is written: many say something at a time, and each of them has seen room for one.
         let draft = Draft { within_quota: true, ..draft };
         let published = self.publisher.write(draft).await.map_err(|error| match error {

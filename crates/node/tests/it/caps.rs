@@ -276,10 +276,14 @@ impl Delivered {
     /// Organisations that want a dispute ended so.
     fn ends(&self, dispute: &Heard, how: Resolution) -> (bool, usize) {
         let votes = self.votes(|heard| match heard.says {
-            Statement::Resolve { outcome, .. } if heard.speaks_of(&dispute.at) => Some(outcome),
+            Statement::Resolve { outcome, .. } if heard.speaks_of(&dispute.at) => {
+                Some((outcome, heard.at.clone()))
+            }
             _ => None,
         });
-        let by: Vec<_> = votes.into_iter().filter(|(_, vote)| *vote == how).collect();
+        // Whose last word was erased says nothing, whatever it had said before.
+        let wants = |(vote, at): &(Resolution, Target)| *vote == how && !self.is_erased(at);
+        let by: Vec<_> = votes.into_iter().filter(|(_, vote)| wants(vote)).collect();
         let own = by.iter().any(|(member, _)| *member == dispute.by());
         let heard = by.into_iter().map(|(member, _)| member);
         (own, owners(heard.filter(|member| self.voice(member) == Voice::Full)))

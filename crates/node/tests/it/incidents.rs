@@ -9,7 +9,7 @@ use watchfire_node::{
     cases::Cases,
     incidents::{
         ALERTS_A_DAY, COSIGN_MS, DECLARATIONS_A_DAY, IncidentState, QUIET_MS, REDECLARE_MS,
-        UPDATES_A_DAY,
+        WORDS_A_DAY,
     },
     standing::{PROVISIONAL_LIFTED_MS, PROVISIONAL_MAX_MS, State},
 };
@@ -366,7 +366,7 @@ fn the_first_declarations_and_updates_of_a_day_count_in_whatever_order_they_come
         .map(|_| logs.incident("tiktok", None, incident(Declare, 1, &[])))
         .collect();
     let cases: Vec<_> =
-        (0..=UPDATES_A_DAY).map(|_| logs.assert("google", Review::OneHuman).0).collect();
+        (0..=WORDS_A_DAY).map(|_| logs.assert("google", Review::OneHuman).0).collect();
     for case in &cases {
         logs.incident("tiktok", Some(&names[0].1), incident(Update, 1, &[*case]));
     }
@@ -379,8 +379,8 @@ fn the_first_declarations_and_updates_of_a_day_count_in_whatever_order_they_come
         assert_eq!(folded.incidents().iter().count(), DECLARATIONS_A_DAY);
         assert!(folded.incidents().get(&names[DECLARATIONS_A_DAY].0).is_none());
         let tied = &folded.incidents().get(&names[0].0).unwrap().tied;
-        assert_eq!(tied.len(), UPDATES_A_DAY);
-        assert!(!tied.contains(&cases[UPDATES_A_DAY]));
+        assert_eq!(tied.len(), WORDS_A_DAY);
+        assert!(!tied.contains(&cases[WORDS_A_DAY]));
     }
     for (name, _) in &names {
         assert!(forth.incidents().get(name) == back.incidents().get(name));

@@ -298,9 +298,14 @@ impl Logs {
         .1
     }
 
-    pub(crate) fn resolve(&mut self, member: &str, dispute: &Target, outcome: Resolution) {
+    pub(crate) fn resolve(
+        &mut self,
+        member: &str,
+        dispute: &Target,
+        outcome: Resolution,
+    ) -> Target {
         let statement = Statement::Resolve { outcome, note: None };
-        self.say(member, &statement, |header| header.target = Some(dispute.clone()));
+        self.say(member, &statement, |header| header.target = Some(dispute.clone())).1
     }
 
     pub(crate) fn join(&mut self, member: &str, about: &Target, other: Commitment) {

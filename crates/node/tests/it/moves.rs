@@ -189,7 +189,11 @@ struct Story<'a> {
     last: BTreeMap<usize, Target>,
     votes: BTreeMap<usize, Target>,
     disputes: Vec<Target>,
+    /// How disputes are to end.
+    ends: Vec<Target>,
     events: Vec<(Commitment, Target)>,
+    /// What was said of events.
+    of_events: Vec<Target>,
 }
 
 /// Plays a story; answers all that may have become sets.
@@ -199,8 +203,8 @@ pub(crate) fn play(
 ) -> Vec<(Commitment, Target)> {
     let sets = vec![logs.assert_of_victim("tiktok", Review::OneHuman, (3, GRAVE[0]))];
     let last = BTreeMap::from([(0, sets[0].1.clone())]);
-    let (votes, disputes, events) = Default::default();
-    let mut story = Story { logs, sets, last, votes, disputes, events };
+    let (votes, disputes, ends, events, of_events) = Default::default();
+    let mut story = Story { logs, sets, last, votes, disputes, ends, events, of_events };
     for (by, about, what) in moves {
         let about = about.get(&story.sets).clone();
         match what {
@@ -237,14 +241,16 @@ impl Story<'_> {
             Move::Dispute => self.disputes.push(logs.dispute(member, about)),
             Move::Resolve { about, stands } if !self.disputes.is_empty() => {
                 let outcome = if stands { Resolution::Stands } else { Resolution::Withdrawn };
-                logs.resolve(member, about.get(&self.disputes), outcome);
+                self.ends.push(logs.resolve(member, about.get(&self.disputes), outcome));
             }
             Move::Join { other } => logs.join(member, &about.1, other.get(&self.sets).0),
             Move::Count { bucket } => logs.count(member, &about.1, bucket),
             Move::Erase { what } => {
                 let said = self.last.values().chain(&self.disputes).cloned();
-                let said: Vec<_> = said.chain(self.sets.iter().map(|set| set.1.clone())).collect();
-                logs.erase(member, what.get(&said));
+                let said = said.chain(self.sets.iter().map(|set| set.1.clone()));
+                let said = said.chain(self.ends.iter().chain(&self.of_events).cloned());
+                let said = said.chain(self.events.iter().map(|event| event.1.clone()));
+                logs.erase(member, what.get(&said.collect::<Vec<_>>()));
             }
             Move::RetractLast { restore } => {
                 if let Some(place) = self.last.remove(&by) {
@@ -293,7 +299,9 @@ impl Story<'_> {
                 let event = self.logs.incident_or_drill(member, None, body, test);
                 for by in cosigned_by {
                     let body = incident(IncidentStep::Cosign, level, &[]);
-                    self.logs.incident_or_drill(MEMBERS[by].0, Some(&event.1), body, test);
+                    let by = MEMBERS[by].0;
+                    let said = self.logs.incident_or_drill(by, Some(&event.1), body, test);
+                    self.of_events.push(said.1);
                 }
                 return self.events.push(event);
             }
@@ -301,7 +309,7 @@ impl Story<'_> {
                 let (_, place) = which.get(&self.events);
                 for by in [0, 1, 3] {
                     let body = incident(IncidentStep::Conclude, 3, &[]);
-                    self.logs.incident(MEMBERS[by].0, Some(place), body);
+                    self.of_events.push(self.logs.incident(MEMBERS[by].0, Some(place), body).1);
                 }
                 return;
             }
@@ -316,7 +324,8 @@ impl Story<'_> {
         };
         if !self.events.is_empty() {
             let (_, place) = which.get(&self.events);
-            self.logs.incident_or_drill(member, Some(place), incident(step, 3, &cases), test);
+            let body = incident(step, 3, &cases);
+            self.of_events.push(self.logs.incident_or_drill(member, Some(place), body, test).1);
         }
     }
 

@@ -1,7 +1,10 @@
 //! What members of each role say counts as far as their role has a say.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use watchfire_node::{
     cases::{Cases, Ignored},
+    raise::RaiseError,
     standing::State,
 };
 use watchfire_signal::{
@@ -11,9 +14,12 @@ use watchfire_signal::{
     statement::{Head, KeyStep, Statement},
 };
 
+use watchfire_store::{MemoryStore, Store as _};
+
 use crate::{
-    coalition::{key, name},
+    coalition::{Cast, TestClock, alert, charter_with, key, name, start},
     logs::{Logs, SEEN, SOON},
+    workshop::picture,
 };
 
 #[test]
@@ -68,4 +74,29 @@ fn every_role_ends_its_own_log_when_its_key_changes() {
         let ignored = logs.logs[&log].iter().map(|held| cases.fold(&log, held.clone()).1);
         assert_eq!(ignored.collect::<Vec<_>>(), [None, None, Some(Ignored::Foreign)], "{role:?}");
     }
+}
+
+/// Nobody would hear it: the node says so instead of writing it.
+#[tokio::test]
+async fn a_node_does_not_write_what_its_role_does_not_let_it_say() {
+    let members = [("tiktok", "bytedance"), ("reddit", "advance")];
+    let charter = charter_with(&members, 2, |charter| {
+        let own = charter.members.iter_mut().find(|member| member.name == name("tiktok"));
+        own.unwrap().role = Role::Auditor;
+    });
+    let store = Arc::new(MemoryStore::new());
+    let stage = start(Cast {
+        me: "tiktok",
+        charter: &charter,
+        store: store.clone(),
+        trust: &[],
+        peers: BTreeMap::new(),
+        clock: TestClock::new(),
+        seed: 1,
+    })
+    .await;
+    let refused = stage.node.raise(alert(vec![picture(1)]), None).await;
+    let said = refused.unwrap_err();
+    assert!(matches!(said, RaiseError::NotAllowed { role: Role::Auditor, .. }), "{said}");
+    assert_eq!(store.logs().await.unwrap().len(), 0, "nothing was written");
 }

@@ -205,6 +205,9 @@ fn view(server: &Server, incident: &Incident) -> IncidentView {
     let cases: Vec<_> = incident.tied.iter().copied().collect();
     IncidentView {
         id: incident.name,
+        log: incident.place.log.clone(),
+        index: incident.place.index,
+        erased: incident.erased,
         declarer: incident.place.log.member.clone(),
         state: self::state(state),
         level: course.level,

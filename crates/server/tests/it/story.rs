@@ -3,11 +3,12 @@
 use watchfire_api::client::{Client, ClientError};
 use watchfire_api::problem::ProblemKind;
 use watchfire_api::wire::{
-    ActionQuery, AlertRequest, AppealRequest, ConfirmRequest, DisputeRequest, EraseRequest,
-    JoinRequest, RenewRequest, ResolveRequest, RetractRequest, Stance, State, StopRequest,
-    VerdictKind,
+    ActionQuery, AlertRequest, AppealRequest, ConfirmRequest, DisputeRequest, EraseRecordRequest,
+    EraseRequest, JoinRequest, RenewRequest, ResolveRequest, RetractRequest, Stance, State,
+    StopRequest, VerdictKind,
 };
 use watchfire_node::access::Scope;
+use watchfire_signal::name::LogName;
 use watchfire_signal::reason::Reason;
 use watchfire_signal::statement::{AppealResult, AppealStage, Basis, Resolution};
 use watchfire_signal::tlp::Tlp;
@@ -278,6 +279,37 @@ async fn an_erased_record_is_gone_everywhere_and_the_log_stays_whole() {
     let view = b.alert_view(&raised.id).await.unwrap();
     assert!(view.erased && view.alert.is_none());
     assert!(view.summary.labels.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn any_record_with_words_in_it_is_erased_by_its_place() {
+    let houses = coalition(&[("a", true), ("b", true)]).await;
+    let (a, b) = (houses[0].client(&[Scope::Admin]).await, houses[1].client(&[Scope::Admin]).await);
+    let mut at_b = b.events(None).await.unwrap();
+    let raised = a.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    wait_for(&mut at_b, |event| event.event == "case" && event.more["blocks"] == true).await;
+    let note = Some("words about somebody".to_owned());
+    let dispute = DisputeRequest { reason: Reason::BenignContext, note };
+    let said = b.dispute(&raised.id, &dispute, None).await.unwrap();
+    assert_eq!(said.state, State::Disputed);
+    let erase = |log: &LogName, index| EraseRecordRequest { log: log.clone(), index, reason: None };
+    let done = b.erase_record(&erase(&said.log, said.index), None).await.unwrap();
+    assert!(done.own && done.log == said.log);
+    for house in &houses {
+        while house.node.statement(&said.log, said.index).await.unwrap().is_some() {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert_ne!(b.alert_view(&raised.id).await.unwrap().summary.state, State::Disputed);
+    // Of others it is a vote; what has no words, or is not there, is not erased.
+    assert!(!b.erase_record(&erase(&raised.log, raised.index), None).await.unwrap().own);
+    let refused = |answer: Result<_, ClientError>, kind| match answer.map(drop) {
+        Err(ClientError::Problem(problem)) => assert!(problem.is(kind), "{problem}"),
+        other => panic!("{other:?}"),
+    };
+    let wordless = b.erase_record(&erase(&done.log, done.index), None).await;
+    refused(wordless, ProblemKind::Invalid);
+    refused(b.erase_record(&erase(&said.log, 999), None).await, ProblemKind::NotFound);
 }
 
 #[tokio::test(flavor = "multi_thread")]

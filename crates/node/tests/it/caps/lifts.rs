@@ -40,13 +40,14 @@ impl Delivered {
         within && by_both && gravest(&set)
     }
 
-    /// Who has said something of an event: of each member the first time, in its own word's minute, and when that was.
+    /// Who has said something of an event that was not erased: of each member the first time, in its own word's minute,
+    /// and when that was.
     fn said_of(&self, event: &Heard, what: IncidentStep) -> BTreeMap<&MemberName, (u64, u64)> {
         let mut said = BTreeMap::new();
         for heard in &self.heard {
             let Statement::Incident(body) = &heard.says else { continue };
             let same = heard.header.test == event.header.test && heard.speaks_of(&event.at);
-            if body.step == what && same {
+            if body.step == what && same && !self.is_erased(&heard.at) {
                 let when = (minute(heard), began(heard));
                 let first = said.entry(heard.by()).or_insert(when);
                 *first = when.min(*first);
@@ -75,16 +76,14 @@ impl Delivered {
     fn tied(&self, event: &Heard) -> BTreeSet<Commitment> {
         let agree = self.said_of(event, IncidentStep::Cosign);
         let mut added = BTreeMap::<Commitment, BTreeSet<&str>>::new();
-        for heard in self.heard.iter().filter(|heard| heard.header.test == event.header.test) {
+        let alike = self.heard.iter().filter(|heard| heard.header.test == event.header.test);
+        for heard in alike.filter(|heard| !self.is_erased(&heard.at)) {
             let cases = match (&heard.says, heard.says.alert()) {
                 (Statement::Incident(body), _) if heard.speaks_of(&event.at) => match body.step {
                     IncidentStep::Update => body.cases.clone(),
                     _ => continue,
                 },
                 (_, Some(alert)) if alert.incident == Some(event.name) => {
-                    if self.is_erased(&heard.at) {
-                        continue;
-                    }
                     vec![self.founding(heard).name]
                 }
                 _ => continue,
@@ -107,7 +106,8 @@ impl Delivered {
     fn in_force(&self, event: &Heard) -> Option<Range<u64>> {
         let Statement::Incident(body) = &event.says else { return None };
         let critical = body.step == IncidentStep::Declare && body.level == 3;
-        if !critical || event.header.test || self.voice(event.by()) != Voice::Full {
+        let heard = self.voice(event.by()) == Voice::Full && !self.is_erased(&event.at);
+        if !critical || event.header.test || !heard {
             return None;
         }
         let mut agree = self.said_of(event, IncidentStep::Cosign);
