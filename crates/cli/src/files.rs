@@ -10,7 +10,7 @@ use std::{
 
 use watchfire_media::{
     format::{Format, is_text, sniff},
-    hash::{Content, HashError, Hashed, Options, Workspace, digests},
+    hash::{Content, Hashed, Options, Workspace, digests},
     picture,
     video::{Decoder, FrameRate, Input, PLAIN_RATES, QUERY_RATES, looks},
 };
@@ -80,19 +80,24 @@ impl Hasher {
 
     /// The signals of a file. What cannot be decoded has its exact hashes.
     pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
-        let (signals, views) =
-            self.view(&fs::read(path).or_environment(path.display())?, Depth::Parts)?;
+        self.signals_of(&fs::read(path).or_environment(path.display())?)
+    }
+
+    /// The same of its bytes.
+    pub(crate) fn signals_of(&self, bytes: &[u8]) -> Result<Signals, Failure> {
+        let (signals, views) = self.view(bytes, Depth::Parts)?;
         let parts = views.parts.into_iter().map(|(part, _)| part).collect();
         Ok(Signals { parts, ..signals })
     }
 
-    /// What a file's bytes show of what is known: what is near its signals, and what it has edited copies of.
+    /// What a file's bytes show of what is known: what is near its signals, and what it has edited copies of. With why
+    /// nothing is known of what is seen in it, if that is so.
     pub(crate) fn search<K: Copy + Eq + Hash + Send + Sync + 'static>(
         &self,
         bytes: &[u8],
         known: &Near<K>,
-    ) -> Result<Vec<Hit<K>>, Failure> {
-        let (Signals { signals, .. }, views) = self.view(bytes, known.depth())?;
+    ) -> Result<(Vec<Hit<K>>, Option<anyhow::Error>), Failure> {
+        let (Signals { signals, unseen, .. }, views) = self.view(bytes, known.depth())?;
         let mut hits = known.search_edited(&views);
         hits.extend(signals.iter().flat_map(|signal| known.search(signal, Whose::Held)));
         let moving = matches!(sniff(bytes), Some(Format::Video(_)));
@@ -110,7 +115,7 @@ impl Hasher {
             hits.extend(watch.found());
             hits.extend(known.search_parts(&parts));
         }
-        Ok(hits)
+        Ok((hits, unseen))
     }
 
     fn view(&self, bytes: &[u8], depth: Depth) -> Result<(Signals, Views), Failure> {
@@ -120,7 +125,7 @@ impl Hasher {
         }
         match Workspace::default().view(bytes, &self.options, |_| depth) {
             Ok((hashed, views)) => Ok((of(hashed), views)),
-            Err(HashError::Video(error)) if is_ours(&error) => Err(environment(error)),
+            Err(error) if error.is_ours() => Err(environment(error)),
             Err(error) => {
                 let (sha256, md5) = digests(bytes);
                 let signals = vec![Signal::new(sha256), Signal::new(md5)];
@@ -153,31 +158,33 @@ fn of(hashed: Hashed) -> Signals {
     Signals { size, ..Signals::of(hashed.signals(None)) }
 }
 
-/// Whether this machine, not the file, is to blame.
-fn is_ours(error: &watchfire_media::video::VideoError) -> bool {
-    use watchfire_media::video::VideoError;
-    matches!(error, VideoError::NoFfmpeg(_) | VideoError::Sandbox(_) | VideoError::Io(_))
-}
-
-/// All files that paths name: the files themselves, and those under folders, in order of name.
+/// All files that paths name: the files themselves, and those under folders, in order of name. What lies in a folder and
+/// cannot be read is named too, a folder itself where that is it: reading it says why. Pipes and devices in folders are
+/// passed over.
+///
+/// # Errors
+/// A path that names nothing.
 pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
     let mut files = Vec::new();
     for path in paths {
-        walk(path, &mut files)?;
+        fs::metadata(path).or_environment(path.display())?;
+        walk(path, &mut files);
     }
     Ok(files)
 }
 
-fn walk(path: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    if !path.is_dir() {
-        files.push(path.to_path_buf());
-        return Ok(());
-    }
+fn walk(path: &Path, files: &mut Vec<PathBuf>) {
     let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let mut entries: Vec<_> =
-        entries.or_environment(path.display())?.iter().map(fs::DirEntry::path).collect();
+    let Ok(entries) = entries else { return files.push(path.to_path_buf()) };
+    let mut entries: Vec<_> = entries.iter().map(fs::DirEntry::path).collect();
     entries.sort();
-    // A symbolic link to a folder could lead in a circle.
-    let walked = entries.iter().filter(|path| !(path.is_symlink() && path.is_dir()));
-    walked.map(|path| path.as_path()).try_for_each(|path| walk(path, files))
+    for path in entries {
+        match fs::metadata(&path) {
+            // A symbolic link to a folder could lead in a circle.
+            Ok(what) if what.is_dir() && path.is_symlink() => {}
+            Ok(what) if what.is_dir() => walk(&path, files),
+            Ok(what) if !what.is_file() => {}
+            _ => files.push(path),
+        }
+    }
 }

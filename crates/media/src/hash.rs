@@ -129,6 +129,31 @@ pub enum HashError {
     Video(#[from] VideoError),
 }
 
+impl HashError {
+    /// Whether this machine, and not the file, is to blame, or nobody waits for it any more.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        let Self::Video(error) = self else { return false };
+        match error {
+            VideoError::NoFfmpeg(_)
+            | VideoError::Sandbox(_)
+            | VideoError::Io(_)
+            | VideoError::Stopped => true,
+            VideoError::Empty
+            | VideoError::NotAVideo
+            | VideoError::NoVideoStream
+            | VideoError::IndexAtEnd
+            | VideoError::Malformed(_)
+            | VideoError::Truncated(_)
+            | VideoError::TooLarge(_)
+            | VideoError::TooLong
+            | VideoError::TooSlow(_)
+            | VideoError::Stalled(_)
+            | VideoError::EmptyPart => false,
+        }
+    }
+}
+
 /// The exact hashes of any bytes, media or not.
 #[must_use]
 pub fn digests(bytes: &[u8]) -> (Sha256Digest, Md5Digest) {

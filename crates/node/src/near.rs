@@ -317,10 +317,13 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         hits
     }
 
-    /// Owners of pictures that lie in another one, by the hash of what lies there.
+    /// Owners of pictures that lie in another one, as they are, turned, mirrored or inverted, by the hash of what lies
+    /// there.
     #[must_use]
     pub fn search_part(&self, part: &Pdq) -> Vec<Hit<K>> {
-        let found = self.pictures.search(part, pdq::MAX_DISTANCE, CROWD_HITS).hits;
+        let like = |pdq: &Pdq| self.pictures.search(pdq, pdq::MAX_DISTANCE, CROWD_HITS).hits;
+        let turned = part.turned();
+        let found = std::iter::once(part).chain(&turned).flat_map(like).collect();
         self.hits(found, &Signal::new(*part), Method::Part)
     }
 

@@ -4,13 +4,14 @@ mod explain;
 
 use std::{
     collections::BTreeMap,
-    fs,
+    fmt::Display,
+    fs, io,
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use watchfire_node::{
     clock::{Random, SystemRandom},
     near::{Hit, Method, Near, loudest},
@@ -21,8 +22,8 @@ use watchfire_signal::{
 };
 
 use crate::{
-    exit::{Answer, Ended, Failure, OrEnvironment, environment},
-    files::{self, Hasher},
+    exit::{Answer, Ended, Failure, environment},
+    files::{self, Hasher, Signals},
     output::{Output, word},
 };
 
@@ -32,9 +33,9 @@ use crate::{
 /// rotated, written over, re-filmed. Videos match by frames that line up in time, by their hashes or by
 /// their local features; sound by five seconds that go together (alone it leads to a review), texts by what
 /// stands in them, any file by its bytes. An index is made from the references, files or whole folders;
-/// then each FILE is looked up in it. A node looks uploads up the same way, but videos not yet by local
-/// features.
-/// With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches.
+/// then each FILE is looked up in it, as a node looks uploads up. What cannot be decoded is compared by its bytes alone,
+/// and said so. With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches, 2 if a file
+/// could not be read; the others are looked up all the same.
 ///
 /// Example:
 ///   watchfire match --refs known/ -- upload.mp4 photo.jpg
@@ -63,13 +64,30 @@ pub(crate) struct Match {
 
 #[derive(Debug, Serialize)]
 struct Found<'a> {
+    #[serde(serialize_with = "named")]
     file: &'a Path,
+    /// Why only its bytes were compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unseen: Option<String>,
     matches: Vec<One<'a>>,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Serialize)]
+struct Unread<'a> {
+    #[serde(serialize_with = "named")]
+    file: &'a Path,
+    error: String,
+}
+
+/// Names of files need not be texts.
+fn named<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
 }
 
 #[derive(Debug, Serialize)]
 struct One<'a> {
-    #[serde(rename = "ref")]
+    #[serde(rename = "ref", serialize_with = "named")]
     reference: &'a Path,
     kind: Kind,
     method: String,
@@ -110,27 +128,68 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let mut seed = [0; 32];
     SystemRandom.fill(&mut seed);
     let known = Near::<usize>::of_known(seed, args.min_matched_ms);
-    let references = files::all(&args.refs)?;
-    let hasher = Hasher::for_references()?;
-    let bar = output.progress(references.len() as u64, "references");
-    for (number, path) in references.iter().enumerate() {
-        known.insert_all(number, &hasher.signals(path)?.signals);
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
-    let queries = files::all(&args.files)?;
+    let (references, queries) = (files::all(&args.refs)?, files::all(&args.files)?);
+    let unread_references = learn(&references, &known, output)?;
     let hasher = Hasher::for_queries(args.per_second)?;
-    let mut any = false;
+    let (mut any, mut unread) = (false, unread_references);
     for file in &queries {
-        let bytes = fs::read(file).or_environment(file.display())?;
-        let hits = by_kind(hasher.search(&bytes, &known)?);
+        let bytes = match fs::read(file) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                unread += 1;
+                complain(file, &error, output)?;
+                continue;
+            }
+        };
+        let (hits, unseen) = hasher.search(&bytes, &known)?;
+        let (hits, unseen) = (by_kind(hits), unseen.map(|why| format!("{why:#}")));
         let matches = hits.iter().filter(|hit| !is_known_as_it_is(hit, &hits));
-        let found =
-            Found { file, matches: matches.filter_map(|hit| one(hit, &references)).collect() };
+        let matches = matches.filter_map(|hit| one(hit, &references)).collect();
+        let found = Found { file, unseen, matches };
         any |= !found.matches.is_empty();
         tell(&found, output)?;
     }
+    if unread > 0 {
+        return Err(environment(format!("{unread} files could not be read")));
+    }
     Ok(Answer::of(any))
+}
+
+/// Puts references into the index; answers how many could not be read.
+fn learn(references: &[PathBuf], known: &Near<usize>, output: &Output) -> Result<usize, Failure> {
+    let hasher = Hasher::for_references()?;
+    let bar = output.progress(references.len() as u64, "references");
+    let mut unread = 0;
+    for (number, path) in references.iter().enumerate() {
+        match fs::read(path) {
+            Ok(bytes) => {
+                let Signals { signals, unseen, .. } = hasher.signals_of(&bytes)?;
+                known.insert_all(number, &signals);
+                if let Some(why) = unseen {
+                    bar.suspend(|| output.complain(by_its_bytes(path, &why)));
+                }
+            }
+            Err(error) => {
+                unread += 1;
+                bar.suspend(|| output.complain(format!("{}: {error}", path.display())));
+            }
+        }
+        bar.inc(1);
+    }
+    bar.finish_and_clear();
+    Ok(unread)
+}
+
+fn by_its_bytes(path: &Path, why: &impl Display) -> String {
+    format!("{}: {why:#}; only its bytes are compared", path.display())
+}
+
+fn complain(file: &Path, error: &io::Error, output: &Output) -> Result<(), Failure> {
+    if output.json {
+        return output.object(&Unread { file, error: error.to_string() });
+    }
+    output.complain(format!("{}: {error}", file.display()));
+    Ok(())
 }
 
 /// Whether an edited video was found by its frames as they are too.
@@ -185,9 +244,19 @@ fn tell(found: &Found<'_>, output: &Output) -> Result<(), Failure> {
     if output.json {
         return output.object(found);
     }
+    if let Some(why) = &found.unseen {
+        output.complain(by_its_bytes(found.file, why));
+    }
     for one in &found.matches {
-        let One { reference, kind, method, .. } = one;
-        let distance = one.distance.map(|bits| format!(" distance {bits}")).unwrap_or_default();
+        let One { reference, kind, method, decision, .. } = one;
+        let share = |share: f64| format!("{:.1} %", share * 100.0);
+        let measures = [
+            one.distance.map(|bits| format!(" distance {bits}")),
+            one.inliers.map(|inliers| format!(" inliers {inliers}")),
+            one.ber.map(|ber| format!(" bits that differ {}", share(ber))),
+            one.containment.map(|held| format!(" contained {}", share(held))),
+        ];
+        let measures: String = measures.into_iter().flatten().collect();
         let spans = match (one.query_span_ms, one.ref_span_ms) {
             (Some(query), Some(of)) => format!(
                 " {}–{} ms of {}–{} ms",
@@ -196,7 +265,7 @@ fn tell(found: &Found<'_>, output: &Output) -> Result<(), Failure> {
             _ => String::new(),
         };
         let (file, reference) = (found.file.display(), reference.display());
-        output.line(format!("{file} {reference} {kind} {method}{distance}{spans}"))?;
+        output.line(format!("{decision} {file} {reference} {kind} {method}{measures}{spans}"))?;
     }
     Ok(())
 }

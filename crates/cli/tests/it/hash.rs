@@ -1,6 +1,7 @@
 //! `hash` and `match` against published hashes.
 
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::Value;
 
@@ -138,4 +139,38 @@ fn words_and_links_have_fingerprints_and_text_files_match_by_what_stands_in_them
     )
     .unwrap();
     assert_eq!(code(&run(["match", "--refs", &file, "--", other.to_str().unwrap()])), 1);
+}
+
+/// One file among others that is broken, gone or no file says so, and the others are looked up all the same.
+#[test]
+fn what_cannot_be_read_or_decoded_is_named_and_the_others_are_matched() {
+    let picture = format!("{DATA}/pdq/images/shrink-a-lot.jpg");
+    let place = tempfile::tempdir().unwrap();
+    let at = |name: &str| place.path().join(name);
+    let bytes = fs::read(&picture).unwrap();
+    fs::write(at("a-cut.jpg"), &bytes[..bytes.len() / 3]).unwrap();
+    let strange = std::ffi::OsStr::from_bytes(b"b-\xff.jpg");
+    fs::write(place.path().join(strange), &bytes).unwrap();
+    let status = std::process::Command::new("mkfifo").arg(at("c-pipe")).status().unwrap();
+    assert!(status.success());
+    let folder = place.path().display().to_string();
+    let look_up = || {
+        let mut program = std::process::Command::new(PROGRAM);
+        program.args(["--json", "match", "--refs", &picture, "--", &folder]).output().unwrap()
+    };
+    let whole = look_up();
+    assert_eq!(code(&whole), 0, "{}", words(&whole));
+    std::os::unix::fs::symlink("nowhere", at("d-link")).unwrap();
+    let output = look_up();
+    assert_eq!(code(&output), 2, "{}", words(&output));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let objects: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [cut, strange, gone] = &objects[..] else { panic!("{text}") };
+    assert!(cut["unseen"].is_string() && cut["matches"].as_array().unwrap().is_empty(), "{cut}");
+    assert!(strange["matches"].as_array().unwrap().len() > 1 && strange["unseen"].is_null());
+    assert!(gone["file"].as_str().unwrap().ends_with("d-link") && gone["error"].is_string());
+    // A wrong name is told before anything is hashed.
+    let wrong = run(["match", "--refs", &picture, "--", "/nonexistent"]);
+    assert_eq!(code(&wrong), 2, "{}", words(&wrong));
 }

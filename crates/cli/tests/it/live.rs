@@ -109,6 +109,34 @@ fn a_stream_is_judged_while_it_runs_and_its_recording_is_found_later() {
     assert!(whole["segment_ms"]["end_ms"].as_u64().unwrap() >= 23_000, "{whole}");
 }
 
+/// A stream is cut off in the middle of a frame, as when somebody pulls the plug: what was seen of it is remembered.
+#[test]
+fn a_stream_that_breaks_off_in_the_middle_is_remembered() {
+    let mut trio = Trio::found(None);
+    trio.start(&MEMBERS);
+    let path = |name: &str| trio.dir("ant").join(name);
+    let (whole, cut) = (path("whole.mkv"), path("cut.mkv"));
+    let noise = "life=size=160x120:rate=25:ratio=0.4:seed=9:mold=10";
+    ffmpeg(&["-f", "lavfi", "-i", noise, "-t", "12", "-c:v", "mpeg4", "-q:v", "4"], &whole);
+    let bytes = fs::read(&whole).unwrap();
+    fs::write(&cut, &bytes[..bytes.len() * 7 / 10]).unwrap();
+    for looked in ["variant", "near"] {
+        let mut program = Command::new(env!("CARGO_BIN_EXE_watchfire"));
+        program.args(["--json", "scan", "--live", "--item", looked, "--every", "2", "--idle", "1"]);
+        program.args(["--match", looked, "--url", &trio.url("ant"), "--key", trio.key("ant")]);
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut running = program.arg("-").spawn().unwrap();
+        let mut pipe = running.stdin.take().unwrap();
+        std::io::copy(&mut File::open(&cut).unwrap(), &mut pipe).unwrap();
+        drop(pipe);
+        let ended = running.wait_with_output().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{}", words(&ended));
+        let last = lines(&ended.stdout).pop().unwrap();
+        assert_eq!(last["segment_ms"]["start_ms"], 0, "all of it: {last}");
+        assert!(last["segment_ms"]["end_ms"].as_u64().unwrap() > 6_000, "{last}");
+    }
+}
+
 /// A copy that is cropped and written over goes by, while the stream runs.
 #[test]
 fn an_edited_copy_in_a_stream_is_seen_by_the_node_and_not_by_hashes() {

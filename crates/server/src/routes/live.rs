@@ -1,6 +1,7 @@
 //! Judges a stream of video while it comes in: one rolling segment after another, by its frames, by what they show
 //! edited, and by its sound.
 //!
+//! **Invariant:** what was seen of a stream is remembered, however it ends.
 //! **Invariant:** when the caller is gone, or has its last verdict, the decoder ends.
 //! **Invariant:** memory does not grow with the stream, but by 48 bytes a frame of its last 32 hours, and 32 a second of
 //! the sound of its last ten.
@@ -49,7 +50,8 @@ const AHEAD: usize = 8;
 /// seconds of it the last `segment_s` are judged by their frames, by edited copies of what is known in them (cropped,
 /// filmed off a screen, written over, in a part of the frame), and by their sound, and a line of JSON is written; an
 /// empty line says that nothing is due yet. It ends with the first `block`, or with a verdict on the whole recording,
-/// which is remembered. Sound that cannot be decoded is not compared.
+/// which is remembered: also where the stream breaks off in the middle, as streams do, and, before the problem, where
+/// it cannot be decoded any further. Sound that cannot be decoded is not compared.
 #[utoipa::path(
     post, path = "/v1/scan/live", tag = "scan", params(LiveQuery), security(("key" = ["scan"])),
     request_body(content = Vec<u8>, content_type = "application/octet-stream"),
@@ -178,18 +180,26 @@ fn decode(
             Err(_) => ControlFlow::Break(()),
         }
     });
-    let last = match looked {
+    let broken = match looked {
         Ok(streamed) if streamed.broken_off => return,
-        // The recording: from now on an alert about any part of it finds the item.
-        Ok(_) => {
-            let mut signals = recording.signals();
+        Ok(_) => None,
+        Err(error) => Some(error),
+    };
+    let mut signals = recording.signals();
+    let last = match broken {
+        Some(error) if signals.is_empty() => vec![Due::Broken(error)],
+        broken => {
             signals.extend(hearing.recording());
-            Due::Whole(signals, looking.found())
+            let found = looking.found();
+            // The recording: from now on an alert about any part of it finds the item.
+            match broken {
+                None | Some(VideoError::Truncated(_)) => vec![Due::Whole(signals, found)],
+                Some(error) => vec![Due::Segment(signals, found), Due::Broken(error)],
+            }
         }
-        Err(error) => Due::Broken(error),
     };
     // The caller may be gone; then nobody is told.
-    let _gone = segments.blocking_send(last);
+    let _gone = last.into_iter().try_for_each(|due| segments.blocking_send(due));
 }
 
 /// A stream that is judged.

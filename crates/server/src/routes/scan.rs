@@ -10,8 +10,9 @@ use axum::extract::{Request, State};
 use tokio::time::Instant;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MatchDepth, ScanQuery, ScanRequest, Verdict, VerdictKind};
-use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace};
+use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace, digests};
 use watchfire_media::video::{Input, VideoError, looks};
+use watchfire_node::Node;
 use watchfire_node::policy::{self, Fact, ItemFacts};
 use watchfire_node::reasons::{Edited, Reasons};
 use watchfire_signal::features::Depth;
@@ -94,9 +95,25 @@ async fn file(server: &Arc<Server>, query: &ScanQuery, body: Body) -> Result<Met
         MatchDepth::Exact | MatchDepth::Near => Depth::Signals,
     };
     let (node, speeds) = (server.node.clone(), server.node.knows_sound());
-    let look = move |bytes: &[u8], options: &Options| look(bytes, options, depth, node.reasons());
+    let look = move |bytes: &[u8], options: &Options| {
+        look(bytes, options, depth, node.reasons()).or_else(|error| known(bytes, error, &node))
+    };
     let (signals, edited) = server.hashing.work(upload, Purpose::Query { speeds }, look).await?;
     Ok(Met { item, signals, edited, facts })
+}
+
+/// What is known of a file that cannot be decoded, or not in time: its bytes may be known all the same, whatever they are.
+fn known(
+    bytes: &[u8],
+    error: HashError,
+    node: &Node,
+) -> Result<(Vec<Signal>, Option<Edited>), HashError> {
+    if error.is_ours() {
+        return Err(error);
+    }
+    let (sha256, md5) = digests(bytes);
+    let signals = vec![Signal::new(sha256), Signal::new(md5)];
+    if node.judge(&signals).reasons.is_empty() { Err(error) } else { Ok((signals, None)) }
 }
 
 /// Hashes a file and looks for edited copies in it, as far as `depth` says of its signals. A video is looked at for

@@ -7,11 +7,12 @@ use image::{ImageFormat, Rgb, RgbImage};
 use watchfire_api::client::ClientError;
 use watchfire_api::problem::ProblemKind;
 use watchfire_api::wire::{
-    AlertRequest, LiveQuery, LookupQuery, Method, ScanQuery, State, VerdictKind,
+    AlertRequest, LiveQuery, LookupQuery, Method, ScanQuery, SignalJson, State, VerdictKind,
 };
+use watchfire_media::hash::digests;
 use watchfire_node::access::Scope;
 use watchfire_signal::alert::Exception;
-use watchfire_signal::value::Kind;
+use watchfire_signal::value::{Kind, Signal};
 
 use crate::edited::{jpeg, scene};
 use crate::house::{alert_of, alone};
@@ -221,5 +222,23 @@ async fn more_streams_than_there_are_places_are_refused_by_name() {
     let silent = || futures_util::stream::pending::<std::io::Result<bytes::Bytes>>();
     while client.scan_live(&query, silent()).await.is_err() {
         tokio::task::yield_now().await;
+    }
+}
+
+/// What cannot be decoded, or is no media at all, may be known by its bytes all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn known_bytes_are_refused_whatever_they_are() {
+    let house = alone().await;
+    let client = house.client(&[Scope::Admin]).await;
+    let cut = picture(1, 512, ImageFormat::Png)[..900].to_vec();
+    let document = b"%PDF-1.7 and so on".to_vec();
+    for (number, bytes) in [cut, document].into_iter().enumerate() {
+        let item = item(&number.to_string());
+        let refused = client.scan_bytes(&item, "application/octet-stream", bytes.clone()).await;
+        assert!(matches!(refused, Err(ClientError::Problem(_))), "nobody knows it");
+        let known = SignalJson::from(&Signal::new(digests(&bytes).1));
+        client.alert(&alert_of(vec![known]), None).await.unwrap();
+        let judged = client.scan_bytes(&item, "application/octet-stream", bytes).await.unwrap();
+        assert_eq!(judged.verdict, VerdictKind::Block);
     }
 }

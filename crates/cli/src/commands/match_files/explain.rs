@@ -124,7 +124,7 @@ fn moments(file: &Path, reference: &Path) -> Result<Pair, Failure> {
     let known = Near::<()>::of_known([0; 32], MatchRule::default().min_matched_ms);
     known.insert_all((), &Hasher::for_references()?.signals(reference)?.signals);
     let bytes = fs::read(file).or_environment(file.display())?;
-    let hits = Hasher::for_queries(FRAMES_A_SECOND)?.search(&bytes, &known)?;
+    let (hits, _) = Hasher::for_queries(FRAMES_A_SECOND)?.search(&bytes, &known)?;
     let seen = hits.into_iter().filter(|hit| hit.kind != Kind::Audio);
     let aligned = seen.max_by_key(Hit::strength).and_then(|hit| hit.aligned);
     let middle = |span: Span| span.start_ms.midpoint(span.end_ms);

@@ -191,15 +191,20 @@ fn decode(
     mut window: Window,
     segments: &mpsc::Sender<Vec<Frame>>,
 ) -> Result<Recording, VideoError> {
-    let mut recording = Recording::default();
+    let (mut recording, mut began) = (Recording::default(), false);
     let streaming = Streaming { pace: Pace::PerSecond(FRAMES_A_SECOND), stall: MAX_STALL };
-    video::stream(Input::Reader(reader), streaming, decoder, |seen| {
+    let streamed = video::stream(Input::Reader(reader), streaming, decoder, |seen| {
         recording.push(seen.frame);
+        began = true;
         let due = window.push(seen.frame).map(<[Frame]>::to_vec);
         let sent = due.is_none_or(|frames| segments.blocking_send(frames).is_ok());
         if sent { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-    })?;
-    Ok(recording)
+    });
+    match streamed {
+        // A stream that breaks off in the middle has ended: what came of it is what there is.
+        Err(VideoError::Truncated(_)) if began => Ok(recording),
+        streamed => streamed.map(|_| recording),
+    }
 }
 
 fn signal(frames: Vec<Frame>) -> Signal {
