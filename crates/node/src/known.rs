@@ -173,12 +173,17 @@ impl Known {
     #[must_use]
     pub fn lookup(&self, signals: &[Signal], edited: &[Hit<Commitment>]) -> Vec<Match> {
         let sets = &self.sets;
-        let crowd = |name: &Commitment| sets.get(name).and_then(|set| crowd(&set));
+        let crowd = |name: &Commitment| self.crowd_of(name);
         let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
         loudest(hits.chain(edited.iter().cloned()))
             .into_iter()
             .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?, hit }))
             .collect()
+    }
+
+    /// The crowd that a set belongs to, of which a few are enough.
+    pub(crate) fn crowd_of(&self, name: &Commitment) -> Option<u64> {
+        self.sets.get(name).and_then(|set| crowd(&set))
     }
 }
 

@@ -328,11 +328,18 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     }
 
     /// Owners of videos that parts of a video's frames show, as they are or mirrored: in a letterbox, on the screen of
-    /// an app, in a part of another video. Parts come in order of time.
+    /// an app, in a part of another video. Parts come in order of time. Of the owners of one crowd a frame points to a
+    /// few, as in [`Near::search_crowds`].
     #[must_use]
-    pub fn search_parts(&self, parts: &[(Frame, Area)]) -> Vec<Hit<K>> {
+    pub fn search_parts(
+        &self,
+        parts: &[(Frame, Area)],
+        crowd: impl Fn(&K) -> Option<u64>,
+    ) -> Vec<Hit<K>> {
+        let slots = self.slots.pin();
+        let of_video = |id| slots.get(&id).and_then(|slot| crowd(&slot.owner));
         let mirrored: Vec<_> = parts.iter().map(|(frame, area)| (mirror(frame), *area)).collect();
-        let like = |parts: &[(Frame, Area)]| self.videos.search_parts(parts).videos;
+        let like = |parts: &[(Frame, Area)]| self.videos.search_parts(parts, of_video).videos;
         let found = like(parts).into_iter().chain(like(&mirrored));
         let hits = found.filter_map(|found| self.aligned(&found));
         hits.map(|hit| Hit { method: Method::Part, ..hit }).collect()

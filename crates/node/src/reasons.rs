@@ -77,7 +77,7 @@ pub struct Edited {
 
 /// A video that is looked at frame by frame.
 pub struct Looking<'a> {
-    near: &'a Near<Commitment>,
+    sets: &'a Known,
     of_banks: Option<&'a Near<ContentId>>,
     known: Option<Watch<'a, Commitment>>,
     own: Option<Watch<'a, ContentId>>,
@@ -97,9 +97,11 @@ impl Looking<'_> {
     #[must_use]
     pub fn found(&self) -> Edited {
         let mut known = self.known.as_ref().map(Watch::found).unwrap_or_default();
-        known.extend(self.near.search_parts(&self.parts));
+        let crowd = |name: &Commitment| self.sets.crowd_of(name);
+        known.extend(self.sets.near().search_parts(&self.parts, crowd));
         let mut own = self.own.as_ref().map(Watch::found).unwrap_or_default();
-        own.extend(self.of_banks.map(|near| near.search_parts(&self.parts)).unwrap_or_default());
+        let of_banks = self.of_banks.map(|near| near.search_parts(&self.parts, |_| None));
+        own.extend(of_banks.unwrap_or_default());
         Edited { known, own, parts: Vec::new() }
     }
 
@@ -215,10 +217,9 @@ impl Reasons {
     /// Begins to look at a video for edited copies.
     #[must_use]
     pub fn looking(&self) -> Looking<'_> {
-        let near = self.known.near();
         let of_banks = self.banks.as_ref().map(|banks| banks.near());
-        let (known, own) = (near.watch(), of_banks.and_then(Near::watch));
-        Looking { near, of_banks, known, own, parts: Vec::new() }
+        let (known, own) = (self.known.near().watch(), of_banks.and_then(Near::watch));
+        Looking { sets: &self.known, of_banks, known, own, parts: Vec::new() }
     }
 
     /// What policy says of a set about an item that is not compared with it now: rules that ask how

@@ -31,7 +31,7 @@ use crate::{
 ///
 /// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features: cropped,
 /// rotated, written over, re-filmed. Videos match by frames that line up in time, by their hashes or by
-/// their local features; sound by five seconds that go together (alone it leads to a review), texts by what
+/// their local features; sound by eight seconds that go together (alone it leads to a review), texts by what
 /// stands in them, any file by its bytes. An index is made from the references, files or whole folders;
 /// then each FILE is looked up in it, as a node looks uploads up. What cannot be decoded is compared by its bytes alone,
 /// and said so. With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches, 2 if a file

@@ -16,6 +16,8 @@ use crate::{
 
 /// Records that are folded again: enough that others ask meanwhile. `bench_catch_up` measures more.
 const RECORDS: u64 = 20_000;
+/// Records that are folded again by nodes that are killed meanwhile.
+const FEW_RECORDS: u64 = 4_000;
 /// Uploads that have to be judged by the old charter while the new one is in force already; without a fold beside the
 /// node it stops before the second one.
 const SCANS: usize = 20;
@@ -158,4 +160,34 @@ fn a_node_that_is_terminated_while_it_prepares_for_a_charter_ends() {
     // What it had agreed to holds.
     trio.start(&["ant"]);
     trio.until("ant works under it", || (charters(&trio, "ant")? == [2, 2]).then_some(()));
+}
+
+/// Killed in the middle of it, and again as soon as it is back, a node comes out under the new charter with all that it
+/// knew.
+#[test]
+fn a_node_that_is_killed_while_a_charter_is_handed_over_goes_on_under_the_new_one() {
+    let runtime = Runtime::new().unwrap();
+    let mut trio = Trio::found(None);
+    runtime.block_on(backlog::write(&trio.dir("ant"), "ant", 0..FEW_RECORDS, History::default()));
+    trio.start(&MEMBERS);
+    trio.until("cat has caught up", || {
+        (trio.measured("cat", "watchfire_sets")? == FEW_RECORDS as f64).then_some(())
+    });
+    let_one_halt(&trio);
+    for member in ["ant", "cat"] {
+        trio.until("it prepares", || charters(&trio, member).filter(|[seq, _]| *seq == 2));
+        trio.kill(member);
+        trio.start(&[member]);
+        trio.until("it is back", || charters(&trio, member));
+        trio.kill(member);
+        trio.start(&[member]);
+    }
+    for member in MEMBERS {
+        trio.until("it works under it", || (charters(&trio, member)? == [2, 2]).then_some(()));
+        trio.until("it has all", || {
+            (trio.measured(member, "watchfire_sets")? == FEW_RECORDS as f64).then_some(())
+        });
+    }
+    let late = trio.raise("ant", &backlog::picture(FEW_RECORDS + 1).to_string());
+    assert_eq!(trio.knows("cat", &late)["author"], "ant");
 }

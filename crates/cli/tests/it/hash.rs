@@ -127,7 +127,7 @@ fn words_and_links_have_fingerprints_and_text_files_match_by_what_stands_in_them
     assert_eq!(code(&run(["hash", "--link", "ftp://a.example"])), 2);
 
     let typed = place.path().join("typed.txt");
-    fs::write(&typed, format!("Listen: {} OK?", words.replace("people", "pe0pel"))).unwrap();
+    fs::write(&typed, format!("The free: {} OK?", words.replace("people", "pe0pel"))).unwrap();
     let [file, typed] = [file, typed].map(|path| path.to_str().unwrap().to_owned());
     let found = json(["match", "--refs", &file, "--", &typed]);
     let one = &found["matches"][0];

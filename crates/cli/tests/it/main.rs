@@ -19,6 +19,7 @@ mod hash;
 #[allow(dead_code, reason = "the tests of the server use the rest of it")]
 #[path = "../../../server/tests/it/house.rs"]
 mod house;
+mod kills;
 mod live;
 mod machine;
 mod nodes;

@@ -79,6 +79,10 @@ fn sound_is_found_after_edits_and_leads_to_a_person() {
         ("echo.wav", "aecho=0.8:0.7:60:0.3"),
         ("faster.wav", "asetrate=24255,aresample=22050"),
         ("tempo.wav", "atempo=1.1"),
+        ("phone.wav", "aresample=8000"),
+        ("cinema.wav", "pan=5.1|FC=c0"),
+        // Silence in one channel, and as loud as before for whoever hears it.
+        ("turned-over.wav", "pan=stereo|c0=c0|c1=-1*c0"),
     ];
     for (name, filter) in edits {
         edited(&path("original.wav"), &path(name), filter);

@@ -111,7 +111,7 @@ impl Known {
         let turned: Vec<(Frame, Area)> =
             parts.iter().map(|(frame, area)| (mirrored(frame), *area)).collect();
         let by_parts = [&parts, &turned].into_iter().flat_map(|parts| {
-            let found = self.frames.search_parts(parts).videos;
+            let found = self.frames.search_parts(parts, |_| None).videos;
             found.into_iter().map(|VideoMatch { video, aligned }| {
                 (video, told("part", VariantDecision::Match, &aligned))
             })

@@ -21,11 +21,17 @@ struct Place {
 
 impl FrameIndex {
     /// The stored videos that parts of a video's frames match, each by the rule it was stored with. Parts come in
-    /// order of time; those at one place of the frame are looked up as one video.
+    /// order of time; those at one place of the frame are looked up as one video. Crowds: as
+    /// [`FrameIndex::search_crowds`].
     #[must_use]
-    pub fn search_parts(&self, parts: &[(Frame, Area)]) -> FoundVideos {
-        let mut found: Vec<_> =
-            places(parts).iter().flat_map(|place| self.search(&place.frames).videos).collect();
+    pub fn search_parts(
+        &self,
+        parts: &[(Frame, Area)],
+        crowd: impl Fn(u64) -> Option<u64>,
+    ) -> FoundVideos {
+        let places = places(parts);
+        let like = |place: &Place| self.search_crowds(&place.frames, &crowd).videos;
+        let mut found: Vec<_> = places.iter().flat_map(like).collect();
         found.sort_by_key(|found| (std::cmp::Reverse(found.aligned.frames), found.video));
         let mut met = std::collections::HashSet::new();
         found.retain(|found| met.insert(found.video));

@@ -1,7 +1,7 @@
 //! Fingerprints the sound of a video or a sound file, by way of a sandboxed ffmpeg.
 //!
-//! The decoder mixes all channels into one at 11,025 samples a second; Chromaprint's algorithm 2 makes
-//! an item of every 1,365 of them. A query is fingerprinted at several speeds, because a copy that was
+//! The decoder mixes all channels into two at 11,025 samples a second, and these are mixed here into one; Chromaprint's
+//! algorithm 2 makes an item of every 1,365 of its samples. A query is fingerprinted at several speeds, because a copy that was
 //! sped up has other pitches.
 //!
 //! **Invariant:** memory does not grow with the length of the sound, except by four bytes an item.
@@ -43,12 +43,19 @@ pub(super) const MOST_PLAYED: u64 = MAX_ITEMS as u64 * ITEM_SAMPLES as u64;
 /// What ffmpeg says of a file without sound.
 const NO_SOUND: [&str; 2] = ["matches no streams", "does not contain any stream"];
 
-/// What the decoder makes of sound: one channel at [`SAMPLES_A_SECOND`].
+/// What the decoder makes of sound: two channels at [`SAMPLES_A_SECOND`].
 pub(super) const OF_SOUND: [&str; 8] =
-    ["-map", "0:a:0", "-ac", "1", "-ar", "11025", "-c:a", "pcm_s16le"];
+    ["-map", "0:a:0", "-ac", "2", "-ar", "11025", "-c:a", "pcm_s16le"];
 
 /// Samples that are read at once.
 const CHUNK: usize = 16_384;
+
+/// Bytes of one sample of both channels.
+const PAIR: usize = 4;
+
+/// How many times louder the difference of two channels is than their sum where one is the other turned over: what is
+/// heard would be silence in one channel.
+const TURNED_OVER: u64 = 16;
 
 /// One fingerprint and where its sound begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,7 +109,7 @@ fn fingerprint(
 ) -> Result<Vec<Sound>, VideoError> {
     let mut child = Child::start(command, &decoder.ffmpeg, decoder)?;
     let mut printers = rates.iter().map(|rate| Printer::new(*rate)).collect::<Vec<_>>();
-    let mut pipe = child.output()?.take(2 * MAX_SAMPLES + 1);
+    let mut pipe = child.output()?.take(PAIR as u64 * MAX_SAMPLES + 1);
     let read = play(&mut pipe, |samples| {
         let open = printers.iter_mut().filter(|printer| !printer.has_ten_minutes());
         open.for_each(|printer| printer.take(samples));
@@ -119,24 +126,35 @@ fn fingerprint(
     Ok(printers.into_iter().flat_map(Printer::finish).collect())
 }
 
-/// Reads samples until they end and hands them on.
+/// Reads samples of two channels until they end and hands them on as one.
 pub(super) fn play(pipe: &mut impl Read, mut to: impl FnMut(&[i16])) -> std::io::Result<()> {
-    let mut bytes = vec![0; 2 * CHUNK];
+    let mut bytes = vec![0; PAIR * CHUNK];
     let mut held = 0;
     loop {
         let more = pipe.read(&mut bytes[held..])?;
         held += more;
-        let whole = held / 2 * 2;
         if more == 0 || held == bytes.len() {
-            let samples = bytes[..whole].as_chunks::<2>().0.iter();
-            let samples = samples.map(|sample| i16::from_le_bytes(*sample)).collect::<Vec<_>>();
-            to(&samples);
+            to(&mixed(bytes[..held].as_chunks().0));
             held = 0;
         }
         if more == 0 {
             return Ok(());
         }
     }
+}
+
+/// One channel of two: their sum, or their difference where that is nearly all there is.
+fn mixed(pairs: &[[u8; PAIR]]) -> Vec<i16> {
+    let channel = |bytes: [u8; 2]| i32::from(i16::from_le_bytes(bytes));
+    let both = pairs.iter().map(|[a, b, c, d]| (channel([*a, *b]), channel([*c, *d])));
+    let power = |of: fn((i32, i32)) -> i32| -> u64 {
+        both.clone().map(|pair| u64::from(of(pair).unsigned_abs()).pow(2)).sum()
+    };
+    let (sum, difference): (fn((i32, i32)) -> i32, fn((i32, i32)) -> i32) =
+        (|(left, right)| left + right, |(left, right)| left - right);
+    let turned_over = power(difference) / TURNED_OVER > power(sum);
+    let of = if turned_over { difference } else { sum };
+    both.map(|pair| (of(pair) / 2) as i16).collect()
 }
 
 /// A fingerprint in the making, of the sound played at one speed.
