@@ -2,7 +2,7 @@
 //!
 //! Source: the URL Standard (WHATWG) by the crate `url`; percent-encoding by RFC 3986, section 6.2.2.
 //! **Invariant:** two links that lead a browser to the same page by scheme, case, port, dots, tracking
-//! parameters or order of parameters have the same parts.
+//! parameters, order of parameters or a part of the page have the same parts.
 
 use url::{Host, Url, form_urlencoded};
 
@@ -20,6 +20,13 @@ const TRACKING: [&str; 18] = [
 /// What a whole family of such parameters begins with.
 const TRACKING_FAMILY: &str = "utm_";
 
+/// Hosts whose pages all stand behind the `#`, whatever it begins with.
+const FRAGMENT_HOSTS: [&str; 1] = ["web.telegram.org"];
+/// What begins a fragment that names a page: no heading of a page has an anchor that begins so.
+const PAGE_MARKS: &str = "/!@";
+/// Browsers look from here on for words on the page, and show no page of it.
+const DIRECTIVE: &str = ":~:";
+
 /// The parts of a link that count.
 #[derive(Debug)]
 pub(super) struct Parts {
@@ -31,6 +38,10 @@ pub(super) struct Parts {
     segments: Vec<String>,
     /// Parameters in order, encoded; empty where there are none.
     query: String,
+    /// The segments of a fragment that names a page, encoded, none empty.
+    fragment: Vec<String>,
+    /// The parameters in such a fragment, as those of the link.
+    fragment_query: String,
     is_name: bool,
 }
 
@@ -55,36 +66,52 @@ impl Parts {
         let bare = bare.strip_prefix(WWW).filter(|rest| rest.contains('.')).unwrap_or(bare);
         let port = url.port().filter(|port| !STANDARD_PORTS.contains(port));
         let segments = url.path_segments().into_iter().flatten().filter(|part| !part.is_empty());
+        let (fragment, fragment_query) = page(bare, url.fragment().unwrap_or_default());
         Ok(Self {
             host: bare.to_owned(),
             port: port.map(|port| format!(":{port}")).unwrap_or_default(),
             segments: segments.map(percent).collect(),
-            query: query(&url),
+            query: query(url.query().unwrap_or_default()),
+            fragment,
+            fragment_query,
             is_name,
         })
     }
 
     /// The whole link.
     pub(super) fn whole(&self) -> String {
-        let mark = if self.query.is_empty() { "" } else { "?" };
-        format!("{}{mark}{}", self.path(), self.query)
+        let mut whole = self.prefix(self.segments.len());
+        push_query(&mut whole, &self.query);
+        if !(self.fragment.is_empty() && self.fragment_query.is_empty()) {
+            whole.push('#');
+            whole.push_str(&self.fragment.join("/"));
+            push_query(&mut whole, &self.fragment_query);
+        }
+        whole
     }
 
     /// The link without its parameters.
     pub(super) fn path(&self) -> String {
-        self.prefix(self.segments.len())
+        self.prefix(self.depth())
+    }
+
+    /// Segments of the path, and of a fragment that goes on with it.
+    fn depth(&self) -> usize {
+        self.segments.len() + self.fragment.len()
     }
 
     /// The bare host and every beginning of the path, the longest first; of a very deep path the
     /// shortest ones.
     pub(super) fn prefixes(&self) -> impl Iterator<Item = String> {
-        (0..=self.segments.len().min(MAX_PATH_PLACES)).rev().map(|count| self.prefix(count))
+        (0..=self.depth().min(MAX_PATH_PLACES)).rev().map(|count| self.prefix(count))
     }
 
     fn prefix(&self, segments: usize) -> String {
         let mut prefix = format!("{}{}", self.host, self.port);
-        for segment in &self.segments[..segments] {
-            prefix.push('/');
+        let path = self.segments.iter().map(|segment| ('/', segment));
+        let marks = std::iter::once('#').chain(std::iter::repeat('/'));
+        for (mark, segment) in path.chain(marks.zip(&self.fragment)).take(segments) {
+            prefix.push(mark);
             prefix.push_str(segment);
         }
         prefix
@@ -114,9 +141,36 @@ fn address(error: &url::ParseError) -> LinkError {
     LinkError::Address(error.to_string())
 }
 
+/// The segments and the parameters of a fragment that names a page; nothing of any other.
+fn page(host: &str, fragment: &str) -> (Vec<String>, String) {
+    let fragment = fragment.split_once(DIRECTIVE).map_or(fragment, |(before, _)| before);
+    let beginning = decoded(fragment.as_bytes());
+    let names = match beginning[..] {
+        [mark, ..] if PAGE_MARKS.contains(char::from(mark)) => true,
+        // Folders of a well-known file host: `#F!name!key`.
+        [letter, b'!', ..] => letter.is_ascii_alphabetic(),
+        _ => false,
+    };
+    if !names && !FRAGMENT_HOSTS.contains(&host) {
+        return (Vec::new(), String::new());
+    }
+    let (path, parameters) = fragment.split_once('?').unwrap_or((fragment, ""));
+    // `%21` is `!`: a site's first page is `#!/` as it is `#/`.
+    let segments = path.split('/').map(encoded).filter(|part| !["", "%21"].contains(&&**part));
+    (segments.collect(), query(parameters))
+}
+
+fn push_query(text: &mut String, query: &str) {
+    if !query.is_empty() {
+        text.push('?');
+        text.push_str(query);
+    }
+}
+
 /// The parameters that say what the page is, in order of their bytes.
-fn query(url: &Url) -> String {
-    let mut pairs: Vec<_> = url.query_pairs().filter(|(name, _)| !is_tracking(name)).collect();
+fn query(parameters: &str) -> String {
+    let pairs = form_urlencoded::parse(parameters.as_bytes());
+    let mut pairs: Vec<_> = pairs.filter(|(name, _)| !is_tracking(name)).collect();
     pairs.sort();
     form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
@@ -143,6 +197,32 @@ fn percent(segment: &str) -> String {
         }
     }
     normal
+}
+
+/// A segment of a fragment: scripts read it, and read `%3A` as `:`, so all but letters, digits and
+/// `-._~` is percent-encoded.
+fn encoded(segment: &str) -> String {
+    let mut text = String::with_capacity(segment.len());
+    for byte in decoded(segment.as_bytes()) {
+        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+/// The bytes that percent-encoded ones stand for.
+fn decoded(text: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let [first, after @ ..] = rest {
+        let byte = after.get(..2).filter(|_| *first == b'%').and_then(hex);
+        bytes.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &after[2..] } else { after };
+    }
+    bytes
 }
 
 fn hex(digits: &[u8]) -> Option<u8> {

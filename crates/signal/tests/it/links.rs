@@ -44,6 +44,58 @@ fn one_page_has_one_fingerprint() {
 }
 
 #[test]
+fn a_fragment_that_names_a_page_counts_and_one_that_names_a_part_of_it_does_not() {
+    let pages = [
+        "https://mega.nz/",
+        "https://mega.nz/#!A!k",
+        "https://mega.nz/#!B!k",
+        "https://mega.nz/#F!A!k",
+        "https://mega.nz/#F!B!k",
+        "https://matrix.to/#/#room:a.example",
+        "https://matrix.to/#/@someone:a.example",
+        "https://web.telegram.org/#@one",
+        "https://web.telegram.org/k/#-100",
+        "https://web.telegram.org/k/#-200",
+        "https://app.example/x?y=1#/user/7",
+        "https://app.example/x?y=1#/user/8",
+        "https://app.example/x?y=1#/user/8?z=1",
+        "https://app.example/x?y=1#@user",
+    ];
+    for (place, page) in pages.iter().enumerate() {
+        for other in &pages[place + 1..] {
+            assert_ne!(met(page).digest(), met(other).digest(), "{page} {other}");
+        }
+    }
+    for (page, same) in [
+        (pages[0], "https://mega.nz/#part"),
+        (pages[0], "https://mega.nz/#!"),
+        (pages[0], "https://mega.nz/#/"),
+        (pages[0], "https://mega.nz/#!/"),
+        (pages[0], "https://mega.nz/#t=30"),
+        (pages[0], "https://mega.nz/#:~:text=a/b"),
+        (pages[1], "http://mega.nz#%21A%21k"),
+        (pages[5], "https://matrix.to/#/%23room%3aa.example/"),
+        (pages[10], "https://app.example/x/?utm_source=m&y=1#/user//7/:~:text=x"),
+        (pages[12], "https://app.example/x?y=1#/user/8?fbclid=q&z=1"),
+    ] {
+        assert_eq!(met(page), met(same), "{page} {same}");
+    }
+}
+
+#[test]
+fn a_prefix_covers_fragments_under_it_and_one_with_a_fragment_only_what_goes_on_with_it() {
+    let path = named("https://app.example/x", LinkScope::Prefix);
+    let user = named("https://app.example/x#/user/7", LinkScope::Prefix);
+    for under in ["app.example/x#/user/7", "app.example/x?y=1#/user/7/photos?z=2"] {
+        assert!(path.covers(&met(under)) && user.covers(&met(under)), "{under}");
+    }
+    for other in ["app.example/x", "app.example/x#/user/70", "app.example/x/user/7"] {
+        assert!(path.covers(&met(other)) && !user.covers(&met(other)), "{other}");
+    }
+    assert!(!named("https://mega.nz/#!A!k", LinkScope::Prefix).covers(&met("mega.nz/#!B!k")));
+}
+
+#[test]
 fn a_prefix_covers_what_lies_under_it_by_whole_segments() {
     let prefix = named("https://example.com/a/b?x=1", LinkScope::Prefix);
     for under in ["http://example.com/a/b", "example.com/a/b/c/d?x=2#y", "https://example.com/a/b/"]
