@@ -167,17 +167,34 @@ fn push_query(text: &mut String, query: &str) {
     }
 }
 
-/// The parameters that say what the page is, in order of their bytes.
+/// The parameters that say what the page is, in order of their bytes, which need not be UTF-8.
 fn query(parameters: &str) -> String {
-    let pairs = form_urlencoded::parse(parameters.as_bytes());
+    let pairs = parameters.split('&').filter(|pair| !pair.is_empty());
+    let pairs = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let pairs = pairs.map(|(name, value)| (form_bytes(name), form_bytes(value)));
     let mut pairs: Vec<_> = pairs.filter(|(name, _)| !is_tracking(name)).collect();
     pairs.sort();
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+    let mut query = String::new();
+    for (name, value) in &pairs {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.extend(form_urlencoded::byte_serialize(name));
+        query.push('=');
+        query.extend(form_urlencoded::byte_serialize(value));
+    }
+    query
 }
 
-fn is_tracking(name: &str) -> bool {
+/// What a name or a value of a form stands for.
+fn form_bytes(text: &str) -> Vec<u8> {
+    decoded(text.replace('+', " ").as_bytes())
+}
+
+fn is_tracking(name: &[u8]) -> bool {
     let name = name.to_ascii_lowercase();
-    name.starts_with(TRACKING_FAMILY) || TRACKING.contains(&name.as_str())
+    let family = name.starts_with(TRACKING_FAMILY.as_bytes());
+    family || TRACKING.iter().any(|known| known.as_bytes() == name)
 }
 
 /// A segment in which only that is percent-encoded that has to be, in upper case.

@@ -83,6 +83,19 @@ fn a_fragment_that_names_a_page_counts_and_one_that_names_a_part_of_it_does_not(
 }
 
 #[test]
+fn parameters_count_by_their_bytes_also_where_these_are_no_utf_8() {
+    let [one, two] = ["https://a.example/?q=%CF%F0", "https://a.example/?q=%C2%E5"].map(met);
+    assert_ne!(one.digest(), two.digest());
+    for same in ["https://a.example/?%71=%cf%f0", "https://a.example/?&utm_%FF=x&q=%CF%f0&"] {
+        assert_eq!(met(same), one, "{same}");
+    }
+    assert_ne!(met("https://a.example/?%CF=x").digest(), met("https://a.example/?%C2=x").digest());
+    // What is no percent-encoding stands for itself, and names without a value have an empty one.
+    assert_eq!(met("https://a.example/?q=%zz%"), met("https://a.example/?q=%25zz%25"));
+    assert_eq!(met("https://a.example/?q"), met("https://a.example/?q="));
+}
+
+#[test]
 fn a_prefix_covers_fragments_under_it_and_one_with_a_fragment_only_what_goes_on_with_it() {
     let path = named("https://app.example/x", LinkScope::Prefix);
     let user = named("https://app.example/x#/user/7", LinkScope::Prefix);
