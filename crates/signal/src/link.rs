@@ -18,7 +18,7 @@ use normalise::Parts;
 pub const MAX_LINK_BYTES: usize = 8 << 10;
 /// The most segments of a path that are places of their own; a link may have more.
 pub const MAX_PATH_PLACES: usize = 20;
-/// The most hosts of a link: its own and those above it.
+/// The most hosts of a link: its own always, and the shortest of those above it.
 pub const MAX_HOST_PLACES: usize = 10;
 /// The most places that a link lies under: path prefixes, the bare host as one of them, and hosts.
 pub const MAX_PLACES: usize = MAX_PATH_PLACES + 1 + MAX_HOST_PLACES;
@@ -62,6 +62,12 @@ pub enum LinkError {
     /// A name that stands for a part of the world.
     #[error("the host {0:?} alone stands for too much: name at least a domain under it")]
     TooBroad(String),
+    /// A path of so many segments that nothing would be found under it.
+    #[error(
+        "a prefix has at most {MAX_PATH_PLACES} segments of a path, found {0}: name a shorter one, or \
+         the link alone"
+    )]
+    TooDeep(usize),
     /// Bytes that are no value of this kind.
     #[error("not the fingerprint of a link: {0}")]
     Bytes(&'static str),
@@ -92,6 +98,9 @@ impl LinkPrint {
         let parts = Parts::of(link)?;
         let digest = match scope {
             LinkScope::Exact => digest(scope, &parts.whole()),
+            LinkScope::Prefix if parts.depth() > MAX_PATH_PLACES => {
+                return Err(LinkError::TooDeep(parts.depth()));
+            }
             LinkScope::Prefix => digest(scope, &parts.path()),
             LinkScope::Host if parts.is_top_level() => {
                 return Err(LinkError::TooBroad(parts.host().to_owned()));

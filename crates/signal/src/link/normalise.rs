@@ -96,7 +96,7 @@ impl Parts {
     }
 
     /// Segments of the path, and of a fragment that goes on with it.
-    fn depth(&self) -> usize {
+    pub(super) fn depth(&self) -> usize {
         self.segments.len() + self.fragment.len()
     }
 
@@ -127,13 +127,12 @@ impl Parts {
         self.is_name && !self.host.contains('.')
     }
 
-    /// The host and the names above it of at least two parts; of very many the shortest ones.
+    /// The host, and the names above it of at least two parts; of very many the shortest ones.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
         let dots = self.host.match_indices('.').map(|(place, _)| &self.host[place + 1..]);
-        let above = dots.filter(|name| self.is_name && name.contains('.'));
-        let hosts: Vec<&str> = std::iter::once(&*self.host).chain(above).collect();
-        let skipped = hosts.len().saturating_sub(MAX_HOST_PLACES);
-        hosts.into_iter().skip(skipped)
+        let above: Vec<&str> = dots.filter(|name| self.is_name && name.contains('.')).collect();
+        let skipped = above.len().saturating_sub(MAX_HOST_PLACES - 1);
+        std::iter::once(&*self.host).chain(above.into_iter().skip(skipped))
     }
 }
 

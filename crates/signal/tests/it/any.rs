@@ -78,9 +78,12 @@ pub(crate) fn text_print() -> impl Strategy<Value = TextPrint> {
 
 pub(crate) fn link_print() -> impl Strategy<Value = LinkPrint> {
     let link = "https?://([a-z]{1,9}[.]){1,4}[a-z]{2,6}(/[a-z%0-9]{1,9}){0,30}";
-    (link, one_of(LinkScope::ALL), any::<bool>()).prop_map(|(link, scope, met)| {
-        if met { LinkPrint::met(&link) } else { LinkPrint::named(&link, scope) }.unwrap()
-    })
+    (link, one_of(LinkScope::ALL), any::<bool>()).prop_filter_map(
+        "refused",
+        |(link, scope, met)| {
+            if met { LinkPrint::met(&link) } else { LinkPrint::named(&link, scope) }.ok()
+        },
+    )
 }
 
 pub(crate) fn sound_print() -> impl Strategy<Value = SoundPrint> {

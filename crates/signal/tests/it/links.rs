@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use watchfire_signal::{
-    link::{LinkError, LinkPrint, LinkScope, MAX_LINK_BYTES, MAX_PLACES},
+    link::{LinkError, LinkPrint, LinkScope, MAX_LINK_BYTES, MAX_PATH_PLACES, MAX_PLACES},
     value::{Kind, Value},
 };
 
@@ -165,6 +165,30 @@ fn what_is_no_link_of_the_web_is_refused_by_name() {
 }
 
 #[test]
+fn a_host_of_very_many_names_is_met_and_so_are_the_shortest_above_it() {
+    let labels: Vec<String> = (0..30).map(|number| format!("l{number}")).collect();
+    let host = |from: usize| format!("{}.example", labels[from..].join("."));
+    let deepest = met(&format!("https://{}/x", host(0)));
+    assert!(named(&host(0), LinkScope::Host).covers(&deepest));
+    for from in 21..30 {
+        assert!(named(&host(from), LinkScope::Host).covers(&deepest), "{}", host(from));
+    }
+    assert!(deepest.all().count() <= MAX_PLACES + 1);
+}
+
+#[test]
+fn a_prefix_that_is_too_deep_to_be_found_is_refused_by_name() {
+    let link = |depth: usize| format!("https://a.example{}", "/s".repeat(depth));
+    let most = named(&link(MAX_PATH_PLACES), LinkScope::Prefix);
+    assert!(most.covers(&met(&link(MAX_PATH_PLACES + 9))));
+    let deep = LinkPrint::named(&link(MAX_PATH_PLACES + 1), LinkScope::Prefix).unwrap_err();
+    assert_eq!(deep, LinkError::TooDeep(MAX_PATH_PLACES + 1));
+    let fragment = format!("{}#/s/s", link(MAX_PATH_PLACES - 1));
+    let deep = LinkPrint::named(&fragment, LinkScope::Prefix).unwrap_err();
+    assert_eq!(deep, LinkError::TooDeep(MAX_PATH_PLACES + 1));
+}
+
+#[test]
 fn bytes_that_are_no_fingerprint_are_refused() {
     let met = met("https://a.example.com/b/c").to_bytes();
     let named = named("https://a.example.com/b", LinkScope::Prefix).to_bytes();
@@ -186,12 +210,20 @@ fn bytes_that_are_no_fingerprint_are_refused() {
 
 proptest! {
     #[test]
-    fn any_text_is_a_link_or_is_not(text in any::<String>(), tail in any::<String>()) {
-        for link in [text.clone(), format!("https://{text}"), format!("http://example.com/{text}?{tail}")] {
-            if let Ok(print) = LinkPrint::met(&link) {
-                prop_assert!(print.all().count() <= MAX_PLACES + 1);
-                prop_assert!(LinkPrint::named(&link, LinkScope::Prefix).unwrap().covers(&print)
-                    || link.matches('/').count() > 20);
+    fn what_is_named_covers_itself_or_is_refused(
+        text in any::<String>(), tail in any::<String>(), host in "([a-z0-9]{1,9}[.]){0,30}example",
+        path in "(/[a-z%0-9]{0,4}){0,30}(#[/!]?([a-z]{0,3}/){0,9})?",
+    ) {
+        let own = format!("https://{host}{path}");
+        for link in [text.clone(), format!("https://{text}"), format!("http://a.example/{text}?{tail}"), own] {
+            let Ok(print) = LinkPrint::met(&link) else { continue };
+            prop_assert!(print.all().count() <= MAX_PLACES + 1);
+            for scope in LinkScope::ALL {
+                match LinkPrint::named(&link, *scope) {
+                    Ok(named) => prop_assert!(named.covers(&print), "{link} {scope:?}"),
+                    Err(LinkError::TooDeep(depth)) => prop_assert!(depth > MAX_PATH_PLACES),
+                    Err(error) => prop_assert!(matches!(error, LinkError::TooBroad(_))),
+                }
             }
         }
         for link in watchfire_signal::link::links_in(&text) {
