@@ -109,6 +109,49 @@ fn tricks_of_spelling_change_nothing() {
     }
 }
 
+/// Signs that nobody sees, by themselves or on the letter before.
+const UNSEEN: [char; 20] = [
+    '\u{640}',
+    '\u{7fa}',
+    '\u{115f}',
+    '\u{1160}',
+    '\u{3164}',
+    '\u{ffa0}',
+    '\u{ad}',
+    '\u{34f}',
+    '\u{200b}',
+    '\u{200d}',
+    '\u{200e}',
+    '\u{202e}',
+    '\u{2060}',
+    '\u{feff}',
+    '\u{fe0f}',
+    '\u{e0061}',
+    '\u{1d173}',
+    '\u{7}',
+    '\u{301}',
+    '\u{20dd}',
+];
+
+#[test]
+fn no_sign_that_nobody_sees_hides_a_text() {
+    let plain = "We will hunt down every last one of these people and burn their houses at night.";
+    let tricked =
+        "We w!ll hunt d@wn every l@st one of these people and burn their hou$es at n!ght."
+            .replace("d@wn", "d0wn");
+    for sign in UNSEEN {
+        for text in [plain, &tricked] {
+            let hidden: String = text.chars().flat_map(|letter| [letter, sign]).collect();
+            assert_eq!(normalised(&hidden), normalised(plain), "{sign:?} {text}");
+        }
+    }
+    assert_eq!(normalised("h@\u{200b}te"), "hate");
+    assert_eq!(normalised("كـتـاب"), normalised("كتاب"));
+    // A vowel of Thai is a letter, and words of Hangul stay.
+    assert_eq!(normalised("น้ำ"), "น\u{e4d}า");
+    assert_eq!(normalised("한국").chars().count(), 6);
+}
+
 #[test]
 fn a_short_text_is_found_as_a_whole_only_and_a_shorter_one_not_at_all() {
     let of = |text: &str| TextPrint::of(text).unwrap();
@@ -265,6 +308,19 @@ proptest! {
             Err(TextError::TooShort(chars)) => prop_assert_eq!(chars, normal.chars().count()),
             Err(error) => prop_assert!(text.len() > 60_000, "{error}"),
         }
+    }
+
+    #[test]
+    fn what_nobody_sees_changes_nothing_in_any_spelling(
+        text in "[a-zA-Z0-9@!$|+ .,ıοе한ก\u{301}\n]{1,60}",
+        hidden in prop::collection::vec((any::<prop::sample::Index>(), prop::sample::select(&UNSEEN[..])), 0..80),
+    ) {
+        let mut letters: Vec<char> = text.chars().collect();
+        for (place, sign) in hidden {
+            letters.insert(place.index(letters.len() + 1), sign);
+        }
+        let hidden: String = letters.into_iter().collect();
+        prop_assert_eq!(normalised(&hidden), normalised(&text), "{:?}", hidden);
     }
 
     #[test]
