@@ -59,8 +59,11 @@ pub enum LinkError {
     /// An address that is not of the web.
     #[error("a link begins with http:// or https://, not with {0}:")]
     Scheme(String),
-    /// A name that stands for a part of the world.
-    #[error("the host {0:?} alone stands for too much: name at least a domain under it")]
+    /// A name under which strangers have names of their own: a public suffix.
+    #[error(
+        "strangers have names of their own under {0:?}, so this host stands for too much: name at least \
+         a domain under it, or a path at it"
+    )]
     TooBroad(String),
     /// A path of so many segments that nothing would be found under it.
     #[error(
@@ -102,7 +105,7 @@ impl LinkPrint {
                 return Err(LinkError::TooDeep(parts.depth()));
             }
             LinkScope::Prefix => digest(scope, &parts.path()),
-            LinkScope::Host if parts.is_top_level() => {
+            LinkScope::Host if parts.is_public() => {
                 return Err(LinkError::TooBroad(parts.host().to_owned()));
             }
             LinkScope::Host => digest(scope, parts.host()),

@@ -122,18 +122,26 @@ impl Parts {
         &self.host
     }
 
-    /// Whether the host is a name such as `com`.
-    pub(super) fn is_top_level(&self) -> bool {
-        self.is_name && !self.host.contains('.')
+    /// Whether strangers have names of their own under the host: `com`, `co.uk`, `github.io`.
+    pub(super) fn is_public(&self) -> bool {
+        self.is_name && (!self.host.contains('.') || is_public_suffix(&self.host))
     }
 
-    /// The host, and the names above it of at least two parts; of very many the shortest ones.
+    /// The host, and the names above it of at least two parts; of very many the shortest ones. No public
+    /// suffix is one of them.
     pub(super) fn hosts(&self) -> impl Iterator<Item = &str> {
         let dots = self.host.match_indices('.').map(|(place, _)| &self.host[place + 1..]);
         let above: Vec<&str> = dots.filter(|name| self.is_name && name.contains('.')).collect();
         let skipped = above.len().saturating_sub(MAX_HOST_PLACES - 1);
-        std::iter::once(&*self.host).chain(above.into_iter().skip(skipped))
+        let hosts = std::iter::once(&*self.host).chain(above.into_iter().skip(skipped));
+        hosts.filter(|host| !self.is_name || !is_public_suffix(host))
     }
+}
+
+/// Whether a name stands in the Public Suffix List, in the part of registries or in that of companies
+/// that give names to strangers.
+fn is_public_suffix(host: &str) -> bool {
+    psl::suffix(host.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix == host)
 }
 
 fn address(error: &url::ParseError) -> LinkError {

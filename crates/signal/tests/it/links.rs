@@ -177,6 +177,28 @@ fn a_host_of_very_many_names_is_met_and_so_are_the_shortest_above_it() {
 }
 
 #[test]
+fn a_host_under_which_strangers_have_names_is_neither_named_nor_met() {
+    for public in ["com", "co.uk", "www.co.uk", "github.io", "blogspot.com", "公司.cn", "x.ck"] {
+        let link = format!("https://{public}/x");
+        let error = LinkPrint::named(&link, LinkScope::Host).unwrap_err();
+        assert!(matches!(error, LinkError::TooBroad(_)), "{public}: {error}");
+        assert!(named(&link, LinkScope::Exact).covers(&met(&link)));
+        assert!(named(&link, LinkScope::Prefix).covers(&met(&link)));
+    }
+    for own in
+        ["bad.co.uk", "bad.github.io", "bad.公司.cn", "wordpress.com", "evil.example", "www.ck"]
+    {
+        let own = named(&format!("https://{own}"), LinkScope::Host);
+        assert_eq!(own.scope(), LinkScope::Host);
+    }
+    // A peer that names one all the same finds nothing: it is no place of a link.
+    let places = |link: &str| met(link).all().count();
+    assert_eq!(places("https://a.bad.github.io/"), places("https://a.bad.example/"));
+    assert_eq!(places("https://a.bad.co.uk/"), places("https://a.bad.example/"));
+    assert!(named("bad.github.io", LinkScope::Host).covers(&met("https://a.bad.github.io/x")));
+}
+
+#[test]
 fn a_prefix_that_is_too_deep_to_be_found_is_refused_by_name() {
     let link = |depth: usize| format!("https://a.example{}", "/s".repeat(depth));
     let most = named(&link(MAX_PATH_PLACES), LinkScope::Prefix);
