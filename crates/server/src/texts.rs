@@ -5,7 +5,7 @@
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_media::hash::digests;
 use watchfire_signal::alert::ContentKind;
-use watchfire_signal::link::{LinkError, LinkPrint, LinkScope, links_in};
+use watchfire_signal::link::{LinkError, LinkPrint, LinkScope};
 use watchfire_signal::text_print::{TextError, TextPrint};
 use watchfire_signal::value::Signal;
 
@@ -40,9 +40,7 @@ pub(crate) fn met(text: Option<&str>, urls: &[String]) -> Result<Vec<Signal>, Fa
             Err(TextError::TooShort(_)) => {}
             Err(error) => return Err(refused_text(&error)),
         }
-        // What looks like a link and is none leads nowhere.
-        let links = links_in(text).into_iter().filter_map(|link| LinkPrint::met(link).ok());
-        signals.extend(links.map(Signal::new));
+        signals.extend(LinkPrint::in_text(text).into_iter().map(Signal::new));
     }
     for (place, url) in urls.iter().enumerate() {
         let link = LinkPrint::met(url);

@@ -6,12 +6,14 @@
 mod extract;
 mod normalise;
 
+use std::collections::HashSet;
+
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
 use crate::{code::codes, digest::Sha256Digest};
 
-pub use extract::{MAX_LINKS, links_in};
+pub use extract::MAX_LINKS;
 use normalise::Parts;
 
 /// The longest link that is read, in bytes.
@@ -83,14 +85,30 @@ impl LinkPrint {
     /// # Errors
     /// [`LinkError`].
     pub fn met(link: &str) -> Result<Self, LinkError> {
-        let parts = Parts::of(link)?;
+        Ok(Self::of_met(&Parts::of(link)?))
+    }
+
+    /// The fingerprints of the links that stand in a text, with what character references of HTML stand
+    /// for: each page once however its link is written, the first [`MAX_LINKS`] of them. What looks like a
+    /// link and is none leads nowhere, and does not count.
+    #[must_use]
+    pub fn in_text(text: &str) -> Vec<Self> {
+        let text = html_escape::decode_html_entities(text);
+        let (mut links, mut pages) = (HashSet::new(), HashSet::new());
+        let links = extract::links_in(&text).filter(|link| links.insert(*link));
+        let parts = links.filter_map(|link| Parts::of(link).ok());
+        let parts = parts.filter(|parts| pages.insert(parts.whole()));
+        parts.take(MAX_LINKS).map(|parts| Self::of_met(&parts)).collect()
+    }
+
+    fn of_met(parts: &Parts) -> Self {
         let prefixes = parts.prefixes().map(|prefix| digest(LinkScope::Prefix, &prefix));
         let hosts = parts.hosts().map(|host| digest(LinkScope::Host, host));
-        Ok(Self {
+        Self {
             scope: LinkScope::Exact,
             digest: digest(LinkScope::Exact, &parts.whole()),
             places: prefixes.chain(hosts).collect(),
-        })
+        }
     }
 
     /// The fingerprint of a link as it is spoken of: with how much it stands for, and nothing else.

@@ -19,6 +19,7 @@ use thiserror::Error;
 
 use crate::digest::Sha256Digest;
 
+pub(crate) use normalise::is_invisible;
 pub use normalise::normalised;
 
 /// Characters of a k-gram.

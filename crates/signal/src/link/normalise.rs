@@ -6,7 +6,7 @@
 
 use url::{Host, Url, form_urlencoded};
 
-use super::{LinkError, MAX_HOST_PLACES, MAX_LINK_BYTES, MAX_PATH_PLACES};
+use super::{LinkError, MAX_HOST_PLACES, MAX_LINK_BYTES, MAX_PATH_PLACES, extract};
 
 /// What the host of many sites begins with beside its bare form.
 const WWW: &str = "www.";
@@ -54,6 +54,7 @@ impl Parts {
         let url = match Url::parse(link) {
             // `example.com:8080/x` reads as a scheme of its own.
             Ok(url) if url.has_host() || !url.scheme().contains('.') => url,
+            Err(error) if extract::has_scheme(link) => return Err(address(&error)),
             _ => Url::parse(&format!("https://{link}")).map_err(|error| address(&error))?,
         };
         if !["http", "https"].contains(&url.scheme()) {

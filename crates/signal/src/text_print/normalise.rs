@@ -67,5 +67,10 @@ fn is_hidden(character: char) -> bool {
         // Vowels of some scripts are such marks, and letters.
         || (is_combining_mark(character) && !character.is_alphanumeric());
     let control = character.is_control() && !character.is_whitespace();
-    mark || control || INVISIBLE.iter().any(|(from, to)| (*from..=*to).contains(&character))
+    mark || control || is_invisible(character)
+}
+
+/// Whether nobody sees a character.
+pub(crate) fn is_invisible(character: char) -> bool {
+    INVISIBLE.iter().any(|(from, to)| (*from..=*to).contains(&character))
 }
