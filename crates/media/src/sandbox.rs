@@ -30,6 +30,10 @@ pub const NO_LANDLOCK: &str = "media-sandbox: the kernel has no landlock";
 /// Processor time of the child, in seconds: an hour of video at full size fits in.
 pub const MAX_CPU_SECONDS: u64 = 1_800;
 
+/// Processor time in which a child that was told that its time is over may end by itself, in seconds; then the kernel
+/// ends it, and nobody can tell why.
+const CPU_GRACE_SECONDS: u64 = 3;
+
 /// Address space of the child: 4K video with two threads needs less than half of it.
 pub const MAX_ADDRESS_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 
@@ -145,7 +149,8 @@ fn become_program(
     let limit = |resource, value| {
         setrlimit(resource, Rlimit { current: Some(value), maximum: Some(value) })
     };
-    limit(Resource::Cpu, cpu_seconds)?;
+    let cpu_at_most = Some(cpu_seconds.saturating_add(CPU_GRACE_SECONDS));
+    setrlimit(Resource::Cpu, Rlimit { current: Some(cpu_seconds), maximum: cpu_at_most })?;
     limit(Resource::As, address_bytes)?;
     limit(Resource::Fsize, 0)?;
     limit(Resource::Core, 0)?;

@@ -1,19 +1,20 @@
 //! Hashes the frames of a video with vPDQ, by way of a sandboxed ffmpeg.
 //!
-//! Frames are hashed at full size as RGB, turned by no metadata, with numbers and times as vPDQ
-//! gives them: every m-th frame, m = ⌊frames a second ÷ hashes a second⌋, at least 1; its time is
-//! its number ÷ frames a second.
+//! Frames are hashed at full size as RGB, turned by no metadata, as vPDQ hashes them. vPDQ chooses them by their
+//! numbers, and takes number ÷ frames a second for their times; here they are chosen by the times that the file
+//! gives them. Where the frame rate is even it is the same; where it is not, a second of very many frames would
+//! hide all others.
 //! Source: facebook/ThreatExchange, `vpdq/README.md` and `vpdq/cpp/hashing`.
 //!
 //! **Invariant:** memory does not grow with the length of the video, except by 44 bytes a hash.
 //! **Invariant:** when a function here returns, its child is gone.
 
 mod child;
+mod filter;
 mod frames;
 mod hearing;
 mod looks;
 mod moments;
-mod ppm;
 mod probe;
 mod selection;
 mod sound;
@@ -60,6 +61,11 @@ pub const MAX_SIDE: u32 = 8_192;
 /// The most pixels of a frame: 8K video.
 pub const MAX_FRAME_PIXELS: u64 = 36_000_000;
 
+/// The most threads that decode one video. Each has frames of its own: 8K H.264 with 16 threads does not fit in
+/// [`MAX_ADDRESS_BYTES`](crate::sandbox::MAX_ADDRESS_BYTES), and more than four gain little where several videos are
+/// decoded at a time.
+pub const MAX_DECODING_THREADS: usize = 4;
+
 /// Where Debian puts the programs.
 const FFMPEG: &str = "/usr/bin/ffmpeg";
 const FFPROBE: &str = "/usr/bin/ffprobe";
@@ -96,9 +102,9 @@ impl Default for Limits {
 pub enum FrameRate {
     /// Every frame.
     Every,
-    /// About so many a second; every frame if the video has fewer.
+    /// The first in each such part of a second; every frame if the video has fewer.
     PerSecond(NonZeroU32),
-    /// Every frame, of a part if one is given. Where these are too many, every second, third … of them, so that
+    /// Every frame, of a part if one is given. Where these are too many, the first in each of equal times, so that
     /// all of it stays recognisable; longer than [`MAX_THINNED`] it is refused instead.
     Reference {
         /// The part; all of the video when absent.
@@ -138,7 +144,7 @@ pub struct Decoder {
     pub ffprobe: PathBuf,
     /// The folder for the copy of the video that the programs read.
     pub scratch: PathBuf,
-    /// Threads that hash frames; decoding has as many of its own.
+    /// Threads that hash frames; decoding has as many of its own, at most [`MAX_DECODING_THREADS`].
     pub threads: usize,
     /// What one video may need.
     pub limits: Limits,
@@ -161,6 +167,12 @@ impl Decoder {
             limits: Limits::default(),
             stop: Stop::default(),
         }
+    }
+
+    /// What the programs are told about threads: those that decode, those that filter.
+    fn thread_arguments(&self) -> [String; 4] {
+        let threads = self.threads.clamp(1, MAX_DECODING_THREADS).to_string();
+        ["-threads".into(), threads.clone(), "-filter_threads".into(), threads]
     }
 }
 
@@ -274,10 +286,9 @@ impl Copy {
     pub fn hash(&self, rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
         let facts = probe::probe(self.file.path(), self.container, decoder)?;
         let selection = Selection::of(rate, &facts)?;
-        let frames = frames::hash(self.file.path(), self.container, &selection, decoder)?;
-        let frames = frames.into_iter();
-        let frames = frames.map(|(index, frame)| frame.at(selection.number(index), facts.rate));
-        let frames = selection::thinned(frames.collect(), rate)?;
+        let mut frames = frames::hash(self.file.path(), self.container, &selection, decoder)?;
+        selection::numbered(&mut frames, rate, &facts);
+        let frames = selection::thinned(frames, rate)?;
         let last_ms = frames.last().map_or(0, |frame| frame.at_ms);
         Ok(VideoHash {
             vpdq: Vpdq { frames },

@@ -19,6 +19,10 @@ use crate::sandbox::{NO_LANDLOCK, SETUP_FAILED};
 /// How much of what a program complains about is kept; the rest is read and dropped.
 const MAX_COMPLAINT_BYTES: u64 = 4096;
 
+/// The exit status of ffmpeg where a signal had it end itself. The only one that is sent to it is the kernel's, at the
+/// end of its processor time.
+const ENDED_BY_SIGNAL: i32 = 255;
+
 /// What ffmpeg complains about when the file ends too early.
 const SIGNS_OF_TRUNCATION: [&str; 4] =
     ["partial file", "moov atom not found", "End of file", "File ended prematurely"];
@@ -29,7 +33,32 @@ pub(super) enum Patience {
     /// From its start to its end.
     Total(Duration),
     /// From one step to the next, of which this counts the steps.
-    Step(Duration, Arc<AtomicU64>),
+    Step(Duration, Arc<Steps>),
+}
+
+/// What a program and those around it get on with.
+#[derive(Debug, Default)]
+pub(super) struct Steps {
+    count: AtomicU64,
+    /// Whether it waits for our caller, which is not its fault.
+    outside: AtomicBool,
+}
+
+impl Steps {
+    /// Notes a step.
+    pub(super) fn take(&self) {
+        self.count.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Does work for which the program waits, however long it takes.
+    pub(super) fn outside<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.outside.store(true, Ordering::SeqCst);
+        let done = work();
+        // Before the other, so that a watchdog sees one of the two.
+        self.take();
+        self.outside.store(false, Ordering::SeqCst);
+        done
+    }
 }
 
 impl Patience {
@@ -40,9 +69,10 @@ impl Patience {
             Self::Step(time, steps) => (*time, steps),
         };
         loop {
-            let before = steps.load(Ordering::SeqCst);
+            let before = steps.count.load(Ordering::SeqCst);
             let woken = stop.watch(time, &ended);
-            if woken != Woken::Late || steps.load(Ordering::SeqCst) == before {
+            let waits = steps.outside.load(Ordering::SeqCst);
+            if woken != Woken::Late || !waits && steps.count.load(Ordering::SeqCst) == before {
                 return woken;
             }
         }
@@ -134,12 +164,12 @@ impl Child {
         if SIGNS_OF_TRUNCATION.iter().any(|sign| complaint.contains(sign)) {
             return Err(VideoError::Truncated(complaint));
         }
+        let too_much = || VideoError::TooLarge("it needs too much processor time".into());
         match (status.code(), status.signal()) {
             (Some(0), _) => Ok(()),
             (Some(SETUP_FAILED), _) => Err(VideoError::Sandbox(complaint)),
-            (None, Some(signal)) if signal == Signal::XCPU.as_raw() => {
-                Err(VideoError::TooLarge("it needs too much processor time".into()))
-            }
+            (Some(ENDED_BY_SIGNAL), _) => Err(too_much()),
+            (None, Some(signal)) if signal == Signal::XCPU.as_raw() => Err(too_much()),
             (None, Some(signal)) => {
                 Err(VideoError::Malformed(format!("the decoder ended by signal {signal}")))
             }

@@ -10,7 +10,8 @@ use watchfire_signal::vpdq::Frame;
 
 use super::child::Child;
 use super::selection::Selection;
-use super::{Container, Decoder, FramesPerSecond, Limits, VideoError, input_arguments, ppm};
+use super::timed::{self, TimedFrame, TimedFrames};
+use super::{Container, Decoder, Limits, VideoError, filter, input_arguments};
 use crate::pdq::{Hasher, Layout, Pixels};
 
 /// Bytes that are asked from the pipe at once, when a header is read.
@@ -19,39 +20,20 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// Frames that wait for each hashing thread; one is being hashed while the next is read.
 const WAITING_PER_THREAD: usize = 2;
 
-/// Hash and quality of a frame.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Hashed {
-    pdq: Pdq,
-    quality: u8,
-}
-
-impl Hashed {
-    /// What the reference gives for frames that are too small to be hashed.
-    const NOTHING: Self = Self { pdq: Pdq([0; 32]), quality: 0 };
-
-    /// The frame as number `number` of a video.
-    pub(super) fn at(self, number: u32, rate: FramesPerSecond) -> Frame {
-        let Self { pdq, quality } = self;
-        Frame { number, quality, pdq, at_ms: rate.time_ms(number) }
-    }
-}
-
 /// A decoded frame on its way to a hashing thread.
 struct Decoded {
     index: u32,
-    width: u32,
-    height: u32,
+    frame: TimedFrame,
     rgb: Vec<u8>,
 }
 
-/// Hashes the selected frames; the answer is in order, each with its place among the hashed ones.
+/// Hashes the selected frames; the answer is in order, each with its place among the hashed ones as its number.
 pub(super) fn hash(
     input: &Path,
     container: Container,
     selection: &Selection,
     decoder: &Decoder,
-) -> Result<Vec<(u32, Hashed)>, VideoError> {
+) -> Result<Vec<Frame>, VideoError> {
     let command = command(input, container, selection, decoder);
     let mut child = Child::start(command, &decoder.ffmpeg, decoder)?;
     let stream = BufReader::with_capacity(BUFFER_BYTES, child.output()?);
@@ -80,28 +62,27 @@ fn command(
 ) -> Command {
     let mut command = decoder.sandbox.command(&decoder.ffmpeg, input);
     command
-        .args(["-nostdin", "-threads", &decoder.threads.to_string(), "-noautorotate"])
+        .args(["-nostdin", "-noautorotate"])
+        .args(decoder.thread_arguments())
+        .args(filter::BEFORE_INPUT)
         .args(input_arguments(container))
         .arg("-i")
         .arg(input)
         .args(["-map", "0:V:0", "-an", "-sn", "-dn"]);
-    command.args(selection.arguments());
-    command.args(["-fps_mode", "passthrough", "-pix_fmt", "rgb24"]).args([
-        "-c:v",
-        "ppm",
-        "-f",
-        "image2pipe",
-        "pipe:1",
-    ]);
+    let chosen = selection.filters();
+    let filters = [vec![filter::clock()], chosen, vec![filter::pixels(Layout::Rgb)]].concat();
+    command.args(["-vf", &filters.join(",")]);
+    timed::output(&mut command);
+    command.arg("pipe:1");
     command
 }
 
 /// Reads frames here, hashes them on `threads` threads. Buffers go round: none is allocated anew.
 fn hash_stream(
-    mut stream: BufReader<impl Read>,
+    stream: BufReader<impl Read>,
     threads: usize,
     limits: &Limits,
-) -> Result<Vec<(u32, Hashed)>, VideoError> {
+) -> Result<Vec<Frame>, VideoError> {
     let (send, receive) = mpsc::sync_channel::<Decoded>(threads * WAITING_PER_THREAD);
     let (give_back, spare) = mpsc::channel::<Vec<u8>>();
     let receive = Mutex::new(receive);
@@ -112,7 +93,7 @@ fn hash_stream(
                 scope.spawn(move || hash_received(receive, &give_back))
             })
             .collect();
-        let read = read_frames(&mut stream, limits, &spare, &send);
+        let read = read_frames(stream, limits, &spare, &send);
         drop(send);
         let mut hashed = Vec::new();
         for worker in workers {
@@ -121,34 +102,30 @@ fn hash_stream(
         }
         read.map(|()| hashed)
     })?;
-    hashed.sort_unstable_by_key(|(index, _)| *index);
+    hashed.sort_unstable_by_key(|frame| frame.number);
     Ok(hashed)
 }
 
 fn read_frames(
-    stream: &mut BufReader<impl Read>,
+    stream: BufReader<impl Read>,
     limits: &Limits,
     spare: &mpsc::Receiver<Vec<u8>>,
     send: &mpsc::SyncSender<Decoded>,
 ) -> Result<(), VideoError> {
+    let mut frames = TimedFrames::new(stream, Layout::Rgb, limits);
     let mut bytes = 0_u64;
     for index in 0.. {
-        let Some((width, height)) = ppm::header(stream, limits)? else { break };
+        let mut rgb = spare.try_recv().unwrap_or_default();
+        // A frame that is cut has its reason in how the child ended.
+        let Some(frame) = frames.next(&mut rgb)? else { break };
         if index >= limits.max_frames {
             return Err(VideoError::TooLarge(format!("more than {index} frames")));
         }
-        let size = width as usize * height as usize * Layout::Rgb.bytes();
-        bytes += size as u64;
+        bytes += rgb.len() as u64;
         if bytes > limits.max_output_bytes {
             return Err(VideoError::TooLarge(format!("{bytes} bytes of frames")));
         }
-        let mut rgb = spare.try_recv().unwrap_or_default();
-        rgb.resize(size, 0);
-        // A frame that is cut has its reason in how the child ended.
-        if !ppm::pixels(stream, &mut rgb)? {
-            break;
-        }
-        if send.send(Decoded { index, width, height, rgb }).is_err() {
+        if send.send(Decoded { index, frame, rgb }).is_err() {
             return Err(std::io::Error::other("the hashing threads ended early").into());
         }
     }
@@ -160,19 +137,19 @@ fn read_frames(
 fn hash_received(
     receive: &Mutex<mpsc::Receiver<Decoded>>,
     give_back: &mpsc::Sender<Vec<u8>>,
-) -> Vec<(u32, Hashed)> {
+) -> Vec<Frame> {
     let mut hasher = Hasher::default();
     let mut hashed = Vec::new();
     loop {
         let next = receive.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Decoded { index, width, height, rgb }) = next else { break };
-        let fingerprint =
-            Pixels::new(width, height, Layout::Rgb, &rgb).and_then(|pixels| hasher.hash(pixels));
-        let hash = fingerprint.map_or(Hashed::NOTHING, |fingerprint| Hashed {
-            pdq: fingerprint.pdq,
-            quality: fingerprint.quality,
-        });
-        hashed.push((index, hash));
+        let Ok(Decoded { index, frame, rgb }) = next else { break };
+        let TimedFrame { at_ms, width, height, start } = frame;
+        let fingerprint = Pixels::new(width, height, Layout::Rgb, &rgb[start..])
+            .and_then(|pixels| hasher.hash(pixels));
+        // What the reference gives for frames that are too small to be hashed.
+        let (pdq, quality) =
+            fingerprint.map_or((Pdq([0; 32]), 0), |print| (print.pdq, print.quality));
+        hashed.push(Frame { number: index, quality, pdq, at_ms });
         let _ = give_back.send(rgb);
     }
     hashed

@@ -8,7 +8,6 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Read};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -17,7 +16,7 @@ use std::time::Duration;
 use watchfire_signal::sound_print::{PLAIN_RATE, SAMPLES_A_SECOND};
 use watchfire_signal::value::{Signal, Span, Value, ValueOrBlob};
 
-use super::child::{Child, Patience};
+use super::child::{Child, Patience, Steps};
 use super::sound::{MOST_PLAYED, OF_SOUND, Printer, Sound, play};
 use super::stream::{MAX_CPU_SECONDS, MAX_STALL, container, feed, peek};
 use super::{Decoder, VideoError, input_arguments_from};
@@ -124,15 +123,14 @@ fn listen(pieces: Pieces, decoder: &Decoder, mut to: impl FnMut(&[i16])) -> Resu
         .args(["-vn", "-sn", "-dn", "-i", "pipe:0"])
         .args(OF_SOUND)
         .args(["-flush_packets", "1", "-f", "s16le", "pipe:1"]);
-    let steps = Arc::new(AtomicU64::new(0));
+    let steps = Arc::new(Steps::default());
     let patience = Patience::Step(MAX_STALL, Arc::clone(&steps));
     let mut child = Child::start_patiently(command, &decoder.ffmpeg, decoder, patience)?;
     let pipe = child.input()?;
     let fed = Arc::clone(&steps);
     std::thread::spawn(move || feed(io::Cursor::new(beginning).chain(rest), pipe, &fed));
     let played = play(&mut child.output()?, |samples| {
-        steps.fetch_add(1, Ordering::SeqCst);
-        to(samples);
+        steps.outside(|| to(samples));
     });
     child.finish()?;
     Ok(played?)

@@ -22,21 +22,11 @@ pub struct FramesPerSecond {
 }
 
 impl FramesPerSecond {
-    /// The time of a frame in milliseconds, rounded to the nearest.
-    #[must_use]
-    pub fn time_ms(self, frame: u32) -> u32 {
-        let thousandths = u64::from(frame) * 1000 * u64::from(self.denominator);
-        let rate = u64::from(self.numerator.max(1));
-        u32::try_from((thousandths + rate / 2) / rate).unwrap_or(u32::MAX)
-    }
-
-    /// The first frame whose time is not before a moment in milliseconds.
-    pub(super) fn first_from(self, at_ms: u32) -> u32 {
-        let before = u64::from(at_ms.saturating_sub(1)) * u64::from(self.numerator);
-        let before = before / (1000 * u64::from(self.denominator.max(1)));
-        let before = u32::try_from(before).unwrap_or(u32::MAX);
-        // Rounding to whole milliseconds moves it by a frame or, above 1,000 frames a second, by some.
-        (before..u32::MAX).find(|frame| self.time_ms(*frame) >= at_ms).unwrap_or(u32::MAX)
+    /// The number of the frame at a moment in milliseconds, at an even rate.
+    pub(super) fn number_at(self, at_ms: u64) -> u32 {
+        let frames = at_ms.saturating_mul(self.numerator.into());
+        let thousandths = 1_000 * u64::from(self.denominator.max(1));
+        u32::try_from(frames.saturating_add(thousandths / 2) / thousandths).unwrap_or(u32::MAX)
     }
 
     /// Reads `30000/1001`; `None` for `0/0` and the like.
@@ -112,8 +102,8 @@ mod tests {
     }
 
     #[test]
-    fn times_are_numbers_over_rate() {
+    fn numbers_are_times_by_rate() {
         let rate = FramesPerSecond { numerator: 30_000, denominator: 1_001 };
-        assert_eq!([0, 1, 2, 30].map(|frame| rate.time_ms(frame)), [0, 33, 67, 1_001]);
+        assert_eq!([0, 33, 67, 1_001].map(|at_ms| rate.number_at(at_ms)), [0, 1, 2, 30]);
     }
 }

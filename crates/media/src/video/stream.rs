@@ -14,14 +14,13 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use watchfire_signal::vpdq::Frame;
 
-use super::child::{Child, Patience};
-use super::timed::{TimedFrame, TimedFrames};
-use super::{Copy, Decoder, Limits, VideoError, input_arguments_from};
+use super::child::{Child, Patience, Steps};
+use super::timed::{self, TimedFrame, TimedFrames};
+use super::{Copy, Decoder, Limits, VideoError, filter, input_arguments_from};
 use crate::format::{Container, Format, sniff};
 use crate::pdq::{Hasher, Layout, Pixels};
 use crate::sandbox::Sandbox;
@@ -108,7 +107,7 @@ pub fn stream(
     each: impl FnMut(Seen<'_>) -> ControlFlow<()>,
 ) -> Result<Streamed, VideoError> {
     let sandbox = Sandbox { cpu_seconds: MAX_CPU_SECONDS, ..decoder.sandbox.clone() };
-    let steps = Arc::new(AtomicU64::new(0));
+    let steps = Arc::new(Steps::default());
     let patience = Patience::Step(streaming.stall, Arc::clone(&steps));
     let start =
         |command| Child::start_patiently(command, &decoder.ffmpeg, decoder, patience.clone());
@@ -223,7 +222,7 @@ fn order_of_boxes(bytes: &[u8]) -> Order {
 }
 
 /// Writes to the child what comes from the reader, until one of the two ends.
-pub(super) fn feed(mut from: impl Read, mut to: impl Write, steps: &AtomicU64) {
+pub(super) fn feed(mut from: impl Read, mut to: impl Write, steps: &Steps) {
     let mut buffer = vec![0; FEED_BYTES];
     loop {
         let read = match from.read(&mut buffer) {
@@ -239,7 +238,7 @@ pub(super) fn feed(mut from: impl Read, mut to: impl Write, steps: &AtomicU64) {
         if to.write_all(&buffer[..read]).and_then(|()| to.flush()).is_err() {
             return;
         }
-        steps.fetch_add(1, Ordering::SeqCst);
+        steps.take();
     }
 }
 
@@ -268,58 +267,54 @@ fn of_pipe(container: Container, sandbox: &Sandbox, pace: Pace, decoder: &Decode
 fn before_input(command: &mut Command, pace: Pace, decoder: &Decoder) {
     let limits = &decoder.limits;
     command.args(["-nostdin", "-noautorotate", "-max_pixels", &limits.max_pixels.to_string()]);
+    command.args(filter::BEFORE_INPUT);
     match pace {
         // One frame at a time needs one thread. The demuxer could drop the rest before it is read
         // (`-discard nokey`), but then the times of H.264 frames are off by as many as are reordered.
         Pace::Keyframes => {
-            command.args(["-threads", "1", "-skip_frame", "nokey"]);
+            command.args(["-threads", "1", "-filter_threads", "1", "-skip_frame", "nokey"]);
         }
         Pace::References(_) => {
-            command.args(["-threads", &decoder.threads.to_string(), "-skip_frame", "noref"]);
+            command.args(decoder.thread_arguments()).args(["-skip_frame", "noref"]);
         }
         Pace::PerSecond(_) => {
-            command.args(["-threads", &decoder.threads.to_string()]);
+            command.args(decoder.thread_arguments());
         }
     }
 }
 
 fn behind_input(command: &mut Command, pace: Pace) {
-    // Without the range, dark grey would be 16 and every gradient smaller.
-    let grey = "scale=out_range=full,format=gray".to_owned();
-    let filter = match pace {
-        Pace::Keyframes => grey,
-        Pace::References(count) | Pace::PerSecond(count) => {
-            let part = |time: &str| format!("floor({time}*{count}+0.001)");
-            let (now, before) = (part("t"), part("prev_selected_t"));
-            format!("select='isnan(prev_selected_t)+gt({now},{before})',{grey}")
-        }
-    };
-    command.args(["-map", "0:V:0", "-an", "-sn", "-dn", "-map_metadata", "-1"]);
-    command.args(["-map_chapters", "-1", "-vf", &filter, "-fps_mode", "passthrough"]);
-    command.args(["-c:v", "rawvideo", "-flush_packets", "1"]);
-    // Else the muxer asks for random numbers for names, which without /dev/urandom take 0.2 seconds.
-    command.args(["-fflags", "+bitexact", "-f", "matroska", "pipe:1"]);
+    let mut filters = vec![filter::clock()];
+    if let Pace::References(count) | Pace::PerSecond(count) = pace {
+        filters.push(filter::first_of_each(count.get().into(), 1_000));
+    }
+    filters.push(filter::pixels(Layout::Grey));
+    command.args(["-map", "0:V:0", "-an", "-sn", "-dn"]).args(["-vf", &filters.join(",")]);
+    timed::output(command);
+    command.args(["-flush_packets", "1", "pipe:1"]);
 }
 
 /// Reads frames from the child, hashes them and hands them out.
 fn hand_out(
     mut child: Child,
     limits: &Limits,
-    steps: &AtomicU64,
+    steps: &Steps,
     mut each: impl FnMut(Seen<'_>) -> ControlFlow<()>,
 ) -> Result<Streamed, VideoError> {
-    let mut frames =
-        TimedFrames::new(BufReader::with_capacity(FEED_BYTES, child.output()?), limits.max_side);
+    let output = BufReader::with_capacity(FEED_BYTES, child.output()?);
+    let mut frames = TimedFrames::new(output, Layout::Grey, limits);
+    let mut bytes = Vec::new();
     let mut hasher = Hasher::default();
     let mut streamed = Streamed { frames: 0, broken_off: false, last_ms: 0, longest_gap_ms: 0 };
     let failed = loop {
-        let TimedFrame { at_ms, width, height, grey } = match frames.next() {
+        let TimedFrame { at_ms, width, height, start } = match frames.next(&mut bytes) {
             Ok(Some(frame)) => frame,
             Ok(None) => break None,
             Err(error) => break Some(error),
         };
-        steps.fetch_add(1, Ordering::SeqCst);
-        let Some(picture) = Pixels::new(width, height, Layout::Grey, grey) else { continue };
+        steps.take();
+        let pixels = Pixels::new(width, height, Layout::Grey, &bytes[start..]);
+        let Some(picture) = pixels else { continue };
         // Too small to be hashed: nothing to be recognised by.
         let Some(print) = hasher.hash(picture) else { continue };
         let number = streamed.frames;
@@ -328,12 +323,10 @@ fn hand_out(
         streamed.longest_gap_ms =
             streamed.longest_gap_ms.max(at_ms.saturating_sub(streamed.last_ms));
         streamed.last_ms = at_ms;
-        if each(Seen { frame, picture }).is_break() {
+        if steps.outside(|| each(Seen { frame, picture })).is_break() {
             streamed.broken_off = true;
             return Ok(streamed);
         }
-        // However long the caller took, the child was not at fault.
-        steps.fetch_add(1, Ordering::SeqCst);
     };
     drop(frames);
     // How the child ended explains a stream that is broken.

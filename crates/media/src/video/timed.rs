@@ -1,71 +1,78 @@
-//! Reads grey frames with their times, which ffmpeg writes as raw video in Matroska.
+//! Reads frames with their times, which ffmpeg writes as raw video in Matroska.
 //!
-//! Matroska is the one container that ffmpeg writes to a pipe with a time for each raw frame.
+//! Matroska is the one container that ffmpeg writes to a pipe with a time for each raw frame. It has one size for all
+//! of them, so each frame tells its own: by two rows before it, each of one colour ([`super::filter::pixels`]).
 //! Elements are read one after another without regard to where their parents end: all that is asked
-//! for is the size of the picture, the time of the cluster, and the blocks.
+//! for is the time of the cluster, and the blocks.
 //! Source: RFC 8794 (EBML) and RFC 9559 (Matroska).
 //!
 //! **Invariant:** what is read is bounded by the size of a frame, whatever the bytes say.
 
 use std::io::{self, ErrorKind, Read};
+use std::process::Command;
 
-use super::VideoError;
+use super::{Limits, VideoError, filter};
+use crate::pdq::Layout;
 
 /// Elements that are looked at or into; identifiers with their marker bits.
 const SEGMENT: u64 = 0x1853_8067;
 const CLUSTER: u64 = 0x1f43_b675;
-const TRACKS: u64 = 0x1654_ae6b;
-const TRACK: u64 = 0xae;
-const PICTURE: u64 = 0xe0;
-const WIDTH: u64 = 0xb0;
-const HEIGHT: u64 = 0xba;
 const CLUSTER_TIME: u64 = 0xe7;
 const SIMPLE_BLOCK: u64 = 0xa3;
 
 /// Bytes of a block before the frame: number of the track, time within the cluster, flags.
 const BLOCK_HEADER: usize = 4;
 
+/// Rows before a frame that tell its size.
+const SIZE_ROWS: usize = 2;
+
 /// The most that is skipped of one element; ffmpeg writes some hundred bytes of what is not needed.
 const MAX_SKIPPED: u64 = 1 << 20;
 
-/// Reads frames; keeps the memory for one.
+/// Reads frames.
 #[derive(Debug)]
 pub(super) struct TimedFrames<R> {
     stream: R,
-    side: u32,
-    width: u32,
-    height: u32,
+    layout: Layout,
+    limits: Limits,
     cluster_ms: i64,
-    /// The frame that was read last.
-    pixels: Vec<u8>,
 }
 
 /// A frame that was read.
-pub(super) struct TimedFrame<'a> {
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimedFrame {
     pub(super) at_ms: u32,
     pub(super) width: u32,
     pub(super) height: u32,
-    pub(super) grey: &'a [u8],
+    /// Where its pixels begin in what was read.
+    pub(super) start: usize,
+}
+
+/// Has ffmpeg write frames as they are read here.
+pub(super) fn output(command: &mut Command) {
+    command.args(["-map_metadata", "-1", "-map_chapters", "-1"]).args(filter::BEHIND_INPUT);
+    // Else the muxer asks for random numbers for names, which without /dev/urandom take 0.2 seconds.
+    command.args(["-c:v", "rawvideo", "-fflags", "+bitexact", "-f", "matroska"]);
+    // Matroska has no name of its own for pixels in red, green and blue.
+    command.args(["-allow_raw_vfw", "1"]);
 }
 
 impl<R: Read> TimedFrames<R> {
-    /// Reads frames of at most `side` pixels a side.
-    pub(super) fn new(stream: R, side: u32) -> Self {
-        Self { stream, side, width: 0, height: 0, cluster_ms: 0, pixels: Vec::new() }
+    /// Reads frames of a layout within limits on their sizes.
+    pub(super) fn new(stream: R, layout: Layout, limits: &Limits) -> Self {
+        Self { stream, layout, limits: *limits, cluster_ms: 0 }
     }
 
-    /// The next frame; `None` at the end of the stream, also where it ends within a frame.
-    pub(super) fn next(&mut self) -> Result<Option<TimedFrame<'_>>, VideoError> {
+    /// Reads the next frame into `to`; `None` at the end of the stream, also where it ends within a frame.
+    pub(super) fn next(&mut self, to: &mut Vec<u8>) -> Result<Option<TimedFrame>, VideoError> {
         while let Some((id, size)) = self.element()? {
             match (id, size) {
-                (SEGMENT | CLUSTER | TRACKS | TRACK | PICTURE, _) => {}
-                (WIDTH, Some(size)) => self.width = self.side(size)?,
-                (HEIGHT, Some(size)) => self.height = self.side(size)?,
+                (SEGMENT | CLUSTER, _) => {}
                 (CLUSTER_TIME, Some(size)) => {
                     let time = i64::try_from(self.number(size)?);
                     self.cluster_ms = time.map_err(|_| unexpected("a time"))?;
                 }
-                (SIMPLE_BLOCK, Some(size)) => return self.block(size),
+                (SIMPLE_BLOCK, Some(size)) => return self.block(size, to),
                 (_, Some(size)) if size <= MAX_SKIPPED => self.skip(size)?,
                 _ => return Err(unexpected("an element").into()),
             }
@@ -73,22 +80,29 @@ impl<R: Read> TimedFrames<R> {
         Ok(None)
     }
 
-    fn block(&mut self, size: u64) -> Result<Option<TimedFrame<'_>>, VideoError> {
-        let pixels = self.width as usize * self.height as usize;
-        if pixels == 0 || size != (pixels + BLOCK_HEADER) as u64 {
-            return Err(unexpected("a frame of another size").into());
+    fn block(&mut self, size: u64, to: &mut Vec<u8>) -> Result<Option<TimedFrame>, VideoError> {
+        let Limits { max_side, max_pixels, .. } = self.limits;
+        let most = max_pixels.saturating_add(u64::from(max_side) * SIZE_ROWS as u64);
+        let size = size.saturating_sub(BLOCK_HEADER as u64);
+        if size > most.saturating_mul(self.layout.bytes() as u64) {
+            return Err(VideoError::TooLarge(format!("a frame of {size} bytes")));
         }
         let mut header = [0; BLOCK_HEADER];
-        self.pixels.resize(pixels, 0);
-        let whole = read_whole(&mut self.stream, &mut header)?
-            && read_whole(&mut self.stream, &mut self.pixels)?;
-        if !whole {
+        to.resize(usize::try_from(size).unwrap_or(usize::MAX), 0);
+        if !(read_whole(&mut self.stream, &mut header)? && read_whole(&mut self.stream, to)?) {
             return Ok(None);
         }
         let [_, high, low, _] = header;
         let at_ms = self.cluster_ms + i64::from(i16::from_be_bytes([high, low]));
         let at_ms = u32::try_from(at_ms.max(0)).unwrap_or(u32::MAX);
-        Ok(Some(TimedFrame { at_ms, width: self.width, height: self.height, grey: &self.pixels }))
+        let (row, rows) = size_of(to).ok_or_else(|| unexpected("a frame without a size"))?;
+        let side = |side: usize| u32::try_from(side).unwrap_or(u32::MAX);
+        let (width, height) = (side(row / self.layout.bytes()), side(rows));
+        let pixels = u64::from(width) * u64::from(height);
+        if width.max(height) > max_side || pixels > max_pixels {
+            return Err(VideoError::TooLarge(format!("{width} × {height} pixels")));
+        }
+        Ok(Some(TimedFrame { at_ms, width, height, start: row * SIZE_ROWS }))
     }
 
     /// Identifier and size of the next element; no size where it is unknown.
@@ -129,18 +143,19 @@ impl<R: Read> TimedFrames<R> {
         Ok(u64::from_be_bytes(bytes))
     }
 
-    fn side(&mut self, size: u64) -> Result<u32, VideoError> {
-        let side = u32::try_from(self.number(size)?).unwrap_or(u32::MAX);
-        if side > self.side {
-            return Err(VideoError::TooLarge(format!("a side of {side} pixels")));
-        }
-        Ok(side)
-    }
-
     fn skip(&mut self, size: u64) -> io::Result<()> {
         let skipped = io::copy(&mut self.stream.by_ref().take(size), &mut io::sink())?;
         if skipped == size { Ok(()) } else { Err(ErrorKind::UnexpectedEof.into()) }
     }
+}
+
+/// Bytes of a row and number of rows behind the two that tell it: the first ends where its colour does.
+fn size_of(bytes: &[u8]) -> Option<(usize, usize)> {
+    let run = |bytes: &[u8]| bytes.iter().take_while(|byte| Some(*byte) == bytes.first()).count();
+    let row = run(bytes);
+    let second = bytes.get(row..row.checked_mul(SIZE_ROWS)?)?;
+    let whole = row > 0 && run(second) == row && bytes.len().is_multiple_of(row);
+    whole.then(|| (row, bytes.len() / row - SIZE_ROWS)).filter(|(_, rows)| *rows > 0)
 }
 
 /// Fills `to`; `false` if the stream ends before.
@@ -163,39 +178,56 @@ mod tests {
 
     use super::*;
 
-    /// A track of 2 × 3 pixels, a cluster of unknown size at 1,000 ms, two frames at +0 and −40 ms.
+    /// A track, a cluster of unknown size at 1,000 ms, a frame of 2 × 3 pixels at +0 and one of 3 × 1 at −40 ms.
     const STREAM: &[u8] = &[
         0x1a, 0x45, 0xdf, 0xa3, 0x81, 7, // a header of one byte
         0x18, 0x53, 0x80, 0x67, 0x01, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, // segment
-        0x16, 0x54, 0xae, 0x6b, 0x88, 0xae, 0x86, 0xe0, 0x84, 0xb0, 0x81, 2, // tracks, width
-        0xba, 0x81, 3, // height
+        0x16, 0x54, 0xae, 0x6b, 0x83, 0xae, 0x81, 1, // tracks
         0x1f, 0x43, 0xb6, 0x75, 0xff, 0xe7, 0x82, 0x03, 0xe8, // cluster and its time
-        0xa3, 0x8a, 0x81, 0, 0, 0x80, 1, 2, 3, 4, 5, 6, // a block
-        0xa3, 0x40, 0x0a, 0x81, 0xff, 0xd8, 0x80, 6, 5, 4, 3, 2, 1, // and one more
+        0xa3, 0x8e, 0x81, 0, 0, 0x80, 9, 9, 0, 0, 1, 2, 3, 4, 5, 6, // a block
+        0xa3, 0x40, 0x0d, 0x81, 0xff, 0xd8, 0x80, 9, 9, 9, 0, 0, 0, 0, 2, 1, // and one more
     ];
 
+    fn limited(side: u32) -> Limits {
+        Limits { max_side: side, ..Limits::default() }
+    }
+
     #[test]
-    fn frames_come_with_their_times() {
-        let mut frames = TimedFrames::new(STREAM, 8);
-        let first = frames.next().unwrap().unwrap();
-        assert_eq!((first.at_ms, first.width, first.height), (1_000, 2, 3));
-        assert_eq!(first.grey, [1, 2, 3, 4, 5, 6]);
-        let second = frames.next().unwrap().unwrap();
-        assert_eq!((second.at_ms, second.grey), (960, &[6, 5, 4, 3, 2, 1][..]));
-        assert!(frames.next().unwrap().is_none());
+    fn frames_come_with_their_times_and_sizes() {
+        let mut frames = TimedFrames::new(STREAM, Layout::Grey, &limited(8));
+        let mut bytes = Vec::new();
+        let first = frames.next(&mut bytes).unwrap().unwrap();
+        assert_eq!(first, TimedFrame { at_ms: 1_000, width: 2, height: 3, start: 4 });
+        assert_eq!(bytes[first.start..], [1, 2, 3, 4, 5, 6]);
+        let second = frames.next(&mut bytes).unwrap().unwrap();
+        assert_eq!(second, TimedFrame { at_ms: 960, width: 3, height: 1, start: 6 });
+        assert_eq!(bytes[second.start..], [0, 2, 1]);
+        assert!(frames.next(&mut bytes).unwrap().is_none());
     }
 
     #[test]
     fn a_larger_frame_than_is_allowed_is_refused() {
-        assert!(TimedFrames::new(STREAM, 2).next().is_err());
+        let few = Limits { max_pixels: 5, ..limited(8) };
+        for limits in [limited(2), few] {
+            let refused = TimedFrames::new(STREAM, Layout::Grey, &limits).next(&mut Vec::new());
+            assert!(matches!(refused, Err(VideoError::TooLarge(_))), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn a_frame_that_does_not_tell_its_size_is_refused() {
+        assert_eq!(size_of(&[9, 9, 0, 0, 1, 2]), Some((2, 1)));
+        for bytes in [&[][..], &[9, 9], &[9, 9, 0, 0], &[9, 9, 0, 1, 1, 2], &[9, 9, 0, 0, 1]] {
+            assert_eq!(size_of(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]
     fn a_stream_that_ends_anywhere_ends_or_errs() {
         for cut in 0..STREAM.len() {
-            let mut frames = TimedFrames::new(&STREAM[..cut], 8);
+            let mut frames = TimedFrames::new(&STREAM[..cut], Layout::Grey, &limited(8));
             let mut count = 0;
-            while let Ok(Some(_)) = frames.next() {
+            while let Ok(Some(_)) = frames.next(&mut Vec::new()) {
                 count += 1;
             }
             assert!(count <= 1, "{cut}");
@@ -205,8 +237,8 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_end_or_err(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
-            let mut frames = TimedFrames::new(bytes.as_slice(), 512);
-            while let Ok(Some(frame)) = frames.next() {
+            let mut frames = TimedFrames::new(bytes.as_slice(), Layout::Rgb, &limited(512));
+            while let Ok(Some(frame)) = frames.next(&mut Vec::new()) {
                 prop_assert!(frame.width <= 512 && frame.height <= 512);
             }
         }

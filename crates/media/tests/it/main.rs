@@ -5,6 +5,7 @@ mod benign;
 mod corpus;
 mod features;
 mod hostile_pictures;
+mod odd_times;
 mod pictures;
 mod sandbox;
 mod streams;

@@ -191,6 +191,23 @@ fn a_stream_that_stands_still_is_ended_and_says_so() {
 }
 
 #[test]
+fn a_caller_may_take_longer_than_a_stream_may_stand_still() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let streaming = Streaming { stall: Duration::from_millis(700), ..per_second(2) };
+    // More frames than a pipe holds, so that the decoder waits too.
+    let (_busy, never) = mpsc::channel::<()>();
+    let streamed = stream(Input::Bytes(&drawn(60, 30)), streaming, &decoder(), |seen| {
+        if seen.frame.number == 1 {
+            let _ = never.recv_timeout(Duration::from_millis(2_500));
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(streamed.unwrap().frames, 120);
+}
+
+#[test]
 fn a_caller_who_has_seen_enough_breaks_off() {
     if !has_ffmpeg() {
         return;

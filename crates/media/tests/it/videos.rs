@@ -172,6 +172,55 @@ fn limits_on_frames_size_bytes_and_time_hold() {
     refused(&bytes, &Decoder { sandbox: poor, ..decoder() });
 }
 
+/// A video that takes seconds of processor time: two seconds of it, over and over.
+fn laborious() -> Vec<u8> {
+    let place = tempfile::tempdir().unwrap();
+    let [once, often] = ["once.mp4", "often.mp4"].map(|name| place.path().join(name));
+    let picture = "testsrc2=size=1280x720:rate=30:duration=2";
+    let ffmpeg = || {
+        let mut ffmpeg = std::process::Command::new(decoder().ffmpeg);
+        ffmpeg.args(["-v", "error"]);
+        ffmpeg
+    };
+    let drawn = ffmpeg().args(["-f", "lavfi", "-i", picture, "-c:v", "mpeg4"]).arg(&once).status();
+    assert!(drawn.unwrap().success());
+    let mut again = ffmpeg();
+    again.args(["-stream_loop", "150", "-i"]).arg(&once).args(["-c", "copy"]).arg(&often);
+    assert!(again.status().unwrap().success());
+    std::fs::read(often).unwrap()
+}
+
+#[test]
+fn a_video_that_needs_too_much_processor_time_is_told_so() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let sandbox = Sandbox { cpu_seconds: 1, ..decoder().sandbox };
+    let hasty = Decoder { sandbox, ..decoder() };
+    let refused = video::hash(&laborious(), per_second(1), &hasty).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "the video is too large: it needs too much processor time",
+        "{refused:?}"
+    );
+}
+
+#[test]
+fn a_machine_of_many_processors_decodes_large_videos_within_the_memory() {
+    if !has_ffmpeg() {
+        return;
+    }
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("large.mp4");
+    let mut ffmpeg = std::process::Command::new(decoder().ffmpeg);
+    ffmpeg.args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=3840x2160:rate=30:duration=3"]);
+    ffmpeg.args(["-c:v", "libx264", "-preset", "ultrafast", "-bf", "2"]);
+    assert!(ffmpeg.arg(&file).status().unwrap().success());
+    let many = Decoder { threads: 64, ..decoder() };
+    let hashed = video::hash(&std::fs::read(file).unwrap(), per_second(1), &many).unwrap();
+    assert_eq!(hashed.vpdq.frames.len(), 3);
+}
+
 #[test]
 fn a_decoder_that_never_ends_is_ended() {
     // In the place of ffprobe, the probe sleeps for ever.
