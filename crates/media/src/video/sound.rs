@@ -145,16 +145,18 @@ pub(super) fn play(pipe: &mut impl Read, mut to: impl FnMut(&[i16])) -> std::io:
 
 /// One channel of two: their sum, or their difference where that is nearly all there is.
 fn mixed(pairs: &[[u8; PAIR]]) -> Vec<i16> {
-    let channel = |bytes: [u8; 2]| i32::from(i16::from_le_bytes(bytes));
-    let both = pairs.iter().map(|[a, b, c, d]| (channel([*a, *b]), channel([*c, *d])));
-    let power = |of: fn((i32, i32)) -> i32| -> u64 {
-        both.clone().map(|pair| u64::from(of(pair).unsigned_abs()).pow(2)).sum()
+    let channel = |low: u8, high: u8| i32::from(i16::from_le_bytes([low, high]));
+    // The sum of two and their difference, each halved so that it fits.
+    let mixes = pairs.iter().map(|[a, b, c, d]| {
+        let (left, right) = (channel(*a, *b), channel(*c, *d));
+        [((left + right) / 2) as i16, ((left - right) / 2) as i16]
+    });
+    let mixes: Vec<[i16; 2]> = mixes.collect();
+    let power = |which: usize| -> u64 {
+        mixes.iter().map(|mix| u64::from(mix[which].unsigned_abs()).pow(2)).sum()
     };
-    let (sum, difference): (fn((i32, i32)) -> i32, fn((i32, i32)) -> i32) =
-        (|(left, right)| left + right, |(left, right)| left - right);
-    let turned_over = power(difference) / TURNED_OVER > power(sum);
-    let of = if turned_over { difference } else { sum };
-    both.map(|pair| (of(pair) / 2) as i16).collect()
+    let turned_over = power(1) / TURNED_OVER > power(0);
+    mixes.into_iter().map(|mix| mix[usize::from(turned_over)]).collect()
 }
 
 /// A fingerprint in the making, of the sound played at one speed.
