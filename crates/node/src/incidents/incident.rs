@@ -99,20 +99,21 @@ pub enum IncidentState {
 }
 
 impl Incident {
-    /// Takes in what a member says of it; whether that changes anything.
+    /// Takes in what a member says of it; whether that is new, so that whoever looks is shown it.
     pub(super) fn hear(&mut self, place: &Place, at: Moment, body: Body) -> bool {
         if body.step == IncidentStep::Update {
             return self.updates.insert(place.clone(), body).is_none();
         }
-        self.said.insert(place.clone(), (body.step, at));
-        self.count(&place.log.member)
+        let new = self.said.insert(place.clone(), (body.step, at)).is_none();
+        self.count(&place.log.member) || new
     }
 
-    /// Takes out what a member had said of it; whether that changes anything.
+    /// Takes out what a member had said of it; whether it had.
     pub(super) fn unhear(&mut self, place: &Place) -> bool {
         let updated = self.updates.remove(place).is_some();
         let said = self.said.remove(place).is_some();
-        updated || (said && self.count(&place.log.member))
+        self.count(&place.log.member);
+        updated || said
     }
 
     /// Whether it knows what a record says of it.

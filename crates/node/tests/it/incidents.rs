@@ -407,3 +407,22 @@ fn an_incident_that_names_what_was_added_to_a_case_ends_when_it_ends_in_any_orde
     };
     assert_eq!(ends("facebook"), ends("tiktok"));
 }
+
+/// A word that changes nothing, for its author had said it before, is shown all the same: what is shown is what there is.
+#[test]
+fn whatever_is_said_of_an_incident_is_shown() {
+    let (mut logs, _, declared) = declared();
+    let first = logs.incident("facebook", Some(&declared.1), incident(Cosign, 3, &[])).1;
+    let second = logs.incident("facebook", Some(&declared.1), incident(Cosign, 3, &[])).1;
+    logs.erase("facebook", &second);
+    let mut cases = logs.cases();
+    for (log, held) in logs.interleaved(&[2; 9]) {
+        cases.fold(log, held.clone());
+        if log.member.as_str() == "facebook" && held.index != first.index {
+            let shown = cases.changed_incidents().expect("something new was said");
+            assert!(shown.iter().eq(cases.incidents().iter()));
+        } else {
+            cases.changed_incidents();
+        }
+    }
+}
