@@ -47,11 +47,12 @@ use self::{
     sayings::Said,
     stops::NOWHERE,
     undoing::Undoing,
+    words::may_say,
 };
 
 pub use self::set::{Counts, SignalSet, Told, WaitingWords};
 pub use self::sets::{Sets, Walk, Wanted};
-pub(crate) use self::{meanings::has_words, quotas::MAX_AHEAD_MINUTES, words::may_say};
+pub(crate) use self::{meanings::has_words, quotas::MAX_AHEAD_MINUTES, words::kept_from};
 pub use crate::place::{Place, Turn};
 use crate::spent::AllSpent;
 
@@ -307,7 +308,7 @@ impl Cases {
         let target = Place { log: target.log, index: target.index };
         let Some(meaning) = self.meanings.of(&target, &self.sets) else {
             if leaf.header.verb == Verb::Erase && self.meanings.is_unheard(&target) {
-                self.erase_unheard(place, &target);
+                self.erase_word(place, &target);
             }
             self.meanings.note_unheard(place, leaf.header.verb);
             return self.wait(target, place, held).map(|()| Vec::new());

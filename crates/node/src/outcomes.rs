@@ -24,7 +24,7 @@ use watchfire_signal::{
 use watchfire_store::{Effect, Store, StoreError};
 
 use crate::{
-    cases::may_say,
+    cases::kept_from,
     enforce::RESTORE,
     known::Known,
     publish::{ANSWERS, PublishError, Publisher},
@@ -110,8 +110,7 @@ impl Teller {
     }
 
     async fn tell(&self, case: &Commitment) -> Result<(), TellError> {
-        let role = self.charter.member(&self.log.member).map(|member| member.role);
-        if role.is_some_and(|role| !may_say(role, Verb::Outcome)) {
+        if kept_from(&self.charter, &self.log.member, Verb::Outcome).is_some() {
             return Ok(());
         }
         let Some(set) = self.known.set(case) else { return Ok(()) };

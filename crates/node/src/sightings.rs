@@ -19,7 +19,7 @@ use watchfire_signal::{
 };
 
 use crate::{
-    cases::may_say,
+    cases::kept_from,
     known::Known,
     outcomes::bucket,
     publish::{PublishError, Publisher},
@@ -100,8 +100,7 @@ impl Lookout {
         let mut told = 0;
         let taken = self.sightings.take();
         // Who only looks on counts for nobody.
-        let role = self.charter.member(&self.log.member).map(|member| member.role);
-        if role.is_some_and(|role| !may_say(role, Verb::Sighting)) {
+        if kept_from(&self.charter, &self.log.member, Verb::Sighting).is_some() {
             return Ok(told);
         }
         for (case, count) in taken {

@@ -129,9 +129,9 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     SystemRandom.fill(&mut seed);
     let known = Near::<usize>::of_known(seed, args.min_matched_ms);
     let (references, queries) = (files::all(&args.refs)?, files::all(&args.files)?);
-    let unread_references = learn(&references, &known, output)?;
+    let mut unread = learn(&references, &known, output)?;
     let hasher = Hasher::for_queries(args.per_second)?;
-    let (mut any, mut unread) = (false, unread_references);
+    let mut any = false;
     for file in &queries {
         let bytes = match fs::read(file) {
             Ok(bytes) => bytes,

@@ -64,18 +64,13 @@ fn a_restored_backup_that_is_killed_while_it_recovers_does_not_fork() {
     for member in ["bee", "cat"] {
         trio.knows(member, &yesterday);
     }
-    trio.stop("ant");
-    let backup = tempfile::tempdir().unwrap();
-    Trio::copy(&trio.dir("ant"), backup.path());
-    trio.start(&["ant"]);
+    let backup = trio.back_up("ant");
     for number in 2..12 {
         let today = trio.raise("ant", &backlog::picture(number).to_string());
         trio.knows("bee", &today);
         trio.knows("cat", &today);
     }
-    trio.stop("ant");
-    fs::remove_dir_all(trio.dir("ant")).unwrap();
-    Trio::copy(backup.path(), &trio.dir("ant"));
+    trio.put_back("ant", &backup);
     for _ in 0..3 {
         trio.start(&["ant"]);
         trio.kill("ant");

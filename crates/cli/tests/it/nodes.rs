@@ -67,17 +67,12 @@ fn a_restored_backup_recovers_its_log_from_its_peers_and_does_not_fork() {
     for member in ["bee", "cat"] {
         trio.knows(member, &yesterday);
     }
-    trio.stop("ant");
-    let backup = tempfile::tempdir().unwrap();
-    Trio::copy(&trio.dir("ant"), backup.path());
-    trio.start(&["ant"]);
+    let backup = trio.back_up("ant");
     let today = trio.raise("ant", &picture(5));
     for member in ["bee", "cat"] {
         trio.knows(member, &today);
     }
-    trio.stop("ant");
-    std::fs::remove_dir_all(trio.dir("ant")).unwrap();
-    Trio::copy(backup.path(), &trio.dir("ant"));
+    trio.put_back("ant", &backup);
     trio.start(&["ant"]);
     let tomorrow = trio.raise("ant", &picture(6));
     let index = |id: &str| trio.knows("bee", id)["index"].as_u64().unwrap();

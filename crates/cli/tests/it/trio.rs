@@ -273,8 +273,24 @@ impl Trio {
         self.until(&format!("{member} listens"), || TcpStream::connect(self.listen[member]).ok())
     }
 
+    /// Stops a node, copies its data directory, and starts it again.
+    pub(crate) fn back_up(&mut self, member: &'static str) -> tempfile::TempDir {
+        self.stop(member);
+        let backup = tempfile::tempdir().unwrap();
+        Self::copy(&self.dir(member), backup.path());
+        self.start(&[member]);
+        backup
+    }
+
+    /// Stops a node and puts an older copy in the place of its data directory.
+    pub(crate) fn put_back(&mut self, member: &'static str, backup: &tempfile::TempDir) {
+        self.stop(member);
+        fs::remove_dir_all(self.dir(member)).unwrap();
+        Self::copy(backup.path(), &self.dir(member));
+    }
+
     /// Copies a data directory.
-    pub(crate) fn copy(from: &Path, to: &Path) {
+    fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
         for entry in fs::read_dir(from).unwrap() {
             let path = entry.unwrap().path();

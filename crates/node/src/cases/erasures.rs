@@ -120,14 +120,8 @@ impl Cases {
         self.count_erasure(target, own).into_iter().collect()
     }
 
-    /// Erases the record of what says nothing to anybody: it is beyond a quota, makes no sense, or waits for its time or
-    /// for what it speaks of. What it says then, it says without its record.
-    pub(super) fn erase_unheard(&mut self, place: &Place, target: &Place) {
-        self.erasures.vote(target, place);
-        self.count_erasure(target, None);
-    }
-
-    /// Erases what speaks of no set, or of how a dispute ended: it is as if it had not been said.
+    /// Erases what speaks of no set, or of how a dispute ended: it is as if it had not been said. Also what says nothing
+    /// to anybody, for it is beyond a quota, makes no sense, or waits: what it says later, it says without its record.
     pub(super) fn erase_word(&mut self, place: &Place, target: &Place) -> Vec<Commitment> {
         self.erasures.vote(target, place);
         self.count_erasure(target, None).into_iter().collect()

@@ -3,8 +3,9 @@
 //! **Invariant:** what a role may not say is refused by its leaf alone, whatever its body says.
 
 use watchfire_signal::{
-    charter::Role,
+    charter::{Charter, Role},
     commitment::Commitment,
+    name::MemberName,
     record::Leaf,
     statement::{Basis, Statement},
     verb::Verb,
@@ -47,7 +48,7 @@ pub(super) fn stance_of(
 }
 
 /// Which verbs a role may say (`docs/states.md`, roles).
-pub(crate) fn may_say(role: Role, verb: Verb) -> bool {
+pub(super) fn may_say(role: Role, verb: Verb) -> bool {
     match verb {
         // Every log has an end and a desk, whoever writes it.
         Verb::Key | Verb::Desk => true,
@@ -70,6 +71,11 @@ pub(crate) fn may_say(role: Role, verb: Verb) -> bool {
         | Verb::Erase
         | Verb::Charter => may_speak_of_cases(role),
     }
+}
+
+/// The role of a member of a charter, if that does not let it say so: nobody would hear it.
+pub(crate) fn kept_from(charter: &Charter, member: &MemberName, verb: Verb) -> Option<Role> {
+    charter.member(member).map(|member| member.role).filter(|role| !may_say(*role, verb))
 }
 
 /// Whether a role has a say about cases at all, in whatever version of the format.

@@ -104,8 +104,10 @@ impl Incident {
         if body.step == IncidentStep::Update {
             return self.updates.insert(place.clone(), body).is_none();
         }
-        let new = self.said.insert(place.clone(), (body.step, at)).is_none();
-        self.count(&place.log.member) || new
+        let word = (body.step, at);
+        let new = self.said.insert(place.clone(), word) != Some(word);
+        self.count(&place.log.member);
+        new
     }
 
     /// Takes out what a member had said of it; whether it had.
@@ -121,23 +123,20 @@ impl Incident {
         self.updates.contains_key(place) || self.said.contains_key(place)
     }
 
-    /// Counts what a member says for and against it; whether that has changed.
-    fn count(&mut self, member: &MemberName) -> bool {
+    /// Counts what a member says for and against it.
+    fn count(&mut self, member: &MemberName) {
         let of_member = || self.said.iter().filter(|(place, _)| place.log.member == *member);
         let first = |step: IncidentStep| {
             let its = of_member().filter(|(_, (said, _))| *said == step);
             its.map(|(_, (_, at))| *at).min()
         };
         let (agrees, ends) = (first(IncidentStep::Cosign), first(IncidentStep::Conclude));
-        let mut changed = false;
         for (all, at) in [(&mut self.cosigned, agrees), (&mut self.concluded, ends)] {
-            let before = match at {
+            match at {
                 Some(at) => all.insert(member.clone(), at),
                 None => all.remove(member),
             };
-            changed |= before != at;
         }
-        changed
     }
 
     /// The state at a moment.

@@ -7,7 +7,7 @@ use watchfire_tlog::Origin;
 
 use super::Node;
 use crate::{
-    cases::{has_words, may_say},
+    cases::{has_words, kept_from},
     clock::MINUTES_A_DAY,
     publish::{AnswerKey, Draft, PublishError, Published},
     raise::{RaiseError, erasure_draft},
@@ -50,9 +50,7 @@ impl Node {
     /// would hear.
     pub(super) async fn say(&self, draft: Draft) -> Result<Published, RaiseError> {
         let verb = draft.header.verb;
-        if let Some(role) = self.charter.member(&self.me).map(|member| member.role)
-            && !may_say(role, verb)
-        {
+        if let Some(role) = kept_from(&self.charter, &self.me, verb) {
             return Err(RaiseError::NotAllowed { verb, role });
         }
         // Asked where it is written: many say something at a time, and each of them has seen room for one.
