@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** what [`Near::insert`] returned from is found by the next search; readers never wait.
 
+mod compare;
 mod edits;
 mod hit;
 
@@ -14,18 +15,20 @@ use std::{
 
 use watchfire_index::{
     ExactIndex, Found, FoundVideos, FrameIndex, HashIndex, SoundIndex, SoundMatch, TextIndex,
-    TextMatch, VideoMatch, align,
+    TextMatch, VideoMatch,
 };
 use watchfire_signal::{
     digest::{Md5Digest, Sha256Digest},
     features::{Area, Depth, Views},
-    pdq::{self, AnyWay, Pdq, Sorted},
+    pdq::{self, Pdq, Turn},
     sound_print::SoundPrint,
     text_print::TextPrint,
     value::{Kind, MatchRule, Signal, Span, Value, ValueOrBlob},
     vpdq::{Frame, Vpdq},
 };
 
+use self::compare::aligned;
+pub use self::compare::compare;
 use self::edits::Edits;
 pub use self::edits::{MAX_MOMENTS, MAX_PICTURES, Watch};
 pub use self::hit::{Aligned, Edit, Fit, Hit, Method, loudest};
@@ -309,22 +312,29 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         let Some(edits) = &self.edits else { return Vec::new() };
         let mut hits = edits.search(views);
         for (part, area) in &views.parts {
-            let edit =
-                Edit { region: area.corners(), reference_region: Area::WHOLE.corners(), fit: None };
-            let part = self.search_part(part);
-            hits.extend(part.into_iter().map(|hit| Hit { edit: Some(edit), ..hit }));
+            hits.extend(self.pictures_like(part, Some(area)));
         }
         hits
     }
 
-    /// Owners of pictures that lie in another one, as they are, turned, mirrored or inverted, by the hash of what lies
-    /// there.
+    /// Owners of pictures that lie somewhere in another one, as they are, turned, mirrored or inverted, by the hash of
+    /// what lies there.
     #[must_use]
     pub fn search_part(&self, part: &Pdq) -> Vec<Hit<K>> {
-        let like = |pdq: &Pdq| self.pictures.search(pdq, pdq::MAX_DISTANCE, CROWD_HITS).hits;
+        self.pictures_like(part, None)
+    }
+
+    fn pictures_like(&self, part: &Pdq, area: Option<&Area>) -> Vec<Hit<K>> {
+        let query = Signal::new(*part);
+        let like = |pdq: &Pdq, turn: Option<&Turn>| {
+            let found = self.pictures.search(pdq, pdq::MAX_DISTANCE, CROWD_HITS).hits;
+            let edit = area.map(|area| Edit::whole(area, turn));
+            let hits = self.hits(found, &query, Method::Part);
+            hits.into_iter().map(move |hit| Hit { edit, ..hit })
+        };
         let turned = part.turned();
-        let found = std::iter::once(part).chain(&turned).flat_map(like).collect();
-        self.hits(found, &Signal::new(*part), Method::Part)
+        let turned = turned.iter().zip(&Turn::ALL).flat_map(|(pdq, turn)| like(pdq, Some(turn)));
+        like(part, None).chain(turned).collect()
     }
 
     /// Owners of videos that parts of a video's frames show, as they are or mirrored: in a letterbox, on the screen of
@@ -339,10 +349,15 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         let slots = self.slots.pin();
         let of_video = |id| slots.get(&id).and_then(|slot| crowd(&slot.owner));
         let mirrored: Vec<_> = parts.iter().map(|(frame, area)| (mirror(frame), *area)).collect();
-        let like = |parts: &[(Frame, Area)]| self.videos.search_parts(parts, of_video).videos;
-        let found = like(parts).into_iter().chain(like(&mirrored));
-        let hits = found.filter_map(|found| self.aligned(&found));
-        hits.map(|hit| Hit { method: Method::Part, ..hit }).collect()
+        let like = |parts: &[(Frame, Area)], turn: Option<&Turn>| {
+            let hit = |(found, area): (VideoMatch, Area)| {
+                let edit = Some(Edit::whole(&area, turn));
+                Some(Hit { method: Method::Part, edit, ..self.aligned(&found)? })
+            };
+            let found = self.videos.search_parts(parts, of_video).into_iter();
+            found.filter_map(hit).collect::<Vec<_>>()
+        };
+        [like(parts, None), like(&mirrored, Some(&Turn::MIRROR))].concat()
     }
 
     /// Begins to look at a video for edited copies of what is known.
@@ -360,9 +375,11 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             (Value::Pdq(pdq), _) => {
                 let like = |pdq| self.pictures.search(pdq, pdq::MAX_DISTANCE, usize::MAX);
                 let mut hits = self.hits(like(pdq).hits, signal, Method::Near);
-                let turned = pdq.turned();
-                let turned = turned.iter().flat_map(|pdq| like(pdq).hits).collect();
-                hits.extend(self.hits(turned, signal, Method::Turned));
+                for (turned, turn) in pdq.turned().iter().zip(&Turn::ALL) {
+                    let edit = Some(Edit::whole(&Area::WHOLE, Some(turn)));
+                    let turned = self.hits(like(turned).hits, signal, Method::Turned);
+                    hits.extend(turned.into_iter().map(|hit| Hit { edit, ..hit }));
+                }
                 return hits;
             }
             (Value::Text(TextPrint::Short(digest)), _) => {
@@ -436,7 +453,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         let plain = like(frames).videos.into_iter().filter_map(|found| self.aligned(&found));
         let turned = like(&mirrored(frames)).videos;
         let turned = turned.into_iter().filter_map(|found| self.aligned(&found));
-        plain.chain(turned.map(|hit| Hit { method: Method::Turned, ..hit })).collect()
+        plain.chain(turned.map(Hit::mirrored)).collect()
     }
 
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {
@@ -466,82 +483,6 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             })
         };
         found.into_iter().filter_map(hit).collect()
-    }
-}
-
-/// How a signal that `owner` holds matches a query by the query's rule, as an index of the held one
-/// would find it; `None`: not at all.
-#[must_use]
-pub fn compare<K: Copy>(
-    owner: K,
-    query: &Signal,
-    held: &Signal,
-    least_matched_ms: u32,
-) -> Option<Hit<K>> {
-    let kind = query.kind();
-    let also = BTreeSet::new;
-    let still = |method, distance| Hit {
-        owner,
-        kind,
-        method,
-        distance,
-        aligned: None,
-        edit: None,
-        sure: true,
-        thin: false,
-        also: also(),
-    };
-    match (matchable(query)?, matchable(held)?) {
-        (Value::Sha256(query), Value::Sha256(held)) if query == held => {
-            Some(still(Method::Exact, None))
-        }
-        (Value::Md5(query), Value::Md5(held)) if query == held => Some(still(Method::Exact, None)),
-        (Value::Pdq(of), Value::Pdq(held)) => {
-            let most = farthest(kind, query.rule);
-            let near = |method, distance| (distance <= most).then(|| still(method, Some(distance)));
-            let turned = || AnyWay::of(of).within(&Sorted::of(held), most);
-            near(Method::Near, of.distance(held)).or_else(|| near(Method::Turned, turned()?))
-        }
-        (Value::Text(TextPrint::Short(of)), Value::Text(TextPrint::Short(held))) if of == held => {
-            Some(still(Method::Exact, None))
-        }
-        (Value::Text(TextPrint::Long(of)), Value::Text(TextPrint::Long(held))) => {
-            let distance = of.distance_in(held)?;
-            let sure = of.is_sure_in(held, distance);
-            let hit = || Hit { sure, ..still(Method::Near, Some(distance)) };
-            (distance <= farthest(kind, query.rule)).then(hit)
-        }
-        (Value::Url(of), Value::Url(held)) if of.covers(held) => Some(still(Method::Exact, None)),
-        (Value::Vpdq(of), Value::Vpdq(held)) => {
-            let frames = harmful_frames(of, query.span);
-            let rule = video_rule(query.rule, least_matched_ms);
-            let like = |frames: &[Frame]| align(frames, &held.frames, &rule);
-            let hit = |method, found| Hit { method, ..aligned(owner, &found) };
-            like(&frames)
-                .map(|found| hit(Method::Aligned, found))
-                .or_else(|| like(&mirrored(&frames)).map(|found| hit(Method::Turned, found)))
-        }
-        _ => None,
-    }
-}
-
-fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
-    let span = |(start_ms, end_ms): (u32, u32)| Span { start_ms, end_ms };
-    Hit {
-        owner,
-        kind: Kind::Vpdq,
-        method: Method::Aligned,
-        distance: Some(found.mean_distance.round() as u32),
-        aligned: Some(Aligned {
-            query: span(found.query_span_ms),
-            reference: span(found.reference_span_ms),
-            speed: found.speed,
-            frames: found.frames,
-        }),
-        edit: None,
-        sure: true,
-        thin: false,
-        also: BTreeSet::new(),
     }
 }
 

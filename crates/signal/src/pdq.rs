@@ -47,8 +47,8 @@ impl Pdq {
         self.moved(false, |_, column| column)
     }
 
-    /// The hashes of the picture turned and mirrored in the seven other ways, and of all eight inverted,
-    /// about: who has the picture has the frequencies that the bits were cut from, and with them the very
+    /// The hashes of the picture turned and mirrored in the seven other ways, and of all eight inverted, in the order of
+    /// [`Turn::ALL`], about: who has the picture has the frequencies that the bits were cut from, and with them the very
     /// hashes. A bit says whether a frequency is above their median, which is near zero; mirroring
     /// changes the sign of odd frequencies, so only those between the median and its negative are
     /// wrong here. The inverse of the plain hash is exact.
@@ -85,6 +85,60 @@ impl Pdq {
             }
         }
         Self(to)
+    }
+}
+
+/// How places of a picture lie in the picture that is turned or mirrored, and perhaps inverted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turn {
+    /// Whether width and height change places.
+    transposed: bool,
+    /// Whether, after that, left and right change places.
+    across: bool,
+    /// Whether, after that, top and bottom do.
+    down: bool,
+    /// Whether light and dark change places.
+    pub inverted: bool,
+}
+
+impl Turn {
+    /// Mirrored left to right.
+    pub const MIRROR: Self = Self::upright(true, false);
+
+    /// All ways but none at all, in the order of [`Pdq::turned`]: the seven, the same inverted, inverted alone.
+    pub const ALL: [Self; 15] = {
+        let seven = [
+            Self::quarter(false, true),
+            Self::upright(true, true),
+            Self::quarter(true, false),
+            Self::upright(false, true),
+            Self::MIRROR,
+            Self::quarter(false, false),
+            Self::quarter(true, true),
+        ];
+        let mut all = [Self { inverted: true, ..Self::upright(false, false) }; 15];
+        let mut way = 0;
+        while way < seven.len() {
+            all[way] = seven[way];
+            all[way + seven.len()] = Self { inverted: true, ..seven[way] };
+            way += 1;
+        }
+        all
+    };
+
+    const fn upright(across: bool, down: bool) -> Self {
+        Self { transposed: false, across, down, inverted: false }
+    }
+
+    const fn quarter(across: bool, down: bool) -> Self {
+        Self { transposed: true, ..Self::upright(across, down) }
+    }
+
+    /// Where a place of the picture lies in the turned one; both as shares of the sides.
+    #[must_use]
+    pub fn place(&self, (x, y): (f32, f32)) -> (f32, f32) {
+        let (x, y) = if self.transposed { (y, x) } else { (x, y) };
+        (if self.across { 1.0 - x } else { x }, if self.down { 1.0 - y } else { y })
     }
 }
 

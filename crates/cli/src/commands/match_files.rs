@@ -29,13 +29,22 @@ use crate::{
 
 /// Say which files show what references show.
 ///
-/// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features: cropped,
-/// rotated, written over, re-filmed. Videos match by frames that line up in time, by their hashes or by
-/// their local features; sound by eight seconds that go together (alone it leads to a review), texts by what
-/// stands in them, any file by its bytes. An index is made from the references, files or whole folders;
-/// then each FILE is looked up in it, as a node looks uploads up. What cannot be decoded is compared by its bytes alone,
-/// and said so. With --json one object a FILE is printed, on one line. Exit code 1 if no FILE matches, 2 if a file
-/// could not be read; the others are looked up all the same.
+/// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features:
+/// cropped, rotated, written over, re-filmed. Videos match by frames that line up in time, by
+/// their hashes or by their local features; sound by eight seconds that go together (alone it
+/// leads to a review), texts by what stands in them, any file by its bytes. An index is made from
+/// the references, files or whole folders; then each FILE is looked up in it, as a node looks
+/// uploads up. What cannot be decoded is compared by its bytes alone, and said so. Exit code 1 if
+/// no FILE matches, 2 if a file could not be read; the others are looked up all the same.
+///
+/// With --json one object a FILE is printed, on one line: its name (`file`) and its `matches`.
+/// Each of these has `ref`, `kind`, `method` and `decision` (match, or review by a person), and
+/// what it is decided by: `distance` (bits of a hash, 0 to 31), `inliers` (details that fit),
+/// `ber` (sound: share of bits that differ) or `containment` (text: share of the reference in the
+/// file). Where it is so, `also` (other methods that agree); `transform` (two rows of three: from
+/// places in FILE to places in the reference, as shares of their sides; without it nothing is
+/// moved); `query_span_ms`, `ref_span_ms`, `speed` (how much faster FILE runs) and `frames` that
+/// line up.
 ///
 /// Example:
 ///   watchfire match --refs known/ -- upload.mp4 photo.jpg
@@ -91,13 +100,16 @@ struct One<'a> {
     reference: &'a Path,
     kind: Kind,
     method: String,
+    /// Other ways in which the two match.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    also: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     distance: Option<u32>,
     /// Of pictures and frames found by their details: features that agree on the transform.
     #[serde(skip_serializing_if = "Option::is_none")]
     inliers: Option<u32>,
-    /// From places in the file's picture to places in the reference's, as shares of their sides: two rows of
-    /// three.
+    /// Of what is turned, mirrored, framed or edited: from places in the file's picture to places in the reference's, as
+    /// shares of their sides from the upper left corner, two rows of three.
     #[serde(skip_serializing_if = "Option::is_none")]
     transform: Option<[[f32; 3]; 2]>,
     /// Of sounds: the share of bits that differ in the best five seconds.
@@ -221,14 +233,15 @@ fn one<'a>(hit: &Hit<usize>, references: &'a [PathBuf]) -> Option<One<'a>> {
     let aligned = hit.aligned.as_ref();
     let percent = |kind| hit.distance.filter(|_| hit.kind == kind).map(|d| f64::from(d) / 100.0);
     let bits = matches!(hit.kind, Kind::Pdq | Kind::Vpdq);
-    let fit = hit.edit.and_then(|edit| edit.fit);
+    let edit = hit.edit;
     let faint = !hit.sure || (hit.method == Method::Sound && !hit.is_agreed());
     Some(One {
         reference: references.get(hit.owner)?,
         kind: hit.kind,
         method: word(&hit.method),
-        inliers: fit.map(|fit| fit.inliers),
-        transform: fit.map(|fit| fit.transform),
+        also: hit.also.iter().map(word).collect(),
+        inliers: edit.and_then(|edit| edit.fit).map(|fit| fit.inliers),
+        transform: edit.and_then(|edit| edit.transform()),
         distance: hit.distance.filter(|_| bits),
         ber: percent(Kind::Audio),
         containment: percent(Kind::Text).map(|differ| (1.0 - differ).powi(GRAM_CHARS as i32)),

@@ -2,8 +2,10 @@
 
 use std::{path::Path, process::Command};
 
+use serde_json::Value;
+
 use crate::{
-    program::{code, json, run, words},
+    program::{code, json, keys, run, words},
     trio::{MEMBERS, Trio},
 };
 
@@ -84,6 +86,65 @@ fn edited_copies_of_a_picture_are_found_and_other_pictures_are_not() {
     assert_eq!(code(&none), 1, "{}", words(&none));
 }
 
+/// Whether a match says that places of the file lie so in the reference.
+fn assert_lies_so(one: &Value, expected: [[f64; 3]; 2], why: &str) {
+    for (row, expected) in one["transform"].as_array().unwrap().iter().zip(expected) {
+        for (number, expected) in row.as_array().unwrap().iter().zip(expected) {
+            assert!((number.as_f64().unwrap() - expected).abs() < 0.02, "{why}: {one}");
+        }
+    }
+}
+
+#[test]
+fn where_a_copy_lies_is_said_however_it_is_turned_and_framed() {
+    let Some(original) = published(BRIDGE) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let ways = [
+        ("turned", "hflip", [[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]),
+        ("turned", "vflip", [[1.0, 0.0, 0.0], [0.0, -1.0, 1.0]]),
+        ("turned", "hflip,vflip", [[-1.0, 0.0, 1.0], [0.0, -1.0, 1.0]]),
+        ("turned", "transpose=clock", [[0.0, 1.0, 0.0], [-1.0, 0.0, 1.0]]),
+        ("turned", "transpose=cclock", [[0.0, -1.0, 1.0], [1.0, 0.0, 0.0]]),
+        ("turned", "transpose=cclock_flip", [[0.0, 1.0, 0.0], [1.0, 0.0, 0.0]]),
+        ("turned", "transpose=clock_flip", [[0.0, -1.0, 1.0], [-1.0, 0.0, 1.0]]),
+        ("turned", "negate", [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]),
+        ("turned", "hflip,negate", [[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]),
+        ("part", "pad=iw*1.2:ih*1.2:iw*0.1:ih*0.1:black", [[1.2, 0.0, -0.1], [0.0, 1.2, -0.1]]),
+        (
+            "part",
+            "pad=iw*1.2:ih*1.2:iw*0.1:ih*0.1:black,transpose=clock",
+            [[0.0, 1.2, -0.1], [-1.2, 0.0, 1.1]],
+        ),
+    ];
+    let copies: Vec<_> = (0..ways.len())
+        .map(|way| folder.path().join(format!("{way:02}.png")).display().to_string())
+        .collect();
+    for (copy, (_, filter, _)) in copies.iter().zip(&ways) {
+        edited(&original, Path::new(copy), filter);
+    }
+    let mut arguments = vec!["--json", "match", "--refs", &original, "--"];
+    arguments.extend(copies.iter().map(String::as_str));
+    let found = String::from_utf8(run(arguments).stdout).unwrap();
+    let found: Vec<Value> = found.lines().map(|line| line.parse().unwrap()).collect();
+    assert_eq!(found.len(), ways.len());
+    for (found, (method, filter, expected)) in found.iter().zip(ways) {
+        assert_eq!(keys(found), ["file", "matches"]);
+        let mut by_hash = found["matches"].as_array().unwrap().iter();
+        let by_hash = by_hash.find(|one| one["kind"] == "pdq").unwrap();
+        assert_eq!(by_hash["method"], method, "{filter}: {found}");
+        assert_lies_so(by_hash, expected, filter);
+        let mut said = keys(by_hash);
+        said.retain(|key| *key != "also");
+        assert_eq!(said, ["decision", "distance", "kind", "method", "ref", "transform"]);
+        // Its details, where these are found, say the same.
+        let mut matches = found["matches"].as_array().unwrap().iter();
+        if let Some(by_details) = matches.find(|one| one["kind"] == "features") {
+            assert_lies_so(by_details, expected, filter);
+            assert!(by_details["inliers"].is_u64() && by_details["distance"].is_null());
+        }
+    }
+}
+
 #[test]
 fn a_mirrored_video_is_found() {
     let (Some(original), Some(pattern)) = (published(CHAIR), published(PATTERN)) else { return };
@@ -100,6 +161,12 @@ fn a_mirrored_video_is_found() {
     assert_eq!(matches.len(), 1, "{found}");
     assert_eq!((&matches[0]["method"], &matches[0]["ref"]), (&"turned".into(), &original.into()));
     assert_eq!(matches[0]["decision"], "match");
+    assert_lies_so(&matches[0], [[-1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], "mirrored");
+    let mut said = keys(&matches[0]);
+    said.retain(|key| *key != "also");
+    let expected =
+        "decision distance frames kind method query_span_ms ref ref_span_ms speed transform";
+    assert_eq!(said, expected.split(' ').collect::<Vec<_>>());
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 
 use serde_json::Value;
 
-use crate::program::{PROGRAM, code, json, run, words};
+use crate::program::{PROGRAM, code, json, keys, run, words};
 
 const DATA: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/data");
 
@@ -132,6 +132,9 @@ fn words_and_links_have_fingerprints_and_text_files_match_by_what_stands_in_them
     let found = json(["match", "--refs", &file, "--", &typed]);
     let one = &found["matches"][0];
     assert_eq!((&one["kind"], &one["method"]), (&"text".into(), &"near".into()), "{found}");
+    assert_eq!(keys(one), ["containment", "decision", "kind", "method", "ref"]);
+    let held = one["containment"].as_f64().unwrap();
+    assert!((0.3..1.0).contains(&held), "one word is spelt otherwise: {held}");
     let other = place.path().join("other.txt");
     fs::write(
         &other,

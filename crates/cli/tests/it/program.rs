@@ -23,6 +23,11 @@ pub(crate) fn json<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> V
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
+/// The names of what an object says, in order.
+pub(crate) fn keys(one: &Value) -> Vec<&str> {
+    one.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
 /// Everything that it said.
 pub(crate) fn words(output: &Output) -> String {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

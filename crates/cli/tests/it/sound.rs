@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use crate::{
-    program::{code, json, run, words},
+    program::{code, json, keys, run, words},
     trio::{MEMBERS, Trio},
 };
 
@@ -103,6 +103,9 @@ fn sound_is_found_after_edits_and_leads_to_a_person() {
         );
         assert_eq!(one["decision"], "review", "sound alone is no proof: {name}");
         assert!(one["ber"].as_f64().unwrap() <= 0.25, "{name}: {one}");
+        let expected =
+            ["ber", "decision", "kind", "method", "query_span_ms", "ref", "ref_span_ms", "speed"];
+        assert_eq!(keys(one), expected);
         if name == "splice.wav" {
             let at = |key: &str, side: &str| one[key][side].as_i64().unwrap();
             assert!((at("query_span_ms", "start_ms") - 12_000).abs() < 3_000, "{one}");

@@ -111,8 +111,8 @@ impl Known {
         let turned: Vec<(Frame, Area)> =
             parts.iter().map(|(frame, area)| (mirrored(frame), *area)).collect();
         let by_parts = [&parts, &turned].into_iter().flat_map(|parts| {
-            let found = self.frames.search_parts(parts, |_| None).videos;
-            found.into_iter().map(|VideoMatch { video, aligned }| {
+            let found = self.frames.search_parts(parts, |_| None);
+            found.into_iter().map(|(VideoMatch { video, aligned }, _)| {
                 (video, told("part", VariantDecision::Match, &aligned))
             })
         });

@@ -4,7 +4,7 @@
 
 use watchfire_signal::{features::Area, vpdq::Frame};
 
-use super::{FoundVideos, FrameIndex};
+use super::{FrameIndex, VideoMatch};
 
 /// How far each edge may be from where it was first, as a share of the frame: edges are found to a pixel or two of
 /// 512, and a hash bears as much.
@@ -20,7 +20,8 @@ struct Place {
 }
 
 impl FrameIndex {
-    /// The stored videos that parts of a video's frames match, each by the rule it was stored with. Parts come in
+    /// The stored videos that parts of a video's frames match, each by the rule it was stored with, and where in the
+    /// frames they lie. Parts come in
     /// order of time; those at one place of the frame are looked up as one video. Crowds: as
     /// [`FrameIndex::search_crowds`].
     #[must_use]
@@ -28,14 +29,18 @@ impl FrameIndex {
         &self,
         parts: &[(Frame, Area)],
         crowd: impl Fn(u64) -> Option<u64>,
-    ) -> FoundVideos {
+    ) -> Vec<(VideoMatch, Area)> {
         let places = places(parts);
-        let like = |place: &Place| self.search_crowds(&place.frames, &crowd).videos;
+        let like = |place: &Place| {
+            let area = place.area;
+            let found = self.search_crowds(&place.frames, &crowd).videos;
+            found.into_iter().map(move |found| (found, area))
+        };
         let mut found: Vec<_> = places.iter().flat_map(like).collect();
-        found.sort_by_key(|found| (std::cmp::Reverse(found.aligned.frames), found.video));
+        found.sort_by_key(|(found, _)| (std::cmp::Reverse(found.aligned.frames), found.video));
         let mut met = std::collections::HashSet::new();
-        found.retain(|found| met.insert(found.video));
-        FoundVideos { videos: found }
+        found.retain(|(found, _)| met.insert(found.video));
+        found
     }
 }
 

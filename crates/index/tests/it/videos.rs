@@ -290,10 +290,12 @@ fn videos_in_two_parts_of_a_screen_are_found_each_at_its_place() {
     let left = at((0.0, 0.251), &shown(&films[0], 1.0, &mut random));
     let right = at((0.5, 0.25), &shown(&films[1], 1.2, &mut random));
     let other = at((0.25, 0.0), &film(9_000, &mut random));
-    let found = index.search_parts(&in_order([left, other, right]), |_| None).videos;
+    let found = index.search_parts(&in_order([left, other, right]), |_| None);
     let mut speeds: Vec<(u64, f64)> =
-        found.iter().map(|found| (found.video, found.aligned.speed)).collect();
+        found.iter().map(|(found, _)| (found.video, found.aligned.speed)).collect();
     speeds.sort_by_key(|found| found.0);
+    let lefts = found.iter().map(|(found, area)| (found.video, area.left));
+    assert_eq!(lefts.collect::<std::collections::BTreeMap<_, _>>(), [(1, 0.0), (2, 0.5)].into());
     assert_eq!(speeds.len(), 2);
     assert!((speeds[0].1 - 1.0).abs() < 0.03 && (speeds[1].1 - 1.2).abs() < 0.03, "{speeds:?}");
 }
@@ -307,7 +309,7 @@ fn one_frame_at_each_of_many_places_is_no_video() {
     let copy = copy(&film, (3_000, 9_000, 500), 1.0, 8, &mut random);
     let moves = copy.iter().zip(0u8..);
     let parts = moves.flat_map(|(frame, step)| at((f32::from(step) * 0.025, 0.0), &[*frame]));
-    assert!(index.search_parts(&parts.collect::<Vec<_>>(), |_| None).videos.is_empty());
+    assert!(index.search_parts(&parts.collect::<Vec<_>>(), |_| None).is_empty());
 }
 
 #[test]
@@ -349,9 +351,9 @@ fn a_clip_stored_a_thousand_times_by_one_hides_neither_itself_nor_that_of_anothe
     index.insert(count, &own, rule(1_000));
     let found = index.search_crowds(&own, flood).videos;
     let shown = in_order([at((0.0, 0.0), &own)]);
-    assert_eq!(index.search_parts(&shown, flood).videos.len(), found.len(), "in a part as well");
+    assert_eq!(index.search_parts(&shown, flood).len(), found.len(), "in a part as well");
     let shown = in_order([at((0.0, 0.0), &query)]);
-    let bounded = index.search_parts(&shown, flood).videos.len();
+    let bounded = index.search_parts(&shown, flood).len();
     assert_eq!(bounded, index.search_crowds(&query, flood).videos.len());
     assert!(found.iter().any(|found| found.video == count));
 }

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use serde::Serialize;
-use watchfire_signal::value::{Kind, Span};
+use watchfire_signal::{
+    features::Area,
+    pdq::Turn,
+    value::{Kind, Span},
+};
 
 /// The bits of a picture's hash.
 const HASH_BITS: u32 = 256;
@@ -22,7 +26,8 @@ pub struct Hit<K> {
     pub distance: Option<u32>,
     /// How two videos or sounds line up.
     pub aligned: Option<Aligned>,
-    /// Where an edited picture shows the known one.
+    /// Where an edited picture or video shows the known one; `None` also where parts are all that is kept of what
+    /// is held.
     pub edit: Option<Edit>,
     /// Whether it is a match as far as its way of matching can tell; if not, the two may share only what
     /// is written over both, or a phrase, and a person has to look.
@@ -86,6 +91,44 @@ pub struct Edit {
     pub fit: Option<Fit>,
 }
 
+impl Edit {
+    /// What shows the whole of the known picture, turned or mirrored so where it is, and nothing else around it but
+    /// what lies outside of `area`.
+    #[must_use]
+    pub fn whole(area: &Area, turn: Option<&Turn>) -> Self {
+        let place = |corner| turn.map_or(corner, |turn| turn.place(corner));
+        Self {
+            region: area.corners(),
+            reference_region: Area::WHOLE.corners().map(place),
+            fit: None,
+        }
+    }
+
+    /// From places in the upload to places in the known picture: x′ and y′, of x, y and 1 each. `None` where what is
+    /// shown has no width or no height.
+    #[must_use]
+    pub fn transform(&self) -> Option<[[f32; 3]; 2]> {
+        if let Some(fit) = self.fit {
+            return Some(fit.transform);
+        }
+        let [corner, across, _, down] = self.region;
+        let [to_corner, to_across, _, to_down] = self.reference_region;
+        let less = |a: (f32, f32), b: (f32, f32)| (a.0 - b.0, a.1 - b.1);
+        let (across, down) = (less(across, corner), less(down, corner));
+        let (to_across, to_down) = (less(to_across, to_corner), less(to_down, to_corner));
+        let area = across.0 * down.1 - across.1 * down.0;
+        if area.abs() <= f32::EPSILON {
+            return None;
+        }
+        let row = |across_to: f32, down_to: f32, corner_to: f32| {
+            let x = (across_to * down.1 - down_to * across.1) / area;
+            let y = (down_to * across.0 - across_to * down.0) / area;
+            [x, y, corner_to - x * corner.0 - y * corner.1]
+        };
+        Some([row(to_across.0, to_down.0, to_corner.0), row(to_across.1, to_down.1, to_corner.1)])
+    }
+}
+
 /// How local features of two pictures fit on one another.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Fit {
@@ -121,6 +164,12 @@ impl<K> Hit<K> {
     #[must_use]
     pub fn is_agreed(&self) -> bool {
         self.sure && self.also.iter().any(|other| other.is_independent_of(self.method))
+    }
+
+    /// The same of the mirrored video.
+    pub(super) fn mirrored(self) -> Self {
+        let edit = Some(Edit::whole(&Area::WHOLE, Some(&Turn::MIRROR)));
+        Self { method: Method::Turned, edit, ..self }
     }
 
     /// What was compared and agrees, in percent; to be compared among matches of one method.

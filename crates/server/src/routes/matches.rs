@@ -119,7 +119,7 @@ fn edit(edit: &near::Edit) -> Edit {
         region: places(edit.region),
         reference_region: places(edit.reference_region),
         inliers: edit.fit.map(|fit| fit.inliers),
-        transform: edit.fit.map(|fit| fit.transform),
+        transform: edit.transform(),
     }
 }
 
