@@ -26,33 +26,65 @@ stage() {
         wait $! || echo $? >"$log/$name.status"
     } | tee "$log/$name.log"
     rm -f "$log/running"
-    if [ -s "$log/$name.status" ]; then
-        status=$(cat "$log/$name.status")
-        failed_stages=$((failed_stages + 1))
-    fi
+    [ ! -s "$log/$name.status" ] || status=$(cat "$log/$name.status")
     rm -f "$log/$name.status"
+    ended "$name" "$minutes" "$status" "$(($(date +%s) - begin))"
+}
+
+# ended NAME MINUTES STATUS SECONDS: notes how a stage went.
+ended() {
     verdict=ok
-    case $status in
+    case $3 in
     0) ;;
-    124 | 137) verdict="FAILED (not done after $minutes minutes)" ;;
-    *) verdict="FAILED ($status)" ;;
+    124 | 137) verdict="FAILED (not done after $2 minutes)" ;;
+    *) verdict="FAILED ($3)" ;;
     esac
-    printf '%-8s %4ss  %s\n' "$name" "$(($(date +%s) - begin))" "$verdict" >>"$summary"
+    [ "$3" -eq 0 ] || failed_stages=$((failed_stages + 1))
+    printf '%-8s %4ss  %s\n' "$1" "$4" "$verdict" >>"$summary"
+}
+
+# beside NAME MINUTES COMMAND…: begins a stage that runs beside those that follow, until `await NAME MINUTES`, which
+# shows what it said.
+beside() {
+    name=$1 minutes=$2
+    shift 2
+    echo "==> $name, beside what follows: $*"
+    {
+        begin=$(date +%s)
+        status=0
+        timeout --kill-after=30 "${minutes}m" "$@" >"$log/$name.log" 2>&1 &
+        echo $! >"$log/beside"
+        wait $! || status=$?
+        echo "$status $(($(date +%s) - begin))" >"$log/$name.ended"
+    } &
+}
+
+await() {
+    until [ -s "$log/$1.ended" ]; do sleep 1; done
+    rm -f "$log/beside"
+    echo "==> $1"
+    cat "$log/$1.log"
+    read -r status seconds <"$log/$1.ended"
+    ended "$1" "$2" "$status" "$seconds"
 }
 
 # interrupted: ends what runs, and this script with it.
 interrupted() {
-    [ ! -s "$log/running" ] || kill "$(cat "$log/running")" 2>/dev/null || true
+    for running in "$log/running" "$log/beside"; do
+        [ ! -s "$running" ] || kill "$(cat "$running")" 2>/dev/null || true
+    done
     exit 130
 }
 trap interrupted INT TERM
 
-rm -f "$log"/*.status "$log/running"
+rm -f "$log"/*.status "$log"/*.ended "$log/running" "$log/beside"
+# The platforms that connectors are tried against: minutes on a fresh machine, most of them waiting for registries, and
+# nothing afterwards.
+beside services 30 scripts/services.sh install
 stage format 5 cargo fmt --all --check
 stage tidy 20 cargo xtask tidy
 stage lint 45 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
-# The platforms that connectors are tried against: minutes on a fresh machine, nothing afterwards.
-stage services 30 scripts/services.sh install
+await services 30
 if cargo nextest --version >/dev/null 2>&1; then
     stage tests 90 cargo nextest run --profile ci --workspace --locked --no-fail-fast --status-level fail --final-status-level fail --cargo-quiet --no-tests=pass
     stage examples 30 cargo test --workspace --locked --quiet --doc
