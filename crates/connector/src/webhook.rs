@@ -139,7 +139,8 @@ impl Webhook {
             .body(body)
             .send()
             .await
-            .map_err(|error| failed("the webhook", &error))?;
+            // What is kept and shown of it must not name the address: it may hold a secret.
+            .map_err(|error| failed("the webhook", &error.without_url()))?;
         let status = answer.status().as_u16();
         let retry_after = answer.headers().get(header::RETRY_AFTER);
         let retry_after = retry_after.and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -175,7 +176,7 @@ impl Connector for Webhook {
             .timeout(TIMEOUT)
             .send()
             .await
-            .map_err(|error| failed("looking at the item", &error))?;
+            .map_err(|error| failed("looking at the item", &error.without_url()))?;
         // Dropped unread: the item itself is not wanted here.
         visibility(answer.status().as_u16())
     }
@@ -237,8 +238,9 @@ fn visibility(status: u16) -> Result<Visibility, ConnectorError> {
     match status {
         200..=299 => Ok(Visibility::Visible),
         // Many platforms answer 410 for what a moderator took down and can put back, so it is not
-        // taken as the end of the item. What an ordinary user is refused, they do not see.
-        401 | 403 | 404 | 410 | 451 => Ok(Visibility::Hidden),
+        // taken as the end of the item. What an ordinary user is refused, they do not see. 401 is a
+        // login that stands before all items: it says nothing of this one.
+        403 | 404 | 410 | 451 => Ok(Visibility::Hidden),
         status => Err(ConnectorError(format!("looking at the item gave {status}"))),
     }
 }
@@ -331,10 +333,10 @@ mod tests {
     #[test]
     fn what_a_user_is_refused_is_hidden() {
         assert_eq!(visibility(200), Ok(Visibility::Visible));
-        for status in [401, 403, 404, 410, 451] {
+        for status in [403, 404, 410, 451] {
             assert_eq!(visibility(status), Ok(Visibility::Hidden));
         }
-        for status in [302, 429, 500] {
+        for status in [302, 401, 429, 500] {
             assert!(visibility(status).is_err());
         }
     }

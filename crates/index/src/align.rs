@@ -29,6 +29,13 @@ pub const MAX_SPEED: f64 = 1.25;
 /// The speeds of a copy, slowest and fastest.
 pub(crate) const SPEEDS: (f64, f64) = (MIN_SPEED, MAX_SPEED);
 
+/// Speeds of a copy that a person has to look at: who wants to get round a list is told to double the speed.
+pub(crate) const ANY_SPEEDS: (f64, f64) = (0.5, 2.0);
+
+/// Aligned frames of a copy at such a speed: three times as many lines are tried there, and one frame more is worth much
+/// more than that.
+pub(crate) const LEAST_AT_ANY_SPEED: u32 = MIN_ALIGNED_FRAMES + 1;
+
 /// More distinct frames than this make a match no surer, and comparing each with all costs time.
 const COUNTED_FRAMES: usize = 256;
 
@@ -78,6 +85,14 @@ pub struct Aligned {
     pub frames: u32,
     /// Mean distance of the aligned pairs, in bits.
     pub mean_distance: f64,
+}
+
+impl Aligned {
+    /// Whether the speed is one at which copies are usually shown; at another a person has to look.
+    #[must_use]
+    pub fn is_at_usual_speed(&self) -> bool {
+        (MIN_SPEED..=MAX_SPEED).contains(&self.speed)
+    }
 }
 
 /// Two near frames, by their place in the slices of frames.
@@ -174,16 +189,32 @@ pub fn align_pairs(
     if key(query) > key(reference) {
         let swapped = |pair: &Pair| Pair { query: pair.reference, reference: pair.query };
         let pairs: Vec<Pair> = pairs.iter().map(swapped).collect();
-        return best(&Videos { query: reference, reference: query, rule }, &pairs)
-            .map(Aligned::swapped);
+        let videos = Videos { query: reference, reference: query, rule, speeds: SPEEDS };
+        return best(&videos, &pairs).map(Aligned::swapped);
     }
-    best(&Videos { query, reference, rule }, pairs)
+    best(&Videos { query, reference, rule, speeds: SPEEDS }, pairs)
 }
 
 /// The best stretch of two videos in the order given.
 fn best(videos: &Videos<'_>, pairs: &[Pair]) -> Option<Aligned> {
     let near: Vec<Near> = pairs.iter().filter_map(|pair| weigh(videos, *pair)).collect();
-    align_near(videos, &near).map(|(aligned, _)| aligned)
+    let usual = align_near(videos, &near).map(|(aligned, _)| aligned);
+    if near.len() < LEAST_AT_ANY_SPEED as usize
+        || usual.is_some_and(|usual| !is_at_the_edge(usual.speed))
+    {
+        return usual;
+    }
+    // A copy at double speed has a few frames on lines of usual speed too, and more on its own.
+    let any = align_near(&Videos { speeds: ANY_SPEEDS, ..*videos }, &near);
+    let any = any.map(|(aligned, _)| aligned).filter(|any| any.frames >= LEAST_AT_ANY_SPEED);
+    let frames = |found: Option<Aligned>| found.map_or(0, |one| one.frames);
+    if frames(any) > frames(usual) { any } else { usual }
+}
+
+/// Whether a line was followed to the slowest or fastest speed that is usual, beyond which it may go on.
+fn is_at_the_edge(speed: f64) -> bool {
+    const WITHIN: f64 = 1.02;
+    speed < MIN_SPEED * WITHIN || speed > MAX_SPEED / WITHIN
 }
 
 /// The best stretch along a line in time through near frames, and the pairs on it in order of time.
@@ -216,6 +247,7 @@ struct Videos<'a> {
     query: &'a [Frame],
     reference: &'a [Frame],
     rule: &'a MatchRule,
+    speeds: (f64, f64),
 }
 
 impl Videos<'_> {
@@ -242,7 +274,7 @@ impl Alike for Videos<'_> {
     }
 
     fn speeds(&self) -> (f64, f64) {
-        SPEEDS
+        self.speeds
     }
 
     fn is_one_in_query(&self, a: u32, b: u32) -> bool {

@@ -254,7 +254,7 @@ fn undoing(alert: Draft, log: &LogName, index: u64) -> Draft {
         ..alert.header
     };
     let statement = Statement::Retract { restore: true, note: None };
-    Draft { header, statement, answer: None, within_quota: false }
+    Draft { header, statement, asked: None, within_quota: false }
 }
 
 /// Writes the flood, as its author's node would; answers it step by step, a signed head each, and which picture each

@@ -226,7 +226,7 @@ impl Anchorer {
         let header = plain_header(&self.charter, &self.log, Verb::Desk);
         let published = self
             .publisher
-            .write(Draft { header, statement, answer: None, within_quota: false })
+            .write(Draft { header, statement, asked: None, within_quota: false })
             .await?;
         let at_ms = self.clock.now_ms();
         self.anchored.0.send_replace(Some(Anchor { index: published.index, head, at_ms }));

@@ -6,7 +6,7 @@
 
 use std::{fmt, sync::Arc};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use thiserror::Error;
 use watchfire_signal::{
     commitment::Commitment,
@@ -27,7 +27,7 @@ pub use watchfire_signal::desk::DeskKind;
 const PAGE: usize = 512;
 
 /// Who did something at home.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Actor {
     /// A program, by the name of its API key.
     Key(String),

@@ -59,6 +59,7 @@ pub mod replicate;
 pub mod review;
 pub mod room;
 pub mod routes;
+pub mod said;
 pub mod scan;
 pub mod seen;
 pub mod sequence;

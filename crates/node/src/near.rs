@@ -459,7 +459,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     fn aligned(&self, found: &VideoMatch) -> Option<Hit<K>> {
         let slots = self.slots.pin();
         let Slot { owner, thin, .. } = slots.get(&found.video)?;
-        Some(Hit { sure: !thin, thin: *thin, ..aligned(*owner, &found.aligned) })
+        let hit = aligned(*owner, &found.aligned);
+        Some(Hit { sure: hit.sure && !thin, thin: *thin, ..hit })
     }
 
     fn hits(&self, found: Vec<(u64, u32)>, query: &Signal, method: Method) -> Vec<Hit<K>> {

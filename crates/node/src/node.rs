@@ -20,7 +20,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use watchfire_signal::{
     charter::Charter,
@@ -55,7 +55,7 @@ use crate::{
     looks::{Enforcer, Look},
     policies::Policies,
     policy::{ItemFacts, Policy},
-    publish::{AnswerKey, PublishError, Published, Publisher},
+    publish::{Asked, PublishError, Published, Publisher},
     raise::{Answer, NewAlert, RaiseError, alert_draft, answer_draft, widening_draft},
     reasons::{Edited, Reason, Reasons},
     receipts::{Effective, Receipts},
@@ -115,6 +115,7 @@ pub struct Node {
     scanner: Scanner,
     publisher: Publisher,
     desk: Desk,
+    said: Arc<Notify>,
     access: Arc<Access>,
     review: Review,
     banks: Arc<Banks>,
@@ -399,12 +400,12 @@ impl Node {
     pub async fn raise(
         &self,
         new: NewAlert,
-        answer: Option<AnswerKey>,
+        asked: Option<Asked>,
     ) -> Result<Published, RaiseError> {
-        if let Some(before) = self.answered(answer.as_ref()).await? {
+        if let Some(before) = self.answered(asked.as_ref()).await? {
             return Ok(before);
         }
-        let draft = alert_draft(&self.charter, &self.log, new, answer)?;
+        let draft = alert_draft(&self.charter, &self.log, new, asked)?;
         self.say(draft).await
     }
 
@@ -416,9 +417,9 @@ impl Node {
         &self,
         set: &Commitment,
         given: Answer,
-        answer: Option<AnswerKey>,
+        asked: Option<Asked>,
     ) -> Result<Published, RaiseError> {
-        if let Some(before) = self.answered(answer.as_ref()).await? {
+        if let Some(before) = self.answered(asked.as_ref()).await? {
             return Ok(before);
         }
         let mut set = self.known.set(set).ok_or(RaiseError::Unknown(*set))?;
@@ -427,7 +428,7 @@ impl Node {
             let case = set.subject;
             set = self.known.set(&case).ok_or(RaiseError::Unknown(case))?;
         }
-        let draft = answer_draft(&self.charter, &self.log, &set, given, answer)?;
+        let draft = answer_draft(&self.charter, &self.log, &set, given, asked)?;
         self.say(draft).await
     }
 
@@ -439,19 +440,19 @@ impl Node {
         &self,
         case: &Commitment,
         new: (NewAlert, Option<String>),
-        answer: Option<AnswerKey>,
+        asked: Option<Asked>,
     ) -> Result<Published, RaiseError> {
-        if let Some(before) = self.answered(answer.as_ref()).await? {
+        if let Some(before) = self.answered(asked.as_ref()).await? {
             return Ok(before);
         }
         let set = self.known.set(case).ok_or(RaiseError::Unknown(*case))?;
         let founding = self.known.set(&set.subject).ok_or(RaiseError::Unknown(*case))?;
-        let draft = widening_draft(&self.charter, &self.log, &founding, new, answer)?;
+        let draft = widening_draft(&self.charter, &self.log, &founding, new, asked)?;
         self.say(draft).await
     }
 
-    async fn answered(&self, key: Option<&AnswerKey>) -> Result<Option<Published>, RaiseError> {
-        let Some(key) = key else { return Ok(None) };
+    async fn answered(&self, asked: Option<&Asked>) -> Result<Option<Published>, RaiseError> {
+        let Some(key) = asked.and_then(|asked| asked.key.as_ref()) else { return Ok(None) };
         Ok(sequence::answered(&*self.store, key).await.map_err(PublishError::from)?)
     }
 

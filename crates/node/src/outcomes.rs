@@ -25,9 +25,10 @@ use watchfire_store::{Effect, Store, StoreError};
 
 use crate::{
     cases::kept_from,
+    desk::Actor,
     enforce::RESTORE,
     known::Known,
-    publish::{ANSWERS, PublishError, Publisher},
+    publish::{ANSWERS, Asked, PublishError, Publisher},
     raise::about_draft,
 };
 
@@ -122,7 +123,8 @@ impl Teller {
                 continue;
             }
             let statement = Statement::Outcome { what, bucket };
-            let draft = about_draft(&self.charter, &self.log, &set, statement, Some(key));
+            let asked = Asked { by: Actor::Node, key: Some(key) };
+            let draft = about_draft(&self.charter, &self.log, &set, statement, Some(asked));
             self.publisher.write(draft).await?;
         }
         Ok(())

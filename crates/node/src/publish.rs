@@ -19,7 +19,9 @@ use watchfire_store::StoreError;
 
 use crate::{
     clock::{Clock, Random},
+    desk::Actor,
     replicate::LogCopy,
+    said,
     sequence::{self, Beside, Drafts, Sealed, SequenceError, Writer},
 };
 
@@ -32,10 +34,19 @@ pub struct Draft {
     pub header: Header,
     /// The body.
     pub statement: Statement,
-    /// Under which idempotency key the answer becomes durable with it.
-    pub answer: Option<AnswerKey>,
+    /// Who of this member has it said; none but the node itself.
+    pub asked: Option<Asked>,
     /// Whether it is refused where the quotas leave no room for it. What is not goes into the log all the same.
     pub within_quota: bool,
+}
+
+/// Who of this member has something said to the coalition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Asked {
+    /// The person or the program. It stands in the desk log beside what was said.
+    pub by: Actor,
+    /// Under which idempotency key the answer becomes durable with it.
+    pub key: Option<AnswerKey>,
 }
 
 /// Hands statements to the sequencer of our log.
@@ -128,10 +139,12 @@ impl sequence::Draft for Draft {
     }
 
     fn answer_key(&self) -> Option<&AnswerKey> {
-        self.answer.as_ref()
+        self.asked.as_ref()?.key.as_ref()
     }
 
-    fn with(self, _published: Published) -> Beside {
-        Beside::default()
+    fn with(self, published: Published) -> Beside {
+        let by = self.asked.map(|asked| asked.by).filter(|by| *by != Actor::Node);
+        let row = by.map(|by| said::row(by, self.header.verb, published));
+        Beside { rows: row.into_iter().collect(), ..Beside::default() }
     }
 }

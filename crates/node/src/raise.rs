@@ -17,7 +17,7 @@ use watchfire_signal::{
 use crate::{
     cases::SignalSet,
     place::Turn,
-    publish::{AnswerKey, Draft, PublishError},
+    publish::{Asked, Draft, PublishError},
     standing::Stance,
 };
 
@@ -227,7 +227,7 @@ pub fn alert_draft(
     charter: &Charter,
     log: &LogName,
     new: NewAlert,
-    answer: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Result<Draft, RaiseError> {
     let known =
         new.group == GroupName::all() || charter.groups.iter().any(|group| group.name == new.group);
@@ -248,7 +248,7 @@ pub fn alert_draft(
         review: Some(new.review),
         ..plain_header(charter, log, Verb::Assert)
     };
-    Ok(Draft { header, statement: Statement::Assert(new.alert), answer, within_quota: false })
+    Ok(Draft { header, statement: Statement::Assert(new.alert), asked, within_quota: false })
 }
 
 /// The draft of an answer to a signal set.
@@ -260,7 +260,7 @@ pub fn answer_draft(
     log: &LogName,
     set: &SignalSet,
     given: Answer,
-    answer: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Result<Draft, RaiseError> {
     let (verb, reason, target, statement) = said_of(charter, log, set, given)?;
     let lease_day = match &statement {
@@ -276,7 +276,7 @@ pub fn answer_draft(
         test: set.header.test,
         ..plain_header(charter, log, verb)
     };
-    Ok(Draft { header, statement, answer, within_quota: false })
+    Ok(Draft { header, statement, asked, within_quota: false })
 }
 
 /// The draft of an erasure of whatever record stands at a place.
@@ -286,11 +286,11 @@ pub fn erasure_draft(
     log: &LogName,
     target: Target,
     reason: Option<Reason>,
-    answer: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Draft {
     let plain = plain_header(charter, log, Verb::Erase);
     let header = Header { target: Some(target), reason, ..plain };
-    Draft { header, statement: Statement::Erase, answer, within_quota: false }
+    Draft { header, statement: Statement::Erase, asked, within_quota: false }
 }
 
 /// What an answer says, of which leaf and why.
@@ -385,10 +385,10 @@ pub fn widening_draft(
     log: &LogName,
     founding: &SignalSet,
     (new, transform): (NewAlert, Option<String>),
-    answer: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Result<Draft, RaiseError> {
     let test = founding.header.test;
-    let mut draft = alert_draft(charter, log, NewAlert { test, ..new }, answer)?;
+    let mut draft = alert_draft(charter, log, NewAlert { test, ..new }, asked)?;
     let Statement::Assert(mut alert) = draft.statement else { return Ok(draft) };
     let (mark, implied) = (founding.mark(), Tlp::implied_by(&draft.header.group));
     alert.tlp = alert.tlp.or((mark > implied).then_some(mark));
@@ -433,7 +433,7 @@ pub fn stop_draft(
     log: &LogName,
     member: &MemberName,
     (stop, reason): (Stop, Reason),
-    answer: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Draft {
     let (target, statement) = match stop {
         Stop::Halt => (None, Statement::Halt { member: Some(member.clone()) }),
@@ -448,7 +448,7 @@ pub fn stop_draft(
     };
     let reason = Some(reason);
     let header = Header { reason, target, ..plain_header(charter, log, statement.verb()) };
-    Draft { header, statement, answer, within_quota: false }
+    Draft { header, statement, asked, within_quota: false }
 }
 
 /// The draft of what this member's systems say about a signal set, such as a count.
@@ -458,7 +458,7 @@ pub fn about_draft(
     log: &LogName,
     set: &SignalSet,
     statement: Statement,
-    answer: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Draft {
     let header = Header {
         class: set.header.class,
@@ -467,7 +467,7 @@ pub fn about_draft(
         test: set.header.test,
         ..plain_header(charter, log, statement.verb())
     };
-    Draft { header, statement, answer, within_quota: false }
+    Draft { header, statement, asked, within_quota: false }
 }
 
 /// A header of ours that says nothing but the verb, in the version of records that the charter has: one that this

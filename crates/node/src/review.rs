@@ -100,6 +100,9 @@ impl Deed for Decided {
 /// Items that one line of the desk log names; a longer list is counted there and stands in the ledger.
 const ITEMS_A_LINE: usize = 100;
 
+/// And so many bytes of them: half of what a line may have.
+const ITEM_BYTES_A_LINE: usize = watchfire_signal::desk::MAX_BODY_BYTES / 2;
+
 /// The review. Cheap to clone.
 #[derive(Clone)]
 pub struct Review {
@@ -240,15 +243,24 @@ impl Review {
         let mut waiting = self.shared.queue.lock().await;
         let (name, now) = (who.to_string(), self.shared.clock.now_ms());
         let Some(id) = waiting.next(queue.as_ref(), &name, now) else { return Ok(None) };
-        let looked = self.count_look(&name, &id, now).await?;
-        let mut taken = waiting.ticket(&id).cloned().ok_or(Refused::Unknown)?;
-        let mut one = Queue::default();
-        one.restore(taken.clone());
-        taken = one.take(&id, &name, now)?.clone();
-        let line = Line::new(who, &Looked { ticket: id, case: taken.case })?;
+        self.hand(&mut waiting, &id, who).await.map(Some)
+    }
+
+    /// Gives a person a ticket with a lease, which shows it to them: a look.
+    async fn hand(
+        &self,
+        waiting: &mut Queue,
+        id: &TicketId,
+        who: &Actor,
+    ) -> Result<Ticket, ReviewError> {
+        let name = who.to_string();
+        let take = |queue: &mut Queue, now| queue.take(id, &name, now).cloned();
+        let taken = self.tried(waiting, id, take)?;
+        let looked = self.count_look(&name, id, self.shared.clock.now_ms()).await?;
+        let line = Line::new(who, &Looked { ticket: *id, case: taken.case })?;
         self.shared.desk.write(line.rows([row(&taken), looked])).await?;
         waiting.restore(taken.clone());
-        Ok(Some(taken))
+        Ok(taken)
     }
 
     /// Shows a person a ticket; a look.
@@ -271,12 +283,12 @@ impl Review {
         looked.ok_or(ReviewError::Exposure(most))
     }
 
-    /// Takes a certain ticket, with a lease.
+    /// Takes a certain ticket, with a lease; a look.
     ///
     /// # Errors
     /// [`ReviewError`]
     pub async fn take(&self, id: &TicketId, who: &Actor) -> Result<Ticket, ReviewError> {
-        self.keep(id, |queue, now| queue.take(id, &who.to_string(), now).cloned()).await
+        self.hand(&mut *self.shared.queue.lock().await, id, who).await
     }
 
     /// A sign of life of who holds a ticket.
@@ -370,22 +382,36 @@ impl Review {
     pub async fn settle(&self) -> Result<(), ReviewError> {
         let now = self.shared.clock.now_ms();
         let mut queue = self.shared.queue.lock().await;
+        let mut result = Ok(());
         for id in queue.due(now) {
-            let Some(ticket) = queue.ticket(&id) else { continue };
-            let left = Queue::settled(ticket);
-            let look = Look::of(ticket.set, ticket.content);
-            let in_force = in_force(ticket, now);
-            let mut rows = vec![left.as_ref().map_or_else(|| gone(&id), row)];
-            rows.extend(in_force.iter().map(|(about, word)| about.row(Some(word))));
-            let line = Line::new(&Actor::Node, &decided(ticket, Step::InEffect))?;
-            self.shared.desk.write(line.rows(rows)).await?;
-            for (about, word) in in_force {
-                self.shared.judge.people().hold(about, word);
+            // One that cannot be written keeps no other from taking effect.
+            if let Err(error) = self.settle_one(&mut queue, &id, now).await {
+                result = Err(error);
             }
-            queue.settle(&id, left);
-            // What people decided is enforced the way everything is.
-            self.shared.enforcer.look_at(look, None, true);
         }
+        result
+    }
+
+    async fn settle_one(
+        &self,
+        queue: &mut Queue,
+        id: &TicketId,
+        now: u64,
+    ) -> Result<(), ReviewError> {
+        let Some(ticket) = queue.ticket(id) else { return Ok(()) };
+        let left = Queue::settled(ticket);
+        let look = Look::of(ticket.set, ticket.content);
+        let in_force = in_force(ticket, now);
+        let mut rows = vec![left.as_ref().map_or_else(|| gone(id), row)];
+        rows.extend(in_force.iter().map(|(about, word)| about.row(Some(word))));
+        let line = Line::new(&Actor::Node, &decided(ticket, Step::InEffect))?;
+        self.shared.desk.write(line.rows(rows)).await?;
+        for (about, word) in in_force {
+            self.shared.judge.people().hold(about, word);
+        }
+        queue.settle(id, left);
+        // What people decided is enforced the way everything is.
+        self.shared.enforcer.look_at(look, None, true);
         Ok(())
     }
 }
@@ -407,7 +433,16 @@ fn in_force(ticket: &Ticket, now_ms: u64) -> Vec<(About, Word)> {
 
 fn decided(ticket: &Ticket, step: Step) -> Decided {
     let finds = ticket.ruling.as_ref().map(|ruling| ruling.finds.clone());
-    let items = ticket.items.iter().take(ITEMS_A_LINE).map(ToString::to_string).collect();
+    // What came to the ticket after the decision is not decided by it.
+    let ruled = ticket.ruling.as_ref().map_or(ticket.items.len(), |ruling| ruling.items);
+    let mut bytes = 0;
+    let named = ticket.items.iter().take(ruled.min(ITEMS_A_LINE)).map(ToString::to_string);
+    let items = named.take_while(|item| {
+        // Escaped in JSON a byte takes six at most.
+        bytes += 6 * item.len() + 3;
+        bytes <= ITEM_BYTES_A_LINE
+    });
+    let items = items.collect();
     Decided { ticket: ticket.id, case: ticket.case, step, finds, items }
 }
 

@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256};
 use watchfire_api::problem::ProblemKind;
 use watchfire_node::access::{Caller, Scope};
 use watchfire_node::desk::Actor;
-use watchfire_node::publish::AnswerKey;
+use watchfire_node::publish::{AnswerKey, Asked};
 
 use crate::answer::Failure;
 use crate::cookie;
@@ -133,9 +133,14 @@ fn bearer(value: &HeaderValue) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
+/// Who has something said.
+pub(crate) fn asked(caller: &Caller, parts: &Parts) -> Result<Option<Asked>, Failure> {
+    Ok(Some(Asked { by: caller.actor.clone(), key: answer_key(caller, parts)? }))
+}
+
 /// Under which name the answer to a request is kept, if the caller wants it kept: nobody meets the answers of
 /// another caller or of another route by choosing the same key.
-pub(crate) fn answer_key(caller: &Caller, parts: &Parts) -> Result<Option<AnswerKey>, Failure> {
+fn answer_key(caller: &Caller, parts: &Parts) -> Result<Option<AnswerKey>, Failure> {
     let Some(key) = parts.headers.get("idempotency-key") else { return Ok(None) };
     if key.is_empty() || key.len() > IDEMPOTENCY_KEY_BYTES.value {
         return Err(IDEMPOTENCY_KEY_BYTES.exceeded());

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use watchfire_api::problem::ProblemKind;
 
 use crate::answer::Failure;
-use crate::limits::{JSON_BYTES, Limit};
+use crate::limits::{JSON_BYTES, LOGIN_BODY_TIME, LOGIN_BYTES, Limit};
 
 /// The longest detail that a problem repeats of what a caller sent.
 const MAX_DETAIL_CHARS: usize = 400;
@@ -58,11 +58,29 @@ pub(crate) async fn read_json<T: DeserializeOwned>(
     parts: &Parts,
     body: Body,
 ) -> Result<T, Failure> {
+    read_some_json(parts, body, JSON_BYTES).await
+}
+
+async fn read_some_json<T: DeserializeOwned>(
+    parts: &Parts,
+    body: Body,
+    limit: Limit,
+) -> Result<T, Failure> {
     if !is_json(&parts.headers) {
         let detail = "the body has to be application/json";
         return Err(Failure::new(ProblemKind::UnsupportedMediaType, detail));
     }
-    json(&read_body(body, JSON_BYTES).await?)
+    json(&read_body(body, limit).await?)
+}
+
+/// Reads what somebody says who has no key yet: little, and soon.
+pub(crate) async fn read_login<T: DeserializeOwned>(
+    parts: &Parts,
+    body: Body,
+) -> Result<T, Failure> {
+    let read = read_some_json(parts, body, LOGIN_BYTES);
+    let late = |_| Failure::new(ProblemKind::Timeout, "the body did not come in time");
+    tokio::time::timeout(LOGIN_BODY_TIME, read).await.map_err(late)?
 }
 
 /// Reads JSON: what is no JSON is malformed, what is JSON and says something else is invalid.

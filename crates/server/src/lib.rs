@@ -13,6 +13,7 @@ mod input;
 pub mod limits;
 mod lines;
 mod member;
+mod open_files;
 mod places;
 pub mod rates;
 mod routes;

@@ -78,6 +78,27 @@ pub const IDEMPOTENCY_KEY_BYTES: Limit = Limit { name: "idempotency_key_bytes", 
 /// Requests to logs at a time by callers who are no members: a mirror needs a few, a flood gets no more.
 pub const ANONYMOUS_REQUESTS: Limit = Limit { name: "anonymous_requests", value: 64 };
 
+/// Of these by callers of one address.
+pub const REQUESTS_OF_AN_ADDRESS: Limit = Limit { name: "requests_of_an_address", value: 32 };
+
+/// How long such a caller may take until it has all of an answer of some MB.
+pub const ANSWER_TIME: Duration = Duration::from_secs(120);
+
+/// People that log in, and members that join, at a time.
+pub const LOGIN_REQUESTS: Limit = Limit { name: "login_requests", value: 256 };
+
+/// Of these from one address: an office in the morning.
+pub const LOGINS_OF_AN_ADDRESS: Limit = Limit { name: "logins_of_an_address", value: 32 };
+
+/// What somebody says who logs in, or the card of a member that joins.
+pub const LOGIN_BYTES: Limit = Limit { name: "login_bytes", value: 16 << 10 };
+
+/// How long that may be on its way.
+pub const LOGIN_BODY_TIME: Duration = Duration::from_secs(10);
+
+/// What one member says at a time: each may have some MB, and waits for the one before it of the same log.
+pub const MEMBER_BODIES: Limit = Limit { name: "member_bodies", value: 8 };
+
 /// Requests by one member within the minute that its signatures are valid.
 pub const MEMBER_REQUESTS: Limit = Limit {
     name: "member_requests_a_minute",
@@ -85,7 +106,10 @@ pub const MEMBER_REQUESTS: Limit = Limit {
 };
 
 /// Streams at a time by callers who are no members.
-pub const ANONYMOUS_STREAMS: Limit = Limit { name: "anonymous_streams", value: 16 };
+pub const ANONYMOUS_STREAMS: Limit = Limit { name: "anonymous_streams", value: 64 };
+
+/// Of these by callers of one address: an auditor follows every log of a small coalition.
+pub const STREAMS_OF_AN_ADDRESS: Limit = Limit { name: "streams_of_an_address", value: 16 };
 
 /// Streams at a time by one member: one a log in a large coalition, twice while it reconnects.
 pub const MEMBER_STREAMS: Limit = Limit { name: "member_streams", value: 256 };
@@ -102,8 +126,18 @@ pub const LIVE_STREAMS: Limit = Limit { name: "live_streams", value: 16 };
 /// The longest segment of a stream, and the longest time between two.
 pub const SEGMENT_SECONDS: Limit = Limit { name: "segment_seconds", value: 600 };
 
-/// Connections at a time.
+/// Connections at a time; fewer where the system lets the node open fewer than twice as many files.
 pub const CONNECTIONS: Limit = Limit { name: "connections", value: 8_192 };
+
+/// Of these from one address, but for this machine itself, where a proxy may stand.
+pub const CONNECTIONS_OF_AN_ADDRESS: Limit =
+    Limit { name: "connections_of_an_address", value: 1_024 };
+
+/// How long a connection may stand without a request, from its beginning on: longer than clients keep one ready.
+pub const IDLE: Duration = Duration::from_secs(120);
+
+/// How long the other end of a connection may take none of what is written to it.
+pub const WRITE_STALL: Duration = Duration::from_secs(60);
 
 /// How long a request may take until its answer begins: hashing a long video is the slowest.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(150);
@@ -131,6 +165,10 @@ pub struct Patience {
     pub stall: Duration,
     /// Until connections are closed when the node stops: [`DRAIN`].
     pub drain: Duration,
+    /// Until a connection without a request is closed: [`IDLE`].
+    pub idle: Duration,
+    /// Until who is no member has taken an answer: [`ANSWER_TIME`].
+    pub answer: Duration,
 }
 
 impl Default for Patience {
@@ -140,6 +178,8 @@ impl Default for Patience {
             stream: STREAM_LIFETIME,
             stall: STREAM_STALL,
             drain: DRAIN,
+            idle: IDLE,
+            answer: ANSWER_TIME,
         }
     }
 }

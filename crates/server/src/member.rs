@@ -1,10 +1,12 @@
 //! Finds out which member calls, by the signature of its request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request};
 use bytes::Bytes;
 use http::request::Parts;
+use tokio::sync::OwnedSemaphorePermit;
 use watchfire_api::problem::ProblemKind;
 use watchfire_api::signature::{Incoming, SignatureError, Verified, verify};
 use watchfire_signal::name::MemberName;
@@ -12,12 +14,16 @@ use watchfire_signal::name::MemberName;
 use crate::answer::Failure;
 use crate::input::read_body;
 use crate::limits::{Limit, MEMBER_REQUESTS};
+use crate::places::{Place, StreamPlace};
 use crate::rates::address_of;
 use crate::server::Server;
 
 /// Who asks for a log: a member, or anybody. A signature that is there and wrong is refused, so that a member with a
 /// wrong clock learns of it instead of getting the public's answer.
-pub(crate) struct Asker(pub(crate) Option<Verified>);
+pub(crate) struct Asker {
+    member: Option<Verified>,
+    from: IpAddr,
+}
 
 impl FromRequestParts<Arc<Server>> for Asker {
     type Rejection = Failure;
@@ -27,7 +33,7 @@ impl FromRequestParts<Arc<Server>> for Asker {
         let now_ms = server.node.clock().now_ms();
         if !parts.headers.contains_key("signature-input") {
             server.rates.public(from, now_ms)?;
-            return Ok(Asker(None));
+            return Ok(Asker { member: None, from });
         }
         server.rates.signed(from, now_ms)?;
         let request = Incoming {
@@ -45,14 +51,24 @@ impl FromRequestParts<Arc<Server>> for Asker {
             // Only who fails meets this bucket: a member behind the same address does not.
             server.rates.refused(from, now_ms)?;
         }
-        checked.map(Some).map(Asker).map_err(refusal)
+        checked.map(|member| Asker { member: Some(member), from }).map_err(refusal)
     }
 }
 
 impl Asker {
     /// The member's name, if it is a member.
     pub(crate) fn name(&self) -> Option<&MemberName> {
-        self.0.as_ref().map(|verified| &verified.member)
+        self.member.as_ref().map(|verified| &verified.member)
+    }
+
+    /// A place for its request.
+    pub(crate) fn place(&self, server: &Server) -> Result<Place, Failure> {
+        server.places.request(self.name(), self.from)
+    }
+
+    /// A place for a stream.
+    pub(crate) fn stream(&self, server: &Server) -> Result<StreamPlace, Failure> {
+        server.places.stream(self.name(), self.from)
     }
 }
 
@@ -67,24 +83,31 @@ pub(crate) fn same_member(verified: &Verified, member: &MemberName) -> Result<()
 
 /// What a member says: the body of a request to the path that has its name, which its signature covers.
 pub(crate) async fn said_by(
-    signer: &Verified,
+    (server, signer): (&Server, &Verified),
     member: &MemberName,
     request: Request,
     limit: Limit,
-) -> Result<Bytes, Failure> {
+) -> Result<Said, Failure> {
     same_member(signer, member)?;
-    said(signer, request, limit).await
+    said((server, signer), request, limit).await
 }
 
-/// The body of a member's request, which its signature covers.
+/// The body of a member's request, which its signature covers. Over its number of places a member waits.
 pub(crate) async fn said(
-    signer: &Verified,
+    (server, signer): (&Server, &Verified),
     request: Request,
     limit: Limit,
-) -> Result<Bytes, Failure> {
+) -> Result<Said, Failure> {
+    let place = server.places.body(&signer.member).await?;
     let body = read_body(request.into_body(), limit).await?;
     signer.check_body(&body).map_err(refusal)?;
-    Ok(body)
+    Ok(Said { body, _place: place })
+}
+
+/// What a member says, which keeps one of its places until it is dropped: until it is done with.
+pub(crate) struct Said {
+    pub(crate) body: Bytes,
+    _place: OwnedSemaphorePermit,
 }
 
 /// A caller that has to be a member.
@@ -95,8 +118,8 @@ impl FromRequestParts<Arc<Server>> for Signer {
 
     async fn from_request_parts(parts: &mut Parts, server: &Arc<Server>) -> Result<Self, Failure> {
         match Asker::from_request_parts(parts, server).await? {
-            Asker(Some(verified)) => Ok(Signer(verified)),
-            Asker(None) => Err(Failure::new(
+            Asker { member: Some(verified), .. } => Ok(Signer(verified)),
+            Asker { member: None, .. } => Err(Failure::new(
                 ProblemKind::Unauthenticated,
                 "only members may do this: the request has to be signed (RFC 9421)",
             )),

@@ -36,7 +36,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, header};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
@@ -92,17 +92,24 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
     let openapi = OpenApiBuilder::new().info(info).components(Some(components)).build();
     OpenApiRouter::with_openapi(openapi)
         .merge(content())
-        .merge(people())
+        .merge(deeds().merge(people()).layer(from_fn(to_its_end)))
         .merge(members_and_health())
 }
 
-/// What programs of the platform ask and tell.
+/// What programs of the platform ask and tell about what is uploaded.
 fn content() -> OpenApiRouter<Arc<Server>> {
     OpenApiRouter::new()
         .routes(routes!(scan::scan))
         .routes(routes!(live::live))
         .routes(routes!(hash::hash))
         .routes(routes!(lookup::lookup))
+        .routes(routes!(events::watch))
+        .routes(routes!(seen::import))
+}
+
+/// What is said to the coalition, and done about items.
+fn deeds() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new()
         .routes(routes!(alerts::raise, alert::list))
         .routes(routes!(alerts::preflight))
         .routes(routes!(alert::show))
@@ -122,7 +129,6 @@ fn content() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(incidents::cosign))
         .routes(routes!(incidents::update))
         .routes(routes!(incidents::conclude))
-        .routes(routes!(events::watch))
         .routes(routes!(members::members))
         .routes(routes!(members::halt))
         .routes(routes!(members::suspend))
@@ -131,7 +137,6 @@ fn content() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(charter::approve))
         .routes(routes!(charter::invite))
         .routes(routes!(actions::actions))
-        .routes(routes!(seen::import))
         .routes(routes!(actions::retry))
         .routes(routes!(actions::drop_effect))
         .routes(routes!(actions::restore))
@@ -197,6 +202,16 @@ fn members_and_health() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(health::alive))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
+}
+
+/// Carries what changes something to its end even when its caller has gone, or waits no longer: what is durable by then has
+/// to reach what the node decides by.
+async fn to_its_end(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let ended = tokio::spawn(next.run(request)).await;
+    ended.unwrap_or_else(|error| Failure::internal(&error).into_response())
 }
 
 /// Around every request: its time limit, and numbers about it.

@@ -4,11 +4,11 @@ use std::{marker::PhantomData, sync::Arc};
 
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use serde::de::DeserializeOwned;
-use watchfire_node::publish::AnswerKey;
+use watchfire_node::publish::Asked;
 use watchfire_signal::commitment::Commitment;
 
 use crate::answer::Failure;
-use crate::caller::{Allowed, Answering, Opens, answer_key};
+use crate::caller::{Allowed, Answering, Opens, asked};
 use crate::input::{Named, read_json};
 use crate::server::Server;
 
@@ -17,8 +17,8 @@ use crate::server::Server;
 pub(crate) struct Said<D, I, T> {
     /// What the path names.
     pub(crate) of: I,
-    /// Under which name the answer is kept, if the caller wants it kept.
-    pub(crate) key: Option<AnswerKey>,
+    /// Who calls, and under which name the answer is kept, if the caller wants it kept.
+    pub(crate) asked: Option<Asked>,
     /// The body.
     pub(crate) body: T,
     door: PhantomData<D>,
@@ -39,8 +39,8 @@ where
         let (mut parts, body) = request.into_parts();
         let allowed = Allowed::<D>::from_request_parts(&mut parts, server).await?;
         let Named(of) = Named::<I>::from_request_parts(&mut parts, server).await?;
-        let key = answer_key(&allowed.caller, &parts)?;
+        let asked = asked(&allowed.caller, &parts)?;
         let body = read_json(&parts, body).await?;
-        Ok(Self { of, key, body, door: PhantomData })
+        Ok(Self { of, asked, body, door: PhantomData })
     }
 }

@@ -64,9 +64,9 @@ pub fn serve_on(
     server.behind_proxy = matches!(tls, Tls::Proxy);
     let stop = server.stop.clone();
     let given_up = server.hashing.given_up();
-    let drain = server.patience.drain;
+    let patience = server.patience;
     let router = router(Arc::new(server));
-    let accepting = connection::accept(listener, tls, router, (stop.clone(), drain));
+    let accepting = connection::accept(listener, tls, router, (stop.clone(), patience));
     let accepting = tokio::spawn(accepting);
     Ok(Running { address, stop, accepting, given_up })
 }

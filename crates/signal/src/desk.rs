@@ -49,10 +49,12 @@ pub enum DeskKind {
     Seen,
     /// A charter was proposed or approved, or a member invited.
     Charter,
+    /// A person or program of this member had something said to the coalition.
+    Said,
 }
 
 /// Kinds by their code.
-const KINDS: [(u64, &str, DeskKind); 12] = [
+const KINDS: [(u64, &str, DeskKind); 13] = [
     (0, "policy", DeskKind::Policy),
     (1, "bank", DeskKind::Bank),
     (2, "bank_signals", DeskKind::BankSignals),
@@ -65,6 +67,7 @@ const KINDS: [(u64, &str, DeskKind); 12] = [
     (9, "outbox", DeskKind::Outbox),
     (10, "seen", DeskKind::Seen),
     (11, "charter", DeskKind::Charter),
+    (12, "said", DeskKind::Said),
 ];
 
 impl DeskKind {

@@ -67,6 +67,7 @@ macro_rules! conformance_tests {
             outbox: effects_are_due_by_priority_then_age,
             outbox: an_effect_whose_name_is_known_is_left_as_it_stands,
             outbox: settled_effects_are_due_again_or_never,
+            outbox: what_is_dropped_keeps_the_attempts_that_were_begun,
             outbox: effects_are_found_by_case_and_by_item,
             outbox: each_connector_has_its_own_queue,
             outbox: effects_are_listed_by_state_and_counted,

@@ -124,11 +124,15 @@ impl Data {
         for settled in settlements {
             let mut effects = self.effects.iter_mut();
             let Some(effect) = effects.find(|effect| effect.name == settled.name) else { continue };
-            if effect.state == EffectState::Dropped && settled.state == EffectState::Pending {
-                continue;
+            match (effect.state, settled.state) {
+                (EffectState::Dropped, EffectState::Pending)
+                | (EffectState::Done, EffectState::Dropped) => continue,
+                (_, EffectState::Dropped) => {
+                    effect.attempts = effect.attempts.max(settled.attempts);
+                }
+                _ => effect.attempts = settled.attempts,
             }
             effect.state = settled.state;
-            effect.attempts = settled.attempts;
             effect.due_ms = settled.due_ms;
             effect.note = settled.note;
             if let Some(connector) = settled.connector {

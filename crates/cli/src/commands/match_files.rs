@@ -206,7 +206,9 @@ fn complain(file: &Path, error: &io::Error, output: &Output) -> Result<(), Failu
 
 /// Whether an edited video was found by its frames as they are too.
 fn is_known_as_it_is(hit: &Hit<usize>, hits: &[Hit<usize>]) -> bool {
-    let plain = |other: &Hit<usize>| other.owner == hit.owner && other.kind == Kind::Vpdq;
+    let plain = |other: &Hit<usize>| {
+        other.owner == hit.owner && other.kind == Kind::Vpdq && (other.sure || !hit.sure)
+    };
     hit.kind == Kind::Features && hit.aligned.is_some() && hits.iter().any(plain)
 }
 

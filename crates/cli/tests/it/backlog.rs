@@ -169,7 +169,7 @@ pub(crate) async fn write(
             let draft = alert_draft(charter, &log, alert(number, (now, false)), None).unwrap();
             let statement = Statement::Retract { restore: true, note: None };
             let header = retraction(&draft.header, &log, said.index);
-            publisher.write(Draft { header, statement, answer: None, within_quota: false })
+            publisher.write(Draft { header, statement, asked: None, within_quota: false })
         });
         try_join_all(back).await.unwrap();
     }

@@ -105,7 +105,7 @@ impl Known {
         let by_hashes = hashed.into_iter().flat_map(|(frames, method)| {
             let found = self.frames.search(frames).videos;
             found.into_iter().map(move |VideoMatch { video, aligned }| {
-                (video, told(method, VariantDecision::Match, &aligned))
+                (video, told(method, decision(&aligned), &aligned))
             })
         });
         let turned: Vec<(Frame, Area)> =
@@ -113,7 +113,7 @@ impl Known {
         let by_parts = [&parts, &turned].into_iter().flat_map(|parts| {
             let found = self.frames.search_parts(parts, |_| None);
             found.into_iter().map(|(VideoMatch { video, aligned }, _)| {
-                (video, told("part", VariantDecision::Match, &aligned))
+                (video, told("part", decision(&aligned), &aligned))
             })
         });
         let edited = search.found();
@@ -127,6 +127,11 @@ impl Known {
 
 fn mirrored(frame: &Frame) -> Frame {
     Frame { pdq: frame.pdq.mirrored(), ..*frame }
+}
+
+/// What hashes of frames say: at another speed than usual a person has to look.
+fn decision(aligned: &Aligned) -> VariantDecision {
+    if aligned.is_at_usual_speed() { VariantDecision::Match } else { VariantDecision::Review }
 }
 
 fn told(method: &str, decision: VariantDecision, aligned: &Aligned) -> String {

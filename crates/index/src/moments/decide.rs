@@ -9,14 +9,11 @@ use std::collections::HashMap;
 use super::{EditedVideo, Hit, Video};
 use crate::{
     align::{
-        Aligned, Alike, MAX_SPEED, MIN_ALIGNED_FRAMES, MIN_SPEED, MatchRule, Near, SPEEDS,
-        align_near,
+        ANY_SPEEDS, Aligned, Alike, LEAST_AT_ANY_SPEED, MIN_ALIGNED_FRAMES, MatchRule, Near,
+        SPEEDS, align_near,
     },
     variant::{Apart, Bends, DEVIATIONS, LEAST_APART, VariantDecision},
 };
-
-/// Speeds of a copy that a person has to look at.
-const REVIEW_SPEEDS: (f64, f64) = (0.5, 2.0);
 
 /// The points that a match needs: a frame that is sure by itself has two, another one. So three sure
 /// frames are enough, or twice as many that are not.
@@ -25,10 +22,6 @@ const LEAST_POINTS: u32 = 2 * MIN_ALIGNED_FRAMES;
 /// Standard deviations at which what tells moments apart needs no sure frame beside it: a chance of 10⁻¹⁵ for each
 /// of the lines that are tried, which for a hundred thousand known videos are some 10⁸.
 const BEYOND_CHANCE: u64 = 8;
-
-/// Frames that show their own moment in a copy at another speed than usual: three times as many lines are tried
-/// there, and one frame more is worth much more than that.
-const LEAST_AT_ANY_SPEED: u32 = MIN_ALIGNED_FRAMES + 1;
 
 /// Bits of a hash that differ in two frames which have nothing to do with each other: of comparisons of
 /// luminance half differ then.
@@ -43,14 +36,17 @@ pub(super) fn bits(moment: &Bends, frame: &Bends) -> u32 {
 /// What frames of a query say of a video; all of them mirrored, or none.
 pub(super) fn decide(video: &Video, hits: &[&Hit]) -> Option<EditedVideo> {
     let at_speeds = |speeds| along(&Shown::new(video, hits, speeds));
-    let (usual, any) = (at_speeds(SPEEDS), at_speeds(REVIEW_SPEEDS));
+    let (usual, any) = (at_speeds(SPEEDS), at_speeds(ANY_SPEEDS));
     // A copy at double speed has a few frames on lines of usual speed too, and more on its own.
     let frames = |found: &Option<EditedVideo>| found.as_ref().map_or(0, |one| one.aligned.frames);
     let found = if frames(&any) > frames(&usual) { any } else { usual };
     let found = found.or_else(|| glimpse(video, hits))?;
-    let (slow, fast) = (found.aligned.speed < MIN_SPEED, found.aligned.speed > MAX_SPEED);
     let few = found.aligned.frames < LEAST_AT_ANY_SPEED;
-    let decision = if few && (slow || fast) { VariantDecision::Review } else { found.decision };
+    let decision = if few && !found.aligned.is_at_usual_speed() {
+        VariantDecision::Review
+    } else {
+        found.decision
+    };
     Some(EditedVideo { decision, ..found })
 }
 

@@ -150,12 +150,37 @@ fn a_long_copy_at_an_odd_speed_is_followed_to_its_end() {
 }
 
 #[test]
-fn a_copy_faster_or_slower_than_the_limits_does_not_match_as_a_whole() {
+fn a_copy_at_any_speed_up_to_double_is_followed_and_said_to_be_unusual() {
     let mut random = Random(5);
     let film = film(60_000, &mut random);
-    for speed in [0.5, 0.65, 1.6, 2.0] {
-        let query = copy(&film, (0, (59_000.0 / speed) as u32, 500), speed, 10, &mut random);
-        assert_eq!(align(&query, &film, &rule(20_000)), None, "{speed}");
+    for speed in [0.5, 0.65, 0.75, 1.3, 1.6, 2.0] {
+        let length = (59_000.0 / speed) as u32;
+        let query = copy(&film, (0, length, 500), speed, 10, &mut random);
+        for (one, other, turned) in [(&query, &film, false), (&film, &query, true)] {
+            let found = align(one, other, &rule(20_000)).unwrap();
+            assert!(!found.is_at_usual_speed(), "{found:?}");
+            let expected = if turned { 1.0 / speed } else { speed };
+            assert!((found.speed / expected - 1.0).abs() < 0.01, "{expected}: {found:?}");
+            // What is said of the two spans goes with what is said of the speed.
+            let span = |(first, last): (u32, u32)| f64::from(last - first);
+            let ratio = span(found.reference_span_ms) / span(found.query_span_ms);
+            assert!((ratio / expected - 1.0).abs() < 0.02, "{expected}: {found:?}");
+            assert!(span(found.query_span_ms).max(span(found.reference_span_ms)) > 55_000.0);
+        }
+    }
+    // Beyond that it is another video.
+    let query = copy(&film, (0, 20_000, 500), 2.9, 10, &mut random);
+    assert_eq!(align(&query, &film, &rule(20_000)), None);
+}
+
+#[test]
+fn three_frames_at_an_unusual_speed_are_no_evidence() {
+    let mut random = Random(21);
+    let film = film(20_000, &mut random);
+    for (frames, found) in [(3, false), (4, true)] {
+        let query = copy(&film, (2_000, 4_000, 1_000), 2.0, 4, &mut random);
+        let found_any = align(&query[..frames], &film, &rule(0));
+        assert_eq!(found_any.is_some(), found, "{found_any:?}");
     }
 }
 

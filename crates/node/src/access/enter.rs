@@ -24,15 +24,20 @@ use crate::{
 
 /// Attempts an hour, and at once, from one network: an office behind one address logs in in the morning.
 const OF_NETWORK: (u32, u32) = (360, 30);
-/// Attempts an hour, and at once, at one name: 1,500 a day at most, against passphrases of 12 characters.
+/// Attempts an hour, and at once, at one name from one network: who guesses holds up nobody who is elsewhere.
 const AT_NAME: (u32, u32) = (60, 10);
+/// Attempts an hour, and at once, at one name from all networks together: 15,000 a day at most, against passphrases of
+/// 12 characters.
+const AT_NAME_ANYWHERE: (u32, u32) = (600, 100);
 
 /// Whose attempts are counted.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) enum Asker {
     /// Who asks.
     Network(Network),
-    /// Whom they say they are; hashed, because it may be anything.
+    /// Whom they say they are, and from where; hashed, because it may be anything.
+    NameFrom([u8; 32], Network),
+    /// Whom anybody says they are.
     Name([u8; 32]),
 }
 
@@ -88,7 +93,9 @@ impl Access {
     ) -> Result<Entered, EnterError> {
         self.attempt_from(from)?;
         let at = Sha256::digest(name.as_bytes()).into();
-        self.attempt(Asker::Name(at), AT_NAME, "login_attempts_at_a_name")?;
+        let here = || Asker::NameFrom(at, Network::of(from));
+        self.attempt(here(), AT_NAME, "login_attempts_at_a_name")?;
+        self.attempt(Asker::Name(at), AT_NAME_ANYWHERE, "login_attempts_at_a_name_anywhere")?;
         let account = name.parse::<AccountName>().ok().and_then(|name| self.account_of(&name));
         let account = account.filter(Account::is_open);
         let kept = account.as_ref().and_then(|account| account.passphrase.clone());
@@ -97,6 +104,7 @@ impl Access {
             metrics::counter!("watchfire_logins_total", "outcome" => "refused").increment(1);
             return Err(EnterError::Refused);
         };
+        self.attempts.forgive(&here());
         self.attempts.forgive(&Asker::Name(at));
         self.change(|access| async move {
             // What was true before the passphrase was checked may not be now.

@@ -91,7 +91,7 @@ pub(super) fn aligned<K>(owner: K, found: &watchfire_index::Aligned) -> Hit<K> {
             frames: found.frames,
         }),
         edit: None,
-        sure: true,
+        sure: found.is_at_usual_speed(),
         thin: false,
         also: BTreeSet::new(),
     }

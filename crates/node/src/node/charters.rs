@@ -179,7 +179,7 @@ impl Node {
         }
         let verb: Verb = statement.verb();
         let header = plain_header(&self.charter, &self.log, verb);
-        let draft = Draft { header, statement, answer: None, within_quota: false };
+        let draft = Draft { header, statement, asked: None, within_quota: false };
         if let Err(error) = self.publisher.write(draft).await {
             tracing::warn!(%error, "our log does not say what we did to the charter");
         }

@@ -13,7 +13,7 @@ use super::{Node, say::DAY_MS};
 use crate::{
     clock::MINUTES_A_DAY,
     incidents::{DECLARATIONS_A_DAY, Incident, IncidentState, REDECLARE_MS},
-    publish::{AnswerKey, Draft, Published},
+    publish::{Asked, Draft, Published},
     raise::{RaiseError, plain_header},
 };
 
@@ -57,10 +57,10 @@ impl Node {
     pub async fn declare(
         &self,
         new: NewIncident,
-        answer: Option<AnswerKey>,
+        asked: Option<Asked>,
     ) -> Result<Published, RaiseError> {
         let NewIncident { body, test, ask_approval } = new;
-        if let Some(before) = self.answered(answer.as_ref()).await? {
+        if let Some(before) = self.answered(asked.as_ref()).await? {
             return Ok(before);
         }
         if let Some(until_ms) = self.must_wait_until(test).filter(|_| !ask_approval) {
@@ -75,7 +75,7 @@ impl Node {
             let (name, value) = ("declarations_a_day", DECLARATIONS_A_DAY as u64);
             return Err(RaiseError::Quota { name, value, wait_ms: DAY_MS - now % DAY_MS });
         }
-        self.say_of_incident(Body { step: IncidentStep::Declare, ..body }, None, (test, answer))
+        self.say_of_incident(Body { step: IncidentStep::Declare, ..body }, None, (test, asked))
             .await
     }
 
@@ -87,9 +87,9 @@ impl Node {
         &self,
         name: &Commitment,
         said: OfIncident,
-        answer: Option<AnswerKey>,
+        asked: Option<Asked>,
     ) -> Result<Published, RaiseError> {
-        if let Some(before) = self.answered(answer.as_ref()).await? {
+        if let Some(before) = self.answered(asked.as_ref()).await? {
             return Ok(before);
         }
         let incidents = self.known.incidents();
@@ -108,19 +108,19 @@ impl Node {
             OfIncident::Conclude { note } => Body { step: IncidentStep::Conclude, note, ..bare },
         };
         let target = Target { log: incident.place.log.clone(), index: incident.place.index };
-        self.say_of_incident(body, Some(target), (incident.test, answer)).await
+        self.say_of_incident(body, Some(target), (incident.test, asked)).await
     }
 
     async fn say_of_incident(
         &self,
         body: Body,
         target: Option<Target>,
-        (test, answer): (bool, Option<AnswerKey>),
+        (test, asked): (bool, Option<Asked>),
     ) -> Result<Published, RaiseError> {
         let statement = Statement::Incident(body);
         let plain = plain_header(&self.charter, &self.log, statement.verb());
         let header = Header { target, test, ..plain };
-        self.say(Draft { header, statement, answer, within_quota: false }).await
+        self.say(Draft { header, statement, asked, within_quota: false }).await
     }
 
     /// Until when all refuse what this member's organisation declares: one that it declared shortly before is not in

@@ -9,7 +9,7 @@ use super::Node;
 use crate::{
     cases::{has_words, kept_from},
     clock::MINUTES_A_DAY,
-    publish::{AnswerKey, Draft, PublishError, Published},
+    publish::{Asked, Draft, PublishError, Published},
     raise::{RaiseError, erasure_draft},
 };
 
@@ -29,9 +29,9 @@ impl Node {
         &self,
         target: Target,
         reason: Option<Reason>,
-        answer: Option<AnswerKey>,
+        asked: Option<Asked>,
     ) -> Result<Published, RaiseError> {
-        if let Some(before) = self.answered(answer.as_ref()).await? {
+        if let Some(before) = self.answered(asked.as_ref()).await? {
             return Ok(before);
         }
         let missing = || RaiseError::NoRecord(target.clone());
@@ -43,7 +43,7 @@ impl Node {
         if !has_words(verb) {
             return Err(RaiseError::Wordless(verb));
         }
-        self.say(erasure_draft(&self.charter, &self.log, target, reason, answer)).await
+        self.say(erasure_draft(&self.charter, &self.log, target, reason, asked)).await
     }
 
     /// Says something in our log, if our role lets us and the charter lets us say more today: what is beyond nobody
@@ -62,6 +62,7 @@ impl Node {
             }
             error => error.into(),
         })?;
+        self.said.notify_one();
         self.wait_folded(published.index).await;
         Ok(published)
     }

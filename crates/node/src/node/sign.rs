@@ -145,12 +145,8 @@ impl Node {
         let header = plain_header(&charter.charter, &log, Verb::Key);
         let (publisher, drafts) = Publisher::new();
         let sequencer = self.sequencer(copy.origin(), key, letterhead).await?;
-        let said = publisher.write(publish::Draft {
-            header,
-            statement,
-            answer: None,
-            within_quota: false,
-        });
+        let said =
+            publisher.write(publish::Draft { header, statement, asked: None, within_quota: false });
         tokio::select! {
             biased;
             () = sequencer.run(drafts) => {}

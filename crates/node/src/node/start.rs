@@ -33,6 +33,7 @@ use crate::{
     policy::Policy,
     publish::Publisher,
     routes::Routes,
+    said::Scribe,
     seen::{Seen, SeenSetup},
     spent::Asking,
     witness::Witnesses,
@@ -153,6 +154,7 @@ impl Node {
         node.spawn(unwritten.run());
         let desk = node.desk_sequencer(&setup.key).await?;
         node.spawn(node.clone().write_desk(desk, home.lines));
+        node.spawn(node.scribe().run());
         node.tell_keys().await?;
         node.spawn(home.review.run(home.proposals));
         node.spawn_facts(home.undecided);
@@ -197,6 +199,7 @@ impl Node {
             holds: home.holds.clone(),
             publisher,
             desk: home.desk.clone(),
+            said: Arc::default(),
             access: home.access.clone(),
             review: home.review.clone(),
             banks,
@@ -224,6 +227,11 @@ impl Node {
         self.spawn(self.deliverer(setup, outcomes.clone()).run());
         self.spawn(self.teller(outcomes).run());
         self.spawn(self.lookout().run());
+    }
+
+    fn scribe(&self) -> Scribe {
+        let (desk, store) = (self.desk.clone(), self.store.clone());
+        Scribe { desk, store, more: self.said.clone() }
     }
 
     /// Keeps decisions as facts.

@@ -6,7 +6,7 @@ use super::Node;
 use crate::{
     halts::MemberStops,
     place::Turn,
-    publish::{AnswerKey, PublishError, Published},
+    publish::{Asked, PublishError, Published},
     raise::{RaiseError, Stop, stop_draft},
 };
 
@@ -35,9 +35,9 @@ impl Node {
         member: &MemberName,
         (stop, withdraw): (StopMember, bool),
         reason: Reason,
-        answer: Option<AnswerKey>,
+        asked: Option<Asked>,
     ) -> Result<Published, RaiseError> {
-        if let Some(before) = self.answered(answer.as_ref()).await? {
+        if let Some(before) = self.answered(asked.as_ref()).await? {
             return Ok(before);
         }
         if member == &self.me {
@@ -53,7 +53,7 @@ impl Node {
         if self.charter.member(member).is_none() {
             return Err(RaiseError::NoMember(member.clone()));
         }
-        let draft = stop_draft(&self.charter, &self.log, member, (stop, reason), answer);
+        let draft = stop_draft(&self.charter, &self.log, member, (stop, reason), asked);
         self.say(draft).await
     }
 

@@ -3,11 +3,18 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use watchfire_node::desk::{Actor, Deed, DeskKind, Line, WriteError};
+use watchfire_node::{
+    desk::{Actor, Deed, DeskKind, Line, WriteError},
+    publish::Asked,
+    said::Said,
+};
 use watchfire_signal::desk::MAX_BODY_BYTES;
 use watchfire_store::{MemoryStore, Row, Store, Table};
 
-use crate::coalition::{Cast, Stage, TestClock, charter, log_name, name, start};
+use crate::{
+    coalition::{Cast, Stage, TestClock, alert, charter, log_name, name, start},
+    workshop::picture,
+};
 
 #[derive(Debug, PartialEq, Serialize, Deserialize)]
 struct Looked {
@@ -52,6 +59,56 @@ async fn a_line_and_its_rows_are_one_and_survive_a_restart() {
     assert_eq!(lines[1].deed::<Looked>(), Some(looked));
     let other = stage.node.desk().newest(Some(DeskKind::Bank), u64::MAX, 10).await.unwrap();
     assert_eq!(other, []);
+}
+
+/// The lines of what was said, oldest first, once there are so many.
+async fn said(stage: &Stage, many: usize) -> Vec<(String, Said)> {
+    loop {
+        let desk = stage.node.desk();
+        let lines = desk.newest(Some(DeskKind::Said), u64::MAX, 100).await.unwrap();
+        if lines.len() >= many {
+            let told = lines.iter().rev();
+            return told
+                .map(|line| (line.record.clone().unwrap().actor, line.deed().unwrap()))
+                .collect();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn who_had_something_said_to_the_coalition_stands_in_the_desk_log_once() {
+    let store = Arc::new(MemoryStore::new());
+    let stage = alone(store.clone(), 1).await;
+    let by = |name: &str| Some(Asked { by: Actor::Person(name.to_owned()), key: None });
+    let raise = |stage: &Stage, bits, asked| {
+        let node = stage.node.clone();
+        async move { node.raise(alert(vec![picture(bits)]), asked).await.unwrap() }
+    };
+    // What the node says by itself has no line.
+    raise(&stage, 1, None).await;
+    let first = raise(&stage, 2, by("p1")).await;
+    let (actor, line) = said(&stage, 1).await.remove(0);
+    let expected = Said {
+        verb: "assert".to_owned(),
+        index: first.index,
+        record: first.commitment.to_string(),
+    };
+    assert_eq!((actor.as_str(), line), ("person:p1", expected));
+    // The process ends right after something became durable, whether or not its line is written by then.
+    let second = raise(&stage, 3, by("p2")).await;
+    stage.node.kill();
+    let stage = alone(store.clone(), 2).await;
+    let third = raise(&stage, 4, by("p1")).await;
+    let lines = said(&stage, 3).await;
+    let told: Vec<_> = lines.iter().map(|(actor, said)| (actor.as_str(), said.index)).collect();
+    let expected = [first.index, second.index, third.index];
+    assert_eq!(
+        told,
+        ["person:p1", "person:p2", "person:p1"].into_iter().zip(expected).collect::<Vec<_>>()
+    );
+    let owed = store.rows(Table::Ledger("said"), &[], 10).await.unwrap();
+    assert_eq!(owed, [], "what has its line is owed none");
 }
 
 #[tokio::test]

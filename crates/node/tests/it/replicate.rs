@@ -12,6 +12,7 @@ use watchfire_node::{
     node::CharterDeed,
     peer::{Peer, PeerError},
     place::Place,
+    publish::Asked,
     raise::RaiseError,
     receipts::{Effective, MAX_EXCEPT, MAX_MISSING, Receipts},
     replicate::TakeError,
@@ -386,7 +387,8 @@ async fn what_the_disk_has_not_taken_no_follower_sees_and_no_caller_is_told() {
 #[tokio::test]
 async fn two_requests_with_one_key_at_a_time_raise_one_alert() {
     let (bee, bees) = author("bee", 1).await;
-    let raise = |byte| bee.node.raise(alert(vec![picture(byte)]), Some(b"one key".to_vec()));
+    let asked = || Some(Asked { by: Actor::Node, key: Some(b"one key".to_vec()) });
+    let raise = |byte| bee.node.raise(alert(vec![picture(byte)]), asked());
     let (one, other) = tokio::join!(raise(1), raise(1));
     assert_eq!(one.unwrap(), other.unwrap());
     assert_eq!(bees.logs().await.unwrap()[0].size, 1);

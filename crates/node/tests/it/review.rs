@@ -223,8 +223,55 @@ async fn every_look_is_written_down_and_a_person_sees_so_much_a_day() {
     }
     let enough = review.next(None, &person("p1")).await;
     assert!(matches!(enough, Err(ReviewError::Exposure(_))), "{enough:?}");
+    // Nor is there a way round by its name.
+    let all = review.list(None, None, 1_000).await;
+    let last = all.iter().find(|ticket| ticket.case == Commitment([255; 32])).unwrap();
+    let taken = review.take(&last.id, &person("p1")).await;
+    assert!(matches!(taken, Err(ReviewError::Exposure(_))), "{taken:?}");
+    let lines = stage.node.desk().newest(Some(DeskKind::Look), u64::MAX, 10_000).await.unwrap();
+    assert_eq!(lines.len(), 2 + 2 * (A_DAY - 1), "who took one has looked");
     stage.clock.advance_ms(86_400_000);
     assert!(review.next(None, &person("p1")).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn long_names_of_items_keep_no_decision_from_taking_effect() {
+    let stage = alone(Arc::new(MemoryStore::new()), TestClock::new(), 1).await;
+    let review = stage.node.review();
+    // As long as a name may be, in bytes and in characters.
+    let name = |case: u8, number: usize| format!("{}{case}-{number:04}", "\u{1f600}".repeat(250));
+    let hold = async |case: u8, items: std::ops::Range<usize>| {
+        let end = items.end;
+        for number in items {
+            review.propose(proposal(Commitment([case; 32]), 4, &name(case, number))).await;
+        }
+        loop {
+            let tickets = review.list(None, None, 10).await;
+            let of = |ticket: &&Ticket| ticket.case == Commitment([case; 32]);
+            if let Some(ticket) = tickets.iter().find(of).filter(|it| it.items.len() == end) {
+                return ticket.clone();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let many = hold(1, 0..90).await;
+    decided(&stage, &many, Finding::Harmful, Scope::Items).await;
+    let few = hold(2, 0..1).await;
+    decided(&stage, &few, Finding::Harmful, Scope::Items).await;
+    // Those that come before it is in effect are not ruled on, and not named.
+    hold(2, 1..90).await;
+    after_undo(&stage).await;
+    let lines = stage.node.desk().newest(Some(DeskKind::Decision), u64::MAX, 10).await.unwrap();
+    let named = |line: &watchfire_node::desk::Written| {
+        let body = line.record.as_ref().map(|record| record.body.clone()).unwrap_or_default();
+        let body: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        (body["step"].clone(), body["items"].as_array().unwrap().len())
+    };
+    let in_effect = lines.iter().map(named).filter(|(step, _)| step == "in_effect");
+    let mut in_effect: Vec<_> = in_effect.map(|(_, items)| items).collect();
+    in_effect.sort_unstable();
+    assert_eq!((in_effect.len(), in_effect[0]), (2, 1));
+    assert!((5..90).contains(&in_effect[1]), "{in_effect:?}");
 }
 
 fn proposal(case: Commitment, severity: u8, item: &str) -> Proposal {

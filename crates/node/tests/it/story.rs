@@ -5,8 +5,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use watchfire_node::{
     StopMember,
     clock::Random,
+    desk::Actor,
     peer::Peer,
     policy::Verdict,
+    publish::Asked,
     raise::{Answer, RaiseError},
     standing::{PROVISIONAL_MAX_MS, State},
 };
@@ -255,9 +257,9 @@ async fn a_drill_travels_and_does_nothing() {
 async fn a_repeated_request_is_answered_with_the_first_answer() {
     let stages = coalition().await;
     let tiktok = &stages["tiktok"].node;
-    let key = Some(vec![9; 32]);
-    let first = tiktok.raise(alert(vec![picture(1)]), key.clone()).await.unwrap();
-    let second = tiktok.raise(alert(vec![picture(1)]), key).await.unwrap();
+    let asked = || Some(Asked { by: Actor::Node, key: Some(vec![9; 32]) });
+    let first = tiktok.raise(alert(vec![picture(1)]), asked()).await.unwrap();
+    let second = tiktok.raise(alert(vec![picture(1)]), asked()).await.unwrap();
     assert_eq!(first, second);
     assert_eq!(tiktok.alerts(None, 10).len(), 1);
 }

@@ -21,7 +21,7 @@ use watchfire_signal::value::Signal;
 use super::answers::{check_ready, state_of};
 use super::matches::signals;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Raising, answer_key};
+use crate::caller::{Allowed, Raising, asked};
 use crate::hashing::{Hashing, Purpose};
 use crate::input::{cut, is_json, json, media_type, read_json};
 use crate::limits::{JSON_BYTES, Limit, TEXT_BYTES};
@@ -66,7 +66,7 @@ pub(crate) async fn raise(
 ) -> Result<(StatusCode, Json<Raised>), Failure> {
     check_ready(&server)?;
     let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
+    let asked = asked(&allowed.caller, &parts)?;
     let (alert, kind, signals) = read(&server, parts, body).await?;
     let found = looked_into(&server, &signals).await?;
     if let Some(name) = found.benign.filter(|_| !alert.anyway) {
@@ -78,8 +78,8 @@ pub(crate) async fn raise(
     let (of, transform) = (alert.of, alert.transform.clone());
     let new = new_alert(alert, kind, signals, server.node.clock().now_ms());
     let published = match (of, transform) {
-        (Some(case), transform) => server.node.widen(&case, (new, transform), key).await?,
-        (None, None) => server.node.raise(new, key).await?,
+        (Some(case), transform) => server.node.widen(&case, (new, transform), asked).await?,
+        (None, None) => server.node.raise(new, asked).await?,
         (None, Some(_)) => {
             let detail = "a transform is of the case that `of` names";
             return Err(Failure::new(ProblemKind::Invalid, detail));

@@ -9,7 +9,7 @@ use watchfire_api::wire::{
     self, Answered, ConfirmRequest, DisputeRequest, RetractRequest, StopRequest,
 };
 use watchfire_node::Readiness;
-use watchfire_node::publish::AnswerKey;
+use watchfire_node::publish::Asked;
 use watchfire_node::raise::Answer;
 use watchfire_signal::commitment::Commitment;
 
@@ -33,9 +33,9 @@ use crate::server::Server;
 )]
 pub(crate) async fn confirm(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: ConfirmRequest { basis }, .. }: OfRecord<ConfirmRequest>,
+    Said { of: id, asked, body: ConfirmRequest { basis }, .. }: OfRecord<ConfirmRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Confirm { basis }, key).await
+    answer(&server, &id, Answer::Confirm { basis }, asked).await
 }
 
 /// Disputes an alert: it is not what it says.
@@ -53,9 +53,9 @@ pub(crate) async fn confirm(
 )]
 pub(crate) async fn dispute(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: DisputeRequest { reason, note }, .. }: OfRecord<DisputeRequest>,
+    Said { of: id, asked, body: DisputeRequest { reason, note }, .. }: OfRecord<DisputeRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Dispute { reason, note }, key).await
+    answer(&server, &id, Answer::Dispute { reason, note }, asked).await
 }
 
 /// Takes this member's own opinion of an alert back.
@@ -73,11 +73,11 @@ pub(crate) async fn dispute(
 )]
 pub(crate) async fn retract(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: RetractRequest { reason, restore, note }, .. }: OfRecord<
+    Said { of: id, asked, body: RetractRequest { reason, restore, note }, .. }: OfRecord<
         RetractRequest,
     >,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Retract { reason, restore, note }, key).await
+    answer(&server, &id, Answer::Retract { reason, restore, note }, asked).await
 }
 
 /// Votes for a halt of the case, or takes that vote back: nobody acts on a case that enough organisations
@@ -96,10 +96,10 @@ pub(crate) async fn retract(
 )]
 pub(crate) async fn halt(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: StopRequest { reason, withdraw }, .. }: OfRecord<StopRequest>,
+    Said { of: id, asked, body: StopRequest { reason, withdraw }, .. }: OfRecord<StopRequest>,
 ) -> Result<Json<Answered>, Failure> {
     let given = if withdraw { Answer::Unhalt { reason } } else { Answer::Halt { reason } };
-    answer(&server, &id, given, key).await
+    answer(&server, &id, given, asked).await
 }
 
 /// Says it, and answers with the state that it led to.
@@ -107,10 +107,10 @@ pub(super) async fn answer(
     server: &Server,
     id: &Commitment,
     given: Answer,
-    key: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Result<Json<Answered>, Failure> {
     check_ready(server)?;
-    let published = server.node.answer(id, given, key).await?;
+    let published = server.node.answer(id, given, asked).await?;
     let state = state_of(server, id)?;
     Ok(Json(Answered { log: server.node.log().clone(), index: published.index, state }))
 }

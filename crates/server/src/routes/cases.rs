@@ -34,11 +34,11 @@ use crate::server::Server;
 )]
 pub(crate) async fn renew(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: RenewRequest { valid_for_s }, .. }: OfRecord<RenewRequest>,
+    Said { of: id, asked, body: RenewRequest { valid_for_s }, .. }: OfRecord<RenewRequest>,
 ) -> Result<Json<Answered>, Failure> {
     let now_ms = server.node.clock().now_ms();
     let valid_until = now_ms.saturating_add(valid_for_s.saturating_mul(1000));
-    answer(&server, &id, Answer::Renew { valid_until }, key).await
+    answer(&server, &id, Answer::Renew { valid_until }, asked).await
 }
 
 /// Ends a dispute of an alert: this member's own at once, another's when enough organisations say so.
@@ -56,11 +56,11 @@ pub(crate) async fn renew(
 )]
 pub(crate) async fn resolve(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: ResolveRequest { member, outcome, note }, .. }: OfRecord<
+    Said { of: id, asked, body: ResolveRequest { member, outcome, note }, .. }: OfRecord<
         ResolveRequest,
     >,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Resolve { member, outcome, note }, key).await
+    answer(&server, &id, Answer::Resolve { member, outcome, note }, asked).await
 }
 
 /// Agrees with a retraction of another member that is beyond its quota an hour, and waits for that. A person
@@ -79,11 +79,11 @@ pub(crate) async fn resolve(
 )]
 pub(crate) async fn cosign(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: CosignRetractionRequest { member }, .. }: OfRecord<
+    Said { of: id, asked, body: CosignRetractionRequest { member }, .. }: OfRecord<
         CosignRetractionRequest,
     >,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Cosign { member }, key).await
+    answer(&server, &id, Answer::Cosign { member }, asked).await
 }
 
 /// Says that another case is of the same thing. Its author or this one's has to say so; both keep states of
@@ -102,9 +102,9 @@ pub(crate) async fn cosign(
 )]
 pub(crate) async fn join(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: JoinRequest { other }, .. }: OfRecord<JoinRequest>,
+    Said { of: id, asked, body: JoinRequest { other }, .. }: OfRecord<JoinRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Join { other }, key).await
+    answer(&server, &id, Answer::Join { other }, asked).await
 }
 
 /// Tells the coalition that a user appealed against what was done, or how that was decided.
@@ -122,9 +122,9 @@ pub(crate) async fn join(
 )]
 pub(crate) async fn appeal(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: AppealRequest { stage, result }, .. }: OfRecord<AppealRequest>,
+    Said { of: id, asked, body: AppealRequest { stage, result }, .. }: OfRecord<AppealRequest>,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Appeal { stage, result }, key).await
+    answer(&server, &id, Answer::Appeal { stage, result }, asked).await
 }
 
 /// Has the record of an alert erased at every member: this member's own at once, another's when enough
@@ -144,7 +144,11 @@ pub(crate) async fn appeal(
 )]
 pub(crate) async fn erase(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: EraseRequest { reason }, .. }: Said<Ruling, Commitment, EraseRequest>,
+    Said { of: id, asked, body: EraseRequest { reason }, .. }: Said<
+        Ruling,
+        Commitment,
+        EraseRequest,
+    >,
 ) -> Result<Json<Answered>, Failure> {
-    answer(&server, &id, Answer::Erase { reason }, key).await
+    answer(&server, &id, Answer::Erase { reason }, asked).await
 }

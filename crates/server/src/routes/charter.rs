@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use axum::response::Response;
 use http::StatusCode;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{
@@ -17,7 +18,7 @@ use watchfire_signal::name::MemberName;
 use super::answers::check_ready;
 use crate::answer::Failure;
 use crate::caller::{Administering, Allowed, Anything};
-use crate::input::{Named, Query, json, read_json};
+use crate::input::{Named, Query, json, read_json, read_login};
 use crate::limits::CHARTERS_BYTES;
 use crate::member::{Asker, Signer, said_by};
 use crate::rates::address_of;
@@ -133,7 +134,8 @@ pub(crate) async fn join(
     let (parts, body) = request.into_parts();
     let from = address_of(&parts, server.behind_proxy);
     server.rates.public(from, server.node.clock().now_ms())?;
-    let MembershipRequest { token, card, signature } = read_json(&parts, body).await?;
+    let _place = server.places.login(from)?;
+    let MembershipRequest { token, card, signature } = read_login(&parts, body).await?;
     check_ready(&server)?;
     let malformed =
         |_| Failure::new(ProblemKind::Invalid, "a signature has 128 hexadecimal digits");
@@ -155,12 +157,12 @@ pub(crate) async fn list(
     State(server): State<Arc<Server>>,
     asker: Asker,
     Query(CharterQuery { after }): Query<CharterQuery>,
-) -> Result<Json<CharterList>, Failure> {
-    let _place = server.places.request(asker.name())?;
+) -> Result<Response, Failure> {
+    let place = asker.place(&server)?;
     let changes = server.node.changes();
     let charters = changes.lacking(after.unwrap_or(0), asker.name().is_some());
     let in_force = changes.chain().in_force().charter.seq;
-    Ok(Json(views::list(in_force, &charters)))
+    Ok(place.until_taken(server.patience.answer, Json(views::list(in_force, &charters))))
 }
 
 /// Takes charters and proposals that a member brings; what proves nothing is passed over. `member` is the caller.
@@ -178,8 +180,8 @@ pub(crate) async fn tell(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<StatusCode, Failure> {
-    let body = said_by(&signer, &member, request, CHARTERS_BYTES).await?;
-    let list: CharterList = json(&body)?;
+    let said = said_by((&server, &signer), &member, request, CHARTERS_BYTES).await?;
+    let list: CharterList = json(&said.body)?;
     let invalid = |error: String| Failure::new(ProblemKind::Invalid, error);
     let charters = views::charters_of(&list).map_err(invalid)?;
     server.node.changes().take(charters).await?;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use watchfire_api::problem::Problem;
 use watchfire_api::wire::{ContradictionProof, Cosigned, Evidence, ForkProof, LogPath};
 use watchfire_node::contradictions::Convicted;
@@ -33,15 +34,17 @@ pub(crate) async fn evidence(
     State(server): State<Arc<Server>>,
     asker: Asker,
     Named(path): Named<LogPath>,
-) -> Result<Json<Evidence>, Failure> {
-    let _place = server.places.request(asker.name())?;
+) -> Result<Response, Failure> {
+    let place = asker.place(&server)?;
     let log = log_of(&server, &path)?;
     let proofs = server.node.evidence(&log).await;
     let proofs = proofs.map_err(|error| Failure::internal(&error))?;
     let contradictions = server.node.contradictions(&log).await;
     let contradictions = contradictions.map_err(|error| Failure::internal(&error))?;
     let contradictions = contradictions.into_iter().map(contradiction).collect();
-    Ok(Json(Evidence { log, proofs: proofs.iter().map(ForkProof::from).collect(), contradictions }))
+    let proofs = proofs.iter().map(ForkProof::from).collect();
+    let evidence = Json(Evidence { log, proofs, contradictions });
+    Ok(place.until_taken(server.patience.answer, evidence))
 }
 
 fn contradiction(convicted: Convicted) -> ContradictionProof {
@@ -69,9 +72,9 @@ pub(crate) async fn cosigned(
     State(server): State<Arc<Server>>,
     asker: Asker,
     Named(path): Named<LogPath>,
-) -> Result<Json<Cosigned>, Failure> {
-    let _place = server.places.request(asker.name())?;
+) -> Result<Response, Failure> {
+    let place = asker.place(&server)?;
     let log = log_of(&server, &path)?;
     let heads = server.node.cosigned(&log).into_iter().map(|head| head.text).collect();
-    Ok(Json(Cosigned { log, heads }))
+    Ok(place.until_taken(server.patience.answer, Json(Cosigned { log, heads })))
 }

@@ -31,8 +31,8 @@ pub(crate) async fn heads(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<Json<HeadsExchange>, Failure> {
-    let body = said_by(&signer, &member, request, HEADS_BYTES).await?;
-    let theirs = views::heads_of(json(&body)?);
+    let said = said_by((&server, &signer), &member, request, HEADS_BYTES).await?;
+    let theirs = views::heads_of(json(&said.body)?);
     let gossip = server.node.gossip();
     gossip.take(&theirs).await.map_err(|error| Failure::internal(&error))?;
     let ours = gossip.ours().await.map_err(|error| Failure::internal(&error))?;

@@ -11,7 +11,7 @@ use watchfire_api::wire::{
     IncidentState, IncidentUpdateRequest, IncidentView,
 };
 use watchfire_node::incidents::{self, DEBRIEF_MS, Incident};
-use watchfire_node::publish::AnswerKey;
+use watchfire_node::publish::Asked;
 use watchfire_node::{NewIncident, OfIncident};
 use watchfire_signal::commitment::Commitment;
 use watchfire_signal::incident::{Incident as Body, IncidentStep};
@@ -19,7 +19,7 @@ use watchfire_signal::statement::Done;
 
 use super::answers::check_ready;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Raising, Reading, answer_key};
+use crate::caller::{Allowed, Raising, Reading, asked};
 use crate::input::{Named, read_json};
 use crate::said::{OfRecord, Said};
 use crate::server::Server;
@@ -84,7 +84,7 @@ pub(crate) async fn declare(
 ) -> Result<(StatusCode, Json<IncidentAnswer>), Failure> {
     check_ready(&server)?;
     let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
+    let asked = asked(&allowed.caller, &parts)?;
     let said: IncidentRequest = read_json(&parts, body).await?;
     let (test, ask_approval) = (said.test, said.ask_approval);
     let body = Body {
@@ -96,7 +96,7 @@ pub(crate) async fn declare(
         cases: said.cases,
         note: said.note,
     };
-    let published = server.node.declare(NewIncident { body, test, ask_approval }, key).await?;
+    let published = server.node.declare(NewIncident { body, test, ask_approval }, asked).await?;
     let answer = answer(&server, published.commitment, published.index)?;
     Ok((StatusCode::CREATED, answer))
 }
@@ -116,9 +116,9 @@ pub(crate) async fn declare(
 )]
 pub(crate) async fn cosign(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: CosignRequest {}, .. }: OfRecord<CosignRequest>,
+    Said { of: id, asked, body: CosignRequest {}, .. }: OfRecord<CosignRequest>,
 ) -> Result<Json<IncidentAnswer>, Failure> {
-    say(&server, id, OfIncident::Cosign, key).await
+    say(&server, id, OfIncident::Cosign, asked).await
 }
 
 /// Changes an incident: words, by its declarer; cases, by all who stand by it.
@@ -136,7 +136,7 @@ pub(crate) async fn cosign(
 )]
 pub(crate) async fn update(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: said, .. }: OfRecord<IncidentUpdateRequest>,
+    Said { of: id, asked, body: said, .. }: OfRecord<IncidentUpdateRequest>,
 ) -> Result<Json<IncidentAnswer>, Failure> {
     let missing =
         || Failure::new(ProblemKind::Conflict, "the record of the incident is not here yet");
@@ -150,7 +150,7 @@ pub(crate) async fn update(
         step: IncidentStep::Update,
         level: words.level,
     };
-    say(&server, id, OfIncident::Update(update), key).await
+    say(&server, id, OfIncident::Update(update), asked).await
 }
 
 /// Says that an incident is over; it is when enough organisations say so, or a convenor. While it waits for
@@ -169,19 +169,19 @@ pub(crate) async fn update(
 )]
 pub(crate) async fn conclude(
     State(server): State<Arc<Server>>,
-    Said { of: id, key, body: ConcludeRequest { note }, .. }: OfRecord<ConcludeRequest>,
+    Said { of: id, asked, body: ConcludeRequest { note }, .. }: OfRecord<ConcludeRequest>,
 ) -> Result<Json<IncidentAnswer>, Failure> {
-    say(&server, id, OfIncident::Conclude { note }, key).await
+    say(&server, id, OfIncident::Conclude { note }, asked).await
 }
 
 async fn say(
     server: &Server,
     id: Commitment,
     said: OfIncident,
-    key: Option<AnswerKey>,
+    asked: Option<Asked>,
 ) -> Result<Json<IncidentAnswer>, Failure> {
     check_ready(server)?;
-    let published = server.node.of_incident(&id, said, key).await?;
+    let published = server.node.of_incident(&id, said, asked).await?;
     answer(server, id, published.index)
 }
 

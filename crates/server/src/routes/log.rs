@@ -57,7 +57,7 @@ pub(crate) async fn checkpoint(
     asker: Asker,
     Named(path): Named<LogPath>,
 ) -> Result<String, Failure> {
-    let _place = server.places.request(asker.name())?;
+    let _place = asker.place(&server)?;
     let checkpoint = source(&server, &path)?.checkpoint().await?;
     let checkpoint =
         checkpoint.ok_or_else(|| Failure::new(ProblemKind::NotFound, "the log is empty"))?;
@@ -78,7 +78,7 @@ pub(crate) async fn tile(
     asker: Asker,
     Path((member, tile)): Path<(String, String)>,
 ) -> Result<Response, Failure> {
-    let _place = server.places.request(asker.name())?;
+    let place = asker.place(&server)?;
     let absent = |detail: &str| Failure::new(ProblemKind::NotFound, detail);
     let path: LogPath = member.parse().map_err(|_| absent("no such log"))?;
     let tile: Tile =
@@ -106,7 +106,7 @@ pub(crate) async fn tile(
         (header::CONTENT_TYPE, "application/octet-stream"),
         (header::CACHE_CONTROL, "public, max-age=604800, immutable"),
     ];
-    Ok((head, bytes).into_response())
+    Ok(place.until_taken(server.patience.answer, (head, bytes)))
 }
 
 /// Entries by range, as one frame of type 1; fewer than asked where they do not fit.
@@ -125,18 +125,19 @@ pub(crate) async fn entries(
     Named(path): Named<LogPath>,
     Query(RangeQuery { from, to }): Query<RangeQuery>,
 ) -> Result<Response, Failure> {
-    let _place = server.places.request(asker.name())?;
+    let place = asker.place(&server)?;
     let source = source(&server, &path)?;
     let to = to.min(from.saturating_add(MAX_FRAME_ENTRIES as u64));
     // The checkpoint first: it may then be older than the entries, and covers what it can.
     let absent = || Failure::new(ProblemKind::NotFound, "the log is empty");
     let checkpoint = source.checkpoint().await?.ok_or_else(absent)?;
     let found = if from < to { source.entries(from, to).await? } else { Vec::new() };
-    let entries = found.into_iter().map(|entry| visible(&server, &asker, entry)).collect();
+    let entries = found.into_iter().map(|entry| visible(&server, asker.name(), entry)).collect();
     let frames = split(&Extension { from, entries, checkpoint });
     let frames = frames.map_err(|error| Failure::internal(&error))?;
     let first = frames.into_iter().next().unwrap_or_default();
-    Ok(([(header::CONTENT_TYPE, frame::MEDIA_TYPE)], first).into_response())
+    let head = [(header::CONTENT_TYPE, frame::MEDIA_TYPE)];
+    Ok(place.until_taken(server.patience.answer, (head, first)))
 }
 
 /// Where a member stands that catches up.
@@ -166,15 +167,16 @@ pub(crate) async fn urgent(
     Named(path): Named<LogPath>,
     Query(UrgentQuery { held, from }): Query<UrgentQuery>,
 ) -> Result<Response, Failure> {
-    let _place = server.places.request(asker.name())?;
+    let place = asker.place(&server)?;
     let found = server.node.urgent(&log_of(&server, &path)?, (held, from)).await;
     let mut bytes = BytesMut::new();
     for mut urgent in found.map_err(|error| Failure::internal(&error))? {
-        urgent.entry = visible(&server, &asker, urgent.entry);
+        urgent.entry = visible(&server, asker.name(), urgent.entry);
         let frame = Frame::Priority(urgent).encode().map_err(|error| Failure::internal(&error))?;
         bytes.extend_from_slice(&frame);
     }
-    Ok(([(header::CONTENT_TYPE, frame::MEDIA_TYPE)], bytes.freeze()).into_response())
+    let head = [(header::CONTENT_TYPE, frame::MEDIA_TYPE)];
+    Ok(place.until_taken(server.patience.answer, (head, bytes.freeze())))
 }
 
 /// Records that the caller misses, for members of their group; a prefix where not all fit.
@@ -198,11 +200,10 @@ pub(crate) async fn records(
         return Err(RECORD_INDICES.exceeded());
     }
     let source = source(&server, &path)?;
-    let asker = Asker(Some(signer));
     let (mut records, mut size) = (Vec::with_capacity(indices.len()), 0);
     for index in indices {
         let entry = source.entries(index, index.saturating_add(1)).await?.into_iter().next();
-        let record = entry.and_then(|entry| visible(&server, &asker, entry).record);
+        let record = entry.and_then(|entry| visible(&server, Some(&signer.member), entry).record);
         size += record.as_ref().map_or(0, Bytes::len);
         if size > frame::MAX_FRAME_BYTES {
             break;
@@ -253,10 +254,9 @@ pub(crate) async fn bring(
     Query(PlaceQuery { index }): Query<PlaceQuery>,
     request: Request,
 ) -> Result<Json<TakenAnswer>, Failure> {
-    let _place = server.places.request(Some(&signer.member))?;
-    let record = said(&signer, request, FRAME_BYTES).await?;
+    let said = said((&server, &signer), request, FRAME_BYTES).await?;
     let place = Place { log: log_of(&server, &path)?, index };
-    let taken = server.node.filler().take(place, record).await;
+    let taken = server.node.filler().take(place, said.body).await;
     Ok(Json(TakenAnswer { taken: taken.map_err(|error| Failure::internal(&error))? }))
 }
 
@@ -275,9 +275,9 @@ pub(crate) async fn frames(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<Json<SizeAnswer>, Failure> {
-    let body = said_by(&signer, &member, request, FRAME_BYTES).await?;
+    let said = said_by((&server, &signer), &member, request, FRAME_BYTES).await?;
     let invalid = |detail: String| Failure::new(ProblemKind::Invalid, detail);
-    let more = match Frame::decode(&body).map_err(|error| invalid(error.to_string()))? {
+    let more = match Frame::decode(&said.body).map_err(|error| invalid(error.to_string()))? {
         Frame::Entries(more) => more,
         _ => return Err(invalid("only frames of type 1 are taken here".to_owned())),
     };
@@ -301,8 +301,8 @@ pub(crate) async fn receipts(
     Named(member): Named<MemberName>,
     request: Request,
 ) -> Result<StatusCode, Failure> {
-    let body = said_by(&signer, &member, request, RECEIPT_BYTES).await?;
-    let effective = views::receipt_of(json(&body)?);
+    let said = said_by((&server, &signer), &member, request, RECEIPT_BYTES).await?;
+    let effective = views::receipt_of(json(&said.body)?);
     let noted = server.node.receipt(&member, &effective).await;
     noted.map_err(|error| Failure::internal(&error))?;
     Ok(StatusCode::NO_CONTENT)
@@ -338,8 +338,8 @@ pub(super) fn source(server: &Server, path: &LogPath) -> Result<Arc<dyn Source>,
 }
 
 /// An entry as the asker may have it.
-pub(super) fn visible(server: &Server, asker: &Asker, mut entry: Entry) -> Entry {
-    let may = asker.name().is_some_and(|member| server.node.may_have(member, &entry.leaf));
+pub(super) fn visible(server: &Server, asker: Option<&MemberName>, mut entry: Entry) -> Entry {
+    let may = asker.is_some_and(|member| server.node.may_have(member, &entry.leaf));
     if !may {
         entry.record = None;
     }

@@ -131,10 +131,10 @@ async fn stop(
     said: Said<Ruling, MemberName, StopRequest>,
     stop: StopMember,
 ) -> Result<Json<StopAnswer>, Failure> {
-    let Said { of: name, key, body: StopRequest { reason, withdraw }, .. } = said;
+    let Said { of: name, asked, body: StopRequest { reason, withdraw }, .. } = said;
     check_ready(server)?;
     let node = &server.node;
-    let published = node.stop_member(&name, (stop, withdraw), reason, key).await?;
+    let published = node.stop_member(&name, (stop, withdraw), reason, asked).await?;
     let stops = node.stops_of(&name);
     let (log, index) = (node.log().clone(), published.index);
     let suspended = stops.suspended_at.is_some();

@@ -10,7 +10,7 @@ use watchfire_signal::header::Target;
 
 use super::answers::check_ready;
 use crate::answer::Failure;
-use crate::caller::{Allowed, Ruling, answer_key};
+use crate::caller::{Allowed, Ruling, asked};
 use crate::input::read_json;
 use crate::server::Server;
 
@@ -37,10 +37,10 @@ pub(crate) async fn erase(
 ) -> Result<Json<ErasureAnswer>, Failure> {
     check_ready(&server)?;
     let (parts, body) = request.into_parts();
-    let key = answer_key(&allowed.caller, &parts)?;
+    let asked = asked(&allowed.caller, &parts)?;
     let EraseRecordRequest { log, index, reason } = read_json(&parts, body).await?;
     let ours = server.node.log();
     let own = log.member == ours.member;
-    let published = server.node.erase_record(Target { log, index }, reason, key).await?;
+    let published = server.node.erase_record(Target { log, index }, reason, asked).await?;
     Ok(Json(ErasureAnswer { log: ours.clone(), index: published.index, own }))
 }

@@ -19,7 +19,7 @@ use watchfire_node::rate::Wait;
 use crate::answer::Failure;
 use crate::caller::{Allowed, Anything};
 use crate::cookie;
-use crate::input::read_json;
+use crate::input::read_login;
 use crate::rates::{address_of, too_often};
 use crate::server::Server;
 use crate::views;
@@ -41,7 +41,8 @@ pub(crate) async fn log_in(
     let (parts, body) = request.into_parts();
     cookie::refuse_elsewhere(&parts, &server)?;
     let from = address_of(&parts, server.behind_proxy);
-    let asked: wire::LoginRequest = read_json(&parts, body).await?;
+    let _place = server.places.login(from)?;
+    let asked: wire::LoginRequest = read_login(&parts, body).await?;
     let entered = server.node.access().enter(&asked.name, asked.passphrase, from).await?;
     Ok(told(&entered, asked.bearer))
 }
@@ -61,7 +62,8 @@ pub(crate) async fn accept(
     let (parts, body) = request.into_parts();
     cookie::refuse_elsewhere(&parts, &server)?;
     let from = address_of(&parts, server.behind_proxy);
-    let asked: wire::InvitationRequest = read_json(&parts, body).await?;
+    let _place = server.places.login(from)?;
+    let asked: wire::InvitationRequest = read_login(&parts, body).await?;
     let access = server.node.access();
     let entered = access.accept_invitation(&asked.invitation, asked.passphrase, from).await?;
     Ok(told(&entered, asked.bearer))

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use futures_util::stream::{BoxStream, StreamExt};
 use http::header;
 use serde::Deserialize;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
@@ -27,6 +27,7 @@ use crate::answer::Failure;
 use crate::input::{Named, Query};
 use crate::limits::PING_INTERVAL;
 use crate::member::Asker;
+use crate::places::StreamPlace;
 use crate::server::Server;
 
 /// Where to begin.
@@ -54,7 +55,7 @@ pub(crate) async fn follow(
     Named(path): Named<LogPath>,
     Query(FollowQuery { from }): Query<FollowQuery>,
 ) -> Result<Response, Failure> {
-    let place = server.places.stream(asker.name())?;
+    let place = asker.stream(&server)?;
     let log = source(&server, &path)?.follow(from).await?;
     let pushing = Pushing {
         log,
@@ -77,7 +78,7 @@ struct Pushing {
     asker: Asker,
     end: Instant,
     ready: VecDeque<Bytes>,
-    _place: OwnedSemaphorePermit,
+    _place: StreamPlace,
 }
 
 impl Pushing {
@@ -127,7 +128,7 @@ impl Pushing {
 
     fn visible(&self, mut extension: Extension) -> Extension {
         let entries = extension.entries.into_iter();
-        let entries = entries.map(|entry| visible(&self.server, &self.asker, entry));
+        let entries = entries.map(|entry| visible(&self.server, self.asker.name(), entry));
         extension.entries = entries.collect();
         extension
     }

@@ -9,8 +9,8 @@ use tokio::net::TcpStream;
 use watchfire_api::signature::{Identity, Outgoing, sign};
 use watchfire_node::access::Scope;
 use watchfire_server::limits::{
-    ANONYMOUS_STREAMS, EVENT_STREAMS, FRAME_BYTES, IDEMPOTENCY_KEY_BYTES, MEMBER_STREAMS, Patience,
-    RECEIPT_BYTES, RECORD_INDICES,
+    EVENT_STREAMS, FRAME_BYTES, IDEMPOTENCY_KEY_BYTES, LOGIN_BYTES, MEMBER_STREAMS, Patience,
+    RECEIPT_BYTES, RECORD_INDICES, STREAMS_OF_AN_ADDRESS,
 };
 
 use crate::house::{
@@ -109,7 +109,7 @@ async fn strangers_cannot_take_all_streams() {
     }
     let refused = source.get("/log/a/follow?from=0").await;
     assert_eq!(refused.status(), 429);
-    assert_eq!(refused.json::<Value>().await.unwrap()["limit"], "anonymous_streams");
+    assert_eq!(refused.json::<Value>().await.unwrap()["limit"], "streams_of_an_address");
     // A member still gets one.
     let member = crate::house::peer_client("a", 9, house.address).source(&house.name);
     assert!(member.frames(0).await.is_ok());
@@ -268,6 +268,49 @@ async fn a_request_that_never_ends_is_ended_by_name() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_connection_on_which_nothing_is_asked_is_closed() {
+    let house = alone().await;
+    let patience = Patience { idle: Duration::from_millis(200), ..Patience::default() };
+    let door = impatient(&house, hashing(), patience).await;
+    let request = format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", door.address());
+    // Says nothing; begins to say which version; HTTP/2, and nothing after it; asks once and keeps the connection.
+    let settings =
+        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+    let beginnings = [b"".to_vec(), b"PRI * H".to_vec(), settings, request.into_bytes()];
+    for beginning in beginnings {
+        let mut stream = TcpStream::connect(door.address()).await.unwrap();
+        stream.write_all(&beginning).await.unwrap();
+        let mut answer = Vec::new();
+        // It ends: nothing is waited for but that.
+        let _reset = stream.read_to_end(&mut answer).await;
+        let asked = beginning.starts_with(b"GET");
+        assert_eq!(asked, answer.starts_with(b"HTTP/1.1 200"), "{}", answer.escape_ascii());
+    }
+    // A stream that stands is no idle connection.
+    let mut follow = multiplexed(1 << 16)
+        .get(format!("http://{}/log/a/follow?from=0", door.address()))
+        .send()
+        .await
+        .unwrap();
+    follow.chunk().await.unwrap().unwrap();
+    tokio::time::sleep(3 * patience.idle).await;
+    let curator = house.client(&[Scope::Curate]).await;
+    curator.alert(&alert_of(vec![pdq(1)]), None).await.unwrap();
+    assert!(follow.chunk().await.unwrap().is_some());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_has_no_key_yet_says_little() {
+    let house = alone().await;
+    for path in ["/v1/session", "/v1/session/invitation", "/v1/join"] {
+        let long = vec![b' '; LOGIN_BYTES.value + 1];
+        let problem = post(&house, path, "application/json", long).await;
+        let found = (&problem["status"], &problem["limit"]);
+        assert_eq!(found, (&413.into(), &"login_bytes".into()), "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_reader_that_takes_nothing_loses_its_place() {
     let house = alone().await;
     let patience = Patience { stall: Duration::from_millis(200), ..Patience::default() };
@@ -276,7 +319,7 @@ async fn a_reader_that_takes_nothing_loses_its_place() {
     // One byte may be on its way to these readers, and they read nothing.
     let stalled = multiplexed(1);
     let mut held = Vec::new();
-    for _ in 0..ANONYMOUS_STREAMS.value {
+    for _ in 0..STREAMS_OF_AN_ADDRESS.value {
         let stream = stalled.get(&follow).send().await.unwrap();
         assert_eq!(stream.status(), 200);
         held.push(stream);

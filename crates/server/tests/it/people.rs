@@ -174,6 +174,19 @@ async fn who_guesses_passphrases_is_slowed_down_and_learns_no_names() {
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
     assert_eq!(answers[0].0, 401);
+    // Whom they guess at is not kept out where they are not.
+    let kim = async |from: [u8; 4], words: &str| {
+        house.node.access().enter("kim", words.to_owned(), from.into()).await
+    };
+    assert!(kim([10, 0, 0, 1], PASSPHRASE).await.is_ok());
+    // But from everywhere together a name is guessed at so often at most.
+    for guess in 0..100_u8 {
+        assert!(kim([10, 0, 1, guess], "a wrong passphrase").await.is_err());
+    }
+    let refused = kim([10, 0, 2, 1], PASSPHRASE).await.err().unwrap().to_string();
+    assert!(refused.contains("too many attempts"), "{refused}");
+    house.clock.forward(6_000);
+    assert!(kim([10, 0, 2, 1], PASSPHRASE).await.is_ok());
     // 22 attempts came from this address; 30 may come at once.
     for _ in 0..8 {
         log_in(&house, "somebody else", "a wrong passphrase").await;

@@ -123,7 +123,7 @@ impl Liar {
             minute: None,
             size: 0,
         };
-        self.seal(Draft { header, statement, answer: None, within_quota: false })
+        self.seal(Draft { header, statement, asked: None, within_quota: false })
     }
 
     fn seal(&self, draft: Draft) -> Result<Entry, Broken> {

@@ -74,6 +74,29 @@ pub async fn settled_effects_are_due_again_or_never(bench: &mut dyn Bench) {
     assert_eq!(numbers(store.effects_due("webhook", 1, 9).await.unwrap()), [2]);
 }
 
+/// Who drops an effect may not know of the attempt that began meanwhile: it stays counted, and what is done stays done.
+pub async fn what_is_dropped_keeps_the_attempts_that_were_begun(bench: &mut dyn Bench) {
+    let store = bench.open().await;
+    add(&*store, (1..=2).map(effect).collect()).await;
+    let dropped =
+        |number| Settlement { attempts: 0, ..settlement(number, EffectState::Dropped, 0) };
+    let begun = settlement(1, EffectState::Pending, 5);
+    let attempts = begun.attempts;
+    store
+        .settle(vec![begun, dropped(1), settlement(2, EffectState::Done, 0), dropped(2)])
+        .await
+        .unwrap();
+    let of = async |number| store.effect(effect(number).name).await.unwrap().unwrap();
+    let found = of(1).await;
+    assert_eq!((found.state, found.attempts), (EffectState::Dropped, attempts));
+    assert_eq!(of(2).await.state, EffectState::Done);
+    // The attempt ends: it is to be tried again, which it is not; or it is done after all.
+    store.settle(vec![settlement(1, EffectState::Pending, 9)]).await.unwrap();
+    assert_eq!(of(1).await.state, EffectState::Dropped);
+    store.settle(vec![settlement(1, EffectState::Done, 0)]).await.unwrap();
+    assert_eq!(of(1).await.state, EffectState::Done);
+}
+
 /// An effect is found, whatever its state, by what caused it and by what it is done to.
 pub async fn effects_are_found_by_case_and_by_item(bench: &mut dyn Bench) {
     let store = bench.open().await;

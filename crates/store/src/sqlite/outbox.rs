@@ -43,8 +43,12 @@ pub(super) fn insert(connection: &Connection, effect: &Effect) -> rusqlite::Resu
 
 /// Writes down what became of an attempt.
 pub(super) fn settle(connection: &Connection, settled: &Settlement) -> rusqlite::Result<()> {
-    let sql = "UPDATE outbox SET state = :state, attempts = :attempts, due_ms = :due_ms, \
-               note = :note, connector = ifnull(:connector, connector) WHERE name = :name AND NOT (state = 4 AND :state = 0)";
+    // Dropped (4) is a person's word, who did not know what was begun meanwhile: attempts that were made stay counted,
+    // what is done stays done (1), and what comes of an attempt does not bring back what was dropped.
+    let sql = "UPDATE outbox SET state = :state, \
+               attempts = iif(:state = 4, max(attempts, :attempts), :attempts), due_ms = :due_ms, \
+               note = :note, connector = ifnull(:connector, connector) WHERE name = :name \
+               AND NOT (state = 4 AND :state = 0) AND NOT (state = 1 AND :state = 4)";
     connection.prepare_cached(sql)?.execute(named_params! {
         ":name": settled.name,
         ":state": code(settled.state),
