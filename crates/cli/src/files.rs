@@ -9,12 +9,13 @@ use std::{
 };
 
 use watchfire_media::{
+    animation::{self, Animation},
     format::{Format, is_text, sniff},
-    hash::{Content, Hashed, Options, Workspace, digests},
+    hash::{Content, Hashed, Options, Workspace, digests, least_signals},
     picture,
     video::{Decoder, FrameRate, Input, PLAIN_RATES, QUERY_RATES, looks},
 };
-use watchfire_node::near::{Hit, Near, Whose};
+use watchfire_node::near::{Hit, Near, Watch, Whose};
 use watchfire_signal::{
     features::{Depth, Views},
     pdq::Pdq,
@@ -33,13 +34,15 @@ pub(crate) struct Signals {
     pub parts: Vec<Pdq>,
     /// Width and height in pixels, of a picture or a video.
     pub size: Option<(u32, u32)>,
+    /// What a picture that moves shows.
+    pub moving: Option<Animation>,
     /// Why nothing is known of what is seen in it.
     pub unseen: Option<anyhow::Error>,
 }
 
 impl Signals {
     fn of(signals: Vec<Signal>) -> Self {
-        Self { signals, parts: Vec::new(), size: None, unseen: None }
+        Self { signals, parts: Vec::new(), size: None, moving: None, unseen: None }
     }
 }
 
@@ -62,7 +65,14 @@ impl Hasher {
         let video = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
         let picture = picture::Limits::default();
         Ok(Self {
-            options: Options { picture, video, rate, sound_rates: &PLAIN_RATES, edits: false },
+            options: Options {
+                picture,
+                animation: animation::Limits::default(),
+                video,
+                rate,
+                sound_rates: &PLAIN_RATES,
+                edits: false,
+            },
         })
     }
 
@@ -97,11 +107,12 @@ impl Hasher {
         bytes: &[u8],
         known: &Near<K>,
     ) -> Result<(Vec<Hit<K>>, Option<anyhow::Error>), Failure> {
-        let (Signals { signals, unseen, .. }, views) = self.view(bytes, known.depth())?;
+        let (Signals { signals, moving, unseen, .. }, views) = self.view(bytes, known.depth())?;
         let mut hits = known.search_edited(&views);
         hits.extend(signals.iter().flat_map(|signal| known.search(signal, Whose::Held)));
-        let moving = matches!(sniff(bytes), Some(Format::Video(_)));
-        if let Some(mut watch) = known.watch().filter(|_| moving && known.has_moments()) {
+        hits.extend(moving.iter().flat_map(|moving| self.search_moving(bytes, moving, known)));
+        let video = matches!(sniff(bytes), Some(Format::Video(_)));
+        if let Some(mut watch) = known.watch().filter(|_| video && known.has_moments()) {
             let mut parts = Vec::new();
             let looked = looks(Input::Bytes(bytes), &self.options.video, |look| {
                 watch.see(look.frame.at_ms, &look.pictures);
@@ -118,6 +129,35 @@ impl Hasher {
         Ok((hits, unseen))
     }
 
+    /// What the frames of a picture that moves show edited, as pictures and as a video.
+    fn search_moving<K: Copy + Eq + Hash + Send + Sync + 'static>(
+        &self,
+        bytes: &[u8],
+        moving: &Animation,
+        known: &Near<K>,
+    ) -> Vec<Hit<K>> {
+        let depth = known.depth();
+        if depth == Depth::Signals {
+            return Vec::new();
+        }
+        let (mut watch, mut hits, mut parts) = (known.watch(), Vec::new(), Vec::new());
+        let limits = (&self.options.animation, &self.options.video.stop);
+        let looked = animation::looks(bytes, moving, limits, depth, |look| {
+            hits.extend(known.search_edited(&look.views));
+            parts.extend(look.parts());
+            let at_ms = look.frame.at_ms;
+            watch.iter_mut().for_each(|watch| watch.see(at_ms, look.whole()));
+            ControlFlow::Continue(())
+        });
+        // Its frames were hashed before: only the time that it may take can end now.
+        if let Err(error) = looked {
+            tracing::debug!(%error, "not all of a picture that moves was looked at");
+        }
+        hits.extend(watch.iter().flat_map(Watch::found));
+        hits.extend(known.search_parts(&parts, |_| None));
+        hits
+    }
+
     fn view(&self, bytes: &[u8], depth: Depth) -> Result<(Signals, Views), Failure> {
         let plain = |signals| Ok((signals, Views::default()));
         if let Some(text) = as_text(bytes) {
@@ -127,8 +167,7 @@ impl Hasher {
             Ok((hashed, views)) => Ok((of(hashed), views)),
             Err(error) if error.is_ours() => Err(environment(error)),
             Err(error) => {
-                let (sha256, md5) = digests(bytes);
-                let signals = vec![Signal::new(sha256), Signal::new(md5)];
+                let signals = least_signals(bytes, &self.options.picture);
                 plain(Signals { unseen: Some(error.into()), ..Signals::of(signals) })
             }
         }
@@ -150,12 +189,14 @@ fn words(bytes: &[u8], prints: Result<Vec<TextPrint>, TextError>) -> Signals {
 }
 
 fn of(hashed: Hashed) -> Signals {
-    let size = match &hashed.content {
-        Content::Picture(picture) => Some((picture.width, picture.height)),
-        Content::Video(video) => Some((video.width, video.height)),
-        Content::Sound => None,
+    let (size, moving) = match &hashed.content {
+        Content::Picture(picture) => {
+            (Some((picture.width, picture.height)), picture.moving.clone())
+        }
+        Content::Video(video) => (Some((video.width, video.height)), None),
+        Content::Sound => (None, None),
     };
-    Signals { size, ..Signals::of(hashed.signals(None)) }
+    Signals { size, moving, ..Signals::of(hashed.signals(None)) }
 }
 
 /// All files that paths name: the files themselves, and those under folders, in order of name. What lies in a folder and

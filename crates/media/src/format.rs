@@ -3,7 +3,7 @@
 /// A kind of file that can be hashed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// A still picture, decoded in this process.
+    /// A picture, which may move; decoded in this process.
     Picture(PictureFormat),
     /// A video, or sound in a container of videos; decoded in a sandboxed child.
     Video(Container),
@@ -18,7 +18,6 @@ pub enum PictureFormat {
     Jpeg,
     Png,
     WebP,
-    /// The first frame is hashed.
     Gif,
     Bmp,
     Tiff,

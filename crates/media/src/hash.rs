@@ -9,6 +9,7 @@ use watchfire_signal::features::{Depth, Moment, Views};
 use watchfire_signal::pdq::Pdq;
 use watchfire_signal::value::{Signal, Span, Value};
 
+use crate::animation::{self, Animation, AnimationError};
 use crate::edits;
 use crate::format::{Format, sniff};
 use crate::pdq::{Hasher, MIN_SIDE, Pixels};
@@ -20,13 +21,16 @@ use crate::video::{Copy, Decoder, FrameRate, Sound, VideoError, VideoHash};
 pub struct Options {
     /// What a picture may need.
     pub picture: picture::Limits,
+    /// What one that moves may need.
+    pub animation: animation::Limits,
     /// What a video is decoded with, and what it may need.
     pub video: Decoder,
-    /// Which frames of a video are hashed.
+    /// Which frames of a video, or of a picture that moves, are hashed.
     pub rate: FrameRate,
     /// At which speeds sound is fingerprinted, in percent; not at all where there are none.
     pub sound_rates: &'static [u8],
-    /// Whether a picture or video gets the signals that its edited copies are found by: it is a reference.
+    /// Whether it is a reference: a picture or video gets the signals that its edited copies are found by, and one that
+    /// moves is known by its first frame and its frames in time, not by each as a picture.
     pub edits: bool,
 }
 
@@ -52,7 +56,8 @@ impl Hashed {
         let seen = match self.content {
             Content::Picture(picture) => {
                 let hash = Signal { quality: Some(picture.quality), ..Signal::new(picture.pdq) };
-                [vec![hash], picture.edits].concat()
+                let moving = picture.moving.map(Animation::signals).unwrap_or_default();
+                [vec![hash], moving, picture.edits].concat()
             }
             Content::Video(video) => {
                 let hash = Signal { span, ..Signal::new(Value::Vpdq(video.vpdq)) };
@@ -70,7 +75,7 @@ impl Hashed {
 /// What is seen in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Content {
-    /// A still picture.
+    /// A picture, which may move.
     Picture(Box<PictureHash>),
     /// A video.
     Video(VideoHash),
@@ -93,6 +98,8 @@ pub struct PictureHash {
     pub height: u32,
     /// What its edited copies are found by, if [`Options::edits`] asked for it.
     pub edits: Vec<Signal>,
+    /// What is shown after the first frame, of a picture that moves.
+    pub moving: Option<Animation>,
 }
 
 impl PictureHash {
@@ -124,6 +131,9 @@ pub enum HashError {
     /// The picture cannot be decoded.
     #[error(transparent)]
     Picture(#[from] PictureError),
+    /// Of a picture that moves not all can be looked at.
+    #[error(transparent)]
+    Animation(#[from] AnimationError),
     /// The video cannot be decoded.
     #[error(transparent)]
     Video(#[from] VideoError),
@@ -133,7 +143,11 @@ impl HashError {
     /// Whether this machine, and not the file, is to blame, or nobody waits for it any more.
     #[must_use]
     pub fn is_ours(&self) -> bool {
-        let Self::Video(error) = self else { return false };
+        let error = match self {
+            Self::Video(error) => error,
+            Self::Animation(error) => return *error == AnimationError::Stopped,
+            _ => return false,
+        };
         match error {
             VideoError::NoFfmpeg(_)
             | VideoError::Sandbox(_)
@@ -158,6 +172,17 @@ impl HashError {
 #[must_use]
 pub fn digests(bytes: &[u8]) -> (Sha256Digest, Md5Digest) {
     (Sha256Digest(Sha256::digest(bytes).into()), Md5Digest(Md5::digest(bytes).into()))
+}
+
+/// What can be said of a file all the same that cannot be hashed: its exact hashes, and of a picture that moves more than
+/// can be looked at its first frame.
+#[must_use]
+pub fn least_signals(bytes: &[u8], limits: &picture::Limits) -> Vec<Signal> {
+    let (sha256, md5) = digests(bytes);
+    let first = hash_picture(bytes, limits).ok();
+    let first =
+        first.map(|first| Signal { quality: Some(first.quality), ..Signal::new(first.pdq) });
+    [Signal::new(sha256), Signal::new(md5)].into_iter().chain(first).collect()
 }
 
 /// Hashes a file; what it is, its first bytes say. Blocks: a video takes seconds.
@@ -252,6 +277,7 @@ impl Workspace {
         match sniff(bytes).ok_or(HashError::NotMedia)? {
             Format::Picture(_) => self.with_pixels(bytes, &options.picture, |hasher, pixels| {
                 let mut picture = of_pixels(hasher, pixels)?;
+                picture.moving = moving_picture(bytes, picture.pdq, options, hasher)?;
                 if options.edits {
                     picture.edits = edits::reference(pixels);
                 }
@@ -259,7 +285,7 @@ impl Workspace {
                 let views = edits::views(pixels, depth(&hashed));
                 Ok((hashed, views))
             }),
-            Format::Video(_) => Ok((hashed(moving(bytes, options)?), Views::default())),
+            Format::Video(_) => Ok((hashed(video(bytes, options)?), Views::default())),
             Format::Sound(_) => {
                 let sound = sound_of(&Copy::of(bytes, &options.video)?, options)?;
                 Ok((hashed((Content::Sound, sound)), Views::default()))
@@ -302,11 +328,26 @@ fn of_pixels(hasher: &mut Hasher, pixels: Pixels<'_>) -> Result<PictureHash, Has
         width,
         height,
         edits: Vec::new(),
+        moving: None,
     })
 }
 
+/// What a picture shows after its first frame, if it moves.
+fn moving_picture(
+    bytes: &[u8],
+    first: Pdq,
+    options: &Options,
+    hasher: &mut Hasher,
+) -> Result<Option<Animation>, HashError> {
+    let limits = (&options.animation, &options.video.stop);
+    let moving = animation::hash(bytes, first, options.rate, limits, hasher)?;
+    // Whoever reports what moves does not say of each frame that it is harmful by itself.
+    let known = |moving| Animation { pictures: Vec::new(), ..moving };
+    Ok(if options.edits { moving.map(known) } else { moving })
+}
+
 /// What is seen and heard in a video.
-fn moving(bytes: &[u8], options: &Options) -> Result<(Content, Vec<Sound>), HashError> {
+fn video(bytes: &[u8], options: &Options) -> Result<(Content, Vec<Sound>), HashError> {
     let copy = Copy::of(bytes, &options.video)?;
     // Side by side: whoever raises an alert waits for both.
     let in_vain = AtomicBool::new(false);

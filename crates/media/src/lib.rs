@@ -3,6 +3,7 @@
 //! **Invariant:** input is hostile: every refusal is an error, nothing panics, hangs or grows without limit.
 //! **Invariant:** the bytes end here; nothing keeps them or sends them on.
 
+pub mod animation;
 pub mod canvas;
 pub mod edits;
 pub mod features;

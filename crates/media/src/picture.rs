@@ -218,7 +218,7 @@ fn pixels_of(image: DynamicImage) -> Result<Picture, PictureError> {
 }
 
 /// Moves the colours of pixels of `N` bytes together and drops the last byte of each, in place.
-fn drop_alpha<const N: usize>(mut bytes: Vec<u8>) -> Vec<u8> {
+pub(crate) fn drop_alpha<const N: usize>(mut bytes: Vec<u8>) -> Vec<u8> {
     let pixels = bytes.len() / N;
     for pixel in 0..pixels {
         bytes.copy_within(pixel * N..pixel * N + N - 1, pixel * (N - 1));
@@ -227,7 +227,7 @@ fn drop_alpha<const N: usize>(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn refusal(error: ImageError) -> PictureError {
+pub(crate) fn refusal(error: ImageError) -> PictureError {
     match error {
         ImageError::Limits(limit) => PictureError::TooLarge(limit.to_string()),
         ImageError::IoError(io) if io.kind() == std::io::ErrorKind::UnexpectedEof => {

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, hash::Hash, sync::Arc};
 
 use watchfire_signal::{
     commitment::Commitment,
-    features::{Area, Depth, SeenPicture, Views},
+    features::{Area, Depth, MAX_PARTS, SeenPicture, Views},
     name::{BankName, ItemId},
     pdq::Pdq,
     value::Signal,
@@ -75,7 +75,22 @@ pub struct Edited {
     pub(crate) parts: Vec<Pdq>,
 }
 
-/// A video that is looked at frame by frame.
+impl Edited {
+    /// With what another look at the same file found.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.known.extend(other.known);
+        self.own.extend(other.own);
+        for part in other.parts {
+            if self.parts.len() < MAX_PARTS && !self.parts.contains(&part) {
+                self.parts.push(part);
+            }
+        }
+        self
+    }
+}
+
+/// A video, or a picture that moves, that is looked at frame by frame.
 pub struct Looking<'a> {
     sets: &'a Known,
     of_banks: Option<&'a Near<ContentId>>,

@@ -15,6 +15,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MediaInfo, SignalJson};
+use watchfire_media::animation::{self, AnimationError};
 use watchfire_media::hash::{Content, HashError, Hashed, Options, digests, hash};
 use watchfire_media::picture;
 use watchfire_media::video::{
@@ -83,7 +84,8 @@ pub(crate) enum Purpose {
         speeds: bool,
     },
     /// To be known: every frame, of the harmful part if there is one; evenly thinned if an alert cannot list them all.
-    /// Of a picture what its edited copies are found by, too.
+    /// Of a picture what its edited copies are found by, too; of the frames of one that moves the first alone as a
+    /// picture.
     Reference(Option<Span>),
     /// To be told: as a reference, but for edited copies.
     Told,
@@ -220,7 +222,9 @@ impl Hashing {
             Purpose::Reference(_) | Purpose::Told => sound_rates(false),
         };
         let edits = matches!(purpose, Purpose::Reference(_));
-        Options { picture: picture::Limits::default(), video, rate, sound_rates, edits }
+        let picture = picture::Limits::default();
+        let animation = animation::Limits::default();
+        Options { picture, animation, video, rate, sound_rates, edits }
     }
 }
 
@@ -243,6 +247,8 @@ fn info(hashed: &Hashed) -> MediaInfo {
         Content::Picture(picture) => MediaInfo {
             width: Some(picture.width),
             height: Some(picture.height),
+            duration_ms: picture.moving.as_ref().map(|moving| moving.duration_ms.into()),
+            frames: picture.moving.as_ref().map(|moving| moving.frames),
             ..MediaInfo::plain(ContentKind::Image)
         },
         Content::Video(video) => MediaInfo {
@@ -272,7 +278,9 @@ pub(crate) fn failure(error: HashError) -> Failure {
     let detail = error.to_string();
     match error {
         HashError::Video(VideoError::NoFfmpeg(_)) => Failure::new(ProblemKind::Unavailable, detail),
-        HashError::Video(VideoError::Stopped) => Failure(Problem::plain(ProblemKind::Unavailable)),
+        HashError::Video(VideoError::Stopped) | HashError::Animation(AnimationError::Stopped) => {
+            Failure(Problem::plain(ProblemKind::Unavailable))
+        }
         HashError::Video(VideoError::Sandbox(_) | VideoError::Io(_)) => Failure::internal(&error),
         HashError::Video(VideoError::EmptyPart) => Failure::new(ProblemKind::Invalid, detail),
         HashError::Video(VideoError::TooLong) => {
@@ -284,6 +292,13 @@ pub(crate) fn failure(error: HashError) -> Failure {
         }
         HashError::Video(VideoError::TooLarge(_)) => {
             let limit = Some("video_size".to_owned());
+            Failure(Problem { limit, ..Problem::new(ProblemKind::UndecodableMedia, detail) })
+        }
+        HashError::Animation(AnimationError::TooSlow(time)) => {
+            Limit { name: "animation_seconds_of_work", value: time.as_secs() as usize }.exceeded()
+        }
+        HashError::Animation(AnimationError::TooLarge(_)) => {
+            let limit = Some("animation_size".to_owned());
             Failure(Problem { limit, ..Problem::new(ProblemKind::UndecodableMedia, detail) })
         }
         _ => Failure::new(ProblemKind::UndecodableMedia, detail),

@@ -46,10 +46,10 @@ pub struct MediaInfo {
     /// Height in pixels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub height: Option<u32>,
-    /// Length of a video in milliseconds.
+    /// Length of a video, of sound, or of one round of a picture that moves, in milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duration_ms: Option<u64>,
-    /// Hashed frames of a video.
+    /// Hashed frames of a video; all frames of a picture that moves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<u32>,
 }

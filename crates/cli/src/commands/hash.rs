@@ -25,7 +25,8 @@ use crate::{
 ///
 /// Pictures have sha256, md5 and pdq; videos have sha256, md5 and vpdq, whose value is a JSON array
 /// without spaces of "pdq,quality,seconds", as python-threatexchange writes it, and whose quality is
-/// the mean over its frames; texts have sha256, md5 and text, of a very long one several. Everything else
+/// the mean over its frames; pictures that move (GIF, animated WebP, APNG) have the pdq of their first frame, then of
+/// each other picture that they show, at most 60, and a vpdq where three frames differ; texts have sha256, md5 and text, of a very long one several. Everything else
 /// has `-` for a quality. With --json a picture has "parts" too: hashes of what a border or a rectangle
 /// in it holds, as lines of `watchfire seen import` take them. Of several files, each line ends with the file's name. No node is needed, and
 /// nothing leaves this machine. Exit code 1 if a file is neither a picture nor a video nor a text.
@@ -51,10 +52,10 @@ pub(crate) struct Hash {
     /// What the links stand for: exact, prefix for all under the path, host for the host and those below.
     #[arg(long, default_value = "exact", requires = "links")]
     link_scope: LinkScope,
-    /// Print only a video's frames, one a line: frame,quality,pdq,seconds.
+    /// Print only the frames of a video or of a picture that moves, one a line: frame,quality,pdq,seconds.
     #[arg(long)]
     frames: bool,
-    /// Hash about so many frames a second of a video; every frame without this.
+    /// Hash about so many frames a second of a video, or of a picture that moves as one; every frame without this.
     #[arg(long)]
     per_second: Option<NonZeroU32>,
 }

@@ -30,12 +30,14 @@ use crate::{
 /// Say which files show what references show.
 ///
 /// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features:
-/// cropped, rotated, written over, re-filmed. Videos match by frames that line up in time, by
-/// their hashes or by their local features; sound by eight seconds that go together (alone it
-/// leads to a review), texts by what stands in them, any file by its bytes. An index is made from
-/// the references, files or whole folders; then each FILE is looked up in it, as a node looks
-/// uploads up. What cannot be decoded is compared by its bytes alone, and said so. Exit code 1 if
-/// no FILE matches, 2 if a file could not be read; the others are looked up all the same.
+/// cropped, rotated, written over, re-filmed. Of a FILE that moves (GIF, animated WebP, APNG)
+/// each picture that it shows is one, and its frames are a video; of a reference its first frame
+/// and its frames. Videos match by frames that line up in time, by their hashes or by their local
+/// features; sound by eight seconds that go together (alone it leads to a review), texts by what
+/// stands in them, any file by its bytes. An index is made from the references, files or whole
+/// folders; then each FILE is looked up in it, as a node looks uploads up. What cannot be decoded
+/// is compared by its bytes alone, and said so. Exit code 1 if no FILE matches, 2 if a file could
+/// not be read; the others are looked up all the same.
 ///
 /// With --json one object a FILE is printed, on one line: its name (`file`) and its `matches`.
 /// Each of these has `ref`, `kind`, `method` and `decision` (match, or review by a person), and
@@ -57,7 +59,7 @@ pub(crate) struct Match {
     #[arg(long, required_unless_present = "explain", num_args = 1..)]
     refs: Vec<PathBuf>,
     /// Draw two FILEs, pictures or videos, side by side into a PNG: grey and small, places that agree joined by
-    /// lines, and what of one lies in the other framed.
+    /// lines, and what of one lies in the other framed. Of a picture that moves the first frame is drawn.
     #[arg(long, value_name = "OUT.png", conflicts_with = "refs")]
     explain: Option<PathBuf>,
     /// Files to look up, and folders with all files in them.

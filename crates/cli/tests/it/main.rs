@@ -22,6 +22,7 @@ mod house;
 mod kills;
 mod live;
 mod machine;
+mod moving;
 mod nodes;
 mod overtaking;
 mod platform;

@@ -7,6 +7,7 @@ use watchfire_index::{
     VariantLimits, VideoMatch,
 };
 use watchfire_media::{
+    animation,
     hash::{Options, hash},
     picture,
     video::{Decoder, FrameRate, Input, looks},
@@ -56,6 +57,7 @@ pub(crate) fn run(lines: &[Line], out: &str) -> io::Result<()> {
 fn signals(line: &Line, decoder: &Decoder) -> io::Result<Vec<Signal>> {
     let options = Options {
         picture: picture::Limits::default(),
+        animation: animation::Limits::default(),
         video: decoder.clone(),
         rate: FrameRate::Reference { part: None, at_most: REFERENCE_FRAMES },
         sound_rates: &[],

@@ -31,6 +31,11 @@ impl Stop {
         self.0.changed.notify_all();
     }
 
+    /// Whether nobody waits any more.
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stopped()
+    }
+
     /// Waits until this is stopped, `ended` says so after a [`Stop::wake`], or the time is over.
     pub(super) fn watch(&self, time: Duration, ended: impl Fn() -> bool) -> Woken {
         let idle = |stopped: &mut bool| !*stopped && !ended();

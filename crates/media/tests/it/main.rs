@@ -1,6 +1,7 @@
 //! Tests of the decoders against data that others published, and against hostile input.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod animations;
 mod benign;
 mod corpus;
 mod features;

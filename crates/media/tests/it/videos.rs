@@ -4,6 +4,7 @@ use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use watchfire_media::animation;
 use watchfire_media::hash::{self, Content, Options};
 use watchfire_media::picture;
 use watchfire_media::sandbox::Sandbox;
@@ -108,6 +109,7 @@ fn two_hashes_a_second_are_those_of_every_fifteenth_frame() {
 fn one_way_in_hashes_pictures_and_videos() {
     let options = Options {
         picture: picture::Limits::default(),
+        animation: animation::Limits::default(),
         video: decoder(),
         rate: per_second(1),
         sound_rates: &[],

@@ -10,7 +10,8 @@ use axum::extract::{Request, State};
 use tokio::time::Instant;
 use watchfire_api::problem::{Problem, ProblemKind};
 use watchfire_api::wire::{MatchDepth, ScanQuery, ScanRequest, Verdict, VerdictKind};
-use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace, digests};
+use watchfire_media::animation::{self, Animation, AnimationError};
+use watchfire_media::hash::{Content, HashError, Hashed, Options, Workspace, least_signals};
 use watchfire_media::video::{Input, VideoError, looks};
 use watchfire_node::Node;
 use watchfire_node::policy::{self, Fact, ItemFacts};
@@ -96,27 +97,29 @@ async fn file(server: &Arc<Server>, query: &ScanQuery, body: Body) -> Result<Met
     };
     let (node, speeds) = (server.node.clone(), server.node.knows_sound());
     let look = move |bytes: &[u8], options: &Options| {
-        look(bytes, options, depth, node.reasons()).or_else(|error| known(bytes, error, &node))
+        let looked = look(bytes, options, depth, node.reasons());
+        looked.or_else(|error| known(bytes, error, options, &node))
     };
     let (signals, edited) = server.hashing.work(upload, Purpose::Query { speeds }, look).await?;
     Ok(Met { item, signals, edited, facts })
 }
 
-/// What is known of a file that cannot be decoded, or not in time: its bytes may be known all the same, whatever they are.
+/// What is known of a file that cannot be decoded, or not in time: its bytes may be known all the same, whatever they are,
+/// and the first frame of a picture that moves.
 fn known(
     bytes: &[u8],
     error: HashError,
+    options: &Options,
     node: &Node,
 ) -> Result<(Vec<Signal>, Option<Edited>), HashError> {
     if error.is_ours() {
         return Err(error);
     }
-    let (sha256, md5) = digests(bytes);
-    let signals = vec![Signal::new(sha256), Signal::new(md5)];
+    let signals = least_signals(bytes, &options.picture);
     if node.judge(&signals).reasons.is_empty() { Err(error) } else { Ok((signals, None)) }
 }
 
-/// Hashes a file and looks for edited copies in it, as far as `depth` says of its signals. A video is looked at for
+/// Hashes a file and looks for edited copies in it, as far as `depth` says of its signals. What moves is looked at for
 /// no longer than [`LOOK_TIME`]; what was seen until then counts.
 fn look(
     bytes: &[u8],
@@ -124,14 +127,25 @@ fn look(
     depth: impl FnOnce(&[Signal]) -> Depth,
     reasons: &Reasons,
 ) -> Result<(Vec<Signal>, Option<Edited>), HashError> {
-    let mut depth = Some(depth);
+    let (mut depth, mut deep) = (Some(depth), Depth::Signals);
     let mut ask = |hashed: &Hashed| {
-        let depth = depth.take().map(|depth| depth(&hashed.clone().signals(None)));
-        depth.unwrap_or(Depth::Signals)
+        if let Some(depth) = depth.take() {
+            deep = depth(&hashed.clone().signals(None));
+        }
+        deep
     };
     let (hashed, views) = Workspace::default().view(bytes, options, &mut ask)?;
     let edited = match &hashed.content {
-        Content::Picture(_) => Some(reasons.edited(&views)),
+        Content::Picture(picture) => {
+            let edited = reasons.edited(&views);
+            match &picture.moving {
+                Some(moving) if ask(&hashed) > Depth::Signals => {
+                    let moved = look_at_moving(bytes, moving, ask(&hashed), options, reasons)?;
+                    Some(edited.and(moved))
+                }
+                _ => Some(edited),
+            }
+        }
         Content::Video(_) if reasons.has_moments() && ask(&hashed) == Depth::Features => {
             let until = Instant::now() + LOOK_TIME;
             let mut looking = reasons.looking();
@@ -153,6 +167,31 @@ fn look(
         Content::Video(_) | Content::Sound => None,
     };
     Ok((hashed.signals(None), edited))
+}
+
+/// Looks for edited copies in the frames of a picture that moves, as pictures and as a video, for no longer than
+/// [`LOOK_TIME`]; what was seen until then counts.
+fn look_at_moving(
+    bytes: &[u8],
+    moving: &Animation,
+    depth: Depth,
+    options: &Options,
+    reasons: &Reasons,
+) -> Result<Edited, HashError> {
+    let until = Instant::now() + LOOK_TIME;
+    let (mut looking, mut edited) = (reasons.looking(), Edited::default());
+    let limits = (&options.animation, &options.video.stop);
+    let looked = animation::looks(bytes, moving, limits, depth, |look| {
+        looking.see(look.frame.at_ms, look.whole(), look.parts());
+        edited = std::mem::take(&mut edited).and(reasons.edited(&look.views));
+        if Instant::now() < until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    match looked {
+        // Its frames were hashed in that time before.
+        Err(AnimationError::TooSlow(_)) => {}
+        looked => looked?,
+    }
+    Ok(edited.and(looking.found()))
 }
 
 fn named(query: &ScanQuery) -> Result<ItemId, Failure> {
