@@ -14,6 +14,7 @@ mod incidents;
 mod limits;
 mod logs;
 mod media;
+mod moving;
 mod people;
 mod policy;
 mod preflight;
