@@ -4,6 +4,7 @@
 //! **Invariant:** of the writes under way at a crash the first few are there, whole, and the others are not.
 
 mod job;
+mod lies;
 mod mount;
 
 use std::{
@@ -53,6 +54,10 @@ pub struct Lies {
     pub keeps_erased: bool,
     /// Reading a log shows no retractions.
     pub hides_retractions: bool,
+    /// Votes for charters are acknowledged and forgotten.
+    pub forgets_votes: bool,
+    /// Of the approvals of a charter one is kept.
+    pub loses_approvals: bool,
 }
 
 /// A disk. It outlives the processes that write on it.

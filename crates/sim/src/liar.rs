@@ -3,13 +3,14 @@
 //!
 //! **Invariant:** it holds its own key and no other: what it cannot do a member cannot do.
 
+mod ballots;
 mod lies;
 mod speech;
 
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -60,6 +61,8 @@ pub struct Liar {
     histories: [Arc<History>; 2],
     forked: AtomicBool,
     honest: AtomicBool,
+    /// Charters that it shows, one at even and one at odd places: for a mutant.
+    ballots: OnceLock<[SignedCharter; 2]>,
     process: Process,
     places: BTreeMap<MemberName, usize>,
     chance: Arc<Chance>,
@@ -123,6 +126,7 @@ impl Liar {
             histories: [History::new(), History::new()],
             forked: AtomicBool::new(false),
             honest: AtomicBool::new(false),
+            ballots: OnceLock::new(),
             process: Process::default(),
             places: names.zip(0..).collect(),
             chance,
@@ -257,8 +261,8 @@ impl Host for Liar {
         Ok(false)
     }
 
-    async fn charters(&self, _from: &Asker, after: u64) -> Result<Theirs, String> {
-        Ok(Theirs { in_force: after, charters: Vec::new() })
+    async fn charters(&self, from: &Asker, after: u64) -> Result<Theirs, String> {
+        Ok(Theirs { in_force: after, charters: self.ballot(&from.name).into_iter().collect() })
     }
 
     async fn tell_charters(

@@ -76,6 +76,13 @@ pub enum Mutant {
     LosesRecords,
     /// The first member neither hears of charters nor tells of them.
     NoCharters,
+    /// The first member's disk acknowledges what it votes for as a charter, and keeps none of that.
+    ForgetsVotes,
+    /// The first member's disk keeps of each charter one approval.
+    LosesApprovals,
+    /// The one that lies approves two charters of one number, each of which enough others have approved, and shows one to
+    /// some and the other to the others.
+    TwoCharters,
     /// The first member stays cut off when all others are connected again.
     StaysCut,
     /// Nobody starts the first member's node again once it has ended.

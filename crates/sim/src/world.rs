@@ -91,6 +91,9 @@ impl World {
             }
             None => None,
         };
+        if let Some(liar) = liar.as_ref().filter(|_| options.mutant == Some(Mutant::TwoCharters)) {
+            liar.approve_two(&cast)?;
+        }
         let hosts = members.iter().map(|member| member.clone() as Arc<dyn crate::host::Host>);
         let mut hosts: Vec<_> = hosts.collect();
         if let Some(liar) = &liar {
@@ -136,6 +139,9 @@ impl World {
             "world",
             format_args!("{:?}, without address {nat:?}, liar {liar:?}", cast.honest),
         );
+        if self.options.mutant == Some(Mutant::TwoCharters) {
+            self.part_even_from_odd();
+        }
         for member in &self.members {
             tokio::spawn(member.disk.clone().spin());
             if member.papers().installed().is_some() {
@@ -225,6 +231,8 @@ fn lies_of(mutant: Option<Mutant>) -> Lies {
         forgets: mutant == Some(Mutant::ForgetsStatements),
         keeps_erased: mutant == Some(Mutant::KeepsErased),
         hides_retractions: mutant == Some(Mutant::IgnoresRetractions),
+        forgets_votes: mutant == Some(Mutant::ForgetsVotes),
+        loses_approvals: mutant == Some(Mutant::LosesApprovals),
     }
 }
 

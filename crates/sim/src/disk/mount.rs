@@ -5,11 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
-use watchfire_signal::{record::Leaf, verb::Verb};
 use watchfire_store::{
     Around, Batch, CommitError, Held, MemoryStore, SeenItem, Settlement, Store, StoreError, Table,
 };
-use watchfire_tlog::{Entry, Origin};
+use watchfire_tlog::Origin;
 
 use super::{Disk, job::Job};
 use crate::{fault::Write, process::Life};
@@ -69,24 +68,14 @@ fn author(log: &Origin) -> Option<&str> {
     log.as_str().split('/').nth(2)
 }
 
-/// A log without its retractions: their leaves are nothing that can be read.
-fn without_retractions(mut held: Vec<Held>) -> Vec<Held> {
-    for held in &mut held {
-        let leaf = Leaf::decode(&held.entry.leaf);
-        if leaf.is_ok_and(|leaf| leaf.header.verb == Verb::Retract) {
-            held.entry = Entry::new(&b"nothing"[..], None);
-        }
-    }
-    held
-}
-
 #[async_trait]
 impl Around for Mount {
     fn inner(&self) -> &dyn Store {
         &*self.store
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), CommitError> {
+    async fn commit(&self, mut batch: Batch) -> Result<(), CommitError> {
+        self.disk.lies.write(&mut batch);
         let write = purpose(&batch, &self.disk.name);
         let tables = batch.rows.iter().map(|row| row.table).collect();
         let change = |store: Arc<MemoryStore>| -> BoxFuture<'static, _> {
@@ -104,8 +93,8 @@ impl Around for Mount {
 
     async fn held(&self, log: &Origin, from: u64, limit: usize) -> Result<Vec<Held>, StoreError> {
         let held = self.store.held(log, from, limit).await?;
-        let hides = self.disk.lies.hides_retractions && author(log) != Some(&self.disk.name);
-        Ok(if hides { without_retractions(held) } else { held })
+        let own = author(log) == Some(&self.disk.name);
+        Ok(if own { held } else { self.disk.lies.read(held) })
     }
 
     async fn fill(&self, log: &Origin, index: u64, record: Bytes) -> Result<(), StoreError> {

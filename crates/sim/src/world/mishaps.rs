@@ -67,6 +67,16 @@ impl World {
         self.trace.note("wire", format_args!("{fault}: {cut:?}"));
     }
 
+    /// Members at even places lose those at odd ones, but for the one that lies.
+    pub(super) fn part_even_from_odd(&self) {
+        let places = || self.members.iter().map(|member| member.place);
+        for (from, to) in places().flat_map(|from| places().map(move |to| (from, to))) {
+            if from % 2 != to % 2 {
+                self.wire.set(from, to, Passage::Cut);
+            }
+        }
+    }
+
     fn mend_wire(&self) {
         self.trace.note("wire", "heals");
         self.wire.heal();

@@ -81,6 +81,21 @@ fn a_member_that_hears_of_no_charter_is_objected_to() {
 }
 
 #[test]
+fn a_member_that_approves_two_charters_of_one_number_is_objected_to() {
+    assert_eq!(objection(Mutant::ForgetsVotes), Some(Rule::VotedTwice));
+}
+
+#[test]
+fn a_charter_in_force_that_too_few_have_approved_is_objected_to() {
+    assert_eq!(objection(Mutant::LosesApprovals), Some(Rule::Unapproved));
+}
+
+#[test]
+fn two_charters_of_one_number_in_force_are_objected_to() {
+    assert_eq!(objection(Mutant::TwoCharters), Some(Rule::ChartersDiffer));
+}
+
+#[test]
 fn a_member_that_stays_behind_is_objected_to() {
     assert_eq!(objection(Mutant::StaysCut), Some(Rule::LogsDiffer));
 }
