@@ -22,6 +22,11 @@ pub(crate) struct Court<'a> {
 }
 
 impl Court<'_> {
+    /// Whether the word of a member counts: not of one that a quorum has stopped, nor of one that has left.
+    fn hears(&self, member: &MemberName) -> bool {
+        self.charter.member(member).is_some() && !self.silenced.contains(member)
+    }
+
     /// How many organisations beside the declarer's a declaration of level 2 or 3 needs.
     pub(super) fn cosigners_needed(&self) -> usize {
         if self.charter.organisations() <= SMALL_COALITION { 1 } else { 2 }
@@ -43,8 +48,8 @@ impl Court<'_> {
         let needed =
             if level == AWARENESS { usize::from(refused) } else { self.cosigners_needed() };
         let enough = needed.checked_sub(1).map_or(Some(0), |last| agreed.get(last).copied());
-        let silenced = self.silenced.contains(&incident.place.log.member);
-        let in_force_ms = enough.filter(|_| level > 0 && !silenced);
+        let heard = self.hears(&incident.place.log.member);
+        let in_force_ms = enough.filter(|_| level > 0 && heard);
         Course {
             level,
             cosigners: agreed.len(),
@@ -76,7 +81,7 @@ impl Court<'_> {
             body.cases.iter().map(move |case| (&place.log.member, *case))
         });
         for (member, case) in updated.chain(named) {
-            let counts = incident.stands_by(member) && !self.silenced.contains(member);
+            let counts = incident.stands_by(member) && self.hears(member);
             if let Some(owner) = self.charter.organisation_of(member).filter(|_| counts) {
                 added.entry(case).or_default().insert(owner);
             }
@@ -95,9 +100,11 @@ impl Court<'_> {
         let convenor = |member: &MemberName| {
             self.charter.member(member).is_some_and(|member| member.role == Role::Convenor)
         };
-        let own = votes.get(&incident.place.log.member).map(|at| at.at_ms());
+        let declarer = &incident.place.log.member;
+        let heard = || votes.iter().filter(|(by, _)| self.hears(by));
+        let own = heard().find(|(by, _)| *by == declarer).map(|(_, at)| at.at_ms());
         let own = own.filter(|at| in_force_ms.is_none_or(|since| *at < since));
-        let convened = votes.iter().filter(|(by, _)| convenor(by)).map(|(_, at)| at.at_ms()).min();
+        let convened = heard().filter(|(by, _)| convenor(by)).map(|(_, at)| at.at_ms()).min();
         quorum.into_iter().chain(own).chain(convened).min()
     }
 
@@ -108,7 +115,7 @@ impl Court<'_> {
         beside: Option<&OrganisationName>,
     ) -> Vec<u64> {
         let mut first = BTreeMap::<&OrganisationName, u64>::new();
-        for (member, at) in said.filter(|(member, _)| !self.silenced.contains(*member)) {
+        for (member, at) in said.filter(|(member, _)| self.hears(member)) {
             let Some(owner) = self.charter.organisation_of(member) else { continue };
             if Some(owner) != beside {
                 let time = first.entry(owner).or_insert(at.at_ms());

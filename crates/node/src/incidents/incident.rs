@@ -144,6 +144,8 @@ impl Incident {
     pub fn state(&self, now_ms: u64) -> IncidentState {
         let course = &self.course;
         match course.in_force_ms {
+            // It ends at once, and waits for nobody.
+            _ if self.erased => IncidentState::Concluded,
             _ if course.by_vote && now_ms >= course.ends_ms => IncidentState::Concluded,
             Some(since) if now_ms >= since && now_ms < course.ends_ms => IncidentState::InForce,
             Some(since) if now_ms >= since => IncidentState::Concluded,

@@ -160,8 +160,8 @@ fn an_erased_declaration_raises_nothing_and_an_erased_word_about_it_counts_for_n
         logs.erase(member, what);
         at_all(&logs, &case)
     };
-    let lapsed = without("tiktok", &declared);
-    assert_eq!(lapsed, (IncidentState::Declared, State::Proposed));
+    let ended = without("tiktok", &declared);
+    assert_eq!(ended, (IncidentState::Concluded, State::Proposed), "nobody is asked to agree");
     assert_eq!(without("reddit", &cosigned), (IncidentState::Declared, State::Proposed));
     assert_eq!(without("facebook", &tied), (IncidentState::InForce, State::Proposed));
     assert_eq!(

@@ -15,6 +15,7 @@ use watchfire_node::{
 };
 use watchfire_signal::{
     alert::Family,
+    charter::Role,
     commitment::Commitment,
     header::{Review, Target},
     incident::IncidentStep::{Conclude, Cosign, Declare, Update},
@@ -161,6 +162,47 @@ fn only_those_who_stand_by_it_tie_cases_and_a_halted_declarer_has_no_incident() 
         logs.halt_member(member, "tiktok");
     }
     assert_eq!(state(&logs), (IncidentState::Declared, State::Proposed));
+}
+
+#[test]
+fn a_convenor_that_others_have_stopped_ends_no_incident() {
+    for suspended in [false, true] {
+        let mut logs = Logs::with_role("google", Role::Convenor);
+        let declared = logs.incident("tiktok", None, incident(Declare, 3, &[]));
+        for member in ["facebook", "reddit"] {
+            logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
+        }
+        let state = |logs: &Logs| logs.fold(&[]).incidents().get(&declared.0).unwrap().state(SOON);
+        assert_eq!(state(&logs), IncidentState::InForce);
+        logs.incident("google", Some(&declared.1), incident(Conclude, 3, &[]));
+        assert_eq!(state(&logs), IncidentState::Concluded, "a convenor is enough");
+        for member in ["tiktok", "facebook", "reddit"] {
+            if suspended {
+                logs.suspend(member, "google", 0);
+            } else {
+                logs.halt_member(member, "google");
+            }
+        }
+        assert_eq!(state(&logs), IncidentState::InForce, "suspended: {suspended}");
+    }
+}
+
+/// Who has left is heard like one that was suspended: what it declared is in force no more, and its word ends nothing.
+#[test]
+fn what_a_member_declared_that_has_left_is_in_force_no_more() {
+    let (mut logs, case, declared) = declared();
+    for member in ["facebook", "reddit"] {
+        logs.incident(member, Some(&declared.1), incident(Cosign, 3, &[]));
+    }
+    assert_eq!(
+        states(&logs.fold(&[]), &declared.0, &case.0, SOON),
+        (IncidentState::InForce, State::Provisional)
+    );
+    logs.go_on_without("tiktok");
+    assert_eq!(
+        states(&logs.fold(&[]), &declared.0, &case.0, SOON),
+        (IncidentState::Declared, State::Proposed)
+    );
 }
 
 /// An alert that names an incident adds its case to it, as an update of its author would: only of those who stand by it,

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use watchfire_node::{cases::Cases, standing::State};
 use watchfire_signal::{
     alert::{Alert, Family},
-    charter::{Charter, CharterChain, Role, SignedCharter},
+    charter::{Charter, CharterChain, ClosedLog, Role, SignedCharter},
     commitment::Commitment,
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     incident::{Incident, IncidentStep},
@@ -109,6 +109,22 @@ impl Logs {
         let mut second = Charter { seq, previous, ..self.charter.charter.clone() };
         second.severity4_labels = GRAVE[1..].iter().map(|label| label.parse().unwrap()).collect();
         second.quorums.confirm = 3;
+        second.sort();
+        let second = SignedCharter::new(second, vec![]).unwrap();
+        self.chain.push(second.clone()).unwrap();
+        self.charter = second;
+    }
+
+    /// Has a second charter come in force that leaves a member out; all of its log is accepted.
+    pub(crate) fn go_on_without(&mut self, member: &str) {
+        let log = self.log(member);
+        let (seq, previous) = (2, self.charter.hash());
+        let mut second = Charter { seq, previous, ..self.charter.charter.clone() };
+        let left = second.members.iter().position(|one| one.name == name(member)).unwrap();
+        let left = second.members.remove(left);
+        let size = self.logs.get(&log).map_or(0, |held| held.len() as u64);
+        let last = Some(Head { size, root: [1; 32] });
+        second.closed.push(ClosedLog { member: left.name, epoch: left.epoch, key: left.key, last });
         second.sort();
         let second = SignedCharter::new(second, vec![]).unwrap();
         self.chain.push(second.clone()).unwrap();
