@@ -45,6 +45,8 @@ pub struct Cast {
     pub stops: bool,
     /// Whether disks are lost and old backups put in their place.
     pub restores: bool,
+    /// Whether people declare incidents.
+    pub incidents: bool,
 }
 
 impl Cast {
@@ -81,7 +83,19 @@ impl Cast {
         }
         let charter = charter(members, vec![Group { name: group.clone(), members: insiders }])?;
         let charter = approved(charter, &all)?;
-        Ok(Self { charter, honest, liar, behind_nat, group, joiner, changes, stops, restores })
+        let incidents = chance.one_in(2);
+        Ok(Self {
+            charter,
+            honest,
+            liar,
+            behind_nat,
+            group,
+            joiner,
+            changes,
+            stops,
+            restores,
+            incidents,
+        })
     }
 
     /// Everybody, by place: the honest members, the one that lies, the one that may join.

@@ -58,6 +58,10 @@ pub struct Lies {
     pub forgets_votes: bool,
     /// Of the approvals of a charter one is kept.
     pub loses_approvals: bool,
+    /// Reading a log shows nobody who agrees with an incident.
+    pub hides_agreement: bool,
+    /// Whoever says anything of an incident is shown as one who agrees with it.
+    pub shows_agreement: bool,
 }
 
 /// A disk. It outlives the processes that write on it.

@@ -127,6 +127,18 @@ pub enum Fault {
     MemberHalted,
     MemberSuspended,
     StopWithdrawn,
+    IncidentDeclared,
+    DrillDeclared,
+    IncidentCosigned,
+    IncidentUpdated,
+    IncidentNamed,
+    IncidentConcluded,
+    IncidentWordErased,
+    IncidentRefused,
+    IncidentInForce,
+    IncidentLapsed,
+    IncidentQuiet,
+    ActedInIncident,
 }
 
 impl Fault {
@@ -182,6 +194,18 @@ impl Fault {
             Self::MemberHalted,
             Self::MemberSuspended,
             Self::StopWithdrawn,
+            Self::IncidentDeclared,
+            Self::DrillDeclared,
+            Self::IncidentCosigned,
+            Self::IncidentUpdated,
+            Self::IncidentNamed,
+            Self::IncidentConcluded,
+            Self::IncidentWordErased,
+            Self::IncidentRefused,
+            Self::IncidentInForce,
+            Self::IncidentLapsed,
+            Self::IncidentQuiet,
+            Self::ActedInIncident,
         ];
         Point::all().map(Self::Crash).chain(plain).collect()
     }

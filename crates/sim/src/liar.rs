@@ -60,6 +60,8 @@ pub struct Liar {
     /// What it shows to members at even and at odd places; the same until it forks.
     histories: [Arc<History>; 2],
     forked: AtomicBool,
+    /// Whether it speaks of incidents.
+    incidents: bool,
     honest: AtomicBool,
     /// Charters that it shows, one at even and one at odd places: for a mutant.
     ballots: OnceLock<[SignedCharter; 2]>,
@@ -98,7 +100,7 @@ impl Liar {
     /// # Errors
     /// [`Broken`] where it is not in the charter.
     pub fn new(
-        name: &MemberName,
+        (name, incidents): (&MemberName, bool),
         charter: &Arc<Charter>,
         (seed, clock): (u64, Arc<MemberClock>),
         (faults, trace): (&Faults, &Trace),
@@ -125,6 +127,7 @@ impl Liar {
             letterhead,
             histories: [History::new(), History::new()],
             forked: AtomicBool::new(false),
+            incidents,
             honest: AtomicBool::new(false),
             ballots: OnceLock::new(),
             process: Process::default(),

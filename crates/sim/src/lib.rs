@@ -80,6 +80,10 @@ pub enum Mutant {
     ForgetsVotes,
     /// The first member's disk keeps of each charter one approval.
     LosesApprovals,
+    /// The first member does not see who agrees with an incident.
+    IgnoresAgreement,
+    /// The first member takes whoever says anything of an incident for one who agrees with it.
+    SeesAgreement,
     /// The one that lies approves two charters of one number, each of which enough others have approved, and shows one to
     /// some and the other to the others.
     TwoCharters,

@@ -6,6 +6,7 @@
 mod charters;
 mod early;
 mod ending;
+mod incidents;
 mod meanwhile;
 mod quota;
 mod reading;
@@ -36,6 +37,7 @@ use self::charters::Ballots;
 use crate::{
     cast::Cast,
     disk::Disk,
+    fault::{Fault, Faults},
     papers::Papers,
     pictures::picture,
     time::{MemberClock, Time},
@@ -43,8 +45,9 @@ use crate::{
 
 pub use charters::Charters;
 pub use ending::Standpoint;
+pub use incidents::{Course, Phase};
 pub use reading::{At, Case, Reading};
-pub use state::{Outlook, Say};
+pub use state::{Ground, Outlook, Say};
 
 /// Where a node keeps what came ahead of its turn.
 const EARLY: Table = Table::Ledger("early");
@@ -64,6 +67,8 @@ pub enum Rule {
     BodyMissing,
     /// The state of a case is not what the records say.
     StatesDiffer,
+    /// An incident is not what the records say.
+    IncidentsDiffer,
     /// Something was taken down, or refused, that no case allowed.
     Forbidden,
     /// Something is shown that a case takes down.
@@ -165,6 +170,7 @@ pub struct Oracle {
     time: Arc<Time>,
     /// Whose logs may have two histories.
     liar: Option<MemberName>,
+    faults: Faults,
     views: OnceLock<BTreeMap<String, View>>,
     state: Mutex<State>,
 }
@@ -172,10 +178,11 @@ pub struct Oracle {
 impl Oracle {
     /// Of a cast.
     #[must_use]
-    pub fn new(cast: &Cast, time: &Arc<Time>) -> Arc<Self> {
+    pub fn new(cast: &Cast, time: &Arc<Time>, faults: &Faults) -> Arc<Self> {
         Arc::new(Self {
             time: time.clone(),
             liar: cast.liar.clone(),
+            faults: faults.clone(),
             views: OnceLock::new(),
             state: Mutex::default(),
         })
@@ -259,21 +266,22 @@ impl Oracle {
     async fn judge(&self, view: &View, (item, picture): (&str, u64), since_ms: u64) {
         self.state().judged += 1;
         match self.allows(view, picture, since_ms).await {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Some(Ground::Opinions)) => {}
+            Ok(Some(Ground::Incident)) => self.faults.fired(Fault::ActedInIncident),
+            Ok(None) => {
                 self.object(Rule::Forbidden, &view.name, format_args!("take-down of {item}"));
             }
             Err(error) => self.object(Rule::Unwell, &view.name, error),
         }
     }
 
-    /// Whether what a member holds, or held a moment ago, allows a take-down of a picture at a moment since then.
+    /// Why what a member holds, or held a moment ago, allows a take-down of a picture at a moment since then, if it does.
     async fn allows(
         &self,
         view: &View,
         picture_of: u64,
         since_ms: u64,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Option<Ground>, StoreError> {
         let logs = self.known(view).await?;
         let now_ms = view.now_ms();
         let recent = |ms: &u64| *ms <= now_ms && now_ms - ms <= GRACE_MS;
@@ -287,13 +295,18 @@ impl Oracle {
         let now = Arc::new(self.charters(view).await?);
         let both = [now.clone(), began.clone()];
         let charters = &both[..if now == began { 1 } else { 2 }];
-        Ok(charters.iter().any(|charters| {
-            moments.iter().any(|(at_ms, before_ms)| {
+        let mut ground = None;
+        for charters in charters {
+            for (at_ms, before_ms) in &moments {
                 let reading = Reading::of(&logs, charters, *before_ms);
                 let takes_down = |case| self.takes_down(&reading, case, view, (&wanted, *at_ms));
-                reading.cases.values().any(takes_down)
-            })
-        }))
+                ground = reading.cases.values().filter_map(takes_down).chain(ground).min();
+                if ground == Some(Ground::Opinions) {
+                    return Ok(ground);
+                }
+            }
+        }
+        Ok(ground)
     }
 
     fn takes_down(
@@ -302,11 +315,13 @@ impl Oracle {
         case: &Case,
         view: &View,
         (picture, at_ms): (&Signal, u64),
-    ) -> bool {
+    ) -> Option<Ground> {
         let signals = case.alert.iter().flat_map(|alert| &alert.signals);
         let matches = signals.into_iter().any(|signal| signal.value == picture.value);
-        let outlook = || reading.outlook(case);
-        matches && !case.header.test && outlook().takes_down(&view.name, &view.trust, at_ms)
+        if !matches || case.header.test {
+            return None;
+        }
+        reading.outlook(case, at_ms).takes_down(&view.name, &view.trust, at_ms)
     }
 
     /// Looks at all disks: after every step.

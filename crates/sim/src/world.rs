@@ -3,16 +3,19 @@
 mod charters;
 mod deeds;
 mod ending;
+mod incidents;
 mod mishaps;
 mod quiet;
 mod restores;
 mod stops;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
     time::Duration,
 };
+
+use watchfire_signal::commitment::Commitment;
 
 use crate::{
     Broken, Mutant, Options,
@@ -52,6 +55,8 @@ pub struct World {
     numbers: AtomicU64,
     /// The invitation of the member that joins, with who has invited it.
     invitation: Mutex<Option<(usize, String)>>,
+    /// What was seen of incidents.
+    watched: Mutex<BTreeSet<(Commitment, Fault)>>,
 }
 
 impl World {
@@ -66,8 +71,7 @@ impl World {
         let faults = Faults::default();
         let watchers = (&faults, &trace);
         let cast = Arc::new(Cast::of(seed)?);
-        let charter = Arc::new(cast.charter.charter.clone());
-        let oracle = Oracle::new(&cast, &time);
+        let oracle = Oracle::new(&cast, &time, &faults);
         let count = cast.all().count();
         let wire = Wire::new(count, seed, options.mutant, &faults);
         let chance = Chance::new(seed, "world");
@@ -85,15 +89,7 @@ impl World {
             members.push(member);
         }
         oracle.watch(members.iter().map(|member| view(member, &cast, seed)).collect());
-        let liar = match &cast.liar {
-            Some(name) => {
-                Some(Liar::new(name, &charter, (seed, MemberClock::new(&time, 0)), watchers)?)
-            }
-            None => None,
-        };
-        if let Some(liar) = liar.as_ref().filter(|_| options.mutant == Some(Mutant::TwoCharters)) {
-            liar.approve_two(&cast)?;
-        }
+        let liar = liar_of(&cast, &time, options, watchers)?;
         let hosts = members.iter().map(|member| member.clone() as Arc<dyn crate::host::Host>);
         let mut hosts: Vec<_> = hosts.collect();
         if let Some(liar) = &liar {
@@ -110,6 +106,7 @@ impl World {
         });
         let (options, returns, quiet) = (options.clone(), Mutex::default(), Mutex::default());
         let (numbers, invitation) = (AtomicU64::new(0), Mutex::default());
+        let watched = Mutex::default();
         Ok(Self {
             options,
             time,
@@ -125,6 +122,7 @@ impl World {
             quiet,
             numbers,
             invitation,
+            watched,
         })
     }
 
@@ -159,6 +157,7 @@ impl World {
             self.supervise().await;
             self.oracle.look().await?;
             self.look_at_the_quiet().await?;
+            self.watch_incidents();
             if !self.oracle.findings().is_empty() {
                 return Ok(());
             }
@@ -226,6 +225,21 @@ impl World {
     }
 }
 
+fn liar_of(
+    cast: &Cast,
+    time: &Arc<Time>,
+    options: &Options,
+    watchers: (&Faults, &Trace),
+) -> Result<Option<Arc<Liar>>, Broken> {
+    let Some(name) = &cast.liar else { return Ok(None) };
+    let (charter, clock) = (Arc::new(cast.charter.charter.clone()), MemberClock::new(time, 0));
+    let liar = Liar::new((name, cast.incidents), &charter, (options.seed, clock), watchers)?;
+    if options.mutant == Some(Mutant::TwoCharters) {
+        liar.approve_two(cast)?;
+    }
+    Ok(Some(liar))
+}
+
 fn lies_of(mutant: Option<Mutant>) -> Lies {
     Lies {
         forgets: mutant == Some(Mutant::ForgetsStatements),
@@ -233,6 +247,8 @@ fn lies_of(mutant: Option<Mutant>) -> Lies {
         hides_retractions: mutant == Some(Mutant::IgnoresRetractions),
         forgets_votes: mutant == Some(Mutant::ForgetsVotes),
         loses_approvals: mutant == Some(Mutant::LosesApprovals),
+        hides_agreement: mutant == Some(Mutant::IgnoresAgreement),
+        shows_agreement: mutant == Some(Mutant::SeesAgreement),
     }
 }
 

@@ -1,6 +1,12 @@
 //! What a disk does wrong with what is written and read, for mutants.
 
-use watchfire_signal::{charter::SignedCharter, record::Leaf, verb::Verb};
+use watchfire_signal::{
+    charter::SignedCharter,
+    incident::{Incident, IncidentStep},
+    record::{Leaf, open, seal},
+    statement::Statement,
+    verb::Verb,
+};
 use watchfire_store::{Batch, Held, Table};
 use watchfire_tlog::Entry;
 
@@ -32,7 +38,33 @@ impl Lies {
                 held.entry = Entry::new(&b"nothing"[..], None);
             }
         }
+        for held in &mut held {
+            if let Some(entry) = self.of_incident(&held.entry) {
+                held.entry = entry;
+            }
+        }
         held
+    }
+
+    /// Another entry in the place of what somebody says of an incident.
+    fn of_incident(self, entry: &Entry) -> Option<Entry> {
+        if !self.hides_agreement && !self.shows_agreement {
+            return None;
+        }
+        let leaf = Leaf::decode(&entry.leaf).ok()?;
+        let Statement::Incident(body) = open(&leaf, entry.record.as_ref()?).ok()? else {
+            return None;
+        };
+        let agrees = body.step == IncidentStep::Cosign;
+        if self.hides_agreement && agrees {
+            return Some(Entry::new(&b"nothing"[..], None));
+        }
+        if !self.shows_agreement || agrees || body.step.is_first() {
+            return None;
+        }
+        let body = Incident { step: IncidentStep::Cosign, ..body };
+        let sealed = seal(&leaf.header, &Statement::Incident(body), [0; 16]).ok()?;
+        Some(Entry::new(sealed.leaf, Some(sealed.record.into())))
     }
 }
 

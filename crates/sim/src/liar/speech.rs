@@ -9,6 +9,7 @@ use watchfire_node::{
 use watchfire_signal::{
     commitment::Commitment,
     header::{Header, Provenance, RECORD_VERSION, Target},
+    incident::{Incident, IncidentStep},
     label::Class,
     name::GroupName,
     reason::Reason,
@@ -50,8 +51,12 @@ impl Liar {
         now_ms: u64,
         pictures: u64,
         known: Option<Known>,
+        incident: Option<Target>,
     ) -> Result<(), Broken> {
+        // It declares what nobody else saw, and agrees with whatever is declared.
+        let of_incident = self.incidents && self.chance.one_in(4);
         let entries = match (self.chance.below(8), known) {
+            (_, known) if of_incident => vec![self.incident(known, incident)?],
             (0, _) => {
                 self.faults.fired(Fault::Flood);
                 let flood = (0..FLOOD).map(|_| self.alert(self.chance.below(pictures), now_ms));
@@ -106,24 +111,55 @@ impl Liar {
 
     fn answer(&self, verb: Verb, known: &Known, statement: Statement) -> Result<Entry, Broken> {
         let header = Header {
+            class: known.class,
+            group: known.group.clone(),
+            reason: (verb == Verb::Retract).then_some(Reason::WrongMatch),
+            target: Some(known.target.clone()),
+            ..self.header(verb)
+        };
+        self.seal(Draft { header, statement, asked: None, within_quota: false })
+    }
+
+    fn incident(&self, known: Option<Known>, incident: Option<Target>) -> Result<Entry, Broken> {
+        let step = match (&incident, self.chance.below(6)) {
+            (None, _) => IncidentStep::Declare,
+            (_, 0) => IncidentStep::Conclude,
+            (_, 1 | 2) => IncidentStep::Update,
+            _ => IncidentStep::Cosign,
+        };
+        let body = Incident {
+            step,
+            level: 3,
+            title: "an attack".to_owned(),
+            criteria: "everything".to_owned(),
+            regions: Vec::new(),
+            cases: known.into_iter().map(|known| known.name).collect(),
+            note: None,
+        };
+        let header = Header { target: incident, ..self.header(Verb::Incident) };
+        let statement = Statement::Incident(body);
+        self.seal(Draft { header, statement, asked: None, within_quota: false })
+    }
+
+    fn header(&self, verb: Verb) -> Header {
+        Header {
             v: RECORD_VERSION,
             coalition: self.charter.coalition.clone(),
             author_log: self.log.clone(),
             charter: self.letterhead.charter,
             verb,
-            class: known.class,
-            group: known.group.clone(),
+            class: Class::None,
+            group: GroupName::all(),
             provenance: Provenance::None,
-            reason: (verb == Verb::Retract).then_some(Reason::WrongMatch),
+            reason: None,
             severity: None,
-            target: Some(known.target.clone()),
+            target: None,
             lease_day: None,
             test: false,
             review: None,
             minute: None,
             size: 0,
-        };
-        self.seal(Draft { header, statement, asked: None, within_quota: false })
+        }
     }
 
     fn seal(&self, draft: Draft) -> Result<Entry, Broken> {

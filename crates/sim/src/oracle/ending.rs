@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use watchfire_node::{Node, Readiness, standing::State};
+use watchfire_node::{Node, Readiness, incidents::Incident, standing::State};
 use watchfire_signal::{
     commitment::Commitment,
     name::{LogName, MemberName},
@@ -10,7 +10,10 @@ use watchfire_signal::{
 };
 use watchfire_store::{Held, StoreError};
 
-use super::{At, Charters, Finding, Oracle, Reading, Rule, View};
+use super::{
+    At, Charters, Finding, Oracle, Reading, Rule, View,
+    incidents::{courses, phase},
+};
 use crate::pictures::{Posted, picture};
 
 /// A member at the end: what it computed, for comparison with what it should have.
@@ -63,12 +66,14 @@ impl Oracle {
             found.extend(self.ended_differ(shelf, &shelves));
             found.extend(self.bodies_missing(shelf, &shelves, forked.is_some()));
             found.extend(shelf.states_differ());
+            found.extend(shelf.incidents_differ());
             found.extend(shelf.items_differ(self).await?);
             found.extend(self.erased_left(shelf).await?);
         }
         found.extend(forked.iter().flatten().cloned());
         if forked.is_none() {
             found.extend(self.states_differ(&shelves));
+            found.extend(self.incidents_apart(&shelves));
         }
         Ok(found)
     }
@@ -241,13 +246,33 @@ impl Oracle {
                 }
             }
         }
-        // Terms begin at each member's own verification: they are compared once all are over.
-        if self.time.leapt_within(super::Duration::from_secs(3_600)).is_some_and(|ms| ms >= LONG_MS)
-        {
-            found
-        } else {
-            Vec::new()
-        }
+        if self.all_over() { found } else { Vec::new() }
+    }
+
+    /// Members agree about incidents: which there are, how grave they are, and whether each was ever in force. Since when
+    /// one was, and what it ties, may differ: by clocks of authors that were ahead of a member's own, and by groups.
+    fn incidents_apart(&self, shelves: &[Shelf<'_>]) -> Vec<Finding> {
+        let kinds = |shelf: &Shelf<'_>| -> BTreeMap<Commitment, _> {
+            let now_ms = shelf.view.now_ms();
+            let all = shelf.at.node.incidents();
+            let kind = |one: &Arc<Incident>| {
+                (phase(one, now_ms), one.course.level, one.course.in_force_ms.is_some(), one.test)
+            };
+            all.iter().map(|one| (one.name, kind(one))).collect()
+        };
+        let Some(first) = shelves.first().filter(|_| self.all_over()) else { return Vec::new() };
+        let differs = |shelf: &&Shelf<'_>| kinds(shelf) != kinds(first);
+        let what = |shelf: &Shelf<'_>| {
+            format!("{:?}, and {:?} at {}", kinds(shelf), kinds(first), first.at.name)
+        };
+        let apart = shelves.iter().filter(differs);
+        apart.map(|shelf| shelf.finding(Rule::IncidentsDiffer, what(shelf))).collect()
+    }
+
+    /// Whether all terms of hours are over. They begin at each member's own verification, and are compared then.
+    fn all_over(&self) -> bool {
+        let leapt_ms = self.time.leapt_within(super::Duration::from_secs(3_600));
+        leapt_ms.is_some_and(|ms| ms >= LONG_MS)
     }
 }
 
@@ -281,13 +306,13 @@ impl Shelf<'_> {
         let mut found = Vec::new();
         let now_ms = self.view.now_ms();
         for (name, case) in &self.reading.cases {
-            let wanted = self.reading.outlook(case).state(now_ms);
+            let wanted = self.reading.outlook(case, now_ms).state(now_ms);
             let known = self.at.node.alert(name);
             if known.as_ref().map(|known| known.state) != Some(wanted) {
                 let set = known.map(|known| known.set);
                 let (log, index) = &case.at;
                 let said = set.map(|set| (set.state(now_ms), set.standing.clone()));
-                let outlook = self.reading.outlook(case);
+                let outlook = self.reading.outlook(case, now_ms);
                 let what = format!(
                     "{index} of {log} is {wanted:?} by {outlook:?} of {:?}, not {said:?}",
                     case.said
@@ -296,6 +321,15 @@ impl Shelf<'_> {
             }
         }
         found
+    }
+
+    /// The node's incidents are what its records add up to.
+    fn incidents_differ(&self) -> Option<Finding> {
+        let now_ms = self.view.now_ms();
+        let wanted = self.reading.incidents(now_ms);
+        let known = courses(&self.at.node.incidents(), now_ms);
+        let what = || format!("{wanted:?}, not {known:?}");
+        (wanted != known).then(|| self.finding(Rule::IncidentsDiffer, what()))
     }
 
     /// What is shown and hidden is what the cases say.
@@ -314,7 +348,7 @@ impl Shelf<'_> {
             };
             let matching: Vec<_> = self.reading.cases.values().filter(fits).collect();
             let takes = |case: &&super::Case| {
-                oracle.takes_down(&self.reading, case, self.view, (&wanted, now_ms))
+                oracle.takes_down(&self.reading, case, self.view, (&wanted, now_ms)).is_some()
             };
             if matching.iter().any(takes) {
                 // What was uploaded moments before a crash may be lost to the node: it says so.

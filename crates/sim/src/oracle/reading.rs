@@ -23,6 +23,7 @@ use watchfire_store::Held;
 
 use super::{
     Charters,
+    incidents::{Course, Court, Incidents},
     quota::Quota,
     state::{Outlook, Say, Voice},
 };
@@ -34,12 +35,12 @@ pub(super) type Turn = (u32, u64);
 
 /// An entry as it was read.
 #[derive(Debug, Clone)]
-struct Entry {
-    at: At,
-    verified_ms: u64,
-    header: Header,
-    commitment: Commitment,
-    statement: Option<Statement>,
+pub(super) struct Entry {
+    pub(super) at: At,
+    pub(super) verified_ms: u64,
+    pub(super) header: Header,
+    pub(super) commitment: Commitment,
+    pub(super) statement: Option<Statement>,
 }
 
 /// A set of signals with all that was said of it.
@@ -80,6 +81,7 @@ pub struct Reading {
     charter: Option<Arc<Charter>>,
     /// Where what is accepted of members that have left ends.
     left: BTreeMap<MemberName, Turn>,
+    incidents: Incidents,
 }
 
 /// What can be stopped.
@@ -147,6 +149,8 @@ impl Reading {
         for entry in &entries {
             reading.take_back(entry, &meanings);
         }
+        let is_erased = |at: &At| reading.erased.contains_key(at);
+        reading.incidents = Incidents::of(&entries, &reading.cases, is_erased);
         reading
     }
 
@@ -239,9 +243,31 @@ impl Reading {
         if halted.len() >= charter.quorum_halt() { Voice::Halted } else { Voice::Counts }
     }
 
-    /// How a set looks.
+    /// All incidents at a moment.
     #[must_use]
-    pub fn outlook(&self, case: &Case) -> Outlook {
+    pub fn incidents(&self, now_ms: u64) -> BTreeMap<Commitment, Course> {
+        self.in_court(|court| self.incidents.at(court, now_ms)).unwrap_or_default()
+    }
+
+    fn in_court<T>(&self, judge: impl FnOnce(&Court<'_>) -> T) -> Option<T> {
+        let counts = |member: &MemberName| self.voice(member) == Voice::Counts;
+        let charter = self.charter.as_ref()?;
+        Some(judge(&Court { charter, counts: &counts }))
+    }
+
+    /// How a set looks at a moment.
+    #[must_use]
+    pub fn outlook(&self, case: &Case, now_ms: u64) -> Outlook {
+        let outlook = self.usual_outlook(case);
+        let founding = self.cases.get(&case.subject).is_some_and(|first| first.at == case.at);
+        let seen = outlook.looked > 0;
+        let lifts = |court: &Court<'_>| self.incidents.lifts((case, founding, seen), court, now_ms);
+        let lifted = self.in_court(lifts).unwrap_or(false);
+        outlook.lifted(lifted)
+    }
+
+    /// How it looks where no incident lifts it.
+    fn usual_outlook(&self, case: &Case) -> Outlook {
         let charter = self.charter.as_ref();
         let organisation = |member: &MemberName| -> Option<OrganisationName> {
             charter?.organisation_of(member).cloned()
@@ -472,7 +498,7 @@ impl Entry {
         }
     }
 
-    fn target(&self) -> Option<At> {
+    pub(super) fn target(&self) -> Option<At> {
         let target = self.header.target.as_ref()?;
         Some((target.log.clone(), target.index))
     }

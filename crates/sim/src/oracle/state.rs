@@ -11,6 +11,8 @@ use super::reading::{Case, Turn};
 
 /// An hour in milliseconds.
 const HOUR_MS: u64 = 3_600_000;
+/// How long a set that too few have looked at lasts while an incident lifts it.
+const LIFTED_HOURS: u64 = 72;
 
 /// What a member said of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -131,12 +133,25 @@ pub struct Outlook {
     pub left: bool,
     /// When its term ends.
     pub until_ms: u64,
+    /// When its term ends while an incident lifts it.
+    lifted_until_ms: u64,
+    /// Whether an incident of level 3 lifts it.
+    lifted: bool,
     confirmed: bool,
     disputed: bool,
     /// Whether somebody who stood by it asks that it come back.
     wanted_back: bool,
     halted: bool,
     erased: bool,
+}
+
+/// Why copies may be taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Ground {
+    /// By what members hold of the set.
+    Opinions,
+    /// By nothing but an incident that enough organisations stand by.
+    Incident,
 }
 
 type Organisation<'a> = &'a dyn Fn(&MemberName) -> Option<OrganisationName>;
@@ -206,6 +221,8 @@ impl Outlook {
                     && (!any.is_empty()
                         || !latest.values().any(|(_, say)| matches!(say, Say::Withdrew { .. }))),
             until_ms: asked.min(begun.saturating_add(hours * HOUR_MS)),
+            lifted_until_ms: asked.min(begun.saturating_add(LIFTED_HOURS * HOUR_MS)),
+            lifted: false,
             confirmed,
             disputed: if confirmed { disputes >= dispute.max(1) } else { disputes > 0 },
             halted: false,
@@ -227,6 +244,14 @@ impl Outlook {
         Self { restores, left: false, halted: true, ..self }
     }
 
+    /// The same where an incident of level 3 lifts it, or none does: one that enough have confirmed needs none.
+    #[must_use]
+    pub fn lifted(self, lifted: bool) -> Self {
+        let lifted = lifted && !self.confirmed;
+        let until_ms = if lifted { self.lifted_until_ms } else { self.until_ms };
+        Self { lifted, until_ms, ..self }
+    }
+
     /// Its state at a moment.
     #[must_use]
     pub fn state(&self, now_ms: u64) -> State {
@@ -238,24 +263,31 @@ impl Outlook {
             State::Disputed
         } else if self.confirmed {
             State::Confirmed
-        } else if self.looked > 0 {
+        } else if self.looked > 0 || self.lifted {
             State::Provisional
         } else {
             State::Proposed
         }
     }
 
-    /// Whether a member with the standard rules may take copies down by itself at a moment.
+    /// Why a member with the standard rules may take copies down by itself at a moment, if it may.
     #[must_use]
-    pub fn takes_down(&self, me: &MemberName, trust: &BTreeSet<MemberName>, now_ms: u64) -> bool {
+    pub fn takes_down(
+        &self,
+        me: &MemberName,
+        trust: &BTreeSet<MemberName>,
+        now_ms: u64,
+    ) -> Option<Ground> {
         let own = self.lookers.contains(me);
         let trusted = self.lookers.iter().any(|member| trust.contains(member));
-        match self.state(now_ms) {
+        let enough = match self.state(now_ms) {
             State::Confirmed => true,
             State::Proposed | State::Provisional => own || trusted,
             State::Disputed => own,
-            State::Lapsed | State::Retracted => false,
-        }
+            State::Lapsed | State::Retracted => return None,
+        };
+        let lifted = self.lifted && self.state(now_ms) == State::Provisional;
+        enough.then_some(Ground::Opinions).or(lifted.then_some(Ground::Incident))
     }
 
     /// Whether what it took down comes back by itself at a moment, if nothing else holds it.

@@ -19,7 +19,7 @@ use watchfire_signal::{
 };
 
 use super::{PICTURES, World};
-use crate::{Broken, cast, member::Member, oracle::Acked, pictures::picture};
+use crate::{Broken, cast, fault::Fault, member::Member, oracle::Acked, pictures::picture};
 
 /// How long a caller waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -39,6 +39,13 @@ impl World {
             self.stop_somebody();
             return Ok(());
         }
+        if self.around.cast.incidents {
+            self.answer_incidents();
+            if self.chance.one_in(5) {
+                self.of_incidents();
+                return Ok(());
+            }
+        }
         let Some(member) = self.chance.pick(&self.members).cloned() else { return Ok(()) };
         let Some(node) = member.node() else { return Ok(()) };
         match self.chance.below(100) {
@@ -52,9 +59,17 @@ impl World {
     }
 
     fn report(&self, member: &Member, node: Arc<Node>) {
-        let new = self.new_alert();
-        self.trace.note(member.name.as_str(), format_args!("reports to {}", new.group));
-        self.say(member, async move { node.raise(new, None).await.map(|said| (node, said)) });
+        let mut new = self.new_alert();
+        let named = self.name_incident(&node, &mut new);
+        self.trace.note(member.name.as_str(), format_args!("reports to {}{named}", new.group));
+        let (faults, named) = (self.faults.clone(), new.alert.incident.is_some());
+        self.say(member, async move {
+            let said = node.raise(new, None).await?;
+            if named {
+                faults.fired(Fault::IncidentNamed);
+            }
+            Ok((node, said))
+        });
     }
 
     fn new_alert(&self) -> NewAlert {
@@ -130,8 +145,9 @@ impl World {
         known.retain(|set| own(set));
         let Some(set) = self.chance.pick(&known).cloned() else { return };
         let review = if self.chance.one_in(2) { Review::OneHuman } else { Review::Unreviewed };
-        let new = NewAlert { review, group: set.header.group.clone(), ..self.new_alert() };
-        self.trace.note(member.name.as_str(), format_args!("adds signals to {}", set.name));
+        let mut new = NewAlert { review, group: set.header.group.clone(), ..self.new_alert() };
+        let named = self.name_incident(&node, &mut new);
+        self.trace.note(member.name.as_str(), format_args!("adds signals to {}{named}", set.name));
         let name = set.name;
         self.say(member, async move {
             node.widen(&name, (new, None), None).await.map(|said| (node, said))

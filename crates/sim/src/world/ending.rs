@@ -55,6 +55,7 @@ impl World {
             if !self.oracle.findings().is_empty() {
                 return Ok(());
             }
+            self.watch_incidents();
             left = self.unsettled().await?;
             if left.is_empty() {
                 self.trace.note("world", format_args!("all agree after {look} looks"));

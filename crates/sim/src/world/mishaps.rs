@@ -144,6 +144,10 @@ impl World {
             liar.fork();
         }
         let known = self.chance.pick(&self.members).and_then(|member| member.node());
+        let incident = known.as_ref().and_then(|node| {
+            let place = node.incidents().iter().find(|one| !one.test)?.place.clone();
+            Some(Target { log: place.log, index: place.index })
+        });
         let known = known.and_then(|node| {
             let sets = node.alerts(None, 400);
             let set = self.chance.pick(&sets)?;
@@ -165,6 +169,6 @@ impl World {
             }
             None => None,
         };
-        liar.speak(self.time.now_ms(), PICTURES, known).await
+        liar.speak(self.time.now_ms(), PICTURES, known, incident).await
     }
 }

@@ -24,6 +24,7 @@ impl World {
     pub(super) async fn look_at_the_quiet(&self) -> Result<(), Broken> {
         let now_ms = self.time.waking_ms();
         for member in &self.members {
+            let incidents = member.node().map(|node| node.incidents()).unwrap_or_default();
             let well = member.disk.troubled() == Trouble::default()
                 && member.platform.mood() == Mood::Fine
                 && !self.time.leapt_since(now_ms.saturating_sub(QUIET_MS));
@@ -47,6 +48,7 @@ impl World {
             if due {
                 let posted = member.platform.posted();
                 self.oracle.look_at_hidden(&member.name, posted, QUIET_MS).await?;
+                self.oracle.look_at_incidents(&member.name, &incidents, QUIET_MS).await?;
             }
         }
         Ok(())
