@@ -23,6 +23,20 @@ pub const MAX_LABEL_PART: usize = 48;
 /// Sexual abuse of children is not exchanged here: the lists of NCMEC and IWF are made for it.
 const REFUSED_FAMILY: &str = "csam";
 
+/// What says in any part of a label that children are meant, alone or inside a longer word.
+const CHILDREN_WITHIN: [&str; 9] =
+    ["csam", "csae", "csem", "csea", "child", "underage", "paedo", "toddler", "lolita"];
+
+/// The same as whole words: "cp" is in "tcp", "minor" in "minority", "infant" in "infantry", "pedo" in "torpedo".
+const CHILDREN_WORDS: [&str; 8] =
+    ["cp", "minor", "minors", "infant", "infants", "pedo", "pedos", "loli"];
+
+/// A suggestion for a label is not further away: what needs more edits is another word, and perhaps another harm.
+const NEAR_LABEL: usize = 3;
+
+/// The same for a family, whose names are short.
+const NEAR_FAMILY: usize = 1;
+
 codes! {
     /// A class of harm; it stands in clear in every header.
     Class, "class";
@@ -52,17 +66,17 @@ pub enum LabelError {
     Form(String),
     /// Sexual abuse of children, which is not exchanged here.
     #[error(
-        "labels of csam are refused: report such material to NCMEC (report.cybertip.org) or to the \
-         IWF (report.iwf.org.uk), and match it with their lists"
+        "labels of the sexual abuse of children are refused: report such material to NCMEC \
+         (report.cybertip.org) or to the IWF (report.iwf.org.uk), and match it with their lists"
     )]
     Refused,
     /// Not in the taxonomy.
-    #[error("the taxonomy has no label {label:?}; the nearest is {nearest:?}")]
+    #[error("the taxonomy has no label {label:?}; {}", hint(nearest.as_deref()))]
     Unknown {
         /// What was given.
         label: String,
-        /// The label of the taxonomy with the fewest edits to what was given.
-        nearest: &'static str,
+        /// What of the taxonomy is a few edits away; nothing where that would be another word.
+        nearest: Option<String>,
     },
 }
 
@@ -197,15 +211,41 @@ impl FromStr for Label {
     type Err = LabelError;
 
     fn from_str(text: &str) -> Result<Self, LabelError> {
+        // Before all else: neither a form nor a suggestion may lead such material into another harm.
+        if means_children(text) {
+            return Err(LabelError::Refused);
+        }
         let label = Self::received(text)?;
-        if label.known() { Ok(label) } else { Err(unknown(text)) }
+        let known = definitions().iter().map(|definition| definition.code.clone());
+        if label.known() { Ok(label) } else { Err(unknown(text, known, NEAR_LABEL)) }
     }
 }
 
-fn unknown(text: &str) -> LabelError {
-    let nearest = definitions().iter().map(|definition| definition.code.as_str());
-    let nearest = nearest.min_by_key(|known| edits(text, known)).unwrap_or_default();
+/// Whether somebody who writes this means children. A label of the taxonomy never does.
+fn means_children(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    let words: Vec<_> = text.split(|c: char| !c.is_ascii_alphanumeric()).collect();
+    words.windows(2).any(|two| two == ["under", "age"])
+        || words.iter().any(|word| {
+            CHILDREN_WORDS.contains(word)
+                || word.starts_with("pedoph")
+                || CHILDREN_WITHIN.iter().any(|part| word.contains(part))
+        })
+}
+
+fn unknown(text: &str, known: impl Iterator<Item = String>, within: usize) -> LabelError {
+    let known = known.map(|known| (edits(text, &known), known));
+    let nearest = known.filter(|(edits, _)| *edits <= within).min().map(|(_, known)| known);
     LabelError::Unknown { label: text.to_owned(), nearest }
+}
+
+/// What helps on: the label that was meant, or what there is.
+fn hint(nearest: Option<&str>) -> String {
+    let families = TAXONOMY.families.iter().map(|known| known.family.as_str());
+    match nearest {
+        Some(nearest) => format!("the nearest is {nearest:?}"),
+        None => format!("its families are {}", families.collect::<Vec<_>>().join(", ")),
+    }
 }
 
 /// The least number of inserted, removed and replaced bytes between two labels (Levenshtein).
@@ -277,9 +317,12 @@ impl FromStr for LabelPattern {
     fn from_str(text: &str) -> Result<Self, LabelError> {
         match text.strip_suffix(".*") {
             _ if text == "*" => Ok(Self::Any),
-            Some(REFUSED_FAMILY) => Err(LabelError::Refused),
+            Some(family) if means_children(family) => Err(LabelError::Refused),
             Some(family) if class_of(family).is_some() => Ok(Self::Family(family.to_owned())),
-            Some(family) if is_part(family) => Err(unknown(text)),
+            Some(family) if is_part(family) => {
+                let known = TAXONOMY.families.iter().map(|known| format!("{}.*", known.family));
+                Err(unknown(text, known, NEAR_FAMILY))
+            }
             _ => text.parse().map(Self::Exact),
         }
     }
@@ -319,8 +362,59 @@ mod tests {
     fn an_unknown_label_is_refused_with_the_nearest_one() {
         let error = "selfharm.suicide_depictoin".parse::<Label>().unwrap_err();
         let nearest = "self_harm.suicide_depiction";
-        assert!(matches!(&error, LabelError::Unknown { nearest: n, .. } if *n == nearest));
+        assert!(matches!(&error, LabelError::Unknown { nearest: Some(n), .. } if n == nearest));
         assert!(error.to_string().contains(nearest));
+        let error = "hat.*".parse::<LabelPattern>().unwrap_err();
+        assert!(error.to_string().contains("hate.*"), "{error}");
+    }
+
+    #[test]
+    fn what_is_far_from_every_label_is_told_the_families_and_no_other_harm() {
+        for error in [
+            "rape.video".parse::<Label>().unwrap_err(),
+            "minority.hatred".parse::<Label>().unwrap_err(),
+            "rape.*".parse::<LabelPattern>().unwrap_err(),
+        ] {
+            assert!(matches!(&error, LabelError::Unknown { nearest: None, .. }), "{error}");
+            assert!(error.to_string().contains("self_harm, violence, tvec"), "{error}");
+            assert!(!error.to_string().contains("ncii."), "{error}");
+        }
+    }
+
+    #[test]
+    fn whatever_word_is_taken_for_the_abuse_of_children_has_the_pointer_and_no_suggestion() {
+        for text in [
+            "child_abuse.x",
+            "csae.x",
+            "child.porn",
+            "cp.x",
+            "minor.sexual",
+            "child_safety.csam",
+            "ncii.csem",
+            "ncii.minors",
+            "nude.under_age",
+            "pedo.ring",
+            "paedophilia.x",
+            "pedophile.x",
+            "infant.x",
+            "toddlers.x",
+            "lolita.x",
+            "CSAM",
+            "csam",
+            "child abuse",
+            "Child.Porn",
+        ] {
+            assert_eq!(text.parse::<Label>().unwrap_err(), LabelError::Refused, "{text}");
+            let pattern = text.parse::<LabelPattern>().unwrap_err();
+            assert_eq!(pattern, LabelError::Refused, "{text}");
+        }
+        assert_eq!("cp.*".parse::<LabelPattern>().unwrap_err(), LabelError::Refused);
+        for text in ["tcp.flood", "minority.hatred", "infantry.video", "torpedo.video"] {
+            let error = text.parse::<Label>().unwrap_err();
+            assert!(matches!(error, LabelError::Unknown { .. }), "{text}");
+        }
+        // What others wrote is kept as the format says: only what is drafted here is refused by its words.
+        assert!(Label::received("info.minors").is_ok());
     }
 
     #[test]
