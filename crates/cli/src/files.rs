@@ -3,11 +3,13 @@
 use std::{
     fs,
     hash::Hash,
+    io,
     num::NonZeroU32,
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
 
+use serde::{Serialize, Serializer};
 use watchfire_media::{
     animation::{self, Animation},
     format::{Format, is_text, sniff},
@@ -18,12 +20,16 @@ use watchfire_media::{
 use watchfire_node::near::{Hit, Near, Watch, Whose};
 use watchfire_signal::{
     features::{Depth, Views},
+    link::{LinkPrint, LinkScope},
     pdq::Pdq,
     text_print::{TextError, TextPrint},
     value::Signal,
 };
 
-use crate::exit::{Failure, OrEnvironment, environment};
+use crate::{
+    exit::{Failure, OrEnvironment, environment},
+    output::{Output, count},
+};
 
 /// The signals of one file.
 #[derive(Debug)]
@@ -90,7 +96,7 @@ impl Hasher {
 
     /// The signals of a file. What cannot be decoded has its exact hashes.
     pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
-        self.signals_of(&fs::read(path).or_environment(path.display())?)
+        self.signals_of(&read(path).or_environment(path.display())?)
     }
 
     /// The same of its bytes.
@@ -108,6 +114,7 @@ impl Hasher {
         known: &Near<K>,
     ) -> Result<(Vec<Hit<K>>, Option<anyhow::Error>), Failure> {
         let (Signals { signals, moving, unseen, .. }, views) = self.view(bytes, known.depth())?;
+        let (signals, unseen) = with_links(signals, unseen, LinkPrint::in_text, bytes);
         let mut hits = known.search_edited(&views);
         hits.extend(signals.iter().flat_map(|signal| known.search(signal, Whose::Held)));
         hits.extend(moving.iter().flat_map(|moving| self.search_moving(bytes, moving, known)));
@@ -174,6 +181,30 @@ impl Hasher {
     }
 }
 
+/// The signals of a text with those of links in it. What is too short to be recognised is so by its links.
+pub(crate) fn with_links(
+    mut signals: Vec<Signal>,
+    unseen: Option<anyhow::Error>,
+    links: impl FnOnce(&str) -> Vec<LinkPrint>,
+    bytes: &[u8],
+) -> (Vec<Signal>, Option<anyhow::Error>) {
+    let links = as_text(bytes).map(links).unwrap_or_default();
+    let unseen = unseen.filter(|_| links.is_empty());
+    signals.extend(links.into_iter().map(Signal::new));
+    (signals, unseen)
+}
+
+/// The links of a text that is nothing but links, one a line. What else leads to the same pages as an article, or names
+/// the same shop, is no copy of it: of other texts no link is known.
+pub(crate) fn link_list(text: &str) -> Vec<LinkPrint> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let links = lines.map(|line| {
+        let web = line.starts_with("http://") || line.starts_with("https://");
+        LinkPrint::named(line, LinkScope::Exact).ok().filter(|_| web)
+    });
+    links.collect::<Option<_>>().unwrap_or_default()
+}
+
 /// The signals of a text: its exact hashes first.
 fn words(bytes: &[u8], prints: Result<Vec<TextPrint>, TextError>) -> Signals {
     let (sha256, md5) = digests(bytes);
@@ -201,17 +232,55 @@ fn of(hashed: Hashed) -> Signals {
 
 /// All files that paths name: the files themselves, and those under folders, in order of name. What lies in a folder and
 /// cannot be read is named too, a folder itself where that is it: reading it says why. Pipes and devices in folders are
-/// passed over.
-///
-/// # Errors
-/// A path that names nothing.
-pub(crate) fn all(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+/// passed over. A path that names nothing, and one of a folder without files, are named as well.
+pub(crate) fn all(paths: &[PathBuf]) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for path in paths {
-        fs::metadata(path).or_environment(path.display())?;
+        let before = files.len();
         walk(path, &mut files);
+        if files.len() == before {
+            files.push(path.clone());
+        }
     }
-    Ok(files)
+    files
+}
+
+/// Reads a file that [`all`] has named, or says why it cannot be.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    fs::read(path).map_err(|error| match error.kind() {
+        io::ErrorKind::IsADirectory => io::Error::other("no files in it"),
+        _ => error,
+    })
+}
+
+/// A file that could not be read, for programs.
+#[derive(Debug, Serialize)]
+struct Unread<'a> {
+    #[serde(serialize_with = "named")]
+    file: &'a Path,
+    error: String,
+}
+
+/// Names of files need not be texts.
+pub(crate) fn named<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&path.display())
+}
+
+/// Tells of a file that could not be read, beside the answers for the others.
+pub(crate) fn complain(file: &Path, error: &io::Error, output: &Output) -> Result<(), Failure> {
+    if output.json {
+        return output.object(&Unread { file, error: error.to_string() });
+    }
+    output.complain(format!("{}: {error}", file.display()));
+    Ok(())
+}
+
+/// The end of a command that could not read some of its files.
+pub(crate) fn all_read(unread: usize) -> Result<(), Failure> {
+    match unread {
+        0 => Ok(()),
+        some => Err(environment(format!("{} could not be read", count(some as u64, "file")))),
+    }
 }
 
 fn walk(path: &Path, files: &mut Vec<PathBuf>) {

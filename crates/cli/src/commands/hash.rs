@@ -9,27 +9,32 @@ use clap::Args;
 use serde::Serialize;
 use watchfire_api::wire::SignalJson;
 use watchfire_signal::{
-    link::{LinkPrint, LinkScope},
+    link::{LinkError, LinkPrint, LinkScope},
     text_print::TextPrint,
     value::{Signal, Value, ValueOrBlob},
     vpdq::Vpdq,
 };
 
 use crate::{
-    exit::{Answer, Ended, Failure, OrEnvironment},
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
     files::{self, Hasher, Signals},
     output::Output,
 };
 
 /// Print the signals of files, of a text or of links: KIND VALUE QUALITY, one a line.
 ///
-/// Pictures have sha256, md5 and pdq; videos have sha256, md5 and vpdq, whose value is a JSON array
-/// without spaces of "pdq,quality,seconds", as python-threatexchange writes it, and whose quality is
-/// the mean over its frames; pictures that move (GIF, animated WebP, APNG) have the pdq of their first frame, then of
-/// each other picture that they show, at most 60, and a vpdq where three frames differ; texts have sha256, md5 and text, of a very long one several. Everything else
-/// has `-` for a quality. With --json a picture has "parts" too: hashes of what a border or a rectangle
-/// in it holds, as lines of `watchfire seen import` take them. Of several files, each line ends with the file's name. No node is needed, and
-/// nothing leaves this machine. Exit code 1 if a file is neither a picture nor a video nor a text.
+/// Pictures have sha256, md5 and pdq; videos have sha256, md5 and vpdq, whose value is
+/// a JSON array without spaces of "pdq,quality,seconds", as python-threatexchange
+/// writes it, and whose quality is the mean over its frames; pictures that move (GIF,
+/// animated WebP, APNG) have the pdq of their first frame, then of each other picture
+/// that they show, at most 60, and a vpdq where three frames differ; videos with sound
+/// and sound files have audio too; texts have sha256, md5 and text, of a very long one
+/// several. Everything else has `-` for a quality. With --json a picture has "parts"
+/// too: hashes of what a border or a rectangle in it holds, as lines of `watchfire seen
+/// import` take them. Of several files, each line ends with the file's name. No node is
+/// needed, and nothing leaves this machine. Exit code 1 if a file is neither a picture
+/// nor a video, sound or text, 2 if a file could not be read or a folder has none; the
+/// others are hashed all the same.
 ///
 /// Example:
 ///   watchfire hash photo.jpg
@@ -85,12 +90,21 @@ pub(crate) fn run(args: &Hash, output: &Output) -> Ended {
     } else {
         said.iter().try_for_each(|signal| output.line(line(signal, None)))?;
     }
-    let files = files::all(&args.files)?;
+    let files = files::all(&args.files);
     let hasher = Hasher::new(args.per_second)?;
     let bar = output.progress(files.len() as u64, "hashing");
-    let mut all_seen = true;
+    let (mut all_seen, mut unread) = (true, 0);
     for path in &files {
-        let found = hasher.signals(path)?;
+        bar.inc(1);
+        let bytes = match files::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                unread += 1;
+                bar.suspend(|| files::complain(path, &error, output))?;
+                continue;
+            }
+        };
+        let found = hasher.signals_of(&bytes)?;
         if let Some(error) = &found.unseen {
             all_seen = false;
             let line = format!("watchfire: {}: {error}", path.display());
@@ -98,9 +112,9 @@ pub(crate) fn run(args: &Hash, output: &Output) -> Ended {
         }
         let name = (files.len() > 1).then_some(path.as_path());
         bar.suspend(|| print(args, path, name, &found, output))?;
-        bar.inc(1);
     }
     bar.finish_and_clear();
+    files::all_read(unread)?;
     Ok(Answer::of(all_seen))
 }
 
@@ -109,7 +123,12 @@ fn said(args: &Hash) -> Result<Vec<Signal>, Failure> {
     let text = args.text.as_deref().map(TextPrint::of).transpose().or_environment("--text")?;
     let mut signals: Vec<Signal> = text.into_iter().flatten().map(Signal::new).collect();
     for link in &args.links {
-        let print = LinkPrint::named(link, args.link_scope).or_environment(link)?;
+        let print = LinkPrint::named(link, args.link_scope).map_err(|error| match error {
+            LinkError::Address(_) => {
+                environment(format!("{link:?}: {error}; it needs http:// or https://"))
+            }
+            error => environment(format!("{link:?}: {error}")),
+        })?;
         signals.push(Signal::new(print));
     }
     Ok(signals)

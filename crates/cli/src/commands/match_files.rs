@@ -5,13 +5,12 @@ mod explain;
 use std::{
     collections::BTreeMap,
     fmt::Display,
-    fs, io,
     num::NonZeroU32,
     path::{Path, PathBuf},
 };
 
 use clap::Args;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use watchfire_node::{
     clock::{Random, SystemRandom},
     near::{Hit, Method, Near, loudest},
@@ -23,29 +22,36 @@ use watchfire_signal::{
 
 use crate::{
     exit::{Answer, Ended, Failure, environment},
-    files::{self, Hasher, Signals},
+    files::{self, Hasher, Signals, named},
     output::{Output, word},
 };
 
 /// Say which files show what references show.
 ///
-/// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local features:
-/// cropped, rotated, written over, re-filmed. Of a FILE that moves (GIF, animated WebP, APNG)
-/// each picture that it shows is one, and its frames are a video; of a reference its first frame
-/// and its frames. Videos match by frames that line up in time, by their hashes or by their local
-/// features; sound by eight seconds that go together (alone it leads to a review), texts by what
-/// stands in them, any file by its bytes. An index is made from the references, files or whole
-/// folders; then each FILE is looked up in it, as a node looks uploads up. What cannot be decoded
-/// is compared by its bytes alone, and said so. Exit code 1 if no FILE matches, 2 if a file could
-/// not be read; the others are looked up all the same.
+/// Pictures match by PDQ, turned, mirrored, inverted and framed ones too, and by local
+/// features: cropped, rotated, written over, re-filmed. Of a FILE that moves (GIF,
+/// animated WebP, APNG) each picture that it shows is one, and its frames are a video;
+/// of a reference its first frame and its frames. Videos match by frames that line up
+/// in time, by their hashes or by their local features; sound by eight seconds that go
+/// together (alone it leads to a review), texts by what stands in them, any file by its
+/// bytes. A reference that is a text of links alone, one a line, is a list of them: a
+/// text matches that leads to one (kind url). Links in other references are not known
+/// by: an article is not what it links to. An index is made from the references, files
+/// or whole folders; then each FILE is looked up in it, as a node looks uploads up, and
+/// a line printed for each match, or `none FILE`. What cannot be decoded is compared by
+/// its bytes alone, and said so. Exit code 1 if no FILE matches, 2 if a file could not
+/// be read or a folder has none; the others are looked up all the same.
 ///
-/// With --json one object a FILE is printed, on one line: its name (`file`) and its `matches`.
-/// Each of these has `ref`, `kind`, `method` and `decision` (match, or review by a person), and
-/// what it is decided by: `distance` (bits of a hash, 0 to 31), `inliers` (details that fit),
-/// `ber` (sound: share of bits that differ) or `containment` (text: share of the reference in the
-/// file). Where it is so, `also` (other methods that agree); `transform` (two rows of three: from
-/// places in FILE to places in the reference, as shares of their sides; without it nothing is
-/// moved); `query_span_ms`, `ref_span_ms`, `speed` (how much faster FILE runs) and `frames` that
+/// --refs takes all names up to the next option: write -- before the first FILE.
+///
+/// With --json one object a FILE is printed, on one line: its name (`file`) and its
+/// `matches`. Each of these has `ref`, `kind`, `method` and `decision` (match, or review
+/// by a person), and what it is decided by: `distance` (bits of a hash, 0 to 31),
+/// `inliers` (details that fit), `ber` (sound: share of bits that differ) or
+/// `containment` (text: share of the reference in the file). Where it is so, `also`
+/// (other methods that agree); `transform` (two rows of three: from places in FILE to
+/// places in the reference, as shares of their sides; without it nothing is moved);
+/// `query_span_ms`, `ref_span_ms`, `speed` (how much faster FILE runs) and `frames` that
 /// line up.
 ///
 /// Example:
@@ -53,7 +59,11 @@ use crate::{
 ///   watchfire match --json --refs original.mp4 -- copies/
 ///   watchfire match --explain why.png upload.jpg known.jpg
 #[derive(Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(
+    verbatim_doc_comment,
+    override_usage = "watchfire match [OPTIONS] --refs <REFS>... -- <FILES>...\n       \
+                      watchfire match --explain <OUT.png> <FILE> <REF>"
+)]
 pub(crate) struct Match {
     /// References: files, and folders with all files in them.
     #[arg(long, required_unless_present = "explain", num_args = 1..)]
@@ -63,7 +73,6 @@ pub(crate) struct Match {
     #[arg(long, value_name = "OUT.png", conflicts_with = "refs")]
     explain: Option<PathBuf>,
     /// Files to look up, and folders with all files in them.
-    #[arg(required = true)]
     files: Vec<PathBuf>,
     /// The least time of a video, in milliseconds, that must match.
     #[arg(long, default_value_t = 1_000)]
@@ -81,19 +90,6 @@ struct Found<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unseen: Option<String>,
     matches: Vec<One<'a>>,
-}
-
-/// A file that could not be read.
-#[derive(Debug, Serialize)]
-struct Unread<'a> {
-    #[serde(serialize_with = "named")]
-    file: &'a Path,
-    error: String,
-}
-
-/// Names of files need not be texts.
-fn named<S: Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_str(&path.display())
 }
 
 #[derive(Debug, Serialize)]
@@ -139,19 +135,27 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
         };
         return explain::run([file, reference], out, output);
     }
+    if args.files.is_empty() {
+        return Err(environment(
+            "no FILE to look up: --refs takes all names up to the next option; write -- before the \
+             first FILE, as in `watchfire match --refs known.jpg -- upload.jpg`",
+        ));
+    }
     let mut seed = [0; 32];
     SystemRandom.fill(&mut seed);
     let known = Near::<usize>::of_known(seed, args.min_matched_ms);
-    let (references, queries) = (files::all(&args.refs)?, files::all(&args.files)?);
+    let (references, queries) = (files::all(&args.refs), files::all(&args.files));
     let mut unread = learn(&references, &known, output)?;
     let hasher = Hasher::for_queries(args.per_second)?;
+    let bar = output.progress(queries.len() as u64, "files");
     let mut any = false;
     for file in &queries {
-        let bytes = match fs::read(file) {
+        bar.inc(1);
+        let bytes = match files::read(file) {
             Ok(bytes) => bytes,
             Err(error) => {
                 unread += 1;
-                complain(file, &error, output)?;
+                bar.suspend(|| files::complain(file, &error, output))?;
                 continue;
             }
         };
@@ -161,11 +165,10 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
         let matches = matches.filter_map(|hit| one(hit, &references)).collect();
         let found = Found { file, unseen, matches };
         any |= !found.matches.is_empty();
-        tell(&found, output)?;
+        bar.suspend(|| tell(&found, output))?;
     }
-    if unread > 0 {
-        return Err(environment(format!("{unread} files could not be read")));
-    }
+    bar.finish_and_clear();
+    files::all_read(unread)?;
     Ok(Answer::of(any))
 }
 
@@ -175,9 +178,11 @@ fn learn(references: &[PathBuf], known: &Near<usize>, output: &Output) -> Result
     let bar = output.progress(references.len() as u64, "references");
     let mut unread = 0;
     for (number, path) in references.iter().enumerate() {
-        match fs::read(path) {
+        match files::read(path) {
             Ok(bytes) => {
                 let Signals { signals, unseen, .. } = hasher.signals_of(&bytes)?;
+                let (signals, unseen) =
+                    files::with_links(signals, unseen, files::link_list, &bytes);
                 known.insert_all(number, &signals);
                 if let Some(why) = unseen {
                     bar.suspend(|| output.complain(by_its_bytes(path, &why)));
@@ -196,14 +201,6 @@ fn learn(references: &[PathBuf], known: &Near<usize>, output: &Output) -> Result
 
 fn by_its_bytes(path: &Path, why: &impl Display) -> String {
     format!("{}: {why:#}; only its bytes are compared", path.display())
-}
-
-fn complain(file: &Path, error: &io::Error, output: &Output) -> Result<(), Failure> {
-    if output.json {
-        return output.object(&Unread { file, error: error.to_string() });
-    }
-    output.complain(format!("{}: {error}", file.display()));
-    Ok(())
 }
 
 /// Whether an edited video was found by its frames as they are too.
@@ -263,6 +260,9 @@ fn tell(found: &Found<'_>, output: &Output) -> Result<(), Failure> {
     }
     if let Some(why) = &found.unseen {
         output.complain(by_its_bytes(found.file, why));
+    }
+    if found.matches.is_empty() {
+        return output.line(format!("none {}", found.file.display()));
     }
     for one in &found.matches {
         let One { reference, kind, method, decision, .. } = one;

@@ -2,7 +2,7 @@
 
 mod live;
 
-use std::{collections::BTreeMap, fs, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use clap::{Args, ValueEnum};
 use watchfire_api::wire::{Edit, MatchDepth, ScanQuery, ScanRequest, Verdict, VerdictKind};
@@ -19,8 +19,10 @@ use crate::{
 
 /// Ask a running node for its verdict on files, or on a text with its links.
 ///
-/// The verdict is allow, flag, review or block, with the reasons. The node remembers what it did not refuse, by the item's id, so that a later alert finds it. Exit
-/// code 1 if a file is to be blocked. Links in a text are looked at too.
+/// The verdict is allow, flag, review or block, with the reasons. The node remembers what
+/// it did not refuse, by the item's id, so that a later alert finds it. Exit code 1 if a
+/// file is to be blocked, 2 if a file could not be read or a folder has none; the others
+/// are judged all the same. Links in a text are looked at too.
 ///
 /// Example:
 ///   WATCHFIRE_KEY=wf_… watchfire scan --url http://127.0.0.1:7001 upload.mp4
@@ -97,7 +99,7 @@ pub(crate) fn run(scan: &Scan, output: &Output) -> Ended {
     if scan.live {
         return live(scan, output);
     }
-    let files = files::all(&scan.files)?;
+    let files = files::all(&scan.files);
     if scan.item.is_some() && files.len() > 1 {
         return Err(environment("--item names one file only"));
     }
@@ -129,7 +131,7 @@ fn live(scan: &Scan, output: &Output) -> Ended {
 async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
     let client = scan.node.client()?;
     let facts: BTreeMap<_, _> = scan.facts.iter().cloned().collect();
-    let mut blocked = false;
+    let (mut blocked, mut unread) = (false, 0);
     if let Some(item) = scan.item.as_ref().filter(|_| files.is_empty()) {
         let (text, urls) = (scan.text.clone(), scan.links.clone());
         let request = ScanRequest { text, urls, facts, ..ScanRequest::of(item.clone()) };
@@ -138,7 +140,14 @@ async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
         return Ok(Answer::of(verdict.verdict != VerdictKind::Block));
     }
     for path in files {
-        let bytes = fs::read(path).or_environment(path.display())?;
+        let bytes = match files::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                unread += 1;
+                files::complain(path, &error, output)?;
+                continue;
+            }
+        };
         let item = match &scan.item {
             Some(item) => item.clone(),
             None => name(path)?,
@@ -153,6 +162,7 @@ async fn ask(scan: &Scan, files: &[PathBuf], output: &Output) -> Ended {
         blocked |= verdict.verdict == VerdictKind::Block;
         output.answer(&verdict, || text_of(&verdict))?;
     }
+    files::all_read(unread)?;
     Ok(Answer::of(!blocked))
 }
 

@@ -240,6 +240,16 @@ fn what_matched_is_drawn() {
     assert!(told["inliers"].as_u64().unwrap() >= 8, "{told}");
     assert!(colours(&out) > 500);
 
+    // What only a hash finds is no "none".
+    let inverted = path("inverted.png");
+    edited(&bridge, &inverted, "negate");
+    let drawn = explain(&out, &inverted, &bridge);
+    assert_eq!(code(&drawn), 0, "{}", words(&drawn));
+    let told: serde_json::Value = serde_json::from_slice(&drawn.stdout).unwrap();
+    assert_eq!(told["decision"], "match", "{told}");
+    assert_eq!(told["by_hash"]["method"], "turned", "{told}");
+    assert!(told["by_hash"]["distance"].as_u64().unwrap() < 31, "{told}");
+
     let (clip, moved) = (path("clip.mp4"), path("moved.png"));
     edited(&chair, &clip, "trim=5:12,setpts=PTS-STARTPTS,crop=iw*0.7:ih*0.7");
     let drawn = explain(&moved, &clip, &chair);

@@ -173,7 +173,6 @@ fn what_cannot_be_read_or_decoded_is_named_and_the_others_are_matched() {
     assert!(cut["unseen"].is_string() && cut["matches"].as_array().unwrap().is_empty(), "{cut}");
     assert!(strange["matches"].as_array().unwrap().len() > 1 && strange["unseen"].is_null());
     assert!(gone["file"].as_str().unwrap().ends_with("d-link") && gone["error"].is_string());
-    // A wrong name is told before anything is hashed.
     let wrong = run(["match", "--refs", &picture, "--", "/nonexistent"]);
     assert_eq!(code(&wrong), 2, "{}", words(&wrong));
 }

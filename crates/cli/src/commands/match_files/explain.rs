@@ -24,7 +24,7 @@ use watchfire_signal::{
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     files::Hasher,
-    output::Output,
+    output::{Output, word},
 };
 
 /// Pixels between the two.
@@ -56,9 +56,22 @@ struct Drawn<'a> {
     ref_ms: Option<u32>,
     /// Features that agree; none where only hashes match.
     inliers: usize,
+    /// Where no features agree: by which hash the two match all the same.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by_hash: Option<ByHash>,
     /// Blocks of luminance that agree, of those that were compared.
     blocks: [u32; 2],
     decision: &'static str,
+}
+
+/// How two match of which no details fit, such as an inverted copy.
+#[derive(Debug, Serialize)]
+struct ByHash {
+    method: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    distance: Option<u32>,
+    #[serde(skip)]
+    sure: bool,
 }
 
 /// Two pictures that are compared, and when of a video they are.
@@ -68,7 +81,7 @@ struct Pair {
     at_ms: Option<(u32, u32)>,
 }
 
-/// Draws the two files. The answer is no if nothing matches; then they are drawn without lines.
+/// Draws the two files, without lines where no details fit. The answer is no if nothing else matches either.
 pub(super) fn run(files: [&Path; 2], out: &Path, output: &Output) -> Ended {
     let [file, reference] = files;
     let pair = match (kind(file)?, kind(reference)?) {
@@ -80,6 +93,7 @@ pub(super) fn run(files: [&Path; 2], out: &Path, output: &Output) -> Ended {
     };
     let found = compare(&pair);
     draw(&pair, found.as_ref()).save(out).or_environment(out.display())?;
+    let by_hash = if found.is_none() { by_hash(file, reference)? } else { None };
     let agreement = found.as_ref().map(|found| found.agreement).unwrap_or_default();
     let drawn = Drawn {
         file,
@@ -89,19 +103,48 @@ pub(super) fn run(files: [&Path; 2], out: &Path, output: &Output) -> Ended {
         ref_ms: pair.at_ms.map(|at| at.1),
         inliers: found.as_ref().map_or(0, |found| found.inliers),
         blocks: [agreement.agreed, agreement.compared],
-        decision: match found.as_ref().map(|found| found.decision) {
-            Some(VariantDecision::Match) => "match",
-            Some(VariantDecision::Review) => "review",
-            None => "none",
+        decision: match (found.as_ref().map(|found| found.decision), &by_hash) {
+            (Some(VariantDecision::Match), _) | (None, Some(ByHash { sure: true, .. })) => "match",
+            (Some(VariantDecision::Review), _) | (None, Some(_)) => "review",
+            (None, None) => "none",
         },
+        by_hash,
     };
-    output.answer(&drawn, || {
-        let [agreed, compared] = drawn.blocks;
-        let Drawn { inliers, decision, .. } = &drawn;
-        let out = out.display();
-        format!("{decision}: {inliers} features and {agreed} of {compared} blocks agree; {out}")
-    })?;
-    Ok(Answer::of(found.is_some()))
+    output.answer(&drawn, || drawn.text())?;
+    Ok(Answer::of(drawn.decision != "none"))
+}
+
+impl Drawn<'_> {
+    fn text(&self) -> String {
+        let Drawn { inliers, decision, by_hash, blocks: [agreed, compared], .. } = self;
+        let out = self.out.display();
+        match by_hash {
+            Some(ByHash { method, distance: Some(bits), .. }) => {
+                format!("{decision}: {method}, {bits} bits differ; no features agree; {out}")
+            }
+            Some(ByHash { method, .. }) => {
+                format!("{decision}: {method}; no features agree; {out}")
+            }
+            None => format!(
+                "{decision}: {inliers} features and {agreed} of {compared} blocks agree; {out}"
+            ),
+        }
+    }
+}
+
+/// How the two match by what is seen in them as wholes, or in parts of them.
+fn by_hash(file: &Path, reference: &Path) -> Result<Option<ByHash>, Failure> {
+    let best = seen_alike(file, reference)?.into_iter().max_by_key(Hit::strength);
+    Ok(best.map(|hit| ByHash { method: word(&hit.method), distance: hit.distance, sure: hit.sure }))
+}
+
+/// How `watchfire match` finds one in the other, but for what is heard.
+fn seen_alike(file: &Path, reference: &Path) -> Result<Vec<Hit<()>>, Failure> {
+    let known = Near::<()>::of_known([0; 32], MatchRule::default().min_matched_ms);
+    known.insert_all((), &Hasher::for_references()?.signals(reference)?.signals);
+    let bytes = fs::read(file).or_environment(file.display())?;
+    let (hits, _) = Hasher::for_queries(FRAMES_A_SECOND)?.search(&bytes, &known)?;
+    Ok(hits.into_iter().filter(|hit| hit.kind != Kind::Audio).collect())
 }
 
 fn kind(path: &Path) -> Result<Format, Failure> {
@@ -121,12 +164,8 @@ fn still(path: &Path) -> Result<SeenPicture, Failure> {
 
 /// The moments in the middle of what lines up; the beginnings where nothing does.
 fn moments(file: &Path, reference: &Path) -> Result<Pair, Failure> {
-    let known = Near::<()>::of_known([0; 32], MatchRule::default().min_matched_ms);
-    known.insert_all((), &Hasher::for_references()?.signals(reference)?.signals);
-    let bytes = fs::read(file).or_environment(file.display())?;
-    let (hits, _) = Hasher::for_queries(FRAMES_A_SECOND)?.search(&bytes, &known)?;
-    let seen = hits.into_iter().filter(|hit| hit.kind != Kind::Audio);
-    let aligned = seen.max_by_key(Hit::strength).and_then(|hit| hit.aligned);
+    let seen = seen_alike(file, reference)?;
+    let aligned = seen.into_iter().max_by_key(Hit::strength).and_then(|hit| hit.aligned);
     let middle = |span: Span| span.start_ms.midpoint(span.end_ms);
     let (query, query_ms) = moment(file, aligned.map_or(0, |one| middle(one.query)))?;
     let (reference, ref_ms) = moment(reference, aligned.map_or(0, |one| middle(one.reference)))?;
