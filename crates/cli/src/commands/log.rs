@@ -22,14 +22,15 @@ use watchfire_signal::{
     charter::CharterChain, header::Provenance, name::LogName, record::Leaf, verb::Verb,
 };
 use watchfire_tlog::{
-    Entry, Extension, Hash, Origin, PeerKey, SignedCheckpoint, Source, SourceError, audit,
+    AuditProblem, Entry, Extension, Hash, Origin, PeerKey, SignedCheckpoint, Source, SourceError,
+    audit,
 };
 
 use crate::{
     directory::read_chain,
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
     network::{ANYWHERE, way_out},
-    output::Output,
+    output::{Output, count},
     runtime,
 };
 
@@ -44,15 +45,18 @@ pub(crate) enum Log {
 
 /// Check that a member's log is complete and was never rewritten, and count what it says in clear.
 ///
-/// Reads the log's checkpoint and tiles, which anyone may, and walks all leaves up to the signed root.
-/// Leaves say who spoke, with which verb and reason, and whether a government asked; what exactly was
-/// said is committed to and not shown. The key comes from the coalition's charter, or as --key; the
-/// address is that of any member, which may also show its copy of another member's log. Exit code 1 on
-/// the first thing that is wrong. With --charter it also says up to where witnesses have cosigned the log.
+/// Reads the log's checkpoint and tiles, which anyone may, and walks all leaves up to the
+/// signed root. Leaves say who spoke, with which verb and reason, and whether a
+/// government asked; what exactly was said is committed to and not shown. The key comes
+/// from the coalition's charter, or as --key; the address is that of any member, which
+/// may also show its copy of another member's log. Exit code 1 on the first thing that is
+/// wrong; 2 where the log could not be read, which says nothing about its author. With
+/// --charter it also says up to where witnesses have cosigned the log.
 ///
-/// One look alone cannot tell a log from another one that its author wrote and signed from the start. Keep
-/// the signed head of each look, and hold the next one against it: --since says that what was read then still
-/// stands. Where the log does not go on from there, exit code 1; the two heads are proof of it against its author.
+/// One look alone cannot tell a log from another one that its author wrote and signed
+/// from the start. Keep the signed head of each look, and hold the next one against it:
+/// --since says that what was read then still stands. Where the log does not go on from
+/// there, exit code 1; the two heads are proof of it against its author.
 ///
 /// Example:
 ///   watchfire log verify https://watchfire.example/log/tiktok --charter charter.cbor --keep tiktok.head
@@ -126,6 +130,13 @@ pub(crate) fn run(log: &Log, output: &Output) -> Ended {
 
 async fn check(verify: &Verify, output: &Output) -> Ended {
     let Verify { which, since, keep } = verify;
+    if let Some(path) = keep.as_ref().filter(|path| path.exists() && since.as_ref() != Some(*path))
+    {
+        let path = path.display();
+        return Err(environment(format!(
+            "{path} is there already; name another, or go on from it with --since {path}"
+        )));
+    }
     let source = which.open()?;
     let (origin, key) = which.expected(&source).await?;
     let kept = since.as_ref().map(|path| Kept::read(path, &origin, &key)).transpose()?;
@@ -137,12 +148,15 @@ async fn check(verify: &Verify, output: &Output) -> Ended {
     };
     let report = audit(&log, &origin, &key, &mut progress).await;
     bar.finish_and_clear();
+    if let Some(AuditProblem::Source(error)) = report.problem {
+        return which.read(Err(error));
+    }
     let counts = log.counts.into_inner().unwrap_or_default();
     let kept = log.kept.into_inner().unwrap_or_default();
     let witnesses = match which.chain()? {
         Some(chain) => {
             let charter = &chain.in_force().charter;
-            witnesses::of(&log.source, &origin, &key, &report, charter).await?
+            which.read(witnesses::of(&log.source, &origin, &key, &report, charter).await)?
         }
         None => Vec::new(),
     };
@@ -174,11 +188,16 @@ impl Which {
         PublicLog::new(way_out(&ANYWHERE, &self.root)?, &self.url)
     }
 
+    /// What was read. That nothing could be is a matter of the network or of who was asked, and no evidence.
+    fn read<T>(&self, read: Result<T, SourceError>) -> Result<T, Failure> {
+        read.map_err(|error| environment(format!("{} could not be read: {error}", self.url)))
+    }
+
     /// The name and key that the log must have.
     async fn expected(&self, source: &PublicLog) -> Result<(Origin, PeerKey), Failure> {
         if let Some(key) = self.key {
             // With a key alone, the log may have any name: the key vouches for it.
-            let checkpoint = source.checkpoint().await?;
+            let checkpoint = self.read(source.checkpoint().await)?;
             let text = checkpoint.map(|checkpoint| checkpoint.to_string()).unwrap_or_default();
             let name = text.lines().next().unwrap_or_default();
             let named = format!("{} has no checkpoint that names a log", self.url);
@@ -272,12 +291,15 @@ impl Source for Counting {
 }
 
 fn text(found: &Found) -> String {
+    let leaves = |size| count(size, "leaf/leaves");
     let mut lines = vec![match &found.problem {
-        None => format!("{}: {} leaves, complete and as signed", found.log, found.size),
-        Some(problem) => format!("{}: NOT SOUND after {} leaves: {problem}", found.log, found.size),
+        None => format!("{}: {}, complete and as signed", found.log, leaves(found.size)),
+        Some(problem) => {
+            format!("{}: NOT SOUND after {}: {problem}", found.log, leaves(found.size))
+        }
     }];
     lines.push(format!("root {}", found.root));
-    lines.extend(found.since.map(|size| format!("goes on from the {size} leaves that it had")));
+    lines.extend(found.since.map(|size| format!("goes on from the {} that it had", leaves(size))));
     if found.tile_hashes_missing > 0 {
         let missing = found.tile_hashes_missing;
         lines.push(format!("{missing} hashes of tiles are not shown here: checked by the leaves"));

@@ -18,10 +18,11 @@ const MAX_EVIDENCE_BYTES: usize = 2 << 20;
 
 /// Show the proofs that a member has lied in its log.
 ///
-/// A proof of two histories is two checkpoints signed by the member that cannot both be true. A contradiction
-/// is a leaf that everyone reads, and another header that its author wrote into the record under it. Each
-/// convicts by itself: with --json it can be stored and carried anywhere, and anyone with the member's key can
-/// check it. Each is checked here, whoever shows it. Exit code 1 when one convicts, 0 when there is none.
+/// A proof of two histories is two checkpoints signed by the member that cannot both be
+/// true. A contradiction is a leaf that everyone reads, and another header that its
+/// author wrote into the record under it. Each convicts by itself: with --json it can be
+/// stored and carried anywhere, and anyone with the member's key can check it. Each is
+/// checked here, whoever shows it. Exit code 1 when one convicts, 0 when there is none.
 ///
 /// Instead of the address a file that was stored so can be named: then no node is asked.
 ///
@@ -81,7 +82,7 @@ fn file(named: &str) -> Option<&Path> {
 async fn asked(which: &Which) -> Result<(wire::Evidence, (Origin, PeerKey)), Failure> {
     let log = which.open()?;
     let expected = which.expected(&log).await?;
-    let answer = log.file("evidence", MAX_EVIDENCE_BYTES).await?;
+    let answer = which.read(log.file("evidence", MAX_EVIDENCE_BYTES).await)?;
     let answer = answer.ok_or_else(|| environment("this node knows no such log"))?;
     Ok((serde_json::from_slice(&answer).or_environment("the answer of the node")?, expected))
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use http::{Method, StatusCode};
 use url::Url;
-use watchfire_api::outbound::{Outbound, read_body};
+use watchfire_api::outbound::{Outbound, read_body, reason};
 use watchfire_tlog::{
     Entry, Extension, Hash, MAX_LEAF_BYTES, SignedCheckpoint, Source, SourceError, TILE_WIDTH,
     Tile, TileKind,
@@ -55,7 +55,8 @@ impl PublicLog {
         let url = Url::parse(&format!("{}/{path}", self.address)).map_err(broken)?;
         let request = self.out.request(Method::GET, &url);
         let request = request.map_err(|error| SourceError::Refused(error.to_string()))?;
-        let response = request.send().await.map_err(unreachable_source)?;
+        let response = request.send().await;
+        let response = response.map_err(|error| unreachable_source(reason(&error)))?;
         match response.status() {
             StatusCode::OK => {
                 read_body(response, limit).await.map(Some).map_err(unreachable_source)

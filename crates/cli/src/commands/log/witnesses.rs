@@ -5,13 +5,12 @@ use watchfire_api::wire::Cosigned;
 use watchfire_node::witness::witnesses;
 use watchfire_signal::charter::Charter;
 use watchfire_tlog::{
-    AuditReport, Checkpoint, Origin, PeerKey, ProofError, SignedCheckpoint,
+    AuditReport, Checkpoint, Origin, PeerKey, ProofError, SignedCheckpoint, SourceError,
     cosign::cosigned_at,
     proof::{consistency, root, verify_consistency},
 };
 
 use super::public::PublicLog;
-use crate::exit::{Failure, OrEnvironment};
 
 /// The longest answer: a checkpoint for each of a thousand witnesses.
 const MAX_COSIGNED_BYTES: usize = 1 << 20;
@@ -35,7 +34,7 @@ pub(super) async fn of(
     key: &PeerKey,
     audited: &AuditReport,
     charter: &Charter,
-) -> Result<Vec<Witnessed>, Failure> {
+) -> Result<Vec<Witnessed>, SourceError> {
     let names = witnesses(charter);
     if names.is_empty() || !audited.is_sound() {
         return Ok(Vec::new());
@@ -44,7 +43,7 @@ pub(super) async fn of(
         return Ok(Vec::new());
     };
     let shown: Cosigned =
-        serde_json::from_slice(&answer).or_environment("the answer of the node")?;
+        serde_json::from_slice(&answer).map_err(|error| SourceError::Broken(error.to_string()))?;
     let mut found = Vec::<Witnessed>::new();
     for head in shown.heads.into_iter().map(SignedCheckpoint::new) {
         let Ok(checkpoint) = head.verify(origin, key) else { continue };
