@@ -1,13 +1,14 @@
 //! `watchfire alert`: raises alerts at a running node, shows and answers them.
 
+mod erase;
+
 use std::{fs, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
 use watchfire_api::wire::{
     AlertPageQuery, AlertRequest, AlertSummary, AlertView, Answered, AppealRequest, ConfirmRequest,
-    CosignRetractionRequest, DEFAULT_VALID_FOR_S, DisputeRequest, EraseRecordRequest, EraseRequest,
-    JoinRequest, PreflightView, RenewRequest, ResolveRequest, RetractRequest, SignalJson,
-    StopRequest,
+    CosignRetractionRequest, DEFAULT_VALID_FOR_S, DisputeRequest, JoinRequest, PreflightView,
+    RenewRequest, ResolveRequest, RetractRequest, SignalJson, StopRequest,
 };
 use watchfire_signal::{
     alert::{ContentKind, Exception, Suggestion},
@@ -15,7 +16,7 @@ use watchfire_signal::{
     header::{Provenance, Review},
     label::Label,
     link::LinkScope,
-    name::{GroupName, ItemId, LogName, MemberName},
+    name::{GroupName, ItemId, MemberName},
     reason::Reason,
     statement::{AppealResult, AppealStage, Basis, Resolution},
     tlp::Tlp,
@@ -99,15 +100,8 @@ enum What {
     },
     #[command(flatten)]
     More(More),
-    /// Have any record erased at every member: a dispute, the end of one, an incident, a word about one, whatever it is.
-    ///
-    /// The leaf stays, so that the log stays whole. This member's own record goes at once, another's when
-    /// enough organisations say so. What it said counts as not said. It cannot be taken back.
-    ///
-    /// Example:
-    ///   watchfire alert erase-record watchfire/demo/tiktok/1 17 --reason victim_withdrew
-    #[command(verbatim_doc_comment)]
-    EraseRecord(Record),
+    #[command(flatten)]
+    Gone(erase::Gone),
 }
 
 /// What is said of a case beside opinions.
@@ -158,29 +152,6 @@ enum More {
         #[arg(long)]
         result: Option<AppealResult>,
     },
-    /// Have the record erased at every member; retract it first if it was wrong.
-    ///
-    /// The leaf stays, so that the log stays whole. This member's own record goes at once, another's when
-    /// enough organisations say so. It cannot be taken back.
-    Erase {
-        /// The alert's id.
-        id: Commitment,
-        /// Why, a reason as of a dispute; everybody sees it.
-        #[arg(long)]
-        reason: Option<Reason>,
-    },
-}
-
-/// Which record is to go.
-#[derive(Debug, Args)]
-struct Record {
-    /// The log that it stands in, as answers and alerts name it.
-    log: LogName,
-    /// Its index there.
-    index: u64,
-    /// Why, a reason as of a dispute; everybody sees it.
-    #[arg(long)]
-    reason: Option<Reason>,
 }
 
 #[derive(Debug, Args)]
@@ -292,7 +263,11 @@ fn mark(text: &str) -> Result<Tlp, String> {
 fn span(text: &str) -> Result<Span, String> {
     let (start, end) = text.split_once('-').ok_or("a span is START-END in milliseconds")?;
     let number = |text: &str| text.parse::<u32>().map_err(|error| error.to_string());
-    Ok(Span { start_ms: number(start)?, end_ms: number(end)? })
+    let (start_ms, end_ms) = (number(start)?, number(end)?);
+    if end_ms < start_ms {
+        return Err(format!("{text} ends before it begins"));
+    }
+    Ok(Span { start_ms, end_ms })
 }
 
 /// Runs the command.
@@ -325,15 +300,7 @@ async fn ask(alert: &Alert, output: &Output) -> Ended {
             let halt = StopRequest { reason: *reason, withdraw: *withdraw };
             said(&answered(client.halt(id, &halt, None).await)?, output)?;
         }
-        What::EraseRecord(Record { log, index, reason }) => {
-            let erase = EraseRecordRequest { log: log.clone(), index: *index, reason: *reason };
-            let done = answered(client.erase_record(&erase, None).await)?;
-            output.answer(&done, || {
-                let goes =
-                    if done.own { "it goes everywhere" } else { "it goes when enough say so" };
-                format!("{goes}; said in {} at {}", done.log, done.index)
-            })?;
-        }
+        What::Gone(gone) => erase::run(gone, &client, output).await?,
         What::More(more) => said(&say(more, &client).await?, output)?,
         What::Retract { answering: Answering { id, reason, note }, keep_down } => {
             let (reason, restore, note) = (*reason, !keep_down, note.clone());
@@ -363,9 +330,6 @@ async fn say(more: &More, client: &watchfire_api::client::Client) -> Result<Answ
         More::Appeal { id, result } => {
             let stage = result.map_or(AppealStage::Opened, |_| AppealStage::Result);
             client.appeal(id, &AppealRequest { stage, result: *result }, None).await
-        }
-        More::Erase { id, reason } => {
-            client.erase(id, &EraseRequest { reason: *reason }, None).await
         }
     })
 }

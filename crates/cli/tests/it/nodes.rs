@@ -297,7 +297,16 @@ fn an_outsider_counts_what_governments_asked_and_what_was_taken_back_also_where_
         let retract = ["alert", "retract", id, "--reason", reason];
         trio.until("it is retracted", || trio.ask("ant", &retract));
     }
-    trio.until("ant erases", || trio.ask("ant", &["alert", "erase", &asked]));
+    // What is another member's goes by more than one command.
+    let bee = ["alert", "--url", &trio.url("bee"), "--key", &trio.keys["bee"], "erase", &own];
+    let refused = run(bee);
+    let said = words(&refused);
+    assert_eq!(code(&refused), 2, "{said}");
+    assert!(said.contains("2 of 3 organisations") && said.contains("--yes"), "{said}");
+    let waits = trio.until("bee asks", || trio.ask("bee", &["alert", "erase", &own, "--yes"]));
+    assert_eq!(waits["erased"], false, "{waits}");
+    let gone = trio.until("ant erases", || trio.ask("ant", &["alert", "erase", &asked]));
+    assert_eq!(gone["erased"], true, "{gone}");
     let erased = |trio: &Trio, member: &str| {
         trio.until(&format!("{member} has erased it"), || {
             (trio.knows(member, &asked)["erased"] == true).then_some(())
