@@ -4,7 +4,7 @@
 
 use std::{
     fs::{self, OpenOptions},
-    io::Write,
+    io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -14,7 +14,7 @@ use watchfire_signal::{
     hex,
     name::MemberName,
 };
-use watchfire_store::{OpenError, SqliteOptions, SqliteStore};
+use watchfire_store::{OpenError, SqliteOptions, SqliteStore, StoreError};
 use watchfire_tlog::OwnKey;
 
 use crate::{
@@ -26,6 +26,9 @@ use crate::{
 const DIRECTORY_MODE: u32 = 0o700;
 /// The mode of secrets.
 const SECRET_MODE: u32 = 0o600;
+/// What helps a member that is in no coalition yet.
+const NO_CHARTER: &str = "no charter is installed: `watchfire coalition init`, `approve`, `install` \
+                          to found one, or `watchfire coalition join` to enter one";
 /// Bits that let others read a secret.
 const OTHERS: u32 = 0o077;
 
@@ -166,7 +169,8 @@ impl Directory {
 
     /// Reads the charters; that they are approved is checked by who uses them.
     pub(crate) fn chain(&self) -> Result<CharterChain, Failure> {
-        read_chain(&self.charter_file())
+        let path = self.charter_file();
+        if path.exists() { read_chain(&path) } else { Err(environment(NO_CHARTER)) }
     }
 
     /// Opens the store, which takes the directory's lock. Blocks on the disk.
@@ -174,6 +178,12 @@ impl Directory {
         match SqliteStore::open(&self.0, SqliteOptions::default()) {
             Err(error @ OpenError::Locked { .. }) => {
                 Err(environment(format!("{error}: stop the node first, or ask it over its API")))
+            }
+            Err(error @ OpenError::Store(StoreError::Failed(_) | StoreError::Corrupt(_))) => {
+                let path = self.0.display();
+                Err(environment(format!(
+                    "{path}: {error}: restore a backup (operating.md, Backup)"
+                )))
             }
             other => other.or_environment(self.0.display()),
         }
@@ -203,23 +213,30 @@ fn write(path: &Path, bytes: &[u8], options: &OpenOptions) -> Result<(), Failure
         file.write_all(bytes)?;
         file.sync_all()
     });
-    written.or_environment(path.display())
+    match written {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(environment(format!("{} is there already; name another", path.display())))
+        }
+        other => other.or_environment(path.display()),
+    }
 }
 
 /// Reads a member's card.
 pub(crate) fn read_card(path: &Path) -> Result<Member, Failure> {
     let text = fs::read_to_string(path).or_environment(path.display())?;
-    serde_json::from_str(&text).or_environment(path.display())
+    serde_json::from_str(&text)
+        .or_environment(format!("{} is no member card (member.json)", path.display()))
 }
 
 /// Reads a file of charters, from the first to the one in force.
 pub(crate) fn read_chain(path: &Path) -> Result<CharterChain, Failure> {
     let bytes = fs::read(path).or_environment(path.display())?;
-    CharterChain::decode(&bytes).or_environment(path.display())
+    let what = "is no charter, or is cut off: `watchfire coalition fetch --url ADDRESS --out FILE`";
+    CharterChain::decode(&bytes).or_environment(format!("{} {what}", path.display()))
 }
 
 /// Reads the file of a first charter, approved or not.
 pub(crate) fn read_charter(path: &Path) -> Result<SignedCharter, Failure> {
     let bytes = fs::read(path).or_environment(path.display())?;
-    SignedCharter::decode(&bytes).or_environment(path.display())
+    SignedCharter::decode(&bytes).or_environment(format!("{} is no charter", path.display()))
 }

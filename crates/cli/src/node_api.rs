@@ -6,9 +6,12 @@ use clap::Args;
 use watchfire_api::client::{Client, ClientError};
 
 use crate::{
-    exit::{Failure, OrEnvironment},
+    exit::{Failure, OrEnvironment, environment},
     network::{ANYWHERE, way_out},
 };
+
+/// Where a node is unless somebody says otherwise.
+const DEFAULT: &str = "http://127.0.0.1:7001";
 
 /// Where the node is, and who we are to it.
 #[derive(Debug, Args)]
@@ -18,7 +21,7 @@ pub(crate) struct NodeApi {
         long,
         env = "WATCHFIRE_URL",
         hide_env_values = true,
-        default_value = "http://127.0.0.1:7001"
+        default_value = DEFAULT
     )]
     url: String,
     /// The API key.
@@ -40,9 +43,26 @@ impl NodeApi {
 /// Says of a call whether the node was there at all.
 pub(crate) fn answered<T>(answer: Result<T, ClientError>) -> Result<T, Failure> {
     match answer {
-        Err(error @ (ClientError::Unreachable(_) | ClientError::Key)) => {
+        Err(ClientError::Unreachable(why)) => {
+            Err(environment(format!("the node does not answer: {why}{}", hint(&why))))
+        }
+        Err(error @ ClientError::Key) => {
             Err(Failure::Environment(anyhow::Error::new(error).context("the node does not answer")))
         }
+        Err(ClientError::Problem(problem)) if problem.status == 404 && problem.detail.is_none() => {
+            Err(environment(format!("{problem}: is --url a node's address, without a path?")))
+        }
         other => Ok(other?),
+    }
+}
+
+/// What helps on where nothing was reached.
+fn hint(why: &str) -> &'static str {
+    if why.contains("InvalidContentType") {
+        "; it speaks no TLS there: try http://"
+    } else if why.contains(DEFAULT) {
+        "; that is the default: --url or WATCHFIRE_URL says where the node is"
+    } else {
+        ""
     }
 }

@@ -44,7 +44,7 @@ const HOLD_MINUTES: u32 = COSIGN_MINUTES + 24 * 60;
 /// The level at which an incident changes caps.
 pub const CRITICAL: u8 = 3;
 /// In coalitions of up to so many organisations one cosigner is enough.
-const SMALL_COALITION: usize = 3;
+pub const SMALL_COALITION: usize = 3;
 /// The level that needs no cosigner: awareness.
 const AWARENESS: u8 = 1;
 /// Organisations that stand by an incident and add a case to it: one alone ties nothing later.

@@ -11,7 +11,7 @@ use watchfire_server::views;
 use crate::{
     exit::{Answer, Ended, environment},
     node_api::answered,
-    output::Output,
+    output::{Output, count, time},
     reach::{Reach, Reached},
     runtime,
 };
@@ -151,17 +151,19 @@ async fn run_verify(check: &Verify, output: &Output) -> Ended {
 }
 
 fn text(line: &AuditLine) -> String {
-    let AuditLine { index, at_ms, kind, .. } = line;
+    let AuditLine { index, kind, .. } = line;
+    let at = time(line.at_ms);
     let actor = line.actor.as_deref().unwrap_or("erased");
     let body = line.body.as_ref().map(ToString::to_string).unwrap_or_default();
-    format!("{index} {at_ms} {kind} {actor} {body}")
+    format!("{index} {at} {kind} {actor} {body}")
 }
 
 fn found(report: &DeskReport) -> String {
     let DeskReport { log, size, root, erased, .. } = report;
+    let lines = count(*size, "line");
     let first = match &report.problem {
-        None => format!("{log}: {size} lines, complete and as signed"),
-        Some(problem) => format!("{log}: NOT SOUND after {size} lines: {problem}"),
+        None => format!("{log}: {lines}, complete and as signed"),
+        Some(problem) => format!("{log}: NOT SOUND after {lines}: {problem}"),
     };
     format!("{first}\nroot {root}\nerased {erased}")
 }

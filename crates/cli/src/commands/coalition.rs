@@ -6,14 +6,17 @@ mod join;
 mod members;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use watchfire_api::wire::StopRequest;
-use watchfire_node::charter::{approve, approvers, check_founding, check_spoken};
+use watchfire_node::{
+    charter::{approve, approvers, check_founding, check_spoken},
+    incidents::SMALL_COALITION,
+};
 use watchfire_signal::{
     charter::{Approval, Charter, Member, Quorums, SignedCharter},
     hex,
@@ -24,8 +27,9 @@ use watchfire_signal::{
 use crate::{
     directory::{Directory, read_card, read_charter, replace},
     exit::{Answer, Ended, Failure, OrEnvironment, environment, failed},
+    network::member_address,
     node_api::{NodeApi, answered},
-    output::Output,
+    output::{Output, count},
     runtime,
 };
 
@@ -173,6 +177,62 @@ struct Shown<'a> {
     charter: &'a Charter,
     approved: BTreeSet<MemberName>,
     in_force: bool,
+    /// The quorums as they count: an organisation can always be away.
+    effective: Effective,
+}
+
+/// How many organisations it takes.
+#[derive(Debug, Clone, Copy, Serialize)]
+struct Effective {
+    organisations: usize,
+    confirm: usize,
+    dispute: usize,
+    halt: usize,
+    suspend: usize,
+}
+
+impl Effective {
+    fn of(charter: &Charter) -> Self {
+        Self {
+            organisations: charter.organisations(),
+            confirm: charter.quorum_confirm(),
+            dispute: charter.quorum_dispute(),
+            halt: charter.quorum_halt(),
+            suspend: charter.quorum_suspend(),
+        }
+    }
+
+    /// The quorums as they count where the charter says more, and what one organisation does alone.
+    fn lines(self, Quorums { confirm, dispute, halt, .. }: Quorums) -> Vec<String> {
+        let Self { organisations: of, .. } = self;
+        let counted = [self.confirm, self.dispute, self.halt];
+        let mut lines = Vec::new();
+        if counted != [confirm, dispute, halt].map(|quorum| quorum as usize) {
+            let [confirm, dispute, halt] = counted;
+            lines.push(format!(
+                "as they count with {} (all but one at most): confirm {confirm}, dispute {dispute}, \
+                 halt {halt}",
+                count(of as u64, "organisation")
+            ));
+        }
+        let does = [
+            (self.confirm, "confirms"),
+            (self.dispute, "disputes"),
+            (self.halt, "halts and erases"),
+            (self.suspend, "suspends members"),
+        ];
+        let alone = does.iter().filter(|(quorum, _)| *quorum == 1).map(|(_, does)| *does);
+        let alone = alone.collect::<Vec<_>>().join(", ");
+        if !alone.is_empty() && of > 1 {
+            lines.push(format!("warning: of {of} organisations one alone {alone}"));
+        }
+        if (2..=SMALL_COALITION).contains(&of) {
+            lines.push(format!(
+                "warning: of {of} organisations one beside who declares suffices for an incident"
+            ));
+        }
+        lines
+    }
 }
 
 /// Runs the command.
@@ -222,7 +282,7 @@ fn run_init(init: &Init, output: &Output) -> Ended {
     if init.out.exists() {
         return Err(environment(format!("{} is there already", init.out.display())));
     }
-    let cards = init.cards.iter().map(|path| read_card(path)).collect::<Result<Vec<_>, _>>()?;
+    let cards = cards(&init.cards)?;
     let mut charter = Charter::founding(init.name.clone(), cards);
     let Init { confirm, dispute, halt, .. } = *init;
     let majority = charter.quorums.charter;
@@ -234,6 +294,26 @@ fn run_init(init: &Init, output: &Output) -> Ended {
     replace(&init.out, &signed.encode())?;
     show(&signed, output)?;
     Ok(Answer::Yes)
+}
+
+/// The cards of members, each once, with addresses that nodes take: what is signed stays.
+fn cards(paths: &[PathBuf]) -> Result<Vec<Member>, Failure> {
+    let mut cards = BTreeMap::<MemberName, (&Path, Member)>::new();
+    for path in paths {
+        let mut card = read_card(path)?;
+        if let Some(address) = &card.address {
+            let address = member_address(address);
+            card.address = Some(address.or_environment(path.display())?.0);
+        }
+        let (name, shown) = (card.name.clone(), path.display());
+        if let Some((other, _)) = cards.insert(name.clone(), (path, card)) {
+            let other = other.display();
+            return Err(environment(format!(
+                "{name} is in {other} and in {shown}: each member once"
+            )));
+        }
+    }
+    Ok(cards.into_values().map(|(_, card)| card).collect())
 }
 
 fn run_approve(args: &Approve, output: &Output) -> Ended {
@@ -305,18 +385,20 @@ fn show(signed: &SignedCharter, output: &Output) -> Result<bool, Failure> {
     let charter = &signed.charter;
     let approved = approvers(signed, charter)?;
     let in_force = check_founding(signed).is_ok();
-    let shown = Shown { hash: hex::encode(&signed.hash()), charter, approved, in_force };
+    let (hash, effective) = (hex::encode(&signed.hash()), Effective::of(charter));
+    let shown = Shown { hash, charter, approved, in_force, effective };
     output.answer(&shown, || text(&shown))?;
     Ok(in_force)
 }
 
 fn text(shown: &Shown<'_>) -> String {
     let Charter { coalition, seq, quorums, members, .. } = shown.charter;
-    let Quorums { confirm, dispute, charter, halt } = quorums;
+    let Quorums { confirm, dispute, charter, halt } = *quorums;
     let mut lines = vec![
         format!("charter {seq} of {coalition}, {}", shown.hash),
         format!("quorums: confirm {confirm}, dispute {dispute}, charter {charter}, halt {halt}"),
     ];
+    lines.extend(shown.effective.lines(*quorums));
     for member in members {
         let mark = if shown.approved.contains(&member.name) { "approved" } else { "-" };
         let Member { name, organisation, role, .. } = member;
@@ -326,7 +408,7 @@ fn text(shown: &Shown<'_>) -> String {
     let missing = members.len() - shown.approved.len();
     lines.push(match missing {
         0 => "approved by all".to_owned(),
-        _ => format!("{missing} approvals missing"),
+        some => format!("{} missing", count(some as u64, "approval")),
     });
     lines.join("\n")
 }

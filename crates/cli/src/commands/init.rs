@@ -18,7 +18,8 @@ use watchfire_tlog::OwnKey;
 use crate::{
     config::{Config, New},
     directory::{Directory, write_new, write_secret},
-    exit::{Answer, Ended, Failure, environment},
+    exit::{Answer, Ended, Failure, OrEnvironment, environment},
+    network::member_address,
     output::Output,
     runtime,
 };
@@ -78,6 +79,10 @@ pub(crate) struct Made {
 /// Runs the command.
 pub(crate) fn run(init: &Init, output: &Output) -> Ended {
     let made = runtime::block_on(make(init))??;
+    let address = made.member.address.as_deref().map(member_address).transpose()?;
+    if let Some(warning) = address.and_then(|(_, warning)| warning) {
+        output.complain(format!("warning: {warning}"));
+    }
     output.answer(&made, || told(init, &made))?;
     Ok(Answer::Yes)
 }
@@ -89,7 +94,9 @@ pub(crate) async fn make(init: &Init) -> Result<Made, Failure> {
         let path = init.dir.display();
         return Err(environment(format!("{path} holds a member already")));
     }
-    let address = init.address.as_deref().map(|address| address.trim_end_matches('/'));
+    let address = init.address.as_deref().map(member_address).transpose();
+    let address = address.or_environment("--address, such as https://watchfire.example")?;
+    let address = address.map(|(address, _)| address);
     directory.create()?;
     let mut seed = [0; 32];
     SystemRandom.fill(&mut seed);
@@ -100,11 +107,11 @@ pub(crate) async fn make(init: &Init) -> Result<Made, Failure> {
         role: init.role,
         key: OwnKey::from_seed(&seed).public().to_bytes(),
         epoch: FIRST_EPOCH,
-        address: address.map(str::to_owned),
+        address: address.clone(),
     };
     let card = serde_json::to_string_pretty(&member)?;
     write_new(&directory.card_file(), &format!("{card}\n"))?;
-    let new = New { member: &init.member, listen: init.listen, address };
+    let new = New { member: &init.member, listen: init.listen, address: address.as_deref() };
     write_new(&directory.config_file(), &Config::text(&new))?;
     let api_key = first_key(&directory).await?;
     Ok(Made { member, directory: init.dir.clone(), api_key })
@@ -134,6 +141,8 @@ fn told(init: &Init, made: &Made) -> String {
          \x20 watchfire coalition approve --dir {dir} charter.cbor\n\
          and installs it when all have:\n\
          \x20 watchfire coalition install --dir {dir} charter.cbor\n\
-         \x20 watchfire serve --dir {dir}"
+         \x20 watchfire serve --dir {dir}\n\
+         or, with an invitation into a coalition that runs:\n\
+         \x20 watchfire coalition join --dir {dir} '…'"
     )
 }

@@ -19,7 +19,7 @@ use watchfire_node::{
 use crate::{
     directory::read_chain,
     exit::{Answer, Ended, Failure, OrEnvironment},
-    output::Output,
+    output::{Output, time},
 };
 
 /// Check proofs of cases.
@@ -150,6 +150,7 @@ fn entry(entry: &ProvenEntry) -> String {
 
 fn line(line: &ProvenLine) -> String {
     let ProvenLine { epoch, index, at_ms, kind, actor, body, anchor, rows: _ } = line;
+    let at = time(*at_ms);
     let fixed = match anchor {
         Some(anchor) if anchor.late => {
             format!("FIXED LATE, by entry {} of its log", anchor.index)
@@ -157,12 +158,12 @@ fn line(line: &ProvenLine) -> String {
         Some(anchor) => format!("fixed by entry {} of its log", anchor.index),
         None => "NOT ANCHORED YET, only said".to_owned(),
     };
-    format!("  epoch {epoch} line {index} at {at_ms} {kind} by {actor}: {body}; {fixed}")
+    format!("  epoch {epoch} line {index} at {at} {kind} by {actor}: {body}; {fixed}")
 }
 
 /// What was to be done with an upload or a copy.
 fn row(row: &Shown) -> String {
     let item = row.item.as_ref().map_or("an item without a name".into(), ToString::to_string);
     let held = row.held.map(|_| ", held for a person").unwrap_or_default();
-    format!("    at {} {item}: {}{held}", row.at_ms, row.then.join(" "))
+    format!("    at {} {item}: {}{held}", time(row.at_ms), row.then.join(" "))
 }

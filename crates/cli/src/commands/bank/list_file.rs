@@ -26,6 +26,10 @@ const MAX_COLUMNS: usize = 64;
 /// What `tx dataset --csv` calls its columns.
 const TX_COLUMNS: [&str; 5] = ["collab", "signal_type", "signal_str", "category", "tags"];
 
+/// What is no text is mostly a picture that somebody wants in a bank.
+const NO_LIST: &str = "not UTF-8: lists are expected; for pictures and videos: \
+                       watchfire hash FILE | watchfire bank add BANK -";
+
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Format {
@@ -137,7 +141,7 @@ fn next_line<'b>(
     if buffer.len() > MAX_LINE_BYTES {
         return Err(format!("the line is longer than {MAX_LINE_BYTES} bytes"));
     }
-    let text = std::str::from_utf8(buffer).map_err(|_| "the line is not UTF-8".to_owned())?;
+    let text = std::str::from_utf8(buffer).map_err(|_| NO_LIST.to_owned())?;
     Ok(Some(text.trim_start_matches('\u{feff}').trim()))
 }
 

@@ -55,17 +55,22 @@ const SEED: [u8; 32] = [42; 32];
 #[command(verbatim_doc_comment)]
 pub(crate) struct Index {
     /// How many hashes; a hundred million need some 16 GB.
-    #[arg(long, default_value = "1000000")]
+    #[arg(long, default_value = "1000000", value_parser = at_least_one)]
     size: NonZeroU32,
     /// What the hashes look like.
     #[arg(long, default_value = "uniform")]
     data: Data,
     /// How many searches for each figure.
-    #[arg(long, default_value = "20000")]
+    #[arg(long, default_value = "20000", value_parser = at_least_one)]
     searches: NonZeroU32,
     /// Where the snapshot is written for as long as the command runs: 132 bytes a hash.
     #[arg(long, default_value = ".")]
     directory: PathBuf,
+}
+
+fn at_least_one(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.parse::<u32>().map_err(|error| error.to_string())?;
+    NonZeroU32::new(number).ok_or_else(|| "at least 1".to_owned())
 }
 
 /// What was measured.
@@ -215,5 +220,14 @@ fn recall(index: &HashIndex, sample: &[Pdq]) -> f64 {
 fn text(measured: &Measured) -> String {
     let fields = serde_json::to_value(measured).unwrap_or_default();
     let fields = fields.as_object().into_iter().flatten();
-    fields.map(|(name, value)| format!("{name:30} {value}")).collect::<Vec<_>>().join("\n")
+    // What is measured differs from run to run in the third digit.
+    let rounded = |value: &serde_json::Value| match value.as_f64().filter(|_| value.is_f64()) {
+        Some(number) if number.abs() >= 100.0 => format!("{number:.0}"),
+        Some(number) => format!("{number:.3}"),
+        None => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+    };
+    fields
+        .map(|(name, value)| format!("{name:30} {}", rounded(value)))
+        .collect::<Vec<_>>()
+        .join("\n")
 }

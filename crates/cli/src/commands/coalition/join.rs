@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::Args;
 use serde::Serialize;
 use watchfire_api::{
-    client::Client,
+    client::{Client, ClientError},
     wire::{InviteRequest, MembershipAnswer, MembershipRequest, MembershipState},
 };
 use watchfire_node::charter::{check_chain, check_spoken, invites::sign_join};
@@ -26,6 +26,10 @@ use crate::{
 
 /// How often a joining member asks how far it is.
 const ASK_EVERY: Duration = Duration::from_secs(2);
+
+/// What is said once where the member that invited does not answer any more.
+const AWAY: &str = "the member that invited does not answer: it may be going on under the new charter; \
+                    asking again (to stop and run this again later is harmless)";
 
 /// An invitation.
 #[derive(Debug, Args)]
@@ -127,7 +131,17 @@ pub(super) async fn run_join(args: &Join, output: &Output) -> Ended {
     let request = MembershipRequest { token, card, signature };
     let mut told = None;
     let joined = loop {
-        let answer = answered(client.join_coalition(&request).await)?;
+        let answer = match client.join_coalition(&request).await {
+            Err(error) if told.is_some() && hands_over(&error) => {
+                if told.as_deref() != Some(AWAY) {
+                    output.complain(AWAY);
+                    told = Some(AWAY.to_owned());
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+                continue;
+            }
+            other => answered(other)?,
+        };
         if answer.state == MembershipState::Joined {
             break answer;
         }
@@ -167,6 +181,19 @@ pub(super) async fn run_join(args: &Join, output: &Output) -> Ended {
         )
     })?;
     Ok(Answer::Yes)
+}
+
+/// Whether the member that invited may only be between two charters: then it listens on no port for a moment, and asks
+/// its peers before it answers. A proxy before it says that with a status of its own.
+fn hands_over(error: &ClientError) -> bool {
+    match error {
+        ClientError::Unreachable(_) => true,
+        ClientError::Problem(problem) => problem.status == 503,
+        ClientError::Answer(text) => ["502", "503", "504"]
+            .iter()
+            .any(|status| text.starts_with(&format!("status {status} "))),
+        ClientError::Outbound(_) | ClientError::Key => false,
+    }
 }
 
 fn progress(answer: &MembershipAnswer) -> String {

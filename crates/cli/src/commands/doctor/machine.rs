@@ -89,7 +89,8 @@ fn landlock() -> Check {
         return Check::new("landlock", Health::Ok, "the kernel restricts what decoders may read");
     }
     let detail = "the kernel does not list it: decoders keep the right to read files (seccomp and \
-                  limits still hold)";
+                  limits still hold): use Linux 5.13 or later and boot with landlock in lsm= (a \
+                  container sees it where /sys/kernel/security is mounted)";
     Check::new("landlock", Health::Warn, detail)
 }
 

@@ -11,7 +11,11 @@ use watchfire_node::{
 };
 use watchfire_signal::charter::{CharterChain, Member};
 
-use crate::{config::Config, directory::Directory, network::way_out};
+use crate::{
+    config::Config,
+    directory::Directory,
+    network::{member_address, way_out},
+};
 
 use super::{Check, Health};
 
@@ -30,6 +34,9 @@ pub(super) async fn checks(directory: &Directory) -> Vec<Check> {
     checks.push(Check::of("configuration", config.as_ref(), |config| {
         format!("member {}", config.member)
     }));
+    if let Ok(config) = &config {
+        checks.extend(config.listen.addresses.iter().map(|address| own_address(address)));
+    }
     let (Ok(config), Ok(charter)) = (config, charter.as_ref()) else {
         checks.push(Check::of("charter", charter.map(drop).as_ref(), |()| "installed".to_owned()));
         return checks;
@@ -74,6 +81,18 @@ fn in_force(directory: &Directory, config: &Config, chain: &CharterChain) -> Che
         let (members, seq) = (charter.members.len(), charter.seq);
         format!("{members} members of {} by charter {seq}, approved", charter.coalition)
     })
+}
+
+/// An address of this member is one that its node takes, and others can trust what they hear there.
+fn own_address(text: &str) -> Check {
+    match member_address(text) {
+        Ok((address, None)) => Check::new("address", Health::Ok, address),
+        Ok((_, Some(clear))) => Check::new("address", Health::Warn, clear),
+        Err(error) => {
+            let detail = format!("{error}: listen.addresses in watchfire.toml, and in the charter");
+            Check::new("address", Health::Fail, detail)
+        }
+    }
 }
 
 /// The port is free, or a node answers there.
