@@ -23,6 +23,7 @@ mod kills;
 mod live;
 mod machine;
 mod moving;
+mod newcomer;
 mod nodes;
 mod overtaking;
 mod platform;
