@@ -27,7 +27,7 @@ const MAX_COLUMNS: usize = 64;
 const TX_COLUMNS: [&str; 5] = ["collab", "signal_type", "signal_str", "category", "tags"];
 
 /// What is no text is mostly a picture that somebody wants in a bank.
-const NO_LIST: &str = "not UTF-8: lists are expected; for pictures and videos: \
+const NO_LIST: &str = "the line is not UTF-8: lists are expected; for pictures and videos: \
                        watchfire hash FILE | watchfire bank add BANK -";
 
 /// How a list is written.
@@ -411,6 +411,6 @@ mod tests {
             assert!(error.starts_with(expected), "{error:.200} instead of {expected}");
         }
         let error = read(b"\xff\xfe\n", Format::Lines, None).unwrap_err();
-        assert_eq!(error, "list:1: the line is not UTF-8");
+        assert!(error.starts_with("list:1: the line is not UTF-8: lists are expected"), "{error}");
     }
 }
