@@ -9,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use rustix::fs::Mode;
 use watchfire_signal::{
     charter::{Charter, CharterChain, Member, SignedCharter},
     hex,
@@ -173,8 +174,10 @@ impl Directory {
         if path.exists() { read_chain(&path) } else { Err(environment(NO_CHARTER)) }
     }
 
-    /// Opens the store, which takes the directory's lock. Blocks on the disk.
+    /// Opens the store, which takes the directory's lock. Blocks on the disk. What is made there from now on is its
+    /// owner's alone, also where the directory was there before and is open to others.
     pub(crate) fn store(&self) -> Result<SqliteStore, Failure> {
+        rustix::process::umask(Mode::from_raw_mode(OTHERS));
         match SqliteStore::open(&self.0, SqliteOptions::default()) {
             Err(error @ OpenError::Locked { .. }) => {
                 Err(environment(format!("{error}: stop the node first, or ask it over its API")))

@@ -12,8 +12,7 @@ use watchfire_store::{Row, Store, Table};
 
 use crate::{
     desk::{Actor, Deed, Desk, DeskKind, Line, WriteError},
-    publish::Published,
-    sequence::SequenceError,
+    sequence::{Published, SequenceError},
 };
 
 /// Lines that are owed: index in our log → who said what.

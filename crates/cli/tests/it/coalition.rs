@@ -103,6 +103,8 @@ fn keys_are_made_and_listed_without_their_secrets() {
     let dir = place.path().join("ant");
     let dir = dir.to_str().unwrap();
     let made = json(["key", "add", "--dir", dir, "--name", "uploads", "--scope", "scan"]);
+    let mode = |name| std::fs::metadata(Path::new(dir).join(name)).unwrap().permissions().mode();
+    assert_eq!(mode("watchfire.db") & 0o077, 0, "what the store holds is nobody else's");
     let key = made["api_key"].as_str().unwrap();
     let listed = words(&run(["key", "list", "--dir", dir]));
     assert!(listed.contains("uploads scan") && listed.contains("first admin"), "{listed}");
