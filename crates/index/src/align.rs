@@ -214,7 +214,7 @@ fn best(videos: &Videos<'_>, pairs: &[Pair]) -> Option<Aligned> {
 /// Whether a line was followed to the slowest or fastest speed that is usual, beyond which it may go on.
 fn is_at_the_edge(speed: f64) -> bool {
     const WITHIN: f64 = 1.02;
-    speed < MIN_SPEED * WITHIN || speed > MAX_SPEED / WITHIN
+    !(MIN_SPEED * WITHIN..=MAX_SPEED / WITHIN).contains(&speed)
 }
 
 /// The best stretch along a line in time through near frames, and the pairs on it in order of time.

@@ -95,9 +95,10 @@ pub(crate) async fn accept(
                 }
             },
         };
-        // Of this machine, where a proxy speaks for everybody, each connection counts for all alone.
+        // A proxy speaks for everybody: its connections, and those of this machine, count for all alone.
         let from = remote.ip().to_canonical();
-        let share = (!from.is_loopback()).then(|| shares.take(from)).transpose();
+        let one = !from.is_loopback() && !matches!(serving.tls, Tls::Proxy);
+        let share = one.then(|| shares.take(from)).transpose();
         let Ok(share) = share else {
             let limit = CONNECTIONS_OF_AN_ADDRESS.name;
             metrics::counter!("watchfire_requests_limited_total", "limit" => limit).increment(1);

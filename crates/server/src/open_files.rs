@@ -10,8 +10,8 @@ const FOR_OTHERS: u64 = 256;
 pub(crate) fn for_connections() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
     if limit.current < limit.maximum || (limit.maximum.is_none() && limit.current.is_some()) {
-        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit.clone() };
-        match setrlimit(Resource::Nofile, raised.clone()) {
+        let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
+        match setrlimit(Resource::Nofile, raised) {
             Ok(()) => limit = raised,
             Err(error) => tracing::debug!(%error, "the limit of open files stays"),
         }

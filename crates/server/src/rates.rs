@@ -1,6 +1,6 @@
 //! How often callers may ask: by key, by person, by address.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use http::request::Parts;
 use serde::Deserialize;
@@ -157,5 +157,34 @@ pub(crate) fn address_of(parts: &Parts, behind_proxy: bool) -> IpAddr {
     }
     let named = parts.headers.get_all("x-forwarded-for").iter().next_back();
     let named = named.and_then(|value| value.to_str().ok()?.rsplit(',').next());
-    named.and_then(|text| text.trim().parse().ok()).unwrap_or(remote)
+    named.and_then(|text| address_in(text.trim())).unwrap_or(remote)
+}
+
+/// An address as proxies write it, some of them with a port.
+fn address_in(text: &str) -> Option<IpAddr> {
+    let with_port = || text.parse::<SocketAddr>().ok().map(|both| both.ip());
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    bare.parse().ok().or_else(with_port)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proxy_may_write_an_address_with_its_port() {
+        for (written, address) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+        ] {
+            assert_eq!(address_in(written), Some(address.parse().unwrap()), "{written}");
+        }
+        for nothing in ["", "unknown", "_hidden", "192.0.2.1:", "2001:db8::1]"] {
+            assert_eq!(address_in(nothing), None, "{nothing}");
+        }
+    }
 }
