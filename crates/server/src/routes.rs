@@ -234,3 +234,41 @@ async fn around(State(longest): State<Duration>, request: Request, next: Next) -
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use axum::body::Body;
+    use futures_util::FutureExt as _;
+    use http::Method;
+    use tokio::sync::{Notify, mpsc};
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_changes_something_goes_on_when_its_caller_has_gone() {
+        let gate = Arc::new(Notify::new());
+        let (done, mut ended) = mpsc::unbounded_channel();
+        let held = gate.clone();
+        let deed = move |method: Method| async move {
+            held.notified().await;
+            done.send(method).unwrap();
+        };
+        let router: Router = Router::new()
+            .route("/", axum::routing::get(deed.clone()).post(deed))
+            .layer(from_fn(to_its_end));
+        for method in [Method::GET, Method::POST] {
+            let request = Request::builder().method(method).body(Body::empty()).unwrap();
+            let mut call = Box::pin(router.clone().oneshot(request));
+            // It has begun, and its caller goes.
+            for _ in 0..8 {
+                assert!(call.as_mut().now_or_never().is_none());
+                tokio::task::yield_now().await;
+            }
+        }
+        gate.notify_waiters();
+        assert_eq!(ended.recv().await, Some(Method::POST));
+        assert!(ended.try_recv().is_err(), "who only reads and has gone is not served");
+    }
+}
