@@ -206,6 +206,8 @@ struct Answer {
 
 impl Drop for Answer {
     fn drop(&mut self) {
+        // At once: who waits for the reader is ended some time later.
+        drop(lock(&self.kept).take());
         self.late.abort();
     }
 }

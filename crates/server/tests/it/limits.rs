@@ -272,7 +272,7 @@ async fn a_connection_on_which_nothing_is_asked_is_closed() {
     let house = alone().await;
     let patience = Patience { idle: Duration::from_millis(200), ..Patience::default() };
     let door = impatient(&house, hashing(), patience).await;
-    let request = format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", door.address());
+    let request = format!("GET /healthz HTTP/1.1\r\nhost: {}\r\n\r\n", door.address());
     // Says nothing; begins to say which version; HTTP/2, and nothing after it; asks once and keeps the connection.
     let settings =
         [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();

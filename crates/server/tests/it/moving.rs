@@ -85,9 +85,11 @@ async fn what_moves_too_much_is_a_problem_with_the_name_of_the_limit_unless_its_
     let endless = |picture| {
         let mut bytes = gif(128, [(picture, 100)]);
         bytes.pop();
-        // The encoder gives each frame its own colours; a dot needs some too.
-        bytes[10] |= 0x80;
-        bytes.splice(13..13, [0, 0, 0, 255, 255, 255]);
+        // Where the encoder gives each frame its own colours alone, a dot needs some too.
+        if bytes[10] & 0x80 == 0 {
+            bytes[10] |= 0x80;
+            bytes.splice(13..13, [0, 0, 0, 255, 255, 255]);
+        }
         [bytes, dot.clone(), vec![b';']].concat()
     };
     let item = |id: &str| ScanQuery { item: Some(id.parse().unwrap()), ..ScanQuery::default() };
