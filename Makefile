@@ -6,7 +6,7 @@ help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 demo: toolchain media ## ten members on this machine play the story; ARGS="--media FILE --keep --json"
-	cargo build --release --locked --package watchfire-cli
+	cargo build --release --locked --package watchfire-cli --bin watchfire
 	@target/release/watchfire demo $(ARGS)
 
 test: toolchain media ## format, house rules, lints, tests, documentation, a short demo
@@ -26,7 +26,7 @@ bench-christchurch: toolchain media ## an hour of an attack with 800 variants of
 	WATCHFIRE_S3_VARIANTS=800 cargo nextest run --profile christchurch --workspace --locked
 
 build: toolchain ## the binary that users run: target/release/watchfire
-	cargo build --release --locked --package watchfire-cli
+	cargo build --release --locked --package watchfire-cli --bin watchfire
 
 toolchain:
 	@scripts/toolchain.sh
