@@ -64,6 +64,9 @@ pub enum ClientError {
     /// The answer is none that this version knows.
     #[error("the answer cannot be read: {0}")]
     Answer(String),
+    /// Refused without a problem, as by a proxy before the node.
+    #[error("status {0} without a problem")]
+    Status(u16),
     /// The address cannot be asked from here.
     #[error(transparent)]
     Outbound(#[from] OutboundError),
@@ -331,7 +334,7 @@ async fn send(request: RequestBuilder) -> Result<reqwest::Response, ClientError>
     let body = body.map_err(|error| ClientError::Unreachable(error.to_string()))?;
     Err(match serde_json::from_slice::<Problem>(&body) {
         Ok(problem) => ClientError::Problem(Box::new(problem)),
-        Err(_) => ClientError::Answer(format!("status {status} without a problem")),
+        Err(_) => ClientError::Status(status.as_u16()),
     })
 }
 

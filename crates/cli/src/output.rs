@@ -3,7 +3,7 @@
 use std::{
     fmt::Display,
     io::{self, IsTerminal, Write},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -90,20 +90,14 @@ pub(crate) fn count(number: u64, thing: &str) -> String {
     }
 }
 
-/// A time for people, as RFC 3339 in UTC. Days to a date: "civil from days" of Howard Hinnant's date algorithms.
+/// A time for people, as RFC 3339 in UTC; of one beyond the year 9999 the milliseconds.
 pub(crate) fn time(at_ms: u64) -> String {
-    let (days, ms) = (at_ms / 86_400_000, at_ms % 86_400_000);
-    let shifted = days + 719_468;
-    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let leaps = day_of_era / 1_460 + day_of_era / 146_096 - day_of_era / 36_524;
-    let year_of_era = (day_of_era - leaps) / 365;
-    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let from_march = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
-    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
-    let year = era * 400 + year_of_era + u64::from(month <= 2);
-    let (hours, minutes, seconds) = (ms / 3_600_000, ms / 60_000 % 60, ms / 1_000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hours:02}:{minutes:02}:{seconds:02}.{:03}Z", ms % 1_000)
+    /// The first moment of the year 10000, which has five digits.
+    const END_MS: u64 = 253_402_300_800_000;
+    if at_ms >= END_MS {
+        return at_ms.to_string();
+    }
+    humantime::format_rfc3339_millis(UNIX_EPOCH + Duration::from_millis(at_ms)).to_string()
 }
 
 /// A bar for a single step is only noise.
@@ -121,6 +115,8 @@ mod tests {
         assert_eq!(time(951_782_400_000), "2000-02-29T00:00:00.000Z");
         assert_eq!(time(1_735_689_599_999), "2024-12-31T23:59:59.999Z");
         assert_eq!(time(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
+        assert_eq!(time(253_402_300_799_999), "9999-12-31T23:59:59.999Z");
+        assert_eq!(time(u64::MAX), u64::MAX.to_string(), "whatever a log says");
     }
 
     #[test]

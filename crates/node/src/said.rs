@@ -5,6 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 use watchfire_signal::verb::Verb;
@@ -19,6 +20,8 @@ use crate::{
 const SAID: Table = Table::Ledger("said");
 /// Lines that are written in one go.
 const PAGE: usize = 256;
+/// How long lines are gathered: what is owed is durable, and each transaction delays alerts.
+const GATHER: Duration = Duration::from_millis(200);
 /// How long to wait after a line could not be written.
 const PAUSE: Duration = Duration::from_secs(1);
 
@@ -67,7 +70,10 @@ impl Scribe {
         loop {
             match self.write_some().await {
                 Ok(PAGE) => {}
-                Ok(_) => self.more.notified().await,
+                Ok(_) => {
+                    self.more.notified().await;
+                    tokio::time::sleep(GATHER).await;
+                }
                 Err(error) => {
                     tracing::warn!(%error, "who said something is not in the desk log yet");
                     tokio::time::sleep(PAUSE).await;
@@ -79,12 +85,15 @@ impl Scribe {
     async fn write_some(&self) -> Result<usize, WriteError> {
         let rows = self.store.rows(SAID, &[], PAGE).await.map_err(SequenceError::Store)?;
         let found = rows.len();
-        for (key, value) in rows {
+        let lines = rows.into_iter().map(|(key, value)| {
             let owed: Owed = serde_json::from_slice(&value)
                 .map_err(|error| WriteError::Body(format!("a row of said: {error}")))?;
             let written = Row { table: SAID, key, value: None };
-            self.desk.write(Line::new(&owed.by, &owed.said)?.rows([written])).await?;
-        }
+            Ok(Line::new(&owed.by, &owed.said)?.rows([written]))
+        });
+        // All at once: the sequencer makes one transaction of what it has.
+        let lines = lines.collect::<Result<Vec<_>, WriteError>>()?;
+        try_join_all(lines.into_iter().map(|line| self.desk.write(line))).await?;
         Ok(found)
     }
 }

@@ -9,7 +9,7 @@ const FOR_OTHERS: u64 = 256;
 /// usual at logins is a thousand.
 pub(crate) fn for_connections() -> usize {
     let mut limit = getrlimit(Resource::Nofile);
-    if limit.current < limit.maximum || (limit.maximum.is_none() && limit.current.is_some()) {
+    if limit.current != limit.maximum {
         let raised = rustix::process::Rlimit { current: limit.maximum, ..limit };
         match setrlimit(Resource::Nofile, raised) {
             Ok(()) => limit = raised,

@@ -189,10 +189,8 @@ fn hands_over(error: &ClientError) -> bool {
     match error {
         ClientError::Unreachable(_) => true,
         ClientError::Problem(problem) => problem.status == 503,
-        ClientError::Answer(text) => ["502", "503", "504"]
-            .iter()
-            .any(|status| text.starts_with(&format!("status {status} "))),
-        ClientError::Outbound(_) | ClientError::Key => false,
+        ClientError::Status(status) => (502..=504).contains(status),
+        ClientError::Answer(_) | ClientError::Outbound(_) | ClientError::Key => false,
     }
 }
 
