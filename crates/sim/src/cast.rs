@@ -19,6 +19,10 @@ const NAMES: [&str; 6] = ["ant", "bee", "cat", "dog", "elk", "fox"];
 /// The name of the one that lies.
 const LIAR: &str = "wolf";
 
+/// What a member is that is no platform.
+pub const OTHER_ROLES: [Role; 4] =
+    [Role::Contributor, Role::Convenor, Role::Auditor, Role::Witness];
+
 /// KiB that a member may say a day: some have that in a busy day, by their anchors and answers.
 const BYTES_A_DAY: u64 = 10 * 1_024;
 /// Alerts that a member may have live: most report as many in a run, and the one that lies more.
@@ -69,13 +73,14 @@ impl Cast {
         let group: GroupName = "some".parse().map_err(|_| Broken("a group".to_owned()))?;
         let mut insiders: Vec<_> = honest.iter().skip(1).cloned().collect();
         insiders.sort();
+        let other = another_role(seed, all.len());
         let mut members = Vec::new();
         for (place, name) in all.iter().enumerate() {
             let owner = if siblings && place == 1 { all[0].as_str() } else { name.as_str() };
             members.push(Member {
                 name: name.clone(),
                 organisation: owner.parse().map_err(|_| Broken("an owner".to_owned()))?,
-                role: Role::Platform,
+                role: other.filter(|(at, _)| *at == place).map_or(Role::Platform, |(_, role)| role),
                 key: key(name, 1).public().to_bytes(),
                 epoch: 1,
                 address: (behind_nat.as_ref() != Some(name)).then(|| address(name)),
@@ -115,6 +120,14 @@ impl Cast {
         let others = self.honest.iter().filter(|other| *other != member && chance.one_in(3));
         others.cloned().collect()
     }
+}
+
+/// The place of a member that is no platform, if one is not. The first member is one, for what goes wrong there is to be
+/// seen at its platform.
+fn another_role(seed: u64, members: usize) -> Option<(usize, Role)> {
+    let chance = Chance::new(seed, "roles");
+    let place = 1 + chance.index(members - 1);
+    chance.pick(&OTHER_ROLES).filter(|_| chance.one_in(3)).map(|role| (place, *role))
 }
 
 fn names(texts: &[&str]) -> Result<Vec<MemberName>, Broken> {

@@ -318,7 +318,7 @@ impl Oracle {
     ) -> Option<Ground> {
         let signals = case.alert.iter().flat_map(|alert| &alert.signals);
         let matches = signals.into_iter().any(|signal| signal.value == picture.value);
-        if !matches || case.header.test {
+        if !matches || case.header.test || !reading.enforces(&view.name) {
             return None;
         }
         reading.outlook(case, at_ms).takes_down(&view.name, &view.trust, at_ms)

@@ -7,6 +7,7 @@ use watchfire_node::{
     sequence::Draft as _,
 };
 use watchfire_signal::{
+    charter::Role,
     commitment::Commitment,
     header::{Header, Provenance, RECORD_VERSION, Target},
     incident::{Incident, IncidentStep},
@@ -87,8 +88,15 @@ impl Liar {
             }
             _ => vec![self.alert(self.chance.below(pictures), now_ms)?],
         };
+        if !matches!(self.role(), Some(Role::Platform | Role::Contributor)) {
+            self.faults.fired(Fault::OutOfRole);
+        }
         self.trace.note(self.name.as_str(), format_args!("says {} things", entries.len()));
         self.write(entries).await
+    }
+
+    fn role(&self) -> Option<Role> {
+        self.charter.member(&self.name).map(|own| own.role)
     }
 
     /// Writes into its histories; once it forks, into each something else.

@@ -10,7 +10,7 @@ use std::{
 
 use watchfire_signal::{
     alert::Alert,
-    charter::Charter,
+    charter::{Charter, Role},
     commitment::Commitment,
     header::{Header, Provenance},
     name::{LogName, MemberName, OrganisationName},
@@ -179,6 +179,10 @@ impl Reading {
             }
             newest = newest.max(if urgent { 0 } else { seq });
             let charter = charters.named(entry.header.charter);
+            let role = charter.and_then(|one| one.member_of_log(log)).map(|member| member.role);
+            if role.is_some_and(|role| !may_say(role, entry.header.verb)) {
+                return false;
+            }
             charter.is_none_or(|charter| quota.counts(entry.at.1, &entry.header, &charter.quotas))
         });
     }
@@ -290,6 +294,13 @@ impl Reading {
             one.taken_back.range(..until).map(|(_, restore)| *restore).max()
         };
         heard(case).into_iter().chain(founding.and_then(heard)).max()
+    }
+
+    /// Whether a member takes anything down by itself: a platform alone does.
+    #[must_use]
+    pub fn enforces(&self, member: &MemberName) -> bool {
+        let role = self.charter.as_ref().and_then(|charter| charter.member(member));
+        role.is_some_and(|member| member.role == Role::Platform)
     }
 
     fn wants_erased(&mut self, entry: &Entry) {
@@ -464,6 +475,27 @@ impl Reading {
             }
             _ => {}
         }
+    }
+}
+
+/// What a role may say, by the table of `docs/states.md`.
+fn may_say(role: Role, verb: Verb) -> bool {
+    let own = matches!(verb, Verb::Key | Verb::Desk);
+    let of_others = matches!(
+        verb,
+        Verb::Dispute
+            | Verb::Resolve
+            | Verb::Retract
+            | Verb::Incident
+            | Verb::Halt
+            | Verb::Member
+            | Verb::Erase
+            | Verb::Charter
+    );
+    match role {
+        Role::Platform | Role::Contributor => true,
+        Role::Convenor => own || of_others,
+        Role::Auditor | Role::Witness => own,
     }
 }
 

@@ -20,7 +20,12 @@ use watchfire_signal::{
 };
 
 use super::World;
-use crate::{Broken, cast, fault::Fault, member::Member};
+use crate::{
+    Broken,
+    cast::{self, OTHER_ROLES},
+    fault::Fault,
+    member::Member,
+};
 
 /// How long whoever changes a charter waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -42,6 +47,8 @@ enum Change {
     Leave(MemberName),
     /// A member that left is back, under another key.
     Return(MemberName),
+    /// A member is something else from now on, and begins a new log for it.
+    Role(MemberName, Role),
 }
 
 impl World {
@@ -131,6 +138,11 @@ impl World {
             (3..6, Some(name), _) => Change::Key(name.clone()),
             (6..8, _, Some(name)) if enough => Change::Leave((*name).clone()),
             (8, ..) => Change::Owner,
+            (10, Some(name), _) => {
+                let platform = charter.member(name).is_some_and(|one| one.role == Role::Platform);
+                let other = self.chance.pick(&OTHER_ROLES).filter(|_| platform);
+                Change::Role(name.clone(), other.copied().unwrap_or(Role::Platform))
+            }
             (9, ..) => Change::Group,
             _ => Change::Numbers,
         }
@@ -185,6 +197,11 @@ impl World {
                     }
                 }
                 wanted.sort();
+            }
+            Change::Role(name, role) => {
+                renew(name);
+                let own = wanted.members.iter_mut().find(|member| member.name == *name);
+                own.into_iter().for_each(|own| own.role = *role);
             }
             Change::Leave(name) => wanted.members.retain(|member| member.name != *name),
             Change::Return(name) => {
@@ -287,6 +304,7 @@ impl Change {
             Self::Key(_) => Fault::KeyTakenProposed,
             Self::Leave(_) => Fault::LeaveProposed,
             Self::Return(_) => Fault::ReturnProposed,
+            Self::Role(..) => Fault::RoleProposed,
         }
     }
 }

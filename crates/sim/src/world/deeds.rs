@@ -140,17 +140,25 @@ impl World {
     }
 
     fn widen(&self, member: &Member, node: Arc<Node>) {
-        let own = |set: &SignalSet| set.author() == &member.name && set.name == set.subject;
+        // An edited copy of what anybody has reported, or more signals of an alert of one's own.
+        let transform = self.chance.one_in(2).then(|| "mirrored".to_owned());
+        let fits = |set: &SignalSet| transform.is_some() || set.author() == &member.name;
         let mut known = node.alerts(None, 400);
-        known.retain(|set| own(set));
+        known.retain(|set| set.name == set.subject && fits(set));
         let Some(set) = self.chance.pick(&known).cloned() else { return };
         let review = if self.chance.one_in(2) { Review::OneHuman } else { Review::Unreviewed };
         let mut new = NewAlert { review, group: set.header.group.clone(), ..self.new_alert() };
         let named = self.name_incident(&node, &mut new);
-        self.trace.note(member.name.as_str(), format_args!("adds signals to {}{named}", set.name));
-        let name = set.name;
+        let how = transform.as_deref().unwrap_or("more");
+        self.trace.note(member.name.as_str(), format_args!("adds {how} to {}{named}", set.name));
+        let (name, faults) = (set.name, self.faults.clone());
         self.say(member, async move {
-            node.widen(&name, (new, None), None).await.map(|said| (node, said))
+            let edited = transform.is_some();
+            let said = node.widen(&name, (new, transform), None).await?;
+            if edited {
+                faults.fired(Fault::VariantAdded);
+            }
+            Ok((node, said))
         });
     }
 
