@@ -1,6 +1,6 @@
 # The two commands a newcomer needs are `make demo` and `make test`; `make help` lists the rest.
 .DEFAULT_GOAL := help
-.PHONY: help demo test bench bench-matching bench-overtaking bench-christchurch build toolchain media
+.PHONY: help demo test bench bench-matching bench-overtaking bench-christchurch bench-small-member build toolchain media
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -24,6 +24,9 @@ bench-overtaking: toolchain ## a hundred thousand alerts, the last one retracted
 
 bench-christchurch: toolchain media ## an hour of an attack with 800 variants of a film, each another file: many minutes
 	WATCHFIRE_S3_VARIANTS=800 cargo nextest run --profile christchurch --workspace --locked
+
+bench-small-member: toolchain ## one processor and 256 MiB behind NAT, a million records to catch up with: minutes
+	WATCHFIRE_S13_RECORDS=1000000 cargo nextest run --profile small-member --workspace --locked
 
 build: toolchain ## the binary that users run: target/release/watchfire
 	cargo build --release --locked --package watchfire-cli --bin watchfire

@@ -112,7 +112,7 @@ pub(crate) fn run(demo: &Demo, output: &Output) -> Ended {
             }
         }
     })?;
-    let kept = kept.map(|kept| Kept { directory: place.keep(), ..kept });
+    let kept = kept.map(|kept| kept.leaving(place.keep()));
     output.answer(&Shown { report: &report, kept: kept.as_ref() }, || {
         let kept = kept.as_ref().map(Kept::text).unwrap_or_default();
         format!("{}{kept}", report.text())
@@ -134,6 +134,8 @@ struct Kept {
     directory: PathBuf,
     nodes: Vec<Node>,
     pids: Vec<u32>,
+    /// The command that ends them and removes what they have written.
+    stop: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,7 +154,16 @@ impl Kept {
             platform: format!("http://{}", member.platform),
             api_key: member.api_key.clone(),
         });
-        Self { directory: PathBuf::new(), nodes: nodes.collect(), pids: fleet.pids() }
+        let (directory, stop) = (PathBuf::new(), String::new());
+        Self { directory, nodes: nodes.collect(), pids: fleet.pids(), stop }
+    }
+
+    /// With what they have written, which stays in a directory.
+    fn leaving(self, directory: PathBuf) -> Self {
+        let pids: Vec<_> = self.pids.iter().map(u32::to_string).collect();
+        // They take a moment to end, and remove files of their own meanwhile.
+        let stop = format!("kill {} && sleep 3 && rm -rf {}", pids.join(" "), directory.display());
+        Self { directory, stop, ..self }
     }
 
     fn text(&self) -> String {
@@ -160,11 +171,7 @@ impl Kept {
         for Node { name, address, platform, api_key } in &self.nodes {
             lines.push(format!("  {name:<10} {address}  platform {platform}  key {api_key}"));
         }
-        let pids: Vec<_> = self.pids.iter().map(u32::to_string).collect();
-        let directory = self.directory.display();
-        // They take a moment to end, and remove files of their own meanwhile.
-        let pids = pids.join(" ");
-        lines.push(format!("Stop them with: kill {pids} && sleep 3 && rm -rf {directory}"));
+        lines.push(format!("Stop them with: {}", self.stop));
         lines.join("\n")
     }
 }

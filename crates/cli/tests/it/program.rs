@@ -11,6 +11,14 @@ use serde_json::Value;
 /// The built program.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_watchfire");
 
+/// How much a test plays: as much as the variable says, where it is set.
+#[expect(clippy::disallowed_methods, reason = "how long a test may take is a setting of tests")]
+pub(crate) fn how_many(variable: &str, usually: usize) -> usize {
+    let Some(said) = std::env::var_os(variable) else { return usually };
+    let said = said.to_str().and_then(|said| said.parse().ok());
+    said.unwrap_or_else(|| panic!("{variable} is a number"))
+}
+
 /// Runs the program to its end.
 pub(crate) fn run<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Output {
     Command::new(PROGRAM).args(arguments).output().unwrap()

@@ -39,7 +39,7 @@ use watchfire_signal::{
 use crate::{
     edits::published,
     house::{self, House, alert_of, hashing, impatient},
-    sound,
+    program, sound,
 };
 
 const DAY_MS: u64 = 86_400_000;
@@ -261,11 +261,8 @@ const A_MINUTE: usize = 1_044;
 const MINUTES: usize = 60;
 
 /// How many variants are played.
-#[expect(clippy::disallowed_methods, reason = "how long a test may take is a setting of tests")]
 fn how_many() -> usize {
-    let Some(said) = std::env::var_os(HOW_MANY) else { return VARIANTS };
-    let said = said.to_str().and_then(|said| said.parse().ok());
-    let many = said.unwrap_or_else(|| panic!("{HOW_MANY} is a number"));
+    let many = program::how_many(HOW_MANY, VARIANTS);
     assert!(many >= EDITS.len() * 2, "{HOW_MANY}: copies of {} variants are held", HELD.0);
     many
 }

@@ -7,12 +7,17 @@ use tokio::runtime::Runtime;
 use crate::{
     backlog::{self, History},
     platform,
-    program::PROGRAM,
+    program::{PROGRAM, how_many},
     trio::{MEMBERS, Trio},
 };
 
-/// Records that it is behind by; `bench_catch_up` measures more.
-const RECORDS: u64 = 50_000;
+/// Records that it is behind by. The million of the scenario is what `make bench-small-member` plays: it says how many
+/// by [`HOW_MANY`].
+const RECORDS: usize = 50_000;
+/// The variable of the environment that says how many records there are, where it is set.
+const HOW_MANY: &str = "WATCHFIRE_S13_RECORDS";
+/// How many more it has at each look at how far it is.
+const STEP: usize = 25_000;
 /// How much of that is over: a history of months, of which few alerts are in force.
 const HISTORY: History = History { over_of_1000: 950, retracted_of_1000: 1 };
 /// All the memory that it may ever have needed.
@@ -33,19 +38,26 @@ fn s13_a_member_with_one_processor_and_256_mib_behind_nat_catches_up_and_enforce
     let mut trio = Trio::found(["cat"]);
     platform::configure(&trio.dir("cat"), &receiver.webhook_url(), &receiver.verify_url());
     platform::trust(&trio.dir("cat"), "ant");
-    let last = runtime.block_on(backlog::write(&trio.dir("ant"), "ant", 0..RECORDS, HISTORY));
+    let behind = how_many(HOW_MANY, RECORDS);
+    let records = 0..behind as u64;
+    let last = runtime.block_on(backlog::write(&trio.dir("ant"), "ant", records.clone(), HISTORY));
     let last = last.to_string();
     let mut alone = Command::new("taskset");
     trio.start_as("cat", alone.args(["-c", &processor(), PROGRAM, "serve"]));
-    let in_force: Vec<u64> = HISTORY.in_force(0..RECORDS).collect();
+    let in_force: Vec<u64> = HISTORY.in_force(records).collect();
     let items = [("of-the-first", in_force[0]), ("of-the-last", in_force[in_force.len() - 1])];
     let held = items.map(|(item, number)| (item, backlog::picture(number).to_string()));
     platform::hold(&trio, "cat", folder.path(), &held);
     trio.start(&["ant", "bee"]);
+    for so_many in (STEP..behind).step_by(STEP) {
+        trio.until(&format!("cat has {so_many}"), || {
+            (trio.measured("cat", "watchfire_sets")? >= so_many as f64).then_some(())
+        });
+    }
     trio.until("cat has caught up", || {
         let sets = trio.measured("cat", "watchfire_sets")?;
         let found = trio.measured("cat", "watchfire_known_signals")?;
-        (sets == RECORDS as f64 && found == in_force.len() as f64).then_some(())
+        (sets == behind as f64 && found == in_force.len() as f64).then_some(())
     });
     for (item, _) in items {
         trio.until(&format!("{item} is down"), || {
@@ -60,6 +72,7 @@ fn s13_a_member_with_one_processor_and_256_mib_behind_nat_catches_up_and_enforce
         MEMBERS.iter().all(|member| state(member) == Some(true)).then_some(())
     });
     let peak = trio.peak_kb("cat");
+    println!("S13: {behind} records, {peak} KiB at its peak");
     assert!(peak <= MEMORY_KB, "{peak} KiB at its peak");
     runtime.block_on(receiver.stop());
 }
