@@ -68,7 +68,7 @@ impl Gossip {
     /// # Errors
     /// The store's.
     pub async fn ours(&self) -> Result<Heads, StoreError> {
-        let mut ours = Heads::default();
+        let (mut ours, mut sound) = (Heads::default(), Vec::new());
         for head in self.store.logs().await? {
             let Ok(log) = head.log.as_str().parse::<LogName>() else { continue };
             let Some(copy) = self.copies.get(&log) else { continue };
@@ -80,9 +80,10 @@ impl Gossip {
                 ours.heads.insert(log, head.checkpoint);
                 continue;
             }
-            let head = self.witnesses.offered(&log, head.checkpoint);
-            ours.heads.insert(log, head);
+            sound.push((log, head));
         }
+        let offered = self.witnesses.offered(sound).await?.into_iter();
+        ours.heads.extend(offered.map(|(log, head)| (log, head.checkpoint)));
         Ok(ours)
     }
 

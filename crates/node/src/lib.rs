@@ -19,6 +19,7 @@ pub mod clock;
 pub mod connector;
 pub mod content;
 pub mod contradictions;
+pub mod cosigner;
 pub mod deliver;
 pub mod desk;
 pub mod effective;

@@ -1,7 +1,5 @@
-//! Cosigns the heads of logs where this member is a witness, and keeps what witnesses have cosigned.
+//! Keeps what witnesses have cosigned of each log, and knows whether this member is one of them.
 //!
-//! **Invariant:** a witness cosigns only heads of its own verified copies, which only grow, and none
-//! of a log that has shown two histories; never its own.
 //! **Invariant:** what is kept is signed by its author, cosigned by a witness of the charter, and
 //! the beginning of what is held here. It is kept in memory: after a restart it comes again.
 
@@ -12,14 +10,15 @@ use std::{
 
 use watchfire_signal::{
     charter::{Charter, Role},
-    name::{LogName, MemberName},
+    name::LogName,
 };
-use watchfire_tlog::{
-    OwnKey, PeerKey, SignedCheckpoint,
-    cosign::{cosign, of_two},
-};
+use watchfire_store::{Head, StoreError};
+use watchfire_tlog::{AddCheckpoint, PeerKey, SignedCheckpoint, cosign::of_two};
 
-use crate::{clock::Clock, replicate::LogCopy};
+use crate::{
+    cosigner::{CosignError, Cosigner},
+    replicate::LogCopy,
+};
 
 /// The newest head of a log that each witness has cosigned.
 type Kept = BTreeMap<(LogName, String), (u64, SignedCheckpoint)>;
@@ -28,8 +27,7 @@ type Kept = BTreeMap<(LogName, String), (u64, SignedCheckpoint)>;
 #[derive(Clone)]
 pub struct Witnesses {
     names: Arc<BTreeMap<String, PeerKey>>,
-    own: Option<(String, Arc<OwnKey>)>,
-    wall_clock: Arc<dyn Clock>,
+    cosigner: Option<Cosigner>,
     kept: Arc<Mutex<Kept>>,
 }
 
@@ -46,34 +44,34 @@ pub fn witnesses(charter: &Charter) -> BTreeMap<String, PeerKey> {
 }
 
 impl Witnesses {
-    /// The witnesses of a charter, as the member `me` with this key sees them.
+    /// The witnesses of a charter, and what cosigns as one of them where this member is one.
     #[must_use]
-    pub fn new(
-        charter: &Charter,
-        me: &MemberName,
-        key: &Arc<OwnKey>,
-        wall_clock: Arc<dyn Clock>,
-    ) -> Self {
-        let names = witnesses(charter);
-        let own = charter.log_of(me).map(|log| log.to_string());
-        let own = own.filter(|name| names.contains_key(name)).map(|name| (name, key.clone()));
-        Self { names: Arc::new(names), own, wall_clock, kept: Arc::default() }
+    pub fn new(charter: &Charter, cosigner: Option<Cosigner>) -> Self {
+        Self { names: Arc::new(witnesses(charter)), cosigner, kept: Arc::default() }
     }
 
-    /// A head of our verified copy as we hand it out: cosigned, if we are a witness.
-    #[must_use]
-    pub fn offered(&self, log: &LogName, head: SignedCheckpoint) -> SignedCheckpoint {
-        let Some((name, key)) = self.own.as_ref().filter(|(name, _)| *name != log.to_string())
-        else {
-            return head;
-        };
-        let time_s = self.wall_clock.now_ms() / 1_000;
-        match cosign(&head, name, key, time_s) {
-            Ok(cosigned) => cosigned,
-            Err(error) => {
-                tracing::warn!(%error, %log, "a head could not be cosigned");
-                head
-            }
+    /// Heads of our verified copies as we hand them out: cosigned, if we are a witness.
+    ///
+    /// # Errors
+    /// The store's, when it cannot be read.
+    pub async fn offered(
+        &self,
+        heads: Vec<(LogName, Head)>,
+    ) -> Result<Vec<(LogName, Head)>, StoreError> {
+        match &self.cosigner {
+            Some(cosigner) => cosigner.offered(heads).await,
+            None => Ok(heads),
+        }
+    }
+
+    /// Cosigns a head that somebody submits, if we are a witness; answers the line of its cosignature.
+    ///
+    /// # Errors
+    /// [`CosignError`]
+    pub async fn add(&self, request: &AddCheckpoint) -> Result<String, CosignError> {
+        match &self.cosigner {
+            Some(cosigner) => cosigner.add(request).await,
+            None => Err(CosignError::unknown(request)),
         }
     }
 

@@ -78,7 +78,15 @@ pub(crate) async fn read_login<T: DeserializeOwned>(
     parts: &Parts,
     body: Body,
 ) -> Result<T, Failure> {
-    let read = read_some_json(parts, body, LOGIN_BYTES);
+    soon(read_some_json(parts, body, LOGIN_BYTES)).await
+}
+
+/// Reads what a stranger says that does not take long to be sent.
+pub(crate) async fn read_soon(body: Body, limit: Limit) -> Result<Bytes, Failure> {
+    soon(read_body(body, limit)).await
+}
+
+async fn soon<T>(read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let late = |_| Failure::new(ProblemKind::Timeout, "the body did not come in time");
     tokio::time::timeout(LOGIN_BODY_TIME, read).await.map_err(late)?
 }

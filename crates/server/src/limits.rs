@@ -90,10 +90,16 @@ pub const LOGIN_REQUESTS: Limit = Limit { name: "login_requests", value: 256 };
 /// Of these from one address: an office in the morning.
 pub const LOGINS_OF_AN_ADDRESS: Limit = Limit { name: "logins_of_an_address", value: 32 };
 
+/// A checkpoint with a proof, for a witness to cosign.
+pub const CHECKPOINT_BYTES: Limit = Limit {
+    name: "checkpoint_bytes",
+    value: watchfire_tlog::add_checkpoint::MAX_ADD_CHECKPOINT_BYTES,
+};
+
 /// What somebody says who logs in, or the card of a member that joins.
 pub const LOGIN_BYTES: Limit = Limit { name: "login_bytes", value: 16 << 10 };
 
-/// How long that may be on its way.
+/// How long that, or a checkpoint, may be on its way.
 pub const LOGIN_BODY_TIME: Duration = Duration::from_secs(10);
 
 /// What one member says at a time: each may have some MB, and waits for the one before it of the same log.

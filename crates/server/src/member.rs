@@ -61,6 +61,11 @@ impl Asker {
         self.member.as_ref().map(|verified| &verified.member)
     }
 
+    /// Where it asks from.
+    pub(crate) fn from(&self) -> IpAddr {
+        self.from
+    }
+
     /// A place for its request.
     pub(crate) fn place(&self, server: &Server) -> Result<Place, Failure> {
         server.places.request(self.name(), self.from)

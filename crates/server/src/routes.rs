@@ -30,6 +30,7 @@ mod scan;
 mod seen;
 mod sessions;
 mod stream;
+mod witness;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,7 +93,7 @@ fn documented() -> OpenApiRouter<Arc<Server>> {
     let openapi = OpenApiBuilder::new().info(info).components(Some(components)).build();
     OpenApiRouter::with_openapi(openapi)
         .merge(content())
-        .merge(deeds().merge(people()).layer(from_fn(to_its_end)))
+        .merge(deeds().merge(people()).merge(witnessing()).layer(from_fn(to_its_end)))
         .merge(members_and_health())
 }
 
@@ -179,6 +180,11 @@ fn people() -> OpenApiRouter<Arc<Server>> {
         .routes(routes!(policy::explain))
         .routes(routes!(policy::holds))
         .routes(routes!(policy::release))
+}
+
+/// What anybody asks of a witness: what it has written down as cosigned should not be lost to who asked.
+fn witnessing() -> OpenApiRouter<Arc<Server>> {
+    OpenApiRouter::new().routes(routes!(witness::add_checkpoint))
 }
 
 /// What members and auditors read of logs, and how the node is.

@@ -67,7 +67,7 @@ impl Checkpoint {
 
     /// Reads the text of a note as a checkpoint. Extension lines are passed over: nothing here
     /// depends on them.
-    fn parse(text: &str) -> Result<Self, CheckpointError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text.strip_suffix('\n').ok_or(CheckpointError::Text)?.split('\n');
         let (Some(origin), Some(size), Some(root)) = (lines.next(), lines.next(), lines.next())
         else {
@@ -88,7 +88,7 @@ impl Checkpoint {
 }
 
 /// Reads ASCII decimal digits without leading zeroes.
-fn parse_size(text: &str) -> Result<u64, CheckpointError> {
+pub(crate) fn parse_size(text: &str) -> Result<u64, CheckpointError> {
     let plain = text == "0" || (!text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()));
     if !plain || text.is_empty() {
         return Err(CheckpointError::Text);

@@ -21,11 +21,30 @@ pub fn cosign(
     time_s: u64,
 ) -> Result<SignedCheckpoint, NoteError> {
     let mut note = Note::parse(&signed.text)?;
+    note.add(made(&note, name, key, time_s))?;
+    Ok(SignedCheckpoint { text: note.to_string() })
+}
+
+/// The cosignature alone, as the line of a note with its newline: what a witness answers to who has the checkpoint.
+/// The caller makes sure of the same as for [`cosign`].
+///
+/// # Errors
+/// [`NoteError`] when the checkpoint is no note.
+pub fn cosignature_line(
+    signed: &SignedCheckpoint,
+    name: &str,
+    key: &OwnKey,
+    time_s: u64,
+) -> Result<String, NoteError> {
+    let note = Note::parse(&signed.text)?;
+    Ok(format!("{}\n", made(&note, name, key, time_s)))
+}
+
+fn made(note: &Note, name: &str, key: &OwnKey, time_s: u64) -> NoteSignature {
     let signature = key.sign(&message(time_s, note.text()));
     let bytes = [&time_s.to_be_bytes()[..], &signature.to_bytes()].concat();
     let key_id = id_of(name, COSIGNATURE, &key.public());
-    note.add(NoteSignature { name: name.to_owned(), key_id, bytes })?;
-    Ok(SignedCheckpoint { text: note.to_string() })
+    NoteSignature { name: name.to_owned(), key_id, bytes }
 }
 
 /// When `key` cosigned a checkpoint under `name`, in seconds since 1970-01-01 UTC; `None` where it did
@@ -33,6 +52,14 @@ pub fn cosign(
 pub fn cosigned_at(signed: &SignedCheckpoint, name: &str, key: &PeerKey) -> Option<u64> {
     let note = Note::parse(&signed.text).ok()?;
     cosignature(&note, name, key).map(|(_, time_s)| time_s)
+}
+
+/// A checkpoint with its author's signature alone; `None` where that is missing.
+pub fn of_author(signed: &SignedCheckpoint, author: (&str, &PeerKey)) -> Option<SignedCheckpoint> {
+    let mut note = Note::parse(&signed.text).ok()?;
+    let own = authors(&note, author)?.clone();
+    note.replace(vec![own]);
+    Some(SignedCheckpoint { text: note.to_string() })
 }
 
 /// A checkpoint that is signed by its author and cosigned by a witness, without whatever other
@@ -44,13 +71,17 @@ pub fn of_two(
     witness: (&str, &PeerKey),
 ) -> Option<SignedCheckpoint> {
     let mut note = Note::parse(&signed.text).ok()?;
-    note.verify(author.0, author.1).ok()?;
-    let id = key_id(author.0, author.1);
-    let mut signatures = note.signatures().iter();
-    let first = signatures.find(|one| one.key_id == id && one.name == author.0)?.clone();
+    let first = authors(&note, author)?.clone();
     let second = cosignature(&note, witness.0, witness.1)?.0.clone();
     note.replace(vec![first, second]);
     Some(SignedCheckpoint { text: note.to_string() })
+}
+
+/// The signature of a log's author on a note.
+fn authors<'a>(note: &'a Note, (name, key): (&str, &PeerKey)) -> Option<&'a NoteSignature> {
+    note.verify(name, key).ok()?;
+    let id = key_id(name, key);
+    note.signatures().iter().find(|one| one.key_id == id && one.name == name)
 }
 
 /// The cosignature of a witness on a note, and when it was made.
@@ -109,6 +140,8 @@ mod tests {
         assert_eq!(slim, Some(cosigned));
         assert_eq!(of_two(&head(), ("example.com/log", &author), ("w", &witness)), None);
         assert_eq!(of_two(&crowded, ("example.com/log", &witness), ("w", &witness)), None);
+        assert_eq!(of_author(&crowded, ("example.com/log", &author)), Some(head()));
+        assert_eq!(of_author(&crowded, ("example.com/log", &witness)), None);
     }
 
     #[test]
@@ -134,6 +167,8 @@ mod tests {
         let name = "witness.example.com/w1";
         let ours = cosign(&SignedCheckpoint::new(text), name, &key(2), 1_679_315_147).unwrap();
         assert_eq!(ours.text, format!("{text}{line}"));
+        let alone = cosignature_line(&SignedCheckpoint::new(text), name, &key(2), 1_679_315_147);
+        assert_eq!(alone.as_deref(), Ok(line));
         let theirs = SignedCheckpoint::new(format!("{text}{line}"));
         assert_eq!(cosigned_at(&theirs, name, &key(2).public()), Some(1_679_315_147));
     }

@@ -11,6 +11,7 @@
 //! answer.
 //! **Invariant:** no input of a peer leads to a panic; a bad input is an error value.
 
+pub mod add_checkpoint;
 pub mod audit;
 pub mod checkpoint;
 pub mod cosign;
@@ -29,6 +30,7 @@ pub mod source;
 pub mod tile;
 mod urgent;
 
+pub use add_checkpoint::AddCheckpoint;
 pub use audit::{AuditProblem, AuditReport, audit};
 pub use checkpoint::{Checkpoint, CheckpointError, MAX_SIZE, SignedCheckpoint};
 pub use entry::{Entry, MAX_LEAF_BYTES};

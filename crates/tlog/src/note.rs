@@ -175,12 +175,16 @@ impl Note {
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{}", self.text)?;
-        for signature in &self.signatures {
-            let mut bytes = signature.key_id.to_be_bytes().to_vec();
-            bytes.extend_from_slice(&signature.bytes);
-            writeln!(f, "{SIGNATURE_LINE}{} {}", signature.name, STANDARD.encode(bytes))?;
-        }
-        Ok(())
+        self.signatures.iter().try_for_each(|signature| writeln!(f, "{signature}"))
+    }
+}
+
+/// Its line in a note, without the newline.
+impl fmt::Display for NoteSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut bytes = self.key_id.to_be_bytes().to_vec();
+        bytes.extend_from_slice(&self.bytes);
+        write!(f, "{SIGNATURE_LINE}{} {}", self.name, STANDARD.encode(bytes))
     }
 }
 

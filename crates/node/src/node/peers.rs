@@ -7,11 +7,12 @@ use std::{
 
 use watchfire_signal::name::{LogName, MemberName};
 use watchfire_store::StoreError;
-use watchfire_tlog::{Extension, ProofError, SignedCheckpoint, Source, Urgent};
+use watchfire_tlog::{AddCheckpoint, Extension, ProofError, SignedCheckpoint, Source, Urgent};
 
 use super::Node;
 use crate::{
     bring::Bringer,
+    cosigner::CosignError,
     fetch::{Fetcher, Filler},
     gossip::Gossip,
     peer::Peer,
@@ -110,6 +111,14 @@ impl Node {
     #[must_use]
     pub fn filler(&self) -> &Filler {
         &self.filler
+    }
+
+    /// Cosigns a head that somebody submits, where this member is a witness; answers the line of its cosignature.
+    ///
+    /// # Errors
+    /// [`CosignError`]
+    pub async fn add_checkpoint(&self, request: &AddCheckpoint) -> Result<String, CosignError> {
+        self.witnesses.add(request).await
     }
 
     /// The newest head of a log that each witness has cosigned.

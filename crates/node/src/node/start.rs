@@ -25,6 +25,7 @@ use crate::{
     charter::changes::{self, ChangeError, Changes},
     clock::{Clock, Random},
     connector::Connector,
+    cosigner::Cosigner,
     deliver::Deliverer,
     facts,
     late::Late,
@@ -177,6 +178,9 @@ impl Node {
         let reasons = home.reasons(&folded.known, &banks, &setup.clock);
         let scanner = home.scanner(&reasons, &seen);
         let consequences = home.consequences(setup, &reasons, &seen);
+        let who = (&setup.me, &setup.key);
+        let cosigner =
+            Cosigner::of(who, &folded.charter, &folded.copies, &setup.store, &wall_clock);
         let node = Self {
             me: setup.me.clone(),
             log,
@@ -184,7 +188,7 @@ impl Node {
             changes: open_changes(setup, prepared.chain.clone()).await?,
             store: setup.store.clone(),
             clock: setup.clock.clone(),
-            witnesses: Witnesses::new(&folded.charter, &setup.me, &setup.key, wall_clock.clone()),
+            witnesses: Witnesses::new(&folded.charter, cosigner),
             wall_clock,
             random: setup.random.clone(),
             ground,

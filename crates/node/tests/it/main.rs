@@ -9,6 +9,7 @@ mod charters;
 mod coalition;
 mod contradictions;
 mod copies;
+mod cosigning;
 mod desk;
 mod disputes;
 mod epochs;

@@ -45,6 +45,9 @@ const PLATFORM: &str = "platform";
 /// A member of this name asserts and does not enforce.
 pub(crate) const HOTLINE: &str = "hotline";
 
+/// A member of this name is a witness.
+pub(crate) const WITNESS: &str = "witness";
+
 /// The largest upload of these nodes.
 pub(crate) const UPLOAD_BYTES: usize = 1 << 20;
 
@@ -189,6 +192,18 @@ pub(crate) async fn unheard() -> House {
     house(0, listener, &Street { plans: &plans, addresses, charter, platform: None }).await
 }
 
+/// A witness over a store that it may have had before. Of the other member, `a`, there is the key, and nothing listens where
+/// it should be.
+pub(crate) async fn witness_over(store: Arc<dyn Store>) -> House {
+    let plans = [(WITNESS, true), ("a", true)];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    // The charter stays the same, wherever the witness listens this time.
+    let charter = charter(&plans, &["127.0.0.1:2", "127.0.0.1:1"].map(|at| at.parse().unwrap()));
+    let addresses = vec![listener.local_addr().unwrap(), "127.0.0.1:1".parse().unwrap()];
+    let street = Street { plans: &plans, addresses, charter, platform: None };
+    house_over(store, 0, listener, &street).await
+}
+
 /// A coalition; all have the platform, if there is one.
 pub(crate) async fn build(plans: &[Plan<'_>], platform: Option<Arc<dyn Connector>>) -> Vec<House> {
     let mut listeners = Vec::new();
@@ -220,6 +235,15 @@ struct Street<'a> {
 }
 
 async fn house(place: usize, listener: TcpListener, street: &Street<'_>) -> House {
+    house_over(Arc::new(MemoryStore::new()), place, listener, street).await
+}
+
+async fn house_over(
+    store: Arc<dyn Store>,
+    place: usize,
+    listener: TcpListener,
+    street: &Street<'_>,
+) -> House {
     let Street { plans, addresses, charter, platform } = street;
     let me = plans[place].0;
     let others = plans.iter().zip(addresses).enumerate();
@@ -228,7 +252,6 @@ async fn house(place: usize, listener: TcpListener, street: &Street<'_>) -> Hous
         let client = peer_client(me, (place * 100 + other) as u64 + 1, *address);
         (name(member), Arc::new(HttpPeer(client)) as Arc<dyn Peer>)
     });
-    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let clock = Still::new(place as u64 + 50);
     let node = Node::start(Setup {
         me: name(me),
@@ -268,7 +291,11 @@ fn charter(plans: &[Plan<'_>], addresses: &[SocketAddr]) -> SignedCharter {
     let members = plans.iter().zip(addresses).map(|((member, reachable), address)| Member {
         name: name(member),
         organisation: format!("{member}-org").parse().unwrap(),
-        role: if *member == HOTLINE { Role::Contributor } else { Role::Platform },
+        role: match *member {
+            HOTLINE => Role::Contributor,
+            WITNESS => Role::Witness,
+            _ => Role::Platform,
+        },
         key: own_key(member).public().to_bytes(),
         epoch: 1,
         address: reachable.then(|| format!("http://{address}")),

@@ -23,4 +23,5 @@ mod quorums;
 mod seen;
 mod story;
 mod tls;
+mod witness;
 mod words;
