@@ -175,17 +175,27 @@ async fn another_history_than_that_of_the_copy_is_never_cosigned_and_is_evidence
 #[tokio::test]
 async fn what_was_cosigned_ahead_of_the_copy_convicts_a_log_that_comes_to_something_else() {
     let charter = charter();
-    let (_cat, cats) = lair(&charter, 1..3).await;
+    let (_cat, cats) = lair(&charter, 1..5).await;
     let (_other, others) = lair(&charter, 5..9).await;
-    let bee = start(cast("bee", &charter, &store())).await;
-    let ahead = request(&others, 0, 2).await;
-    assert_cosigned(&ahead, &bee.node.add_checkpoint(&ahead).await.unwrap());
-    bring(&bee, &cats, 2).await;
-    assert_eq!(offered(&bee).await, (2, false));
-    let evidence = bee.node.evidence(&log_name("cat")).await.unwrap();
-    assert_eq!((evidence.len(), &evidence[0].kind), (1, &EvidenceKind::SameSize));
-    let more = bee.node.add_checkpoint(&request(&others, 2, 4).await).await;
-    assert!(matches!(more, Err(CosignError::Frozen)), "{more:?}");
+    // Found when heads are handed out, or when the next one is submitted, which goes on from the copy.
+    for handed_out in [true, false] {
+        let bee = start(cast("bee", &charter, &store())).await;
+        let ahead = request(&others, 0, 2).await;
+        assert_cosigned(&ahead, &bee.node.add_checkpoint(&ahead).await.unwrap());
+        bring(&bee, &cats, 3).await;
+        if handed_out {
+            assert_eq!(offered(&bee).await, (3, false));
+        } else {
+            assert_eq!(conflict(bee.node.add_checkpoint(&request(&cats, 3, 4).await).await), 2);
+        }
+        let evidence = bee.node.evidence(&log_name("cat")).await.unwrap();
+        assert_eq!(evidence.len(), 1);
+        assert!(evidence[0].check(&origin(), &key("cat").public()));
+        for more in [request(&others, 2, 4).await, request(&cats, 3, 4).await] {
+            let more = bee.node.add_checkpoint(&more).await;
+            assert!(matches!(more, Err(CosignError::Frozen)), "{more:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,12 +1,13 @@
 //! What a witness answers over the wire to whoever submits a checkpoint (C2SP tlog-witness).
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::FutureExt as _;
 use serde_json::Value;
 use watchfire_server::limits::CHECKPOINT_BYTES;
-use watchfire_store::{MemoryStore, SqliteOptions, SqliteStore, Store};
+use watchfire_store::{MemoryStore, OpenError, SqliteOptions, SqliteStore, Store};
 use watchfire_tlog::cosign::cosigned_at;
 use watchfire_tlog::proof::consistency;
 use watchfire_tlog::{
@@ -81,10 +82,7 @@ fn assert_cosigned(request: &AddCheckpoint, (status, _, line): &Told) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_witness_answers_as_the_specification_says_and_a_restart_forgets_nothing() {
     let folder = tempfile::tempdir().unwrap();
-    let open = || -> Arc<dyn Store> {
-        Arc::new(SqliteStore::open(folder.path(), SqliteOptions::default()).unwrap())
-    };
-    let (house, log) = (witness_over(open()).await, tree("one"));
+    let (house, log) = (witness_over(open(folder.path()).await).await, tree("one"));
     let first = log.request(0, 5);
     assert_cosigned(&first, &told(&house, &first).await);
     assert_eq!(told(&house, log.request(0, 9)).await, conflict(5));
@@ -94,7 +92,7 @@ async fn a_witness_answers_as_the_specification_says_and_a_restart_forgets_nothi
     assert_eq!(told(&house, &on).await, conflict(9));
     house.stop().await;
 
-    let house = witness_over(open()).await;
+    let house = witness_over(open(folder.path()).await).await;
     assert_eq!(told(&house, log.request(0, 5)).await, conflict(9));
     let status = async |request: AddCheckpoint| told(&house, request).await.0;
     let other = tree("two");
@@ -154,6 +152,17 @@ async fn who_submits_too_much_or_signs_wrongly_again_and_again_is_slowed_down() 
     let sound = log.request(0, 5);
     assert_cosigned(&sound, &told(&house, &sound).await);
     house.stop().await;
+}
+
+/// The threads of a store end a moment after its last handle.
+async fn open(folder: &Path) -> Arc<dyn Store> {
+    loop {
+        match SqliteStore::open(folder, SqliteOptions::default()) {
+            Ok(store) => return Arc::new(store),
+            Err(OpenError::Locked { .. }) => tokio::task::yield_now().await,
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 fn store() -> Arc<dyn Store> {
