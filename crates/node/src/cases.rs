@@ -471,6 +471,7 @@ impl Cases {
         verified_ms: u64,
     ) -> Commitment {
         let name = leaf.commitment;
+        let alert = self.as_travelled(&leaf.header, alert);
         let incident = alert.as_ref().and_then(|alert| alert.incident);
         let stands = self.look(&name).is_none_or(|set| set.place == *place);
         if let Some(incident) = incident.filter(|_| stands) {
@@ -510,6 +511,14 @@ impl Cases {
         }
         self.meanings.note(place, Meaning::Set(name), &self.sets);
         name
+    }
+
+    /// An alert without the signals that do not count under the charter that its record names.
+    fn as_travelled(&self, header: &Header, mut alert: Option<Alert>) -> Option<Alert> {
+        if let (Some(alert), Some(charter)) = (&mut alert, self.charter_of(header)) {
+            charter.leave_out(&mut alert.signals);
+        }
+        alert
     }
 
     fn wait(&mut self, target: Place, place: &Place, held: Held) -> Result<(), Ignored> {

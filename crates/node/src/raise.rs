@@ -142,6 +142,9 @@ pub enum RaiseError {
     /// The charter has no such sharing group, so nobody would get the record.
     #[error("the charter has no sharing group {0}")]
     NoGroup(GroupName),
+    /// The charter has no local features travel, and the alert has nothing else to be known by.
+    #[error("no local features travel in this coalition, and the alert has no other signal")]
+    OnlyFeatures,
     /// The charter has labels of another version than this program.
     #[error(
         "the charter has version {charter} of the taxonomy, and this program writes {ours}: no alert is raised until it \
@@ -218,17 +221,21 @@ pub enum RaiseError {
     Publish(#[from] PublishError),
 }
 
-/// The draft of an alert.
+/// The draft of an alert, without the signals that do not travel under the charter.
 ///
 /// # Errors
-/// [`RaiseError::NoGroup`]; [`RaiseError::Taxonomy`] where its labels are of another taxonomy than the charter's: everybody
+/// [`RaiseError::NoGroup`]; [`RaiseError::OnlyFeatures`]; [`RaiseError::Taxonomy`] where its labels are of another taxonomy than the charter's: everybody
 /// would only look at it.
 pub fn alert_draft(
     charter: &Charter,
     log: &LogName,
-    new: NewAlert,
+    mut new: NewAlert,
     asked: Option<Asked>,
 ) -> Result<Draft, RaiseError> {
+    charter.leave_out(&mut new.alert.signals);
+    if charter.without_features && new.alert.signals.is_empty() {
+        return Err(RaiseError::OnlyFeatures);
+    }
     let known =
         new.group == GroupName::all() || charter.groups.iter().any(|group| group.name == new.group);
     if !known {

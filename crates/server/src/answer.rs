@@ -57,9 +57,10 @@ impl From<RaiseError> for Failure {
             RaiseError::Unknown(_) | RaiseError::NoMember(_) | RaiseError::NoRecord(_) => {
                 Failure::new(ProblemKind::NotFound, error.to_string())
             }
-            RaiseError::NoGroup(_) | RaiseError::Itself | RaiseError::Wordless(_) => {
-                Failure::new(ProblemKind::Invalid, error.to_string())
-            }
+            RaiseError::OnlyFeatures
+            | RaiseError::NoGroup(_)
+            | RaiseError::Itself
+            | RaiseError::Wordless(_) => Failure::new(ProblemKind::Invalid, error.to_string()),
             RaiseError::NoOpinion(_)
             | RaiseError::NoVote(_)
             | RaiseError::NoDispute(_)

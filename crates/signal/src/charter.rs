@@ -5,6 +5,7 @@
 mod chain;
 mod closed;
 mod signed;
+mod travel;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -180,6 +181,9 @@ pub struct Charter {
     /// The sharing groups, ascending by name.
     #[serde(default)]
     pub groups: Vec<Group>,
+    /// Whether local features of pictures do not travel in alerts: they show more of a picture than a hash.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub without_features: bool,
     /// The logs that have ended, ascending by member and epoch.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closed: Vec<ClosedLog>,
@@ -256,6 +260,7 @@ impl Charter {
             },
             members,
             groups: Vec::new(),
+            without_features: false,
             closed: Vec::new(),
         };
         charter.sort();
@@ -510,6 +515,7 @@ impl Item for Charter {
             if !self.closed.is_empty() {
                 map.list(12, &self.closed);
             }
+            map.flag(13, self.without_features);
         });
     }
 
@@ -529,6 +535,7 @@ impl Item for Charter {
             severity4_labels: map.entry(10, |reader| reader.list(0, MAX_SEVERITY4_LABELS))?,
             least_min_matched_ms: map.take(11)?,
             closed: map.entry_if(12, |reader| reader.list(1, MAX_CLOSED))?.unwrap_or_default(),
+            without_features: map.flag(13)?,
         };
         map.end()?;
         Ok(charter)

@@ -136,7 +136,10 @@ pub struct PreflightView {
     /// What would hold it here: a limit of the policy in force, or `benign_set`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<String>,
-    /// Its signals, without their values.
+    /// Signals that are left out of it, because the charter has no local features travel.
+    #[serde(default)]
+    pub left_out: u64,
+    /// Its signals, without their values and without those.
     pub signals_summary: Vec<SignalSummary>,
 }
 

@@ -120,6 +120,10 @@ pub(crate) struct Init {
     /// Retractions of CONFIRMED cases that a member makes in an hour without a cosigner.
     #[arg(long, default_value_t = 20)]
     retractions_an_hour: u64,
+    /// Have no local features of pictures travel in alerts: they show more of a picture than hashes do. Edited copies of
+    /// what others report are then found by hashes alone.
+    #[arg(long)]
+    without_features: bool,
     /// The members' cards: their member.json.
     #[arg(required = true)]
     cards: Vec<PathBuf>,
@@ -289,6 +293,7 @@ fn run_init(init: &Init, output: &Output) -> Ended {
     charter.quorums = Quorums { confirm, dispute, charter: init.charter.unwrap_or(majority), halt };
     charter.quotas.retractions_an_hour = init.retractions_an_hour;
     charter.least_min_matched_ms = init.min_matched_ms;
+    charter.without_features = init.without_features;
     let signed =
         SignedCharter::new(charter, Vec::new()).or_environment("the draft is no charter")?;
     replace(&init.out, &signed.encode())?;
@@ -399,6 +404,9 @@ fn text(shown: &Shown<'_>) -> String {
         format!("quorums: confirm {confirm}, dispute {dispute}, charter {charter}, halt {halt}"),
     ];
     lines.extend(shown.effective.lines(*quorums));
+    if shown.charter.without_features {
+        lines.push("local features of pictures do not travel".to_owned());
+    }
     for member in members {
         let mark = if shown.approved.contains(&member.name) { "approved" } else { "-" };
         let Member { name, organisation, role, .. } = member;

@@ -50,6 +50,21 @@ fn a_data_directory_keeps_its_secrets_and_shows_its_api_key_once() {
 }
 
 #[test]
+fn a_charter_under_which_no_local_features_travel_says_so() {
+    let place = tempfile::tempdir().unwrap();
+    let dirs = three(place.path());
+    let plain = draft(place.path(), &dirs);
+    let says = |file: &str| words(&run(["coalition", "show", file])).contains("do not travel");
+    assert!(!says(&plain));
+    let file = place.path().join("without.cbor").to_str().unwrap().to_owned();
+    let card = format!("{}/member.json", dirs[0]);
+    let arguments =
+        ["coalition", "init", "--name", "zoo", "--without-features", "--out", &file, &card];
+    assert_eq!(json(arguments)["charter"]["without_features"], true);
+    assert!(says(&file));
+}
+
+#[test]
 fn a_charter_is_in_force_only_when_all_have_approved() {
     let place = tempfile::tempdir().unwrap();
     let dirs = three(place.path());

@@ -161,6 +161,10 @@ fn terms(before: &Charter, after: &Charter) -> Vec<String> {
     compare("record version", number(before.record_version), number(after.record_version));
     let (least, least_now) = (before.least_min_matched_ms, after.least_min_matched_ms);
     compare("least matched time in ms", number(least), number(least_now));
+    let travel = |charter: &Charter| {
+        if charter.without_features { "do not travel" } else { "travel" }.to_owned()
+    };
+    compare("local features of pictures", travel(before), travel(after));
     let labels = |charter: &Charter| {
         let labels = charter.severity4_labels.iter().map(ToString::to_string);
         format!("[{}]", labels.collect::<Vec<_>>().join(", "))

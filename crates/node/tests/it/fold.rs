@@ -6,20 +6,23 @@ use proptest::prelude::*;
 use watchfire_node::{
     cases::{Cases, Ignored, SignalSet},
     halts::Voice,
+    raise::{RaiseError, alert_draft},
     standing::{CONFIRMED_MAX_MS, PROVISIONAL_MAX_MS, Rules, Standing, State},
 };
 use watchfire_signal::{
     commitment::Commitment,
     header::{Review, Target},
     name::MemberName,
+    pdq::Pdq,
     statement::{Basis, Resolution, Statement},
+    value::Signal,
     verb::Verb,
 };
 use watchfire_store::Held;
 use watchfire_tlog::Entry;
 
-use crate::coalition::{START_MS, name};
-use crate::logs::{GRAVE, Logs, SEEN, SOON};
+use crate::coalition::{START_MS, alert, name};
+use crate::logs::{GRAVE, Logs, SEEN, SOON, features};
 use crate::moves::{moves, play};
 
 #[test]
@@ -419,6 +422,41 @@ fn a_record_that_comes_late_is_folded_in_its_place() {
     let whole = whole.set(&case.0).unwrap();
     assert!(late.alert.is_some());
     assert_eq!((&late.opinions, &late.standing), (&whole.opinions, &whole.standing));
+}
+
+#[test]
+fn local_features_count_as_the_charter_says_that_their_record_names() {
+    let mut logs = Logs::of_stories();
+    let before = logs.with_features("tiktok", None);
+    logs.go_on_under_the_second_charter();
+    let after = logs.with_features("tiktok", None);
+    let more = logs.with_features("tiktok", Some(&before.1));
+    let cases = logs.fold(&[]);
+    let kinds = |name: &Commitment| {
+        let set = cases.set(name).unwrap();
+        let signals = set.alert.as_ref().unwrap().signals.iter();
+        signals.map(|signal| signal.kind().to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&before.0), ["pdq", "features"]);
+    assert_eq!(kinds(&after.0), ["pdq"]);
+    assert_eq!(kinds(&more.0), ["pdq"], "of a set that was added, too");
+}
+
+#[test]
+fn what_is_written_leaves_local_features_out_where_they_do_not_travel() {
+    let mut logs = Logs::of_stories();
+    let signals = |logs: &Logs, signals| {
+        let log = logs.log("tiktok");
+        let draft = alert_draft(&logs.charter.charter, &log, alert(signals), None)?;
+        Ok::<_, RaiseError>(draft.statement.alert().unwrap().signals.len())
+    };
+    let pdq = Signal::new(Pdq([1; 32]));
+    assert_eq!(signals(&logs, vec![pdq.clone(), features(1)]).unwrap(), 2);
+    assert_eq!(signals(&logs, vec![features(1)]).unwrap(), 1);
+    logs.go_on_under_the_second_charter();
+    assert_eq!(signals(&logs, vec![pdq, features(1)]).unwrap(), 1);
+    let refused = signals(&logs, vec![features(1)]);
+    assert!(matches!(refused, Err(RaiseError::OnlyFeatures)), "{refused:?}");
 }
 
 #[test]

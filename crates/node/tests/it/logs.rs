@@ -9,6 +9,7 @@ use watchfire_signal::{
     alert::{Alert, Family},
     charter::{Charter, CharterChain, ClosedLog, Role, SignedCharter},
     commitment::Commitment,
+    features::{Cells, Descriptor, Feature, FeaturesPrint, MIN_SIDE, Sign, UNITS},
     header::{CharterRef, Header, Provenance, RECORD_VERSION, Review, Target},
     incident::{Incident, IncidentStep},
     label::Class,
@@ -17,7 +18,7 @@ use watchfire_signal::{
     reason::Reason,
     record::{Leaf, open, seal},
     statement::{Basis, Done, Head, MemberStep, Resolution, Statement},
-    value::Signal,
+    value::{Signal, Value},
     verb::Verb,
 };
 use watchfire_store::{Append, Batch, Held, Store};
@@ -56,6 +57,20 @@ pub(crate) struct Logs {
     pub(crate) dated: bool,
     salt: u32,
     later_ms: u64,
+}
+
+/// Local features of a picture, different for each number.
+pub(crate) fn features(salt: u32) -> Signal {
+    let feature = |x: u16| Feature {
+        descriptor: Descriptor(salted(salt)),
+        x: x * UNITS,
+        y: UNITS,
+        level: 0,
+        angle: 0,
+    };
+    let signs = vec![Sign::Flat; Cells::of(MIN_SIDE, MIN_SIDE).signs()];
+    let features = (1..20).map(feature).collect();
+    Signal::new(Value::Features(FeaturesPrint::new((MIN_SIDE, MIN_SIDE), features, signs).unwrap()))
 }
 
 /// Bytes that are different for each number.
@@ -109,6 +124,7 @@ impl Logs {
         let mut second = Charter { seq, previous, ..self.charter.charter.clone() };
         second.severity4_labels = GRAVE[1..].iter().map(|label| label.parse().unwrap()).collect();
         second.quorums.confirm = 3;
+        second.without_features = true;
         second.sort();
         let second = SignedCharter::new(second, vec![]).unwrap();
         self.chain.push(second.clone()).unwrap();
@@ -205,10 +221,29 @@ impl Logs {
         // Thirty signals more are a KiB.
         let more = if self.varied { self.salt % 3 * 30 } else { 0 };
         let signals = (0..=more).map(|_| Signal::new(Pdq(salted(self.salt))));
-        let alert = alert(signals.collect()).alert;
+        let features = self.varied.then(|| features(self.salt));
+        let alert = alert(signals.chain(features).collect()).alert;
         self.say(member, &Statement::Assert(alert), |header| {
             header.severity = Some(3);
             header.review = Some(review);
+            header.provenance = Provenance::OwnDetection;
+        })
+    }
+
+    /// An alert of a picture with its local features, or such an amendment of one.
+    pub(crate) fn with_features(
+        &mut self,
+        member: &str,
+        amends: Option<&Target>,
+    ) -> (Commitment, Target) {
+        let signals = vec![Signal::new(Pdq(salted(self.salt))), features(self.salt)];
+        let alert = alert(signals).alert;
+        let said =
+            if amends.is_some() { Statement::Amend(alert) } else { Statement::Assert(alert) };
+        self.say(member, &said, |header| {
+            header.target = amends.cloned();
+            header.severity = Some(3);
+            header.review = Some(Review::OneHuman);
             header.provenance = Provenance::OwnDetection;
         })
     }

@@ -67,13 +67,14 @@ pub(crate) async fn raise(
     check_ready(&server)?;
     let (parts, body) = request.into_parts();
     let asked = asked(&allowed.caller, &parts)?;
-    let (alert, kind, signals) = read(&server, parts, body).await?;
+    let (alert, kind, mut signals) = read(&server, parts, body).await?;
+    let left_out = server.node.charter().leave_out(&mut signals);
     let found = looked_into(&server, &signals).await?;
     if let Some(name) = found.benign.filter(|_| !alert.anyway) {
         let detail = format!("a signal is near {name} of the benign set; `anyway` raises it");
         return Err(Failure::new(ProblemKind::Preflight, detail));
     }
-    let warnings = warnings(&found, signals.len());
+    let warnings = warnings(&found, signals.len(), left_out);
     let signals_summary = signals.iter().map(SignalSummary::from).collect();
     let (of, transform) = (alert.of, alert.transform.clone());
     let new = new_alert(alert, kind, signals, server.node.clock().now_ms());
@@ -110,7 +111,8 @@ pub(crate) async fn preflight(
     request: Request,
 ) -> Result<Json<PreflightView>, Failure> {
     let (parts, body) = request.into_parts();
-    let (_, _, signals) = read(&server, parts, body).await?;
+    let (_, _, mut signals) = read(&server, parts, body).await?;
+    let left_out = server.node.charter().leave_out(&mut signals);
     let found = looked_into(&server, &signals).await?;
     Ok(Json(PreflightView {
         refused: found.benign.is_some(),
@@ -119,6 +121,7 @@ pub(crate) async fn preflight(
         copies: found.copies,
         expected_a_day: found.expected_a_day,
         held: found.held.map(|held| held.limit().to_owned()),
+        left_out: left_out as u64,
         signals_summary: signals.iter().map(SignalSummary::from).collect(),
     }))
 }
@@ -128,8 +131,13 @@ async fn looked_into(server: &Server, signals: &[Signal]) -> Result<Preflight, F
 }
 
 /// What the author should know of an alert that is raised all the same.
-fn warnings(found: &Preflight, signals: usize) -> Vec<String> {
+fn warnings(found: &Preflight, signals: usize, left_out: usize) -> Vec<String> {
     let mut all = Vec::new();
+    if left_out > 0 {
+        all.push(format!(
+            "{left_out} signals of local features are left out: the charter has none travel"
+        ));
+    }
     if let Some(name) = found.benign {
         all.push(format!("a signal is near {name} of the benign set: others hold the alert"));
     }

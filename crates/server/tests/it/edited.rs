@@ -5,12 +5,20 @@ use std::{io::Cursor, sync::Arc};
 use image::imageops::{crop_imm, overlay, resize};
 use image::{ImageFormat, Rgb, RgbImage};
 use watchfire_api::client::Client;
+use watchfire_api::wire::SignalJson;
 use watchfire_api::wire::{AlertRequest, MatchDepth, Method, ScanQuery, Verdict, VerdictKind};
 use watchfire_node::access::Scope;
+use watchfire_signal::alert::Alert;
+use watchfire_signal::header::{CharterRef, Header};
+use watchfire_signal::record::{Leaf, open, seal};
+use watchfire_signal::statement::Statement;
 use watchfire_signal::value::Kind;
+use watchfire_tlog::{Checkpoint, Entry, Extension, Frontier, Origin, SignedCheckpoint};
 
 use crate::actions::Stubborn;
-use crate::house::{alert_of, alone, alone_with};
+use crate::house::{
+    House, alert_of, alone, alone_where, alone_with, name, own_key, pdq, second_where,
+};
 
 /// A picture of many things of all sizes, as a photograph has them; other ones for another seed.
 pub(crate) fn scene(seed: u32) -> RgbImage {
@@ -147,4 +155,86 @@ async fn a_copy_that_was_framed_before_the_alert_came_waits_for_a_person_then() 
     let [found] = &explained.matches[..] else { panic!("{explained:?}") };
     assert_eq!(found["facts"]["match"], "variant", "{explained:?}");
     assert!(client.explain("other".parse().unwrap()).await.unwrap().matches.is_empty());
+}
+
+/// The first alert in a member's log, as it stands there.
+async fn first_alert(house: &House) -> (Header, Alert) {
+    let origin = Origin::new(house.node.log().to_string()).unwrap();
+    let entry = house.store.held(&origin, 0, 1).await.unwrap().remove(0).entry;
+    let leaf = Leaf::decode(&entry.leaf).unwrap();
+    match open(&leaf, &entry.record.unwrap()).unwrap() {
+        Statement::Assert(alert) => (leaf.header, alert),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn has_features(alert: &Alert) -> bool {
+    alert.signals.iter().any(|signal| signal.kind() == Kind::Features)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_features_travel_an_alert_is_raised_without_them_and_says_so() {
+    let house = alone_where(|charter| charter.without_features = true).await;
+    let client = house.client(&[Scope::Admin]).await;
+    let original = scene(3);
+    let alert = AlertRequest { severity: 2, ..alert_of(vec![]) };
+    let found = client.alert_media_preflight(&alert, jpeg(&original)).await.unwrap();
+    assert_eq!(found.left_out, 1);
+    let raised = client.alert_media(&alert, jpeg(&original), None).await.unwrap();
+    assert!(raised.warnings.iter().any(|said| said.contains("local features")), "{raised:?}");
+    for summary in [found.signals_summary, raised.signals_summary] {
+        assert!(summary.iter().all(|signal| signal.kind != Kind::Features), "{summary:?}");
+    }
+    let (_, told) = first_alert(&house).await;
+    assert!(!has_features(&told) && told.signals.len() >= 3);
+
+    // By signals, too; and what has nothing else is refused.
+    let reference = alone().await;
+    let there = reference.client(&[Scope::Admin]).await;
+    there.alert_media(&alert, jpeg(&original), None).await.unwrap();
+    let (_, with) = first_alert(&reference).await;
+    let features = with.signals.iter().find(|signal| signal.kind() == Kind::Features).unwrap();
+    let features = SignalJson::from(features);
+    let mixed = AlertRequest { severity: 2, ..alert_of(vec![pdq(9), features.clone()]) };
+    let raised = client.alert(&mixed, None).await.unwrap();
+    assert_eq!((raised.signals_summary.len(), raised.warnings.len()), (1, 1), "{raised:?}");
+    let only = AlertRequest { severity: 2, ..alert_of(vec![features]) };
+    let refused = client.alert(&only, None).await.unwrap_err();
+    assert!(refused.to_string().contains("no other signal"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_no_features_travel_a_record_that_has_them_is_found_by_its_hashes_alone() {
+    let author = alone().await;
+    let client = author.client(&[Scope::Admin]).await;
+    let original = scene(4);
+    let alert = AlertRequest { severity: 2, ..alert_of(vec![]) };
+    client.alert_media(&alert, jpeg(&original), None).await.unwrap();
+    let (header, told) = first_alert(&author).await;
+    assert!(has_features(&told));
+    let cropped = crop_imm(&original, 120, 90, 440, 330).to_image();
+    for without in [false, true] {
+        let house = second_where(|charter| charter.without_features = without).await;
+        let charter = house.node.charter();
+        let named = CharterRef { seq: charter.seq, hash: charter.hash() };
+        let header = Header { charter: named, ..header.clone() };
+        let sealed = seal(&header, &Statement::Assert(told.clone()), [5; 16]).unwrap();
+        let entry = Entry::new(sealed.leaf, Some(sealed.record.into()));
+        let mut frontier = Frontier::new();
+        frontier.append(entry.leaf_hash());
+        let origin = Origin::new(header.author_log.to_string()).unwrap();
+        let says = Checkpoint { origin, size: 1, root: frontier.root() };
+        let checkpoint = SignedCheckpoint::sign(&says, &own_key("a"));
+        let more = Extension { from: 0, entries: vec![entry], checkpoint };
+        assert_eq!(house.node.accept(&name("a"), more).await.unwrap(), Some(1));
+        while house.node.alert(&sealed.commitment).is_none() {
+            tokio::task::yield_now().await;
+        }
+        let client = house.client(&[Scope::Admin]).await;
+        let whole = scan(&client, "whole", &original, MatchDepth::Variant).await;
+        assert_ne!(whole.verdict, VerdictKind::Allow, "{whole:?}");
+        let part = scan(&client, "part", &cropped, MatchDepth::Variant).await;
+        let found = if without { VerdictKind::Allow } else { VerdictKind::Review };
+        assert_eq!(part.verdict, found, "{part:?}");
+    }
 }

@@ -182,6 +182,29 @@ pub(crate) async fn alone_with(platform: Arc<dyn Connector>) -> House {
     build(&[("a", true)], Some(platform)).await.remove(0)
 }
 
+/// One member alone, under a charter in which something else stands.
+pub(crate) async fn alone_where(change: impl FnOnce(&mut Charter)) -> House {
+    let plans = [("a", true)];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = vec![listener.local_addr().unwrap()];
+    let charter = charter_with(&plans, &addresses, change);
+    let street = Street { plans: &plans, addresses, charter, platform: None };
+    let house = house(0, listener, &street).await;
+    while house.node.readiness() == Readiness::Recovering {
+        tokio::task::yield_now().await;
+    }
+    house
+}
+
+/// The second member of two under such a charter; the first one, `a`, is not there.
+pub(crate) async fn second_where(change: impl FnOnce(&mut Charter)) -> House {
+    let plans = [("a", true), ("b", true)];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addresses = vec!["127.0.0.1:1".parse().unwrap(), listener.local_addr().unwrap()];
+    let charter = charter_with(&plans, &addresses, change);
+    house(1, listener, &Street { plans: &plans, addresses, charter, platform: None }).await
+}
+
 /// One member of two, whose other one is not there: it goes on asking it what it holds.
 pub(crate) async fn unheard() -> House {
     let plans = [("a", true), ("b", true)];
@@ -288,6 +311,14 @@ pub(crate) fn hashing() -> HashingSetup {
 }
 
 fn charter(plans: &[Plan<'_>], addresses: &[SocketAddr]) -> SignedCharter {
+    charter_with(plans, addresses, |_| {})
+}
+
+fn charter_with(
+    plans: &[Plan<'_>],
+    addresses: &[SocketAddr],
+    change: impl FnOnce(&mut Charter),
+) -> SignedCharter {
     let members = plans.iter().zip(addresses).map(|((member, reachable), address)| Member {
         name: name(member),
         organisation: format!("{member}-org").parse().unwrap(),
@@ -305,6 +336,7 @@ fn charter(plans: &[Plan<'_>], addresses: &[SocketAddr]) -> SignedCharter {
         quorums: Quorums { confirm: 3, dispute: 2, charter: majority, halt: majority },
         ..Charter::founding("test".parse().unwrap(), members.collect())
     };
+    change(&mut charter);
     charter.sort();
     let hash = charter.hash();
     let mut approvals: Vec<_> = plans

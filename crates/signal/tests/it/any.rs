@@ -376,6 +376,7 @@ pub(crate) fn charter() -> impl Strategy<Value = Charter> {
                 },
                 members,
                 groups,
+                without_features: seq % 2 == 0,
                 closed: Vec::new(),
             };
             charter.sort();

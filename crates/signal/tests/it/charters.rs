@@ -6,8 +6,10 @@ use watchfire_signal::{
         Approval, Charter, CharterChain, CharterError, ClosedLog, Group, Member, Role,
         SignedCharter, SuccessionError, approval_message,
     },
+    digest::Sha256Digest,
     name::{GroupName, LogName, MemberName},
     statement::Head,
+    value::{Kind, Signal, ValueOrBlob},
 };
 
 use crate::{any, golden};
@@ -66,6 +68,40 @@ proptest! {
             prop_assert!((1..=away).contains(&quorum));
         }
     }
+}
+
+#[test]
+fn that_no_features_travel_is_one_key_that_is_true_or_absent() {
+    let charter = golden::charter();
+    let without = Charter { without_features: true, ..charter.clone() };
+    let mut bytes = charter.encode();
+    // One entry more: 13 → true.
+    bytes[0] += 1;
+    bytes.extend([0x0d, 0xf5]);
+    assert_eq!(without.encode(), bytes);
+    assert_eq!(Charter::decode(&bytes).unwrap(), without);
+    let at = bytes.len() - 1;
+    bytes[at] = 0xf4;
+    assert!(Charter::decode(&bytes).is_err(), "absent is the one way to say no");
+}
+
+#[test]
+fn what_is_left_out_under_a_charter_is_features_alone() {
+    let of = |kind: &Kind| Signal {
+        value: ValueOrBlob::Blob { kind: *kind, sha256: Sha256Digest([7; 32]), size: 1 },
+        quality: None,
+        span: None,
+        rule: None,
+    };
+    let charter = golden::charter();
+    let mut signals: Vec<_> = Kind::ALL.iter().map(of).collect();
+    assert_eq!((charter.leave_out(&mut signals), signals.len()), (0, Kind::ALL.len()));
+    let without = Charter { without_features: true, ..charter };
+    assert_eq!(without.leave_out(&mut signals), 1);
+    assert!(
+        signals.len() + 1 == Kind::ALL.len()
+            && signals.iter().all(|one| one.kind() != Kind::Features)
+    );
 }
 
 #[test]

@@ -83,6 +83,7 @@ pub(crate) fn charter() -> Charter {
             member("twitch", "amazon", 0x33, Some("https://twitch.example")),
         ],
         groups: vec![],
+        without_features: false,
         closed: Vec::new(),
     }
 }
