@@ -2,7 +2,8 @@
 //!
 //! **Invariant:** distinct cases are counted, never copies: one viral clip trips nothing, however many
 //! copies of it there are.
-//! **Invariant:** pure but for the times that come in; what it forgets at a restart it counts anew.
+//! **Invariant:** pure but for the times that come in. After a restart what is held is counted again (`holds.rs`), what
+//! was enforced begins anew.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 

@@ -2,9 +2,13 @@
 //!
 //! **Invariant:** what is held takes nothing down and refuses no upload; its matches go to review.
 //! **Invariant:** a signal set is held by itself: who adds one to the case of another holds nothing else.
+//! **Invariant:** a breaker that held cases have opened is open after a restart too.
 //! **Invariant:** only a person lifts a hold, or the case becoming CONFIRMED where that was the doubt.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use serde::{Deserialize, Serialize};
 use watchfire_signal::{commitment::Commitment, name::MemberName};
@@ -121,7 +125,7 @@ impl Holds {
                 holds.pin().insert(hold.record, hold);
             }
         }
-        let breaker = Mutex::default();
+        let breaker = Mutex::new(counted_again(holds.pin().values().collect()));
         Ok(Self { shared: Arc::new(Shared { judge, store, desk, events, breaker, holds }) })
     }
 
@@ -286,6 +290,23 @@ impl Holds {
     fn tell(&self) {
         metrics::gauge!("watchfire_held_cases").set(self.list().len() as f64);
     }
+}
+
+/// What the breaker had counted of the cases that are held, in the order in which they came: who restarts a node closes
+/// no breaker. Of a case of which a person has released anything it counts nothing.
+fn counted_again(mut holds: Vec<&Hold>) -> Breaker {
+    let released: BTreeSet<_> =
+        holds.iter().filter(|hold| hold.released).map(|hold| hold.case).collect();
+    // What this member puts into its banks is its own word, as when it came.
+    let counts = |hold: &&Hold| {
+        hold.why.is_implausible() && hold.content.is_none() && !released.contains(&hold.case)
+    };
+    holds.sort_by_key(|hold| hold.since_ms);
+    let mut breaker = Breaker::default();
+    for hold in holds.into_iter().filter(counts) {
+        breaker.count_implausible(hold.case, &hold.source, hold.since_ms);
+    }
+    breaker
 }
 
 fn row(record: Commitment, hold: Option<&Hold>) -> Row {

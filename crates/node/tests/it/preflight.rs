@@ -156,6 +156,43 @@ async fn a_source_that_lists_what_is_implausible_again_and_again_acts_on_nothing
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restart_closes_no_breaker_but_of_what_a_person_has_released() {
+    for released in [false, true] {
+        let store = std::sync::Arc::new(MemoryStore::new()) as std::sync::Arc<dyn Store>;
+        let mut policy = Policy { trust: [name("tiktok")].into(), ..Policy::default() };
+        policy.limits.held_cases_per_source_per_hour = 1;
+        let mut shop = Workshop::open_on(store.clone(), policy.clone(), Budget::default()).await;
+        shop.set_of(0, vec![everybodys(" test-card-wide")], None);
+        shop.stand("tiktok", 0);
+        shop.settle().await;
+        let holds = shop.consequences.reasons.holds.clone();
+        assert_eq!(holds.list().len(), 1);
+        if released {
+            holds.release(&shop.sets()[&0].subject, &person()).await.unwrap().unwrap();
+        }
+        drop(shop);
+        let mut shop = Workshop::open_on(store, policy, Budget::default()).await;
+        shop.hold("x", &[0x0f]);
+        shop.set(1, &[0x0f], None);
+        shop.stand("tiktok", 1);
+        shop.settle().await;
+        let told = upload(&shop, &picture(0x0f));
+        assert_eq!(shop.platform.is_hidden("x"), released);
+        if released {
+            assert_eq!(told, (Verdict::Block, None));
+            continue;
+        }
+        assert_eq!(told, (Verdict::Review, Some(Held::HeldCasesPerSource)));
+        // Its hour is that of the case that opened it.
+        shop.pass(3_600_001).await;
+        shop.set(2, &[0x33], None);
+        shop.stand("tiktok", 2);
+        shop.settle().await;
+        assert_eq!(upload(&shop, &picture(0x33)).0, Verdict::Block);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_hour_later_the_source_is_heard_again() {
     let store = std::sync::Arc::new(MemoryStore::new()) as std::sync::Arc<dyn Store>;
     let mut policy = Policy { trust: [name("tiktok")].into(), ..Policy::default() };
