@@ -2,8 +2,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use watchfire_node::charter::{changes::Double, check_chain};
-use watchfire_signal::charter::SignedCharter;
+use watchfire_node::charter::{changes::Double, check_chain, draft::differences};
+use watchfire_signal::charter::{Charter, SignedCharter};
 
 use super::{Neighbour, THREE, halting, opened, store};
 use crate::coalition::{TestRandom, charter, charter_with, name};
@@ -144,4 +144,12 @@ async fn who_is_at_the_same_number_finds_out_too_and_what_was_found_out_stays_kn
     dog.take(approved[1].clone()).await.unwrap();
     assert_eq!((dog.proposals().len(), dog.doubled().len()), (0, 1));
     assert_eq!(opened("dog", &store, first).await.doubled().len(), 1);
+}
+
+#[test]
+fn who_approves_is_told_that_local_features_travel_no_more() {
+    let before = charter(&THREE, 2).charter;
+    let after = Charter { without_features: true, ..before.clone() };
+    let told = differences(&before, &after);
+    assert_eq!(told, ["local features of pictures: do not travel, was travel"]);
 }
