@@ -17,7 +17,7 @@ use watchfire_media::{
     picture,
     video::{Decoder, FrameRate, Input, PLAIN_RATES, QUERY_RATES, looks},
 };
-use watchfire_node::near::{Hit, Near, Watch, Whose};
+use watchfire_node::near::{Hit, Near, Whose};
 use watchfire_signal::{
     features::{Depth, Views},
     link::{LinkPrint, LinkScope},
@@ -122,7 +122,7 @@ impl Hasher {
         if let Some(mut watch) = known.watch().filter(|_| video && known.has_moments()) {
             let mut parts = Vec::new();
             let looked = looks(Input::Bytes(bytes), &self.options.video, |look| {
-                watch.see(look.frame.at_ms, &look.pictures);
+                watch.see(&look.frame, &look.pictures);
                 parts.extend(look.parts);
                 ControlFlow::Continue(())
             });
@@ -130,7 +130,7 @@ impl Hasher {
             if let Err(error) = looked {
                 tracing::debug!(%error, "not all of a video was looked at");
             }
-            hits.extend(watch.found());
+            hits.extend(watch.found(|_| None));
             hits.extend(known.search_parts(&parts, |_| None));
         }
         Ok((hits, unseen))
@@ -152,15 +152,14 @@ impl Hasher {
         let looked = animation::looks(bytes, moving, limits, depth, |look| {
             hits.extend(known.search_edited(&look.views));
             parts.extend(look.parts());
-            let at_ms = look.frame.at_ms;
-            watch.iter_mut().for_each(|watch| watch.see(at_ms, look.whole()));
+            watch.iter_mut().for_each(|watch| watch.see(&look.frame, look.whole()));
             ControlFlow::Continue(())
         });
         // Its frames were hashed before: only the time that it may take can end now.
         if let Err(error) = looked {
             tracing::debug!(%error, "not all of a picture that moves was looked at");
         }
-        hits.extend(watch.iter().flat_map(Watch::found));
+        hits.extend(watch.iter().flat_map(|watch| watch.found(|_| None)));
         hits.extend(known.search_parts(&parts, |_| None));
         hits
     }

@@ -104,6 +104,12 @@ pub struct Pair {
     pub reference: u32,
 }
 
+impl Pair {
+    fn swapped(&self) -> Self {
+        Self { query: self.reference, reference: self.query }
+    }
+}
+
 /// A pair with what alignment needs of it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Near {
@@ -184,31 +190,56 @@ pub fn align_pairs(
     pairs: &[Pair],
     rule: &MatchRule,
 ) -> Option<Aligned> {
+    align_run(query, reference, pairs, rule).map(|(aligned, _)| aligned)
+}
+
+/// The same, with the pairs of the stretch in order of time.
+pub(crate) fn align_run(
+    query: &[Frame],
+    reference: &[Frame],
+    pairs: &[Pair],
+    rule: &MatchRule,
+) -> Option<(Aligned, Vec<Pair>)> {
+    let pairs_of = |run: &[Near]| -> Vec<Pair> {
+        run.iter().map(|&Near { query, reference, .. }| Pair { query, reference }).collect()
+    };
     // One of the two always takes the same place, so that the answer cannot depend on the direction.
     let key = |frames: &[Frame]| (frames.len(), frames.iter().map(|frame| frame.pdq).min());
     if key(query) > key(reference) {
-        let swapped = |pair: &Pair| Pair { query: pair.reference, reference: pair.query };
-        let pairs: Vec<Pair> = pairs.iter().map(swapped).collect();
+        let pairs: Vec<Pair> = pairs.iter().map(Pair::swapped).collect();
         let videos = Videos { query: reference, reference: query, rule, speeds: SPEEDS };
-        return best(&videos, &pairs).map(Aligned::swapped);
+        let (aligned, run) = best(&videos, &pairs)?;
+        return Some((aligned.swapped(), pairs_of(&run).iter().map(Pair::swapped).collect()));
     }
-    best(&Videos { query, reference, rule, speeds: SPEEDS }, pairs)
+    let (aligned, run) = best(&Videos { query, reference, rule, speeds: SPEEDS }, pairs)?;
+    Some((aligned, pairs_of(&run)))
+}
+
+/// How many of some pairs, in order of time, show a picture that no earlier one showed.
+pub(crate) fn distinct_pairs(
+    query: &[Frame],
+    reference: &[Frame],
+    pairs: &[Pair],
+    rule: &MatchRule,
+) -> u32 {
+    let videos = Videos { query, reference, rule, speeds: SPEEDS };
+    let near: Vec<Near> = pairs.iter().filter_map(|pair| weigh(&videos, *pair)).collect();
+    videos.distinct(&near.iter().collect::<Vec<_>>())
 }
 
 /// The best stretch of two videos in the order given.
-fn best(videos: &Videos<'_>, pairs: &[Pair]) -> Option<Aligned> {
+fn best(videos: &Videos<'_>, pairs: &[Pair]) -> Option<(Aligned, Vec<Near>)> {
     let near: Vec<Near> = pairs.iter().filter_map(|pair| weigh(videos, *pair)).collect();
-    let usual = align_near(videos, &near).map(|(aligned, _)| aligned);
-    if near.len() < LEAST_AT_ANY_SPEED as usize
-        || usual.is_some_and(|usual| !is_at_the_edge(usual.speed))
-    {
+    let usual = align_near(videos, &near);
+    let is_settled = |(usual, _): &(Aligned, Vec<Near>)| !is_at_the_edge(usual.speed);
+    if near.len() < LEAST_AT_ANY_SPEED as usize || usual.as_ref().is_some_and(is_settled) {
         return usual;
     }
     // A copy at double speed has a few frames on lines of usual speed too, and more on its own.
     let any = align_near(&Videos { speeds: ANY_SPEEDS, ..*videos }, &near);
-    let any = any.map(|(aligned, _)| aligned).filter(|any| any.frames >= LEAST_AT_ANY_SPEED);
-    let frames = |found: Option<Aligned>| found.map_or(0, |one| one.frames);
-    if frames(any) > frames(usual) { any } else { usual }
+    let any = any.filter(|(any, _)| any.frames >= LEAST_AT_ANY_SPEED);
+    let frames = |found: &Option<(Aligned, _)>| found.as_ref().map_or(0, |(one, _)| one.frames);
+    if frames(&any) > frames(&usual) { any } else { usual }
 }
 
 /// Whether a line was followed to the slowest or fastest speed that is usual, beyond which it may go on.

@@ -2,7 +2,9 @@
 //!
 //! **Invariant:** a frame of quality below 50 is not stored; one of a query counts where it is near a stored one.
 //! **Invariant:** every answer is decided by alignment of the frames themselves; the index only proposes.
+//! **Invariant:** what stands in many unrelated videos makes no match, and what lines up is never left out for it.
 
+mod families;
 mod parts;
 
 use std::{
@@ -18,14 +20,33 @@ use watchfire_signal::{
 
 use crate::{
     HashIndex,
-    align::{Aligned, MIN_ALIGNED_FRAMES, MatchRule, Pair, align_pairs},
+    align::{Aligned, MIN_ALIGNED_FRAMES, MatchRule, Pair, align_pairs, align_run, distinct_pairs},
 };
+
+pub use self::families::{COMMON_FAMILIES, Commons};
 
 /// A frame (black, a logo, a card) can be near frames of any number of stored videos. Of those of one
 /// crowd it points to no more than this many, the earliest stored, so that nobody makes a search long by
 /// storing the same again and again. Above the 800 variants of one event that members once listed
 /// (Christchurch, 2019).
 pub const CROWD_VIDEOS: usize = 1_000;
+
+/// Where a stored video is from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Source {
+    /// Who stored it.
+    pub author: u64,
+    /// Whether nobody else stands by it: such videos of one author are a crowd, of which a few are enough.
+    pub alone: bool,
+}
+
+impl Source {
+    /// The crowd that a video from here belongs to.
+    #[must_use]
+    pub fn crowd(&self) -> Option<u64> {
+        self.alone.then_some(self.author)
+    }
+}
 
 /// A video that shows the same moments.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -34,6 +55,10 @@ pub struct VideoMatch {
     pub video: u64,
     /// Where and how it matches: its best stretch. The stored video is the reference.
     pub aligned: Aligned,
+    /// Whether that is evidence of this video: [`MIN_ALIGNED_FRAMES`] frames that are not common (of
+    /// [`COMMON_FAMILIES`] families), or more than half of its pictures. If not, the two may share only a card or an
+    /// ident, and a person has to look.
+    pub sure: bool,
 }
 
 /// What a search found.
@@ -57,6 +82,22 @@ struct Video {
     frames: Vec<Frame>,
     /// Frames that have the hash of an earlier one, by the place of that one.
     repeats: StdHashMap<u32, Vec<u32>>,
+}
+
+/// What frames of a query are near to.
+struct Candidates {
+    /// By the number of a video.
+    pairs: StdHashMap<u32, Vec<Pair>>,
+    /// Frames of the query that are near so many videos that they may be common.
+    busy: HashSet<u32>,
+}
+
+/// Whether frames are of so many videos that they may be of as many families.
+fn is_in_many(frames: &[u64]) -> bool {
+    frames.len() >= COMMON_FAMILIES && {
+        let videos: HashSet<u32> = frames.iter().map(|id| (id >> 32) as u32).collect();
+        videos.len() >= COMMON_FAMILIES
+    }
 }
 
 /// Which number each video has inside; numbers are used again.
@@ -111,19 +152,20 @@ impl FrameIndex {
     }
 
     /// As [`FrameIndex::search`], but a frame points to the [`CROWD_VIDEOS`] earliest videos of each
-    /// crowd alone. `crowd` names that of a stored video; one without a crowd is always looked at, so
+    /// crowd alone. `source` says where a stored video is from; one without a crowd is always looked at, so
     /// what others store never hides it.
     #[must_use]
     pub fn search_crowds(
         &self,
         query: &[Frame],
-        crowd: impl Fn(u64) -> Option<u64>,
+        source: impl Fn(u64) -> Option<Source>,
     ) -> FoundVideos {
-        self.find(query, None, crowd)
+        self.find(query, None, source)
     }
 
     /// The stored videos that match a video by the given rule, all of them: for looking an alert up among
-    /// videos that were seen, where a thousand uploads of one video are a thousand finds.
+    /// videos that were seen, where a thousand uploads of one video are a thousand finds. There a scene that many
+    /// have spliced into something else is just what is looked for: no frame is common.
     #[must_use]
     pub fn search_with(&self, query: &[Frame], rule: &MatchRule) -> FoundVideos {
         self.find(query, Some(rule), |_| None)
@@ -133,38 +175,49 @@ impl FrameIndex {
         &self,
         query: &[Frame],
         rule: Option<&MatchRule>,
-        crowd: impl Fn(u64) -> Option<u64>,
+        source: impl Fn(u64) -> Option<Source>,
     ) -> FoundVideos {
         let mut query = query.to_vec();
         query.sort_by_key(|frame| frame.at_ms);
         let mut found = FoundVideos::default();
-        let candidates = self.candidates(&query, crowd);
+        let crowd = |video| source(video).and_then(|source| source.crowd());
+        let Candidates { pairs, busy } = self.candidates(&query, crowd);
+        let mut commons = self.commons(&source);
         let videos = self.videos.pin();
-        for (number, pairs) in candidates {
+        for (number, pairs) in pairs {
             let Some(video) = videos.get(&number) else { continue };
             let pairs = video.with_repeats(&pairs);
-            let aligned = align_pairs(&query, &video.frames, &pairs, rule.unwrap_or(&video.rule));
-            found.videos.extend(aligned.map(|aligned| VideoMatch { video: video.id, aligned }));
+            let is_common = |place: u32| {
+                rule.is_none() && busy.contains(&place) && commons.has(&query[place as usize].pdq)
+            };
+            found.videos.extend(video.judge(
+                (&query, &pairs),
+                rule.unwrap_or(&video.rule),
+                is_common,
+            ));
         }
-        found.videos.sort_by_key(|found| (std::cmp::Reverse(found.aligned.frames), found.video));
+        found.videos.sort_by_key(|found| {
+            (!found.sure, std::cmp::Reverse(found.aligned.frames), found.video)
+        });
         found
     }
 
     /// For each stored video that enough frames of the query are near to: the pairs.
-    fn candidates(
-        &self,
-        query: &[Frame],
-        crowd: impl Fn(u64) -> Option<u64>,
-    ) -> StdHashMap<u32, Vec<Pair>> {
+    fn candidates(&self, query: &[Frame], crowd: impl Fn(u64) -> Option<u64>) -> Candidates {
         let mut pairs: StdHashMap<u32, Vec<Pair>> = StdHashMap::new();
-        let mut known: StdHashMap<Pdq, Vec<u64>> = StdHashMap::new();
+        let mut known: StdHashMap<Pdq, (Vec<u64>, bool)> = StdHashMap::new();
+        let mut busy = HashSet::new();
         for (place, frame) in query.iter().enumerate() {
-            let hits = known.entry(frame.pdq).or_insert_with(|| {
+            let (hits, is_busy) = known.entry(frame.pdq).or_insert_with(|| {
                 let found = self.frames.search(&frame.pdq, MAX_DISTANCE, usize::MAX);
                 let mut hits: Vec<u64> = found.hits.into_iter().map(|(id, _)| id).collect();
                 self.leave_crowds_out(&mut hits, &crowd);
-                hits
+                let is_busy = is_in_many(&hits);
+                (hits, is_busy)
             });
+            if *is_busy {
+                busy.insert(place as u32);
+            }
             for id in hits {
                 let pair = Pair { query: place as u32, reference: *id as u32 };
                 pairs.entry((*id >> 32) as u32).or_default().push(pair);
@@ -174,7 +227,7 @@ impl FrameIndex {
             let frames: HashSet<u32> = pairs.iter().map(|pair| pair.query).collect();
             frames.len() >= MIN_ALIGNED_FRAMES as usize
         });
-        pairs
+        Candidates { pairs, busy }
     }
 
     /// Leaves of each crowd the earliest videos alone.
@@ -234,6 +287,38 @@ impl Video {
             }
         }
         Self { id, rule, frames, repeats }
+    }
+
+    /// How a query matches, by pairs of near frames. Of its frames `is_common` says which are no evidence.
+    fn judge(
+        &self,
+        (query, pairs): (&[Frame], &[Pair]),
+        rule: &MatchRule,
+        mut is_common: impl FnMut(u32) -> bool,
+    ) -> Option<VideoMatch> {
+        let (aligned, run) = align_run(query, &self.frames, pairs, rule)?;
+        let matched = |aligned, sure| Some(VideoMatch { video: self.id, aligned, sure });
+        let own: Vec<Pair> = run.iter().copied().filter(|pair| !is_common(pair.query)).collect();
+        let is_evident = own.len() == run.len()
+            || distinct_pairs(query, &self.frames, &own, rule) >= MIN_ALIGNED_FRAMES
+            || self.is_mostly_in(pairs);
+        if is_evident {
+            return matched(aligned, true);
+        }
+        // What is common may line up for longer than what is not, and elsewhere.
+        let own: Vec<Pair> = pairs.iter().copied().filter(|pair| !is_common(pair.query)).collect();
+        match align_pairs(query, &self.frames, &own, rule) {
+            Some(aligned) => matched(aligned, true),
+            None => matched(aligned, false),
+        }
+    }
+
+    /// Whether a query is near more than half of the pictures: then that is what the video shows, common or not, and
+    /// nobody blinds a match by spreading it over others.
+    fn is_mostly_in(&self, pairs: &[Pair]) -> bool {
+        let near: HashSet<u32> = pairs.iter().map(|pair| pair.reference).collect();
+        let pictures = self.pictures();
+        pictures.iter().filter(|place| near.contains(place)).count() * 2 > pictures.len()
     }
 
     /// Each distinct hash with the place of the first frame that has it.

@@ -19,7 +19,9 @@ pub use align::{
     align_pairs,
 };
 pub use exact_index::ExactIndex;
-pub use frames::{CROWD_VIDEOS, FoundVideos, FrameIndex, VideoMatch};
+pub use frames::{
+    COMMON_FAMILIES, CROWD_VIDEOS, Commons, FoundVideos, FrameIndex, Source, VideoMatch,
+};
 pub use hash_index::{Found, HashIndex, Level, SnapshotError};
 pub use moments::{EditedVideo, KnownVideo, MomentIndex, MomentSearch};
 pub use sound_index::{SoundIndex, SoundMatch};

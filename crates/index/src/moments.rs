@@ -70,6 +70,8 @@ pub struct EditedVideo {
     pub sure: u32,
     /// The frame that fits best, without its places: its id is that of the video.
     pub best: VariantMatch,
+    /// The hashes of the query's frames that count.
+    shown: Vec<Pdq>,
 }
 
 /// A concurrent index of videos by the features of their frames.
@@ -119,6 +121,8 @@ struct Hit {
     moment: u32,
     query: u32,
     query_ms: u32,
+    /// The hash of the query's frame.
+    hash: Pdq,
     /// How far they are apart, as bits of a hash.
     bits: u32,
     found: VariantMatch,
@@ -245,13 +249,14 @@ impl Video {
 impl MomentSearch<'_> {
     /// Looks a frame up; frames come in order of time. The first look is at the whole frame, others at
     /// parts of it that look like pictures of their own.
-    pub fn see(&mut self, at_ms: u32, looks: &[SeenPicture]) {
+    pub fn see(&mut self, frame: &Frame, looks: &[SeenPicture]) {
+        let &Frame { at_ms, pdq: hash, .. } = frame;
         let query = self.looks;
         self.looks += 1;
         if self.kept.len() == MAX_KEPT {
             self.forget();
         }
-        self.kept.extend(looks.first().map(|look| Kept::new(query, at_ms, &look.grey)));
+        self.kept.extend(looks.first().map(|look| Kept::new(query, frame, &look.grey)));
         let videos = self.index.videos.pin();
         for found in self.index.variants.search_families(looks, |id| Some(id >> 32)) {
             let (number, moment) = ((found.id >> 32) as u32, found.id as u32);
@@ -265,7 +270,8 @@ impl MomentSearch<'_> {
             }
             let mut found = VariantMatch { id, ..found };
             found.places.truncate(MAX_PLACES);
-            self.hits.push_back(Hit { video: number, moment, query, query_ms: at_ms, bits, found });
+            let video = number;
+            self.hits.push_back(Hit { video, moment, query, query_ms: at_ms, hash, bits, found });
         }
     }
 
@@ -282,18 +288,29 @@ impl MomentSearch<'_> {
         self.kept.drain(..MAX_KEPT / 2);
     }
 
-    /// The videos of which what was seen so far has an edited copy, the surest first.
+    /// The videos of which what was seen so far has an edited copy, the surest first. Of frames of the query
+    /// `is_common` says, by their hashes, whether they stand in many unrelated videos: these make no match, and where
+    /// there is nothing else and they are too few to be a film, they are nothing.
     #[must_use]
-    pub fn found(&self) -> Vec<EditedVideo> {
+    pub fn found(&self, mut is_common: impl FnMut(&Pdq) -> bool) -> Vec<EditedVideo> {
         let videos = self.index.videos.pin();
-        let before = self.followed.iter().filter(|(number, _)| videos.contains_key(*number));
-        let before = before.map(|(_, found)| found.clone());
-        let followed = before.chain(self.follow().into_iter().map(|(_, found)| found));
-        let mut found: Vec<EditedVideo> = by_video(self.hits.iter())
-            .into_iter()
-            .filter_map(|(number, hits)| decide::decide(videos.get(&number)?, &hits))
-            .chain(followed)
-            .collect();
+        let mut found: Vec<EditedVideo> = Vec::new();
+        for (number, hits) in by_video(self.hits.iter()) {
+            let Some(video) = videos.get(&number) else { continue };
+            let first = decide::decide(video, &hits);
+            let judged = first.clone().and_then(|one| decide::without(one, video, &mut is_common));
+            if judged != first {
+                // What is common may line up for longer than what is not, and elsewhere.
+                let own = hits.into_iter().filter(|hit| !is_common(&hit.hash));
+                found.extend(decide::decide(video, &own.collect::<Vec<_>>()));
+            }
+            found.extend(judged);
+        }
+        let before = self.followed.iter().map(|(number, found)| (*number, found.clone()));
+        for (number, one) in before.chain(self.follow()) {
+            let Some(video) = videos.get(&number) else { continue };
+            found.extend(decide::without(one, video, &mut is_common));
+        }
         let rank = |one: &EditedVideo| {
             let review = one.decision == VariantDecision::Review;
             (review, std::cmp::Reverse(one.aligned.frames), one.video, one.best.mirrored)

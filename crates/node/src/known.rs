@@ -14,7 +14,7 @@ use crate::{
     cases::{Sets, SignalSet},
     halts::MemberStops,
     incidents::Incident,
-    near::{Hit, Near, loudest},
+    near::{Hit, Near, Source, loudest},
     standing::Stance,
 };
 
@@ -173,28 +173,28 @@ impl Known {
     #[must_use]
     pub fn lookup(&self, signals: &[Signal], edited: &[Hit<Commitment>]) -> Vec<Match> {
         let sets = &self.sets;
-        let crowd = |name: &Commitment| self.crowd_of(name);
-        let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, crowd));
+        let source = |name: &Commitment| self.source_of(name);
+        let hits = signals.iter().flat_map(|signal| self.near.search_crowds(signal, source));
         loudest(hits.chain(edited.iter().cloned()))
             .into_iter()
             .filter_map(|(name, hit)| Some(Match { set: sets.get(&name)?, hit }))
             .collect()
     }
 
-    /// The crowd that a set belongs to, of which a few are enough.
-    pub(crate) fn crowd_of(&self, name: &Commitment) -> Option<u64> {
-        self.sets.get(name).and_then(|set| crowd(&set))
+    /// Where a set is from.
+    pub(crate) fn source_of(&self, name: &Commitment) -> Option<Source> {
+        self.sets.get(name).map(|set| source(&set))
     }
 }
 
-/// The crowd of a set that only one member stands by: all such sets of its author. A set that a second
-/// member stands by has none, so that no member can hide it by repeating itself.
-fn crowd(set: &SignalSet) -> Option<u64> {
+/// Where a set is from: its author, and whether nobody else stands by it. A set that a second member stands by is of no
+/// crowd, so that no member can hide it by repeating itself.
+fn source(set: &SignalSet) -> Source {
     let stands = |stance| matches!(stance, Stance::Positive { .. });
     let heard = |member| !set.standing.silenced.contains(member);
     let standing = set.opinions.iter().filter(|(member, of)| heard(*member) && stands(of.stance));
     let standing = standing.count();
     let mut hasher = std::hash::DefaultHasher::new();
     set.author().hash(&mut hasher);
-    (standing < 2).then(|| hasher.finish())
+    Source { author: hasher.finish(), alone: standing < 2 }
 }

@@ -32,6 +32,7 @@ pub use self::compare::compare;
 use self::edits::Edits;
 pub use self::edits::{MAX_MOMENTS, MAX_PICTURES, Watch};
 pub use self::hit::{Aligned, Edit, Fit, Hit, Method, loudest};
+pub use watchfire_index::Source;
 
 /// Owners of one crowd named in one answer and kind, the nearest: nobody makes an answer long by
 /// repeating the same, and nobody hides what others own.
@@ -283,21 +284,27 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         }
     }
 
-    /// Owners of signals near this one, each by its own rule. Of the owners of one crowd there are the
-    /// [`CROWD_HITS`] nearest; an owner without a crowd is never left out.
+    /// Owners of signals near this one, each by its own rule. `source` says where an owner is from. Of the owners of one
+    /// crowd there are the [`CROWD_HITS`] nearest; an owner without a crowd is never left out.
     #[must_use]
-    pub fn search_crowds(&self, signal: &Signal, crowd: impl Fn(&K) -> Option<u64>) -> Vec<Hit<K>> {
+    pub fn search_crowds(
+        &self,
+        signal: &Signal,
+        source: impl Fn(&K) -> Option<Source>,
+    ) -> Vec<Hit<K>> {
         let Some(value) = matchable(signal) else { return Vec::new() };
         if let Value::Vpdq(vpdq) = value {
             let slots = self.slots.pin();
-            let of_video = |id| slots.get(&id).and_then(|slot| crowd(&slot.owner));
+            let of_video = |id| slots.get(&id).and_then(|slot| source(&slot.owner));
             return self.videos_like(&harmful_frames(vpdq, signal.span), of_video);
         }
         let mut hits = self.still(value, signal, Whose::Held);
         if hits.len() > CROWD_HITS {
             let mut counts = HashMap::<u64, usize>::new();
             hits.retain(|hit| {
-                let Some(crowd) = crowd(&hit.owner) else { return true };
+                let Some(crowd) = source(&hit.owner).and_then(|source| source.crowd()) else {
+                    return true;
+                };
                 let count = counts.entry(crowd).or_default();
                 *count += 1;
                 *count <= CROWD_HITS
@@ -344,10 +351,10 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     pub fn search_parts(
         &self,
         parts: &[(Frame, Area)],
-        crowd: impl Fn(&K) -> Option<u64>,
+        source: impl Fn(&K) -> Option<Source>,
     ) -> Vec<Hit<K>> {
         let slots = self.slots.pin();
-        let of_video = |id| slots.get(&id).and_then(|slot| crowd(&slot.owner));
+        let of_video = |id| slots.get(&id).and_then(|slot| source(&slot.owner));
         let mirrored: Vec<_> = parts.iter().map(|(frame, area)| (mirror(frame), *area)).collect();
         let like = |parts: &[(Frame, Area)], turn: Option<&Turn>| {
             let hit = |(found, area): (VideoMatch, Area)| {
@@ -363,7 +370,15 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     /// Begins to look at a video for edited copies of what is known.
     #[must_use]
     pub fn watch(&self) -> Option<Watch<'_, K>> {
-        self.edits.as_ref().map(Edits::watch)
+        self.edits.as_ref().map(|edits| edits.watch(self))
+    }
+
+    /// Whether what frames show stands in many unrelated videos, so that it is no evidence of any.
+    fn is_common(&self, source: impl Fn(&K) -> Option<Source>) -> impl FnMut(&Pdq) -> bool {
+        let slots = self.slots.pin();
+        let of_video = move |id| slots.get(&id).and_then(|slot| source(&slot.owner));
+        let mut commons = self.videos.commons(of_video);
+        move |hash| commons.has(hash)
     }
 
     /// Owners of a digest, picture, text or link near this one.
@@ -444,8 +459,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
     }
 
     /// Owners of videos that show the same moments as an upload, as it is or mirrored.
-    fn videos_like(&self, frames: &[Frame], crowd: impl Fn(u64) -> Option<u64>) -> Vec<Hit<K>> {
-        self.either_way(frames, |frames| self.videos.search_crowds(frames, &crowd))
+    fn videos_like(&self, frames: &[Frame], source: impl Fn(u64) -> Option<Source>) -> Vec<Hit<K>> {
+        self.either_way(frames, |frames| self.videos.search_crowds(frames, &source))
     }
 
     /// Owners of videos that frames find, as they are or mirrored.
@@ -460,7 +475,7 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
         let slots = self.slots.pin();
         let Slot { owner, thin, .. } = slots.get(&found.video)?;
         let hit = aligned(*owner, &found.aligned);
-        Some(Hit { sure: hit.sure && !thin, thin: *thin, ..hit })
+        Some(Hit { sure: hit.sure && found.sure && !thin, thin: *thin, ..hit })
     }
 
     fn hits(&self, found: Vec<(u64, u32)>, query: &Signal, method: Method) -> Vec<Hit<K>> {

@@ -102,19 +102,19 @@ pub struct Looking<'a> {
 
 impl Looking<'_> {
     /// Looks at a frame, and at the parts of it that look like videos of their own; frames come in order of time.
-    pub fn see(&mut self, at_ms: u32, pictures: &[SeenPicture], parts: Vec<(Frame, Area)>) {
-        self.known.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
-        self.own.iter_mut().for_each(|watch| watch.see(at_ms, pictures));
+    pub fn see(&mut self, frame: &Frame, pictures: &[SeenPicture], parts: Vec<(Frame, Area)>) {
+        self.known.iter_mut().for_each(|watch| watch.see(frame, pictures));
+        self.own.iter_mut().for_each(|watch| watch.see(frame, pictures));
         self.parts.extend(parts);
     }
 
     /// What was seen so far. Takes as long as looking at a frame or two.
     #[must_use]
     pub fn found(&self) -> Edited {
-        let mut known = self.known.as_ref().map(Watch::found).unwrap_or_default();
-        let crowd = |name: &Commitment| self.sets.crowd_of(name);
-        known.extend(self.sets.near().search_parts(&self.parts, crowd));
-        let mut own = self.own.as_ref().map(Watch::found).unwrap_or_default();
+        let source = |name: &Commitment| self.sets.source_of(name);
+        let mut known: Vec<_> = self.known.iter().flat_map(|watch| watch.found(source)).collect();
+        known.extend(self.sets.near().search_parts(&self.parts, source));
+        let mut own: Vec<_> = self.own.iter().flat_map(|watch| watch.found(|_| None)).collect();
         let of_banks = self.of_banks.map(|near| near.search_parts(&self.parts, |_| None));
         own.extend(of_banks.unwrap_or_default());
         Edited { known, own, parts: Vec::new() }

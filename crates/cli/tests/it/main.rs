@@ -10,6 +10,7 @@ mod banks;
 mod bench;
 mod charters;
 mod coalition;
+mod commons;
 mod crash;
 mod demo;
 mod edits;

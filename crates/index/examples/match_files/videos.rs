@@ -95,7 +95,7 @@ impl Known {
             let start = Instant::now();
             frames.push(look.frame);
             parts.extend(look.parts);
-            search.see(look.frame.at_ms, &look.pictures);
+            search.see(&look.frame, &look.pictures);
             searched.set(searched.get() + ms(start));
             ControlFlow::Continue(())
         });
@@ -106,19 +106,20 @@ impl Known {
         let hashed = [(&frames, "aligned"), (&turned, "turned")];
         let by_hashes = hashed.into_iter().flat_map(|(frames, method)| {
             let found = self.frames.search(frames).videos;
-            found.into_iter().map(move |VideoMatch { video, aligned }| {
-                (video, told(method, decision(&aligned), &aligned))
+            found.into_iter().map(move |VideoMatch { video, aligned, sure }| {
+                (video, told(method, decision(&aligned, sure), &aligned))
             })
         });
         let turned: Vec<(Frame, Area)> =
             parts.iter().map(|(frame, area)| (mirrored(frame), *area)).collect();
         let by_parts = [&parts, &turned].into_iter().flat_map(|parts| {
             let found = self.frames.search_parts(parts, |_| None);
-            found.into_iter().map(|(VideoMatch { video, aligned }, _)| {
-                (video, told("part", decision(&aligned), &aligned))
+            found.into_iter().map(|(VideoMatch { video, aligned, sure }, _)| {
+                (video, told("part", decision(&aligned, sure), &aligned))
             })
         });
-        let edited = search.found();
+        let mut commons = self.frames.commons(|_| None);
+        let edited = search.found(|hash| commons.has(hash));
         let by_features = edited.iter().map(|EditedVideo { video, decision, aligned, .. }| {
             (*video, told("features", *decision, aligned))
         });
@@ -131,9 +132,13 @@ fn mirrored(frame: &Frame) -> Frame {
     Frame { pdq: frame.pdq.mirrored(), ..*frame }
 }
 
-/// What hashes of frames say: at another speed than usual a person has to look.
-fn decision(aligned: &Aligned) -> VariantDecision {
-    if aligned.is_at_usual_speed() { VariantDecision::Match } else { VariantDecision::Review }
+/// What hashes of frames say: at another speed than usual, or by what many videos show, a person has to look.
+fn decision(aligned: &Aligned, sure: bool) -> VariantDecision {
+    if sure && aligned.is_at_usual_speed() {
+        VariantDecision::Match
+    } else {
+        VariantDecision::Review
+    }
 }
 
 fn told(method: &str, decision: VariantDecision, aligned: &Aligned) -> String {

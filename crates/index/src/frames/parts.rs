@@ -4,7 +4,7 @@
 
 use watchfire_signal::{features::Area, vpdq::Frame};
 
-use super::{FrameIndex, VideoMatch};
+use super::{FrameIndex, Source, VideoMatch};
 
 /// How far each edge may be from where it was first, as a share of the frame: edges are found to a pixel or two of
 /// 512, and a hash bears as much.
@@ -22,22 +22,24 @@ struct Place {
 impl FrameIndex {
     /// The stored videos that parts of a video's frames match, each by the rule it was stored with, and where in the
     /// frames they lie. Parts come in
-    /// order of time; those at one place of the frame are looked up as one video. Crowds: as
+    /// order of time; those at one place of the frame are looked up as one video. Sources: as
     /// [`FrameIndex::search_crowds`].
     #[must_use]
     pub fn search_parts(
         &self,
         parts: &[(Frame, Area)],
-        crowd: impl Fn(u64) -> Option<u64>,
+        source: impl Fn(u64) -> Option<Source>,
     ) -> Vec<(VideoMatch, Area)> {
         let places = places(parts);
         let like = |place: &Place| {
             let area = place.area;
-            let found = self.search_crowds(&place.frames, &crowd).videos;
+            let found = self.search_crowds(&place.frames, &source).videos;
             found.into_iter().map(move |found| (found, area))
         };
         let mut found: Vec<_> = places.iter().flat_map(like).collect();
-        found.sort_by_key(|(found, _)| (std::cmp::Reverse(found.aligned.frames), found.video));
+        found.sort_by_key(|(found, _)| {
+            (!found.sure, std::cmp::Reverse(found.aligned.frames), found.video)
+        });
         let mut met = std::collections::HashSet::new();
         found.retain(|(found, _)| met.insert(found.video));
         found

@@ -6,6 +6,8 @@
 
 use std::collections::HashMap;
 
+use watchfire_signal::pdq::Pdq;
+
 use super::{EditedVideo, Hit, Video};
 use crate::{
     align::{
@@ -50,6 +52,28 @@ pub(super) fn decide(video: &Video, hits: &[&Hit]) -> Option<EditedVideo> {
     Some(EditedVideo { decision, ..found })
 }
 
+/// What is left where frames of the query that stand in many unrelated videos are no evidence. Where the query has more
+/// than half of the video's moments, that is what the video shows, common or not. Else three moments that no
+/// others have make a match; three of any kind are a stretch of a film, at which a person looks whoever made
+/// its frames common; and a card or two are nothing.
+pub(super) fn without(
+    one: EditedVideo,
+    video: &Video,
+    mut is_common: impl FnMut(&Pdq) -> bool,
+) -> Option<EditedVideo> {
+    let counted = one.shown.len();
+    if counted * 2 > video.distinct {
+        return Some(one);
+    }
+    let own = one.shown.iter().filter(|hash| !is_common(hash)).count();
+    let least = MIN_ALIGNED_FRAMES as usize;
+    if own == counted || own >= least {
+        return Some(one);
+    }
+    let is_left = own > 0 || counted >= least;
+    is_left.then_some(EditedVideo { decision: VariantDecision::Review, ..one })
+}
+
 /// The best stretch, if it says anything.
 fn along(shown: &Shown<'_>) -> Option<EditedVideo> {
     let near: Vec<Near> = shown.hits.values().map(|hit| shown.near(hit)).collect();
@@ -70,6 +94,7 @@ pub(super) fn judge(shown: &Shown<'_>, run: &[&Hit], aligned: Aligned) -> Option
         aligned,
         sure: counted.sure,
         best: best.found.clone(),
+        shown: counted.shown,
     })
 }
 
@@ -96,6 +121,7 @@ fn glimpse(video: &Video, hits: &[&Hit]) -> Option<EditedVideo> {
         },
         sure: 1,
         best: hit.found.clone(),
+        shown: vec![hit.hash],
     })
 }
 
@@ -122,6 +148,8 @@ struct Counted {
     /// Blocks that were compared in these frames, and those that agree.
     compared: u32,
     agreed: u32,
+    /// The hashes of the query's frames.
+    shown: Vec<Pdq>,
 }
 
 impl Counted {
@@ -181,6 +209,7 @@ impl<'a> Shown<'a> {
                 counted.compared += hit.found.agreement.compared;
                 counted.agreed += hit.found.agreement.agreed;
                 counted.apart = sides.into_iter().fold(counted.apart, Apart::and);
+                counted.shown.push(hit.hash);
                 kept.push(hit);
             }
         }

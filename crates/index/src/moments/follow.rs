@@ -6,7 +6,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use watchfire_signal::features::Grey;
+use watchfire_signal::{features::Grey, pdq::Pdq, vpdq::Frame};
 
 use super::{
     EditedVideo, Hit, Video,
@@ -46,12 +46,13 @@ const MISSED: i32 = -3;
 pub(super) struct Kept {
     pub(super) query: u32,
     pub(super) at_ms: u32,
+    hash: Pdq,
     /// Its luminance, half as large on each side.
     pub(super) grey: Grey,
 }
 
 impl Kept {
-    pub(super) fn new(query: u32, at_ms: u32, grey: &Grey) -> Self {
+    pub(super) fn new(query: u32, frame: &Frame, grey: &Grey) -> Self {
         let (width, height) = (grey.width / 2, grey.height / 2);
         let row = |y: usize| &grey.bytes[y * grey.width..(y + 1) * grey.width];
         let mean = |above: &[u8], below: &[u8], x: usize| {
@@ -63,7 +64,8 @@ impl Kept {
             let (above, below) = (row(2 * y), row(2 * y + 1));
             bytes.extend((0..width).map(|x| mean(above, below, 2 * x)));
         }
-        Self { query, at_ms, grey: Grey { width, height, bytes } }
+        let &Frame { at_ms, pdq: hash, .. } = frame;
+        Self { query, at_ms, hash, grey: Grey { width, height, bytes } }
     }
 }
 
@@ -212,6 +214,7 @@ impl Trail<'_> {
             moment,
             query: kept.query,
             query_ms: kept.at_ms,
+            hash: kept.hash,
             bits,
             found,
         })

@@ -1,6 +1,7 @@
 //! Tests what the index promises its users: recall, changes under readers, videos in time.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod commons;
 mod concurrency;
 mod conformance;
 mod data;

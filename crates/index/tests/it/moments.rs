@@ -4,7 +4,7 @@ use watchfire_index::{
     EditedVideo, KnownVideo, MatchRule, MomentIndex, VariantDecision, VariantLimits,
 };
 use watchfire_media::{features, pdq};
-use watchfire_signal::{features::Moment, vpdq::Frame};
+use watchfire_signal::{features::Moment, pdq::MAX_DISTANCE, vpdq::Frame};
 
 use crate::scene::Scene;
 
@@ -38,20 +38,36 @@ fn search<'a>(
     index: &MomentIndex,
     frames: impl IntoIterator<Item = (u32, &'a Scene)>,
 ) -> Vec<EditedVideo> {
+    search_common(index, &[], frames)
+}
+
+/// The same, where what some scenes show stands in many unrelated videos.
+fn search_common<'a>(
+    index: &MomentIndex,
+    common: &[Scene],
+    frames: impl IntoIterator<Item = (u32, &'a Scene)>,
+) -> Vec<EditedVideo> {
     let mut search = index.search();
-    for (at_ms, frame) in frames {
-        let seen = features::seen(frame.pixels());
-        search.see(at_ms, seen.as_slice());
+    for (at_ms, scene) in frames {
+        let seen = features::seen(scene.pixels());
+        search.see(&Frame { at_ms, ..hash_of(scene) }, seen.as_slice());
     }
-    search.found()
+    let common: Vec<Frame> = common.iter().map(hash_of).collect();
+    search.found(|hash| common.iter().any(|frame| frame.pdq.distance(hash) <= MAX_DISTANCE))
+}
+
+fn hash_of(scene: &Scene) -> Frame {
+    let hash = pdq::hash(scene.pixels()).unwrap();
+    Frame { number: 0, quality: hash.quality, pdq: hash.pdq, at_ms: 0 }
 }
 
 /// Adds a video as alerts do, with hashes of its frames.
 fn hashed(index: &MomentIndex, id: u64, scenes: &[Scene]) {
     let moments = moments(scenes);
-    let frame = |(moment, number): (&Moment, u32)| {
-        let hash = pdq::hash(scenes[number as usize].pixels()).unwrap();
-        Frame { number, quality: hash.quality, pdq: hash.pdq, at_ms: moment.at_ms + 100 }
+    let frame = |(moment, number): (&Moment, u32)| Frame {
+        number,
+        at_ms: moment.at_ms + 100,
+        ..hash_of(&scenes[number as usize])
     };
     let frames: Vec<Frame> = moments.iter().zip(0..).map(frame).collect();
     let (length_ms, rule) = (scenes.len() as u32 * 1_000, MatchRule::default());
@@ -208,6 +224,43 @@ fn a_scene_that_stands_still_is_found_as_a_whole_and_a_card_in_a_video_is_not() 
     scenes.splice(1..1, vec![card.clone(); 3]);
     let found = search(&index_of(&scenes), frames());
     assert_eq!((found[0].video, found[0].decision), (2, VariantDecision::Review), "{found:?}");
+}
+
+/// The scenes of a video, one a second, of which the query shows some.
+fn shown<'a>(scenes: &'a [Scene], which: &[usize]) -> Vec<(u32, &'a Scene)> {
+    which.iter().map(|place| (*place as u32 * 1_000, &scenes[*place])).collect()
+}
+
+#[test]
+fn a_card_that_many_unrelated_videos_have_is_nothing_and_one_that_they_do_not_have_is_for_review() {
+    let scenes = five();
+    let (index, still) = (index_of(&scenes), (0..10).map(|place| (place * 500, &scenes[2])));
+    assert_eq!(search_common(&index, &scenes[2..3], still.clone()), []);
+    assert_eq!(search_common(&index, &scenes[3..4], still)[0].decision, VariantDecision::Review);
+    // A frame that no others have is looked at, with the card or without.
+    let both = search_common(&index, &scenes[2..3], shown(&scenes, &[2, 3]));
+    assert_eq!((both[0].video, both[0].decision), (2, VariantDecision::Review), "{both:?}");
+    // Also where it is not where the card would have it.
+    let apart = [(0, &scenes[2]), (500, &scenes[2]), (20_000, &scenes[0])];
+    let apart = search_common(&index, &scenes[2..3], apart);
+    assert_eq!((apart[0].video, apart[0].decision), (2, VariantDecision::Review), "{apart:?}");
+}
+
+#[test]
+fn three_moments_that_many_have_are_for_review_unless_three_are_its_own_or_they_are_most_of_it() {
+    let scenes: Vec<Scene> = (10..18).map(scene).collect();
+    let index = index_of(&scenes);
+    let found = |common: &[Scene], which: &[usize]| {
+        let found = search_common(&index, common, shown(&scenes, which));
+        assert_eq!((found.len(), found[0].video), (1, 2), "{found:?}");
+        found[0].decision
+    };
+    assert_eq!(found(&[], &[0, 1, 2]), VariantDecision::Match);
+    assert_eq!(found(&scenes[..3], &[0, 1, 2]), VariantDecision::Review);
+    assert_eq!(found(&scenes[..1], &[0, 1, 2, 3]), VariantDecision::Match);
+    // Who has spread a film over others, a moment here and a moment there, has not hidden it.
+    assert_eq!(found(&scenes, &[0, 1, 2, 3]), VariantDecision::Review);
+    assert_eq!(found(&scenes, &[0, 1, 2, 3, 4, 5]), VariantDecision::Match);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Splices, speed changes, noise and still pictures: which videos match and where.
 
 use proptest::prelude::*;
-use watchfire_index::{CROWD_VIDEOS, FrameIndex, MatchRule, align};
+use watchfire_index::{CROWD_VIDEOS, FrameIndex, MatchRule, Source, align};
 use watchfire_signal::{features::Area, pdq::Pdq, vpdq::Frame};
 
 use crate::data::Random;
@@ -25,7 +25,7 @@ pub(crate) fn film(length_ms: u32, random: &mut Random) -> Vec<Frame> {
 
 /// What a member sees of a film: frames every `step_ms`, starting at `from_ms`, played at a speed, each
 /// hash with up to `noise` bits changed, for `length_ms` of its own time.
-fn copy(
+pub(crate) fn copy(
     film: &[Frame],
     (from_ms, length_ms, step_ms): (u32, u32, u32),
     speed: f64,
@@ -43,12 +43,17 @@ fn copy(
         .collect()
 }
 
-fn shifted(frames: &[Frame], by_ms: u32) -> Vec<Frame> {
+pub(crate) fn shifted(frames: &[Frame], by_ms: u32) -> Vec<Frame> {
     frames.iter().map(|frame| Frame { at_ms: frame.at_ms + by_ms, ..*frame }).collect()
 }
 
 /// A film of something else with a copy put into it.
-fn splice(copy: &[Frame], at_ms: u32, length_ms: u32, random: &mut Random) -> Vec<Frame> {
+pub(crate) fn splice(
+    copy: &[Frame],
+    at_ms: u32,
+    length_ms: u32,
+    random: &mut Random,
+) -> Vec<Frame> {
     let other = film(length_ms, random);
     let end_ms = at_ms + copy.last().map_or(0, |frame| frame.at_ms);
     let mut all: Vec<Frame> = other
@@ -61,7 +66,7 @@ fn splice(copy: &[Frame], at_ms: u32, length_ms: u32, random: &mut Random) -> Ve
     all
 }
 
-fn rule(min_matched_ms: u32) -> MatchRule {
+pub(crate) fn rule(min_matched_ms: u32) -> MatchRule {
     MatchRule { min_matched_ms, ..MatchRule::default() }
 }
 
@@ -210,7 +215,7 @@ fn a_picture_that_stands_still_is_one_frame_however_long() {
 }
 
 /// Slides of one second each, in the given order.
-fn slides(pictures: &[Pdq], order: &[usize]) -> Vec<Frame> {
+pub(crate) fn slides(pictures: &[Pdq], order: &[usize]) -> Vec<Frame> {
     (0..order.len() as u32 * 2)
         .map(|number| {
             let pdq = pictures[order[number as usize / 2]];
@@ -359,7 +364,8 @@ fn a_clip_stored_a_thousand_times_by_one_hides_neither_itself_nor_that_of_anothe
     let intro: Vec<Frame> = film(5_000, &mut random).into_iter().step_by(15).collect();
     let index = FrameIndex::new([6; 32]);
     let count = CROWD_VIDEOS as u64 + 5;
-    let (flood, confirmed) = (|video| (video < 10_000).then_some(7), 10_000);
+    let flooding = Source { author: 7, alone: true };
+    let (flood, confirmed) = (|video| (video < 10_000).then_some(flooding), 10_000);
     for video in 1..=count {
         index.insert(video, &splice(&intro, 0, 8_000, &mut random), rule(1_000));
     }
@@ -371,7 +377,7 @@ fn a_clip_stored_a_thousand_times_by_one_hides_neither_itself_nor_that_of_anothe
     let expected: Vec<u64> = (1..=CROWD_VIDEOS as u64).chain([confirmed]).collect();
     assert_eq!(found, expected);
     // Two crowds of half the size are none.
-    let halves = |video| Some(video % 2);
+    let halves = |video| Some(Source { author: video % 2, alone: true });
     assert_eq!(index.search_crowds(&query, halves).videos.len(), count as usize + 1);
     assert_eq!(index.search(&query).videos.len(), count as usize + 1);
     assert_eq!(index.search_with(&intro, &rule(1_000)).videos.len(), count as usize + 1);

@@ -19,10 +19,11 @@ use watchfire_signal::{
     features::{Area, Moment, SeenPicture, Views},
     pdq::{MIN_QUALITY, Pdq},
     value::{Kind, Signal, Span, Value, ValueOrBlob},
+    vpdq::Frame,
 };
 
 use super::{
-    harmful_frames,
+    Near, Source, harmful_frames,
     hit::{Aligned, Edit, Fit, Hit, Method},
     video_rule,
 };
@@ -171,21 +172,22 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
     }
 
     /// Begins to look at a video, frame by frame.
-    pub(super) fn watch(&self) -> Watch<'_, K> {
-        Watch { edits: self, search: None, size: (1, 1) }
+    pub(super) fn watch<'a>(&'a self, near: &'a Near<K>) -> Watch<'a, K> {
+        Watch { near, edits: self, search: None, size: (1, 1) }
     }
 }
 
 /// A video that is looked at.
 pub struct Watch<'a, K> {
+    near: &'a Near<K>,
     edits: &'a Edits<K>,
     search: Option<MomentSearch<'a>>,
     size: (usize, usize),
 }
 
-impl<K: Copy> Watch<'_, K> {
+impl<K: Copy + Eq + Hash + Send + Sync + 'static> Watch<'_, K> {
     /// Looks a frame up; frames come in order of time.
-    pub fn see(&mut self, at_ms: u32, pictures: &[SeenPicture]) {
+    pub fn see(&mut self, frame: &Frame, pictures: &[SeenPicture]) {
         let Some(first) = pictures.first() else { return };
         // Of a stream that began before anything was known, what comes from now on is looked up.
         let edits = self.edits;
@@ -193,12 +195,12 @@ impl<K: Copy> Watch<'_, K> {
         self.search = self.search.take().or_else(|| videos().map(MomentIndex::search));
         let Some(search) = &mut self.search else { return };
         self.size = (first.grey.width, first.grey.height);
-        search.see(at_ms, pictures);
+        search.see(frame, pictures);
     }
 
-    /// Known videos of which an edited copy was seen so far.
+    /// Known videos of which an edited copy was seen so far. `source` says where an owner is from.
     #[must_use]
-    pub fn found(&self) -> Vec<Hit<K>> {
+    pub fn found(&self, source: impl Fn(&K) -> Option<Source>) -> Vec<Hit<K>> {
         let Some(search) = &self.search else { return Vec::new() };
         let held = self.edits.held.pin();
         let hit = |found: &EditedVideo| {
@@ -215,7 +217,7 @@ impl<K: Copy> Watch<'_, K> {
             let edit = Some(edit(&found.best, seen, known.size));
             Some(Hit { aligned: Some(aligned), edit, ..plain(known, sure) })
         };
-        search.found().iter().filter_map(hit).collect()
+        search.found(self.near.is_common(source)).iter().filter_map(hit).collect()
     }
 }
 

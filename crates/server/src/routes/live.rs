@@ -169,7 +169,7 @@ fn decode(
         }
     };
     let looked = live_looks(Input::Reader(Box::new(heard)), decoder, depth, |look| {
-        looking.see(look.frame.at_ms, &look.pictures, look.parts);
+        looking.see(&look.frame, &look.pictures, look.parts);
         recording.push(look.frame);
         let Some(frames) = window.push(look.frame) else { return ControlFlow::Continue(()) };
         let edited = looking.found_since(frames.first().map_or(0, |frame| frame.at_ms));

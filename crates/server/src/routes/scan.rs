@@ -150,7 +150,7 @@ fn look(
             let until = Instant::now() + LOOK_TIME;
             let mut looking = reasons.looking();
             let looked = looks(Input::Bytes(bytes), &options.video, |look| {
-                looking.see(look.frame.at_ms, &look.pictures, look.parts);
+                looking.see(&look.frame, &look.pictures, look.parts);
                 if Instant::now() < until {
                     ControlFlow::Continue(())
                 } else {
@@ -182,7 +182,7 @@ fn look_at_moving(
     let (mut looking, mut edited) = (reasons.looking(), Edited::default());
     let limits = (&options.animation, &options.video.stop);
     let looked = animation::looks(bytes, moving, limits, depth, |look| {
-        looking.see(look.frame.at_ms, look.whole(), look.parts());
+        looking.see(&look.frame, look.whole(), look.parts());
         edited = std::mem::take(&mut edited).and(reasons.edited(&look.views));
         if Instant::now() < until { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
