@@ -4,7 +4,7 @@
 //! **Invariant:** every answer is decided by alignment of the frames themselves; the index only proposes.
 //! **Invariant:** what stands in many unrelated videos makes no match, and what lines up is never left out for it.
 
-mod families;
+mod clusters;
 mod parts;
 
 use std::{
@@ -23,7 +23,7 @@ use crate::{
     align::{Aligned, MIN_ALIGNED_FRAMES, MatchRule, Pair, align_pairs, align_run, distinct_pairs},
 };
 
-pub use self::families::{COMMON_FAMILIES, Commons};
+pub use self::clusters::{COMMON_CLUSTERS, Commons};
 
 /// A frame (black, a logo, a card) can be near frames of any number of stored videos. Of those of one
 /// crowd it points to no more than this many, the earliest stored, so that nobody makes a search long by
@@ -56,7 +56,7 @@ pub struct VideoMatch {
     /// Where and how it matches: its best stretch. The stored video is the reference.
     pub aligned: Aligned,
     /// Whether that is evidence of this video: [`MIN_ALIGNED_FRAMES`] frames that are not common (of
-    /// [`COMMON_FAMILIES`] families), or more than half of its pictures. If not, the two may share only a card or an
+    /// [`COMMON_CLUSTERS`] clusters), or more than half of its pictures. If not, the two may share only a card or an
     /// ident, and a person has to look.
     pub sure: bool,
 }
@@ -92,11 +92,11 @@ struct Candidates {
     busy: HashSet<u32>,
 }
 
-/// Whether frames are of so many videos that they may be of as many families.
+/// Whether frames are of so many videos that they may be of as many clusters.
 fn is_in_many(frames: &[u64]) -> bool {
-    frames.len() >= COMMON_FAMILIES && {
+    frames.len() >= COMMON_CLUSTERS && {
         let videos: HashSet<u32> = frames.iter().map(|id| (id >> 32) as u32).collect();
-        videos.len() >= COMMON_FAMILIES
+        videos.len() >= COMMON_CLUSTERS
     }
 }
 

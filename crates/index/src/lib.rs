@@ -20,7 +20,7 @@ pub use align::{
 };
 pub use exact_index::ExactIndex;
 pub use frames::{
-    COMMON_FAMILIES, CROWD_VIDEOS, Commons, FoundVideos, FrameIndex, Source, VideoMatch,
+    COMMON_CLUSTERS, CROWD_VIDEOS, Commons, FoundVideos, FrameIndex, Source, VideoMatch,
 };
 pub use hash_index::{Found, HashIndex, Level, SnapshotError};
 pub use moments::{EditedVideo, KnownVideo, MomentIndex, MomentSearch};

@@ -1,7 +1,7 @@
 //! What stands in many unrelated videos makes no match, and nobody hides a film by making its frames common.
 
 use proptest::prelude::*;
-use watchfire_index::{COMMON_FAMILIES, FoundVideos, FrameIndex, Source};
+use watchfire_index::{COMMON_CLUSTERS, FoundVideos, FrameIndex, Source};
 use watchfire_signal::vpdq::Frame;
 
 use crate::{
@@ -104,7 +104,7 @@ fn three_frames_of_its_own_beside_an_ident_or_elsewhere_are_a_match() {
 #[test]
 fn it_takes_eight_families_and_an_author_is_one() {
     let mut random = Random(32);
-    let (films, ident, _) = broadcast(COMMON_FAMILIES, &mut random);
+    let (films, ident, _) = broadcast(COMMON_CLUSTERS, &mut random);
     let query = joined(&[&ident, &seconds(20_000, &mut random)]);
     let all_are = |index: &FrameIndex, source: fn(u64) -> Option<Source>, expected: bool| {
         let found = sure(&index.search_crowds(&query, source));
@@ -173,7 +173,7 @@ fn who_spreads_a_film_over_many_others_cannot_hide_it() {
     // Where each has an author of its own, a person looks at a part, and the film is still matched.
     assert_eq!(of_harmful(&whole, by), Some(true));
     assert_eq!(of_harmful(&part, by), Some(false));
-    // Copies of the film are of its own family, however many have stored them.
+    // Copies of the film are of its own cluster, however many have stored them.
     let index = index_of(&vec![harmful; 200]);
     let found = index.search_crowds(&part, by);
     assert_eq!(found.videos.len(), 200);

@@ -2,9 +2,9 @@
 //! pictures.
 //!
 //! What many videos share may also be what they are about: hundreds of cuts of one event have most of their
-//! frames in common. So videos that go together count as one, as one *family*: those of one author, those of
+//! frames in common. So videos that go together count as one, as one *cluster*: those of one author, those of
 //! which one has more than half of the other's pictures, and whatever is joined by such. Cuts of one film
-//! fall into one or two families, however short they are: where many of them show one moment, neighbours
+//! fall into one or two clusters, however short they are: where many of them show one moment, neighbours
 //! overlap by more than half. Films that begin with the same card do not.
 //!
 //! **Invariant:** what one author stores makes no frame common, however much it is; nor do copies of one film.
@@ -17,14 +17,14 @@ use watchfire_signal::pdq::{MAX_DISTANCE, Pdq};
 use super::{FrameIndex, Source, Video};
 use crate::align::SAME_FRAME_BITS;
 
-/// A frame of so many families is no evidence of any of them. A harmful scene goes round in a few films that have
+/// A frame of so many clusters is no evidence of any of them. A harmful scene goes round in a few films that have
 /// nothing else in common; and as many authors have to work together to make a scene common.
-pub const COMMON_FAMILIES: usize = 8;
+pub const COMMON_CLUSTERS: usize = 8;
 
-/// The most videos that are asked what family they are of for one frame, those stored first.
+/// The most videos that are asked what cluster they are of for one frame, those stored first.
 const MAX_MEMBERS: usize = 64;
 
-/// Of these, the most of one author: they are one family anyway, and only lead to others.
+/// Of these, the most of one author: they are one cluster anyway, and only lead to others.
 const MAX_OF_AUTHOR: usize = 4;
 
 /// The most videos of which one search asks what they share with others. What is beyond is not common.
@@ -60,13 +60,13 @@ impl FrameIndex {
 }
 
 impl<S: Fn(u64) -> Option<Source>> Commons<'_, S> {
-    /// Whether what a frame shows stands in videos of [`COMMON_FAMILIES`] families.
+    /// Whether what a frame shows stands in videos of [`COMMON_CLUSTERS`] clusters.
     pub fn has(&mut self, hash: &Pdq) -> bool {
         if let Some(known) = self.said.get(hash) {
             return *known;
         }
         let numbers = self.index.near(hash);
-        let is_common = numbers.len() >= COMMON_FAMILIES && {
+        let is_common = numbers.len() >= COMMON_CLUSTERS && {
             let members = self.members(&numbers);
             self.are_many(&members)
         };
@@ -95,14 +95,14 @@ impl<S: Fn(u64) -> Option<Source>> Commons<'_, S> {
         members
     }
 
-    /// Whether videos are of [`COMMON_FAMILIES`] families.
+    /// Whether videos are of [`COMMON_CLUSTERS`] clusters.
     fn are_many(&mut self, members: &[Member]) -> bool {
-        // Families of one author are joined without looking at anything, and often are too few then.
-        let mut families = Families::new(members.len());
+        // Clusters of one author are joined without looking at anything, and often are too few then.
+        let mut clusters = Clusters::new(members.len());
         for (at, Member { author, .. }) in members.iter().enumerate() {
-            families.join_to(at, |of| author.is_some() && members[of].author == *author);
+            clusters.join_to(at, |of| author.is_some() && members[of].author == *author);
         }
-        if families.count() < COMMON_FAMILIES {
+        if clusters.count() < COMMON_CLUSTERS {
             return false;
         }
         for (at, Member { number, .. }) in members.iter().enumerate() {
@@ -111,9 +111,9 @@ impl<S: Fn(u64) -> Option<Source>> Commons<'_, S> {
             }
             let holders =
                 self.holders.entry(*number).or_insert_with(|| self.index.holders(*number));
-            families.join_to(at, |of| holders.contains(&members[of].number));
+            clusters.join_to(at, |of| holders.contains(&members[of].number));
             // Of copies of one film the first one has said it all.
-            if families.count() < COMMON_FAMILIES {
+            if clusters.count() < COMMON_CLUSTERS {
                 return false;
             }
         }
@@ -161,19 +161,22 @@ impl Video {
     }
 }
 
-/// Which of some videos go together: for each, one that stands for its family.
-struct Families(Vec<usize>);
+/// Which of some videos go together: for each, one that stands for its cluster.
+struct Clusters(Vec<usize>);
 
-impl Families {
+impl Clusters {
     fn new(count: usize) -> Self {
         Self((0..count).collect())
     }
 
-    /// Joins one's family with those of all that go together with it.
+    /// Joins one's cluster with those of all that go together with it.
     fn join_to(&mut self, at: usize, goes_together: impl Fn(usize) -> bool) {
         for of in (0..self.0.len()).filter(|of| goes_together(*of)) {
             let (joined, into) = (self.0[of], self.0[at]);
-            self.0.iter_mut().filter(|family| **family == joined).for_each(|family| *family = into);
+            self.0
+                .iter_mut()
+                .filter(|cluster| **cluster == joined)
+                .for_each(|cluster| *cluster = into);
         }
     }
 
