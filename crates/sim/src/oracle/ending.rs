@@ -14,7 +14,10 @@ use super::{
     At, Charters, Finding, Oracle, Reading, Rule, View,
     incidents::{courses, phase},
 };
-use crate::pictures::{Posted, picture};
+use crate::{
+    fault::Fault,
+    pictures::{Posted, picture},
+};
 
 /// A member at the end: what it computed, for comparison with what it should have.
 pub struct Standpoint {
@@ -73,7 +76,10 @@ impl Oracle {
         found.extend(forked.iter().flatten().cloned());
         if forked.is_none() {
             found.extend(self.states_differ(&shelves));
-            found.extend(self.incidents_apart(&shelves));
+            // Of a member that has left after it showed two histories everybody keeps the one it has.
+            if !self.faults.counted().contains_key(&Fault::LogForked) {
+                found.extend(self.incidents_apart(&shelves));
+            }
         }
         Ok(found)
     }
