@@ -4,54 +4,46 @@
 
 use std::{
     hash::Hash,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
-use papaya::{HashMap, HashSet};
+use papaya::HashMap;
 
-use crate::Found;
-
-/// Up to this many ids of one value are copied on a change; more live in a set of their own, so that
-/// one file uploaded a million times stays cheap.
-const FEW: usize = 32;
+use crate::{
+    Found, memory,
+    owners::{Left, Owners},
+};
 
 /// A concurrent map from a value to the ids that carry it.
 pub struct ExactIndex<V> {
-    ids: HashMap<V, Ids>,
+    ids: HashMap<V, Owners>,
+    /// Bytes of the ids; only the writer changes it.
+    ids_bytes: AtomicUsize,
     writer: Mutex<()>,
-}
-
-/// The ids of one value; never empty while a writer is not at work.
-#[derive(Clone)]
-enum Ids {
-    Few(Arc<[u64]>),
-    Many(Arc<HashSet<u64>>),
 }
 
 impl<V: Hash + Eq> ExactIndex<V> {
     /// An empty index.
     #[must_use]
     pub fn new() -> Self {
-        Self { ids: HashMap::new(), writer: Mutex::new(()) }
+        Self { ids: HashMap::new(), ids_bytes: AtomicUsize::new(0), writer: Mutex::new(()) }
     }
 
     /// Adds a value under an id; the next search finds it. The same pair is stored once.
     pub fn insert(&self, id: u64, value: V) {
         let _writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let map = self.ids.pin();
-        let new = match map.get(&value) {
-            None => Ids::Few(Arc::from([id])),
-            Some(Ids::Few(ids)) if ids.contains(&id) => return,
-            Some(Ids::Few(ids)) if ids.len() < FEW => {
-                Ids::Few(ids.iter().copied().chain([id]).collect())
-            }
-            Some(Ids::Few(ids)) => Ids::Many(Arc::new(ids.iter().copied().chain([id]).collect())),
-            Some(Ids::Many(ids)) => {
-                ids.pin().insert(id);
-                return;
-            }
-        };
-        map.insert(value, new);
+        let known = map.get(&value);
+        let before = known.map_or(0, Owners::bytes);
+        let new = known.map_or_else(|| Some(Owners::one(id)), |known| known.with(id));
+        let after = new.as_ref().or(known).map_or(0, Owners::bytes);
+        self.count(before, after);
+        if let Some(new) = new {
+            map.insert(value, new);
+        }
     }
 
     /// Takes a value from an id; the next search does not find it. False if the pair was not there.
@@ -61,38 +53,36 @@ impl<V: Hash + Eq> ExactIndex<V> {
     {
         let _writing = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         let map = self.ids.pin();
-        match map.get(value) {
-            None => false,
-            Some(Ids::Many(ids)) => {
-                let gone = ids.pin().remove(&id);
-                if ids.is_empty() {
-                    map.remove(value);
-                }
-                gone
-            }
-            Some(Ids::Few(ids)) if !ids.contains(&id) => false,
-            Some(Ids::Few(ids)) if ids.len() == 1 => map.remove(value).is_some(),
-            Some(Ids::Few(ids)) => {
-                let left = ids.iter().copied().filter(|&other| other != id).collect();
-                map.insert(value.clone(), Ids::Few(left));
-                true
-            }
+        let Some(known) = map.get(value) else { return false };
+        let before = known.bytes();
+        let left = known.without(id);
+        let after = match &left {
+            Left::Same | Left::Fewer => known.bytes(),
+            Left::These(ids) => ids.bytes(),
+            Left::Nobody => 0,
+        };
+        self.count(before, after);
+        let was_there = !matches!(left, Left::Same);
+        match left {
+            Left::Same | Left::Fewer => {}
+            Left::These(ids) => drop(map.insert(value.clone(), ids)),
+            Left::Nobody => drop(map.remove(value)),
         }
+        was_there
+    }
+
+    /// Notes that ids of one value take other memory than before.
+    fn count(&self, before: usize, after: usize) {
+        let all = self.ids_bytes.load(Ordering::Relaxed);
+        self.ids_bytes.store(all + after - before, Ordering::Relaxed);
     }
 
     /// The ids that carry the value, at distance 0, at most `limit` of them.
     #[must_use]
     pub fn search(&self, value: &V, limit: usize) -> Found {
         let map = self.ids.pin();
-        let mut hits: Vec<_> = match map.get(value) {
-            None => Vec::new(),
-            Some(Ids::Few(ids)) => {
-                ids.iter().take(limit.saturating_add(1)).map(|&id| (id, 0)).collect()
-            }
-            Some(Ids::Many(ids)) => {
-                ids.pin().iter().take(limit.saturating_add(1)).map(|&id| (id, 0)).collect()
-            }
-        };
+        let ids = map.get(value).map(|ids| ids.some(limit.saturating_add(1))).unwrap_or_default();
+        let mut hits: Vec<_> = ids.into_iter().map(|id| (id, 0)).collect();
         let truncated = hits.len() > limit;
         hits.truncate(limit);
         Found { hits, truncated }
@@ -108,6 +98,12 @@ impl<V: Hash + Eq> ExactIndex<V> {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ids.is_empty()
+    }
+
+    /// Bytes of memory the index uses, without what values hold elsewhere.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        memory::of_map(&self.ids) + self.ids_bytes.load(Ordering::Relaxed)
     }
 }
 

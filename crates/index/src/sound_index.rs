@@ -20,7 +20,7 @@ use watchfire_signal::{
 };
 
 use self::line::{Line, is_varied};
-use crate::HashIndex;
+use crate::{HashIndex, memory};
 
 /// Items of a window: five seconds.
 const WINDOW: usize = MIN_ITEMS;
@@ -67,6 +67,14 @@ struct Stored {
 struct Writer {
     numbers: StdHashMap<u64, u32>,
     free: Vec<u32>,
+    /// Bytes of the sounds.
+    sounds_bytes: usize,
+}
+
+impl Stored {
+    fn bytes(&self) -> usize {
+        2 * memory::COUNTS + size_of::<Self>() + size_of_val(self.print.items())
+    }
 }
 
 impl SoundIndex {
@@ -82,7 +90,9 @@ impl SoundIndex {
         self.take(&mut writer, id);
         let number = writer.free.pop().unwrap_or(writer.numbers.len() as u32);
         writer.numbers.insert(id, number);
-        self.sounds.pin().insert(number, Arc::new(Stored { id, print: print.clone() }));
+        let stored = Arc::new(Stored { id, print: print.clone() });
+        writer.sounds_bytes += stored.bytes();
+        self.sounds.pin().insert(number, stored);
         for (place, group) in groups(print.items()).step_by(STEP) {
             if let Some(group) = group {
                 self.groups.insert(u64::from(number) << 32 | place as u64, &group);
@@ -99,6 +109,7 @@ impl SoundIndex {
     fn take(&self, writer: &mut Writer, id: u64) -> bool {
         let Some(number) = writer.numbers.remove(&id) else { return false };
         if let Some(stored) = self.sounds.pin().remove(&number) {
+            writer.sounds_bytes -= stored.bytes();
             for (place, group) in groups(stored.print.items()).step_by(STEP) {
                 if let Some(group) = group {
                     self.groups.remove(u64::from(number) << 32 | place as u64, &group);
@@ -166,9 +177,12 @@ impl SoundIndex {
     /// Bytes of memory the index uses.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        let sounds = self.sounds.pin();
-        let items: usize = sounds.values().map(|sound| size_of_val(sound.print.items())).sum();
-        self.groups.memory_bytes() + items + sounds.len() * size_of::<Stored>()
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        self.groups.memory_bytes()
+            + memory::of_map(&self.sounds)
+            + writer.sounds_bytes
+            + memory::of_table(&writer.numbers)
+            + writer.free.capacity() * size_of::<u32>()
     }
 }
 

@@ -17,10 +17,15 @@ use std::{
     },
 };
 
-use papaya::{HashMap, HashSet};
+use papaya::HashMap;
 use watchfire_signal::text_print::{Grams, MAX_TEXT_DISTANCE, MIN_NEAR_GRAMS, Places, needed};
 
 use self::{needs::Needs, postings::Postings};
+use crate::{
+    memory,
+    owners::{Left, Owners},
+};
+
 /// K-grams that a proposed text has to share with an upload beside the commonest: one alone is chance.
 const LEAST_SHARED: usize = 2;
 
@@ -51,8 +56,8 @@ pub struct TextIndex {
 /// A stored text with everybody who has it.
 struct Text {
     grams: Grams,
-    distinct: Box<[u32]>,
-    ids: HashSet<u64>,
+    distinct: Arc<[u32]>,
+    ids: Owners,
 }
 
 /// Which number each text has; numbers are used again.
@@ -61,6 +66,8 @@ struct Writer {
     numbers: StdHashMap<Grams, u32>,
     of: StdHashMap<u64, u32>,
     free: Vec<u32>,
+    /// Bytes of the texts.
+    texts_bytes: usize,
 }
 
 impl TextIndex {
@@ -75,13 +82,37 @@ impl TextIndex {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         self.take(&mut writer, id);
         let number = match writer.numbers.get(grams) {
-            Some(number) => *number,
-            None => self.store(&mut writer, grams),
+            Some(number) => {
+                let number = *number;
+                self.change(&mut writer, number, |ids| ids.with(id));
+                number
+            }
+            None => self.store(&mut writer, grams, id),
         };
         writer.of.insert(id, number);
-        if let Some(text) = self.texts.pin().get(&number) {
-            text.ids.pin().insert(id);
-        }
+    }
+
+    /// Gives a text to others.
+    fn change(
+        &self,
+        writer: &mut Writer,
+        number: u32,
+        owners: impl FnOnce(&Owners) -> Option<Owners>,
+    ) {
+        let texts = self.texts.pin();
+        let Some(text) = texts.get(&number) else { return };
+        let before = text.bytes();
+        let after = match owners(&text.ids) {
+            None => text.bytes(),
+            Some(ids) => {
+                let (grams, distinct) = (text.grams.clone(), Arc::clone(&text.distinct));
+                let changed = Arc::new(Text { grams, distinct, ids });
+                let bytes = changed.bytes();
+                texts.insert(number, changed);
+                bytes
+            }
+        };
+        writer.texts_bytes = writer.texts_bytes + after - before;
     }
 
     /// Takes a text from an id. False if there was none.
@@ -90,12 +121,14 @@ impl TextIndex {
         self.take(&mut writer, id)
     }
 
-    fn store(&self, writer: &mut Writer, grams: &Grams) -> u32 {
+    fn store(&self, writer: &mut Writer, grams: &Grams, id: u64) -> u32 {
         let number = writer.free.pop().unwrap_or(writer.numbers.len() as u32);
         let distinct = grams.distinct();
         self.needs.set(number, needed(distinct.len(), MAX_TEXT_DISTANCE));
-        let text = Text { grams: grams.clone(), distinct, ids: HashSet::new() };
+        let (grams_held, distinct) = (grams.clone(), Arc::from(distinct));
+        let text = Text { grams: grams_held, distinct, ids: Owners::one(id) };
         let text = Arc::new(text);
+        writer.texts_bytes += text.bytes();
         writer.numbers.insert(grams.clone(), number);
         // Readers size their counts by this, and meet the number in the lists only afterwards.
         self.numbers.fetch_max(number + 1, Ordering::SeqCst);
@@ -108,12 +141,18 @@ impl TextIndex {
         let Some(number) = writer.of.remove(&id) else { return false };
         let texts = self.texts.pin();
         let Some(text) = texts.get(&number) else { return false };
-        text.ids.pin().remove(&id);
-        if text.ids.is_empty() {
+        let before = text.bytes();
+        let left = text.ids.without(id);
+        if let Left::Nobody = left {
             text.distinct.iter().for_each(|gram| self.postings.take(*gram, number));
             writer.numbers.remove(&text.grams);
+            writer.texts_bytes -= before;
             writer.free.push(number);
             texts.remove(&number);
+        } else if let Left::These(ids) = left {
+            self.change(writer, number, |_| Some(ids));
+        } else {
+            writer.texts_bytes = writer.texts_bytes + text.bytes() - before;
         }
         true
     }
@@ -179,8 +218,8 @@ impl TextIndex {
         let mut hits = Vec::new();
         for text in shared.iter().filter_map(|(number, _)| texts.get(number)) {
             if let Some((distance, sure)) = compare(text) {
-                let ids = text.ids.pin();
-                hits.extend(ids.iter().map(|id| TextMatch { text: *id, distance, sure }));
+                let ids = text.ids.some(usize::MAX).into_iter();
+                hits.extend(ids.map(|text| TextMatch { text, distance, sure }));
             }
         }
         hits.sort_unstable_by_key(|hit| (hit.distance, hit.text));
@@ -197,5 +236,28 @@ impl TextIndex {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.texts.is_empty()
+    }
+
+    /// Bytes of memory the index uses.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        memory::of_map(&self.texts)
+            + writer.texts_bytes
+            + self.postings.bytes()
+            + self.needs.bytes()
+            + memory::of_table(&writer.numbers)
+            + memory::of_table(&writer.of)
+            + writer.free.capacity() * size_of::<u32>()
+    }
+}
+
+impl Text {
+    /// Bytes of memory.
+    fn bytes(&self) -> usize {
+        let blocks = self.grams.blocks();
+        let grams: usize = blocks.iter().map(|block| size_of_val(&**block)).sum();
+        let held = size_of_val(blocks) + grams + size_of_val(&*self.distinct);
+        3 * memory::COUNTS + size_of::<Self>() + held + self.ids.bytes()
     }
 }

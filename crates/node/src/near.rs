@@ -3,6 +3,7 @@
 //!
 //! **Invariant:** what [`Near::insert`] returned from is found by the next search; readers never wait.
 
+mod bytes;
 mod compare;
 mod edits;
 mod hit;
@@ -27,6 +28,7 @@ use watchfire_signal::{
     vpdq::{Frame, Vpdq},
 };
 
+pub use self::bytes::MemoryBytes;
 use self::compare::aligned;
 pub use self::compare::compare;
 use self::edits::Edits;
@@ -168,18 +170,6 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
             Some(_) if !self.pictures.is_empty() => Depth::Parts,
             _ => Depth::Signals,
         }
-    }
-
-    /// Bytes of memory that hashes of pictures and frames take.
-    #[must_use]
-    pub fn hashes_bytes(&self) -> usize {
-        self.pictures.memory_bytes() + self.videos.memory_bytes()
-    }
-
-    /// Bytes of memory that local features take.
-    #[must_use]
-    pub fn features_bytes(&self) -> usize {
-        self.edits.as_ref().map_or(0, Edits::memory_bytes)
     }
 
     /// Whether videos can be found by the local features of their frames.

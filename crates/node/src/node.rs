@@ -343,12 +343,6 @@ impl Node {
         &self.scanner.reasons
     }
 
-    /// Bytes of memory that local features of known pictures take.
-    #[must_use]
-    pub fn features_bytes(&self) -> usize {
-        self.scanner.reasons.features_bytes()
-    }
-
     /// Judges signals and remembers nothing.
     #[must_use]
     pub fn judge(&self, signals: &[Signal]) -> Scanned {

@@ -22,7 +22,7 @@ use crate::{
     holds::Holds,
     judge::Judge,
     known::{Known, Match},
-    near::{Hit, Near, Watch},
+    near::{Hit, MemoryBytes, Near, Watch},
     policy::{Decision, Facts, ItemFacts, Policy},
     seen::Item,
 };
@@ -206,18 +206,11 @@ impl Reasons {
         banks || self.known.near().has_moments()
     }
 
-    /// Bytes of memory that hashes of known pictures and frames take.
+    /// Bytes of memory that the indexes of what is known take.
     #[must_use]
-    pub fn hashes_bytes(&self) -> usize {
-        let banks = self.banks.as_ref().map_or(0, |banks| banks.near().hashes_bytes());
-        self.known.near().hashes_bytes() + banks
-    }
-
-    /// Bytes of memory that local features take.
-    #[must_use]
-    pub fn features_bytes(&self) -> usize {
-        let banks = self.banks.as_ref().map_or(0, |banks| banks.near().features_bytes());
-        self.known.near().features_bytes() + banks
+    pub fn memory_bytes(&self) -> MemoryBytes {
+        let banks = self.banks.as_ref().map(|banks| banks.near().memory_bytes());
+        self.known.near().memory_bytes() + banks.unwrap_or_default()
     }
 
     /// What a picture shows edited. Takes long for a lookup: milliseconds.

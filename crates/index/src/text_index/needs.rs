@@ -33,6 +33,12 @@ impl Needs {
         chunk[number as usize % CHUNK].store(needed, Ordering::Release);
     }
 
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        let chunks = self.chunks.iter().filter_map(OnceLock::get);
+        size_of_val(&*self.chunks) + chunks.map(|chunk| size_of_val(&**chunk)).sum::<usize>()
+    }
+
     /// What a text needs.
     pub(super) fn of(&self, number: u32) -> usize {
         let chunk = self.chunks.get(number as usize / CHUNK).and_then(OnceLock::get);

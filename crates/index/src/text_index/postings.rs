@@ -7,11 +7,13 @@ use std::{
     iter,
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicU32, Ordering},
+        atomic::{AtomicU32, AtomicUsize, Ordering},
     },
 };
 
 use papaya::HashMap;
+
+use crate::memory;
 
 /// Lists are by so many bits of a k-gram's hash: what shares a list is told apart by comparing the texts,
 /// and a list costs more than a number in it.
@@ -29,6 +31,8 @@ const FREE: u32 = 0;
 #[derive(Default)]
 pub(super) struct Postings {
     lists: HashMap<u32, Arc<List>>,
+    /// Bytes of the lists; only the writer changes it.
+    lists_bytes: AtomicUsize,
 }
 
 /// The numbers of the texts that have a k-gram, in no order.
@@ -50,7 +54,21 @@ impl Postings {
     /// Adds a text to the list of one of its k-grams.
     pub(super) fn add(&self, gram: u32, number: u32) {
         let lists = self.lists.pin();
-        lists.get_or_insert_with(place(gram), || Arc::new(List::new(FIRST_BLOCK))).add(number);
+        let before = lists.get(&place(gram)).map_or(0, |list| list.bytes());
+        let list = lists.get_or_insert_with(place(gram), || Arc::new(List::new(FIRST_BLOCK)));
+        list.add(number);
+        self.count(before, list.bytes());
+    }
+
+    /// Notes that a list takes other memory than before.
+    fn count(&self, before: usize, after: usize) {
+        let all = self.lists_bytes.load(Ordering::Relaxed);
+        self.lists_bytes.store(all + after - before, Ordering::Relaxed);
+    }
+
+    /// Bytes of memory.
+    pub(super) fn bytes(&self) -> usize {
+        memory::of_map(&self.lists) + self.lists_bytes.load(Ordering::Relaxed)
     }
 
     /// Takes a text from the list of one of its k-grams, once.
@@ -60,10 +78,12 @@ impl Postings {
         list.take(number);
         let (taken, places) = (list.len(), list.places().count());
         if taken == 0 {
+            self.count(list.bytes(), 0);
             lists.remove(&place(gram));
         } else if places > LARGEST_BLOCK && taken * SPARSE < places {
             let dense = List::new(taken.next_power_of_two());
             list.numbers().for_each(|number| dense.add(number));
+            self.count(list.bytes(), dense.bytes());
             lists.insert(place(gram), Arc::new(dense));
         }
     }
@@ -82,6 +102,15 @@ fn place(gram: u32) -> u32 {
 impl List {
     fn new(places: usize) -> Self {
         Self { taken: AtomicU32::new(0), free: AtomicU32::new(0), first: Block::new(places) }
+    }
+
+    /// Bytes of memory, of which each block after the first is allocated by itself.
+    fn bytes(&self) -> usize {
+        let places: usize = self.blocks().map(|block| size_of_val(&*block.places)).sum();
+        memory::COUNTS
+            + size_of::<Self>()
+            + places
+            + (self.blocks().count() - 1) * size_of::<Block>()
     }
 
     /// How many numbers are in it; a text can be in it several times.

@@ -6,6 +6,7 @@ mod concurrency;
 mod conformance;
 mod data;
 mod flat;
+mod memory;
 mod moments;
 mod recall;
 mod scene;

@@ -103,6 +103,17 @@ async fn log_gauges(server: &Server, now_ms: u64) -> Result<(), Failure> {
     Ok(())
 }
 
+/// How much memory what is looked up in takes.
+fn memory_gauges(server: &Server) {
+    let bytes = server.node.reasons().memory_bytes();
+    metrics::gauge!("watchfire_index_bytes").set(bytes.hashes as f64);
+    metrics::gauge!("watchfire_features_bytes").set(bytes.features as f64);
+    metrics::gauge!("watchfire_sounds_bytes").set(bytes.sounds as f64);
+    metrics::gauge!("watchfire_texts_bytes").set(bytes.texts as f64);
+    metrics::gauge!("watchfire_links_bytes").set(bytes.links as f64);
+    metrics::gauge!("watchfire_digests_bytes").set(bytes.digests as f64);
+}
+
 /// How much of its quotas each member has used, and how much there is; as told last where the fold does not answer.
 async fn quota_gauges(server: &Server) {
     let charter = server.node.charter();
@@ -152,8 +163,7 @@ pub(crate) async fn metrics(
     metrics::gauge!("watchfire_sets").set(sets as f64);
     metrics::gauge!("watchfire_sets_put_away").set(over as f64);
     metrics::gauge!("watchfire_known_signals").set(signals as f64);
-    metrics::gauge!("watchfire_index_bytes").set(server.node.reasons().hashes_bytes() as f64);
-    metrics::gauge!("watchfire_features_bytes").set(server.node.features_bytes() as f64);
+    memory_gauges(&server);
     metrics::gauge!("watchfire_seen_items").set(items as f64);
     let horizon = server.node.seen_horizon();
     metrics::gauge!("watchfire_seen_bytes").set(server.node.seen_bytes() as f64);
