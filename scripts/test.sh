@@ -87,8 +87,9 @@ stage format 5 cargo fmt --all --check
 stage tidy 20 cargo xtask tidy
 stage lint 45 cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 await services 30
-# What lints have compiled once already are benchmarks, which no test runs; a connector's test calls one example.
-targets="--lib --bins --tests --example receiver"
+# Benchmarks are examples: lints have compiled them, and no test runs them. A connector's test calls one example.
+targets="--lib --bins --tests"
+stage receiver 60 cargo build --workspace --locked --quiet --example receiver
 if cargo nextest --version >/dev/null 2>&1; then
     # shellcheck disable=SC2086 # they are words
     stage tests 90 cargo nextest run --profile ci --workspace $targets --locked --no-fail-fast --status-level fail --final-status-level fail --cargo-quiet --no-tests=pass
