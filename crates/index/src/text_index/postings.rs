@@ -54,10 +54,12 @@ impl Postings {
     /// Adds a text to the list of one of its k-grams.
     pub(super) fn add(&self, gram: u32, number: u32) {
         let lists = self.lists.pin();
-        let before = lists.get(&place(gram)).map_or(0, |list| list.bytes());
-        let list = lists.get_or_insert_with(place(gram), || Arc::new(List::new(FIRST_BLOCK)));
-        list.add(number);
-        self.count(before, list.bytes());
+        let list = lists.get_or_insert_with(place(gram), || {
+            let list = List::new(FIRST_BLOCK);
+            self.count(0, list.bytes());
+            Arc::new(list)
+        });
+        self.count(0, list.add(number));
     }
 
     /// Notes that a list takes other memory than before.
@@ -82,7 +84,9 @@ impl Postings {
             lists.remove(&place(gram));
         } else if places > LARGEST_BLOCK && taken * SPARSE < places {
             let dense = List::new(taken.next_power_of_two());
-            list.numbers().for_each(|number| dense.add(number));
+            list.numbers().for_each(|number| {
+                dense.add(number);
+            });
             self.count(list.bytes(), dense.bytes());
             lists.insert(place(gram), Arc::new(dense));
         }
@@ -104,13 +108,10 @@ impl List {
         Self { taken: AtomicU32::new(0), free: AtomicU32::new(0), first: Block::new(places) }
     }
 
-    /// Bytes of memory, of which each block after the first is allocated by itself.
+    /// Bytes of memory; the first block lies in the list.
     fn bytes(&self) -> usize {
-        let places: usize = self.blocks().map(|block| size_of_val(&*block.places)).sum();
-        memory::COUNTS
-            + size_of::<Self>()
-            + places
-            + (self.blocks().count() - 1) * size_of::<Block>()
+        let blocks: usize = self.blocks().map(Block::bytes).sum();
+        memory::COUNTS + size_of::<Self>() - size_of::<Block>() + blocks
     }
 
     /// How many numbers are in it; a text can be in it several times.
@@ -130,8 +131,9 @@ impl List {
         self.blocks().flat_map(|block| &block.places)
     }
 
-    fn add(&self, number: u32) {
-        let (mut block, mut before) = (&self.first, 0);
+    /// Adds a number; answers the bytes of memory that this took.
+    fn add(&self, number: u32) -> usize {
+        let (mut block, mut before, mut grown) = (&self.first, 0, 0);
         loop {
             let skipped = (self.free.load(Ordering::Relaxed) as usize).saturating_sub(before);
             let rest = block.places.iter().enumerate().skip(skipped);
@@ -140,11 +142,15 @@ impl List {
                 found.store(number + 1, Ordering::Release);
                 self.free.store((before + place + 1) as u32, Ordering::Relaxed);
                 self.taken.fetch_add(1, Ordering::Relaxed);
-                return;
+                return grown;
             }
             before += block.places.len();
             let larger = (block.places.len() * 2).min(LARGEST_BLOCK);
-            block = block.next.get_or_init(|| Box::new(Block::new(larger)));
+            block = block.next.get_or_init(|| {
+                let next = Box::new(Block::new(larger));
+                grown += next.bytes();
+                next
+            });
         }
     }
 
@@ -163,6 +169,10 @@ impl List {
 impl Block {
     fn new(places: usize) -> Self {
         Self { places: (0..places).map(|_| AtomicU32::new(FREE)).collect(), next: OnceLock::new() }
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>() + size_of_val(&*self.places)
     }
 }
 
@@ -190,6 +200,8 @@ mod tests {
                     }
                 }
             }
+            let held: usize = postings.lists.pin().values().map(|list| list.bytes()).sum();
+            prop_assert_eq!(postings.lists_bytes.load(Ordering::Relaxed), held);
             for (gram, mut held) in (0_u32..).zip(model) {
                 prop_assert_eq!(numbers(&postings, gram), { held.sort_unstable(); held });
             }
