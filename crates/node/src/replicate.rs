@@ -3,9 +3,11 @@
 //! **Invariant:** nothing is stored that a checkpoint signed by the log's own key does not cover.
 //! **Invariant:** a fork stops the copying of that log only, and its evidence is kept.
 
+mod freeze;
 mod hurry;
 mod pace;
 mod records;
+mod settle;
 mod stream;
 
 use std::{
@@ -30,22 +32,21 @@ use watchfire_store::{
     Append, Batch, CommitError, Held, MAX_APPEND_BYTES, MAX_APPEND_ENTRIES, Store, StoreError,
 };
 use watchfire_tlog::{
-    Entry, Evidence, ExtendError, Extension, Frontier, Origin, PeerKey, SignedCheckpoint, Source,
-    SourceError, Verified,
+    Accepted, Entry, Evidence, ExtendError, Extension, Frontier, Origin, PeerKey, SignedCheckpoint,
+    Source, SourceError, Verified,
     evidence::{CompareError, compare},
 };
 
 use self::{pace::Pace, records::Contradicted};
 use crate::{
     clock::{Clock, Random},
-    events::{Event, Events},
-    evidence,
+    events::Events,
     receipts::Receipts,
     urgent::{Early, is_urgent},
 };
 
-pub use self::pace::Pacer;
 pub(crate) use self::stream::{pause_after, stood};
+pub use self::{pace::Pacer, settle::Cuts};
 
 /// Entries of a log folded before the others have their turn: less than a commit takes, which an alert waits for
 /// anyhow.
@@ -58,7 +59,7 @@ pub enum TakeError {
     /// It does not follow from what we have, or is not signed.
     #[error(transparent)]
     Unproven(#[from] ExtendError),
-    /// The log has shown two histories; it is frozen here.
+    /// The log has shown two histories; it is frozen here, or has just been cut back.
     #[error("log {0} has forked; it is frozen at what is held here")]
     Frozen(LogName),
     /// The entries stop before the checkpoint that came with them.
@@ -104,6 +105,9 @@ pub struct LogCopy {
     pace: std::sync::Mutex<Pace>,
     /// Ends the streams that are open.
     again: Notify,
+    /// What a charter accepts of it, where one has ended it.
+    accepted: Option<Accepted>,
+    cuts: Cuts,
 }
 
 /// What a signed head is beside what we hold.
@@ -132,6 +136,8 @@ struct CopyState {
     frozen: Option<bool>,
     /// A proof that could not be written down when it was found.
     unkept: Option<Evidence>,
+    /// It was cut back: what is folded of it here is out of date.
+    cut: bool,
 }
 
 impl LogCopy {
@@ -145,8 +151,23 @@ impl LogCopy {
     ) -> Result<Self, watchfire_tlog::origin::OriginError> {
         let origin = Origin::new(log.to_string())?;
         let (state, pace, again) = (Mutex::default(), std::sync::Mutex::default(), Notify::new());
-        let (early, pacer) = (None, None);
-        Ok(Self { log, origin, key, store, clock, events, early, state, pacer, pace, again })
+        let (early, pacer, accepted, cuts) = (None, None, None, Cuts::default());
+        let copy = Self {
+            log,
+            origin,
+            key,
+            store,
+            clock,
+            events,
+            early,
+            state,
+            pacer,
+            pace,
+            again,
+            accepted,
+            cuts,
+        };
+        Ok(copy)
     }
 
     /// Has what is to be folded ahead of its turn told, once it is durable; how far the fold is, receipts know.
@@ -192,11 +213,14 @@ impl LogCopy {
     pub async fn take(&self, source: &dyn Source, more: Vec<Extension>) -> Result<u64, TakeError> {
         let mut state = self.state.lock().await;
         let begun = Instant::now();
-        self.check_thawed(&mut state).await?;
+        self.check_takes(&mut state).await?;
         let before = self.verified(&mut state).await?.clone();
+        if self.accepted.is_some_and(|accepted| before.size() >= accepted.size) {
+            return Ok(before.size());
+        }
         let (after, append, contradicted) = match self.check(source, &before, more).await {
             Ok(checked) => checked,
-            Err(ExtendError::Fork(proof)) => return Err(self.freeze(&mut state, &proof).await),
+            Err(ExtendError::Fork(proof)) => return Err(self.forked(&mut state, &proof).await),
             Err(error) => return Err(error.into()),
         };
         let size = after.size();
@@ -207,6 +231,8 @@ impl LogCopy {
             return Err(TakeError::Ahead { entries: size, checkpoint: after.checkpoint().size });
         }
         check_amount(&append.entries)?;
+        let grown = (before.frontier(), &*append.leaf_hashes);
+        self.check_accepted(source, grown).await.map_err(ExtendError::from)?;
         let leaves: Vec<_> =
             append.entries.iter().map(|entry| Leaf::decode(&entry.leaf).ok()).collect();
         let ahead = self.urgent_ahead(before.size(), &append, &leaves);
@@ -435,22 +461,6 @@ impl LogCopy {
         }
     }
 
-    /// Takes a proof that this log has shown two histories, whoever brings it; true if it is one and
-    /// none was known before. The log is frozen then, and the proof durable.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn convict(&self, proof: &Evidence) -> Result<bool, TakeError> {
-        let mut state = self.state.lock().await;
-        if self.frozen(&mut state).await? || !proof.check(&self.origin, &self.key) {
-            return Ok(false);
-        }
-        match self.freeze(&mut state, proof).await {
-            TakeError::Frozen(_) => Ok(true),
-            error => Err(error),
-        }
-    }
-
     /// Checks that a signed head no larger than ours is the beginning of what we hold.
     async fn check_older(&self, theirs: &SignedCheckpoint) -> Result<(), TakeError> {
         let mut state = self.state.lock().await;
@@ -488,51 +498,6 @@ impl LogCopy {
     /// Rebuilds what we have verified from the store; our own copy must pass its own check.
     async fn load(&self) -> Result<Verified, StoreError> {
         load_verified(&*self.store, &self.origin, &self.key).await
-    }
-
-    /// Whether this log has shown two histories, to this run of the node or to one before.
-    ///
-    /// # Errors
-    /// The store's.
-    pub async fn is_frozen(&self) -> Result<bool, StoreError> {
-        self.frozen(&mut *self.state.lock().await).await
-    }
-
-    async fn frozen(&self, state: &mut CopyState) -> Result<bool, StoreError> {
-        // Whoever showed it may never show it again: without it nobody else believes that the log has forked, nor
-        // do we after a restart. Written down as soon as the disk takes it.
-        if let Some(proof) = &state.unkept {
-            match evidence::keep(&*self.store, &self.log, proof).await {
-                Ok(()) => state.unkept = None,
-                Err(error) => tracing::warn!(%error, log = %self.log, "a proof is not kept yet"),
-            }
-        }
-        if state.frozen.is_none() {
-            let proofs = evidence::against(&*self.store, &self.log).await?;
-            state.frozen = Some(!proofs.is_empty());
-        }
-        Ok(state.frozen == Some(true))
-    }
-
-    async fn check_thawed(&self, state: &mut CopyState) -> Result<(), TakeError> {
-        let frozen = self.frozen(state).await?;
-        if frozen { Err(TakeError::Frozen(self.log.clone())) } else { Ok(()) }
-    }
-
-    /// Takes nothing more of this log; the proof is durable when this returns, or kept in memory until the disk takes it.
-    async fn freeze(&self, state: &mut CopyState, proof: &Evidence) -> TakeError {
-        state.frozen = Some(true);
-        metrics::counter!("watchfire_forks_total", "member" => self.member().to_string())
-            .increment(1);
-        tracing::error!(log = %self.log, "this log has shown two histories; it is frozen");
-        self.events.send(Event::Fork { log: self.log.clone() });
-        match evidence::keep(&*self.store, &self.log, proof).await {
-            Ok(()) => TakeError::Frozen(self.log.clone()),
-            Err(error) => {
-                state.unkept = Some(proof.clone());
-                error.into()
-            }
-        }
     }
 }
 

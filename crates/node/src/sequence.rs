@@ -281,6 +281,7 @@ impl<D: Draft> Sequencer<D> {
                 checkpoint: SignedCheckpoint::sign(&checkpoint, &self.key),
                 verified_ms: self.clock.now_ms(),
             }),
+            cut: None,
             rows: group.beside.rows.clone(),
             effects: group.beside.effects.clone(),
             settlements: group.beside.settlements.clone(),

@@ -162,6 +162,22 @@ pub(crate) async fn kept(store: &dyn Store) -> Result<Vec<(LogName, Held)>, Stor
     }
 }
 
+/// Rows that forget what is kept of a log from an index on.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn rows_from(
+    store: &dyn Store,
+    log: &LogName,
+    from: u64,
+) -> Result<Vec<Row>, StoreError> {
+    let kept = kept(store).await?.into_iter();
+    let of_log = kept.filter(|(of, held)| of == log && held.index >= from);
+    Ok(of_log
+        .map(|(_, held)| Row { table: EARLY, key: key(log, held.index), value: None })
+        .collect())
+}
+
 fn corrupt() -> StoreError {
     StoreError::Corrupt("an early entry cannot be read".to_owned())
 }

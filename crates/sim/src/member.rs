@@ -108,7 +108,7 @@ impl Member {
         self.process().is_some()
     }
 
-    /// Begins a process, and another one for each charter that comes in force while it runs, as `serve` does;
+    /// Begins a process, and another one whenever what the node has folded is out of date, as `serve` does;
     /// returns once it is over.
     pub async fn start(self: Arc<Self>, around: Arc<Around>) {
         let mut before = None;
@@ -117,12 +117,10 @@ impl Member {
             if before.is_none() {
                 break;
             }
-            around.faults.fired(Fault::CharterTurned);
-            around.trace.note(self.name.as_str(), "starts again under another charter");
         }
     }
 
-    /// One life, after one before it in the same process; what it leaves where it ends because another charter is in force.
+    /// One life, after one before it in the same process; what it leaves where it ends because what it has folded is out of date.
     async fn lives(
         self: &Arc<Self>,
         around: &Arc<Around>,
@@ -156,7 +154,7 @@ impl Member {
             Ok(node) => {
                 around.trace.note(name, "runs");
                 process.runs(node.clone());
-                self.runs(&node, &process).await
+                self.runs(around, &node, &process).await
             }
             Err(error) => {
                 around.trace.note(name, format_args!("does not start: {error}"));
@@ -166,8 +164,8 @@ impl Member {
         }
     }
 
-    /// Until its end; what it leaves where another charter is the reason, and the node has stopped.
-    async fn runs(&self, node: &Node, process: &Process) -> Option<Handover> {
+    /// Until its end; what it leaves where it is out of date and has stopped.
+    async fn runs(&self, around: &Around, node: &Node, process: &Process) -> Option<Handover> {
         let life = process.life();
         let outdated = async {
             node.outdated().await;
@@ -179,6 +177,12 @@ impl Member {
             () = outdated => {}
         }
         process.end();
+        let (fault, why) = match node.cuts() {
+            0 => (Fault::CharterTurned, "starts again under another charter"),
+            _ => (Fault::CopyCut, "starts again with a copy that was cut back"),
+        };
+        around.faults.fired(fault);
+        around.trace.note(self.name.as_str(), why);
         Some(node.handover())
     }
 

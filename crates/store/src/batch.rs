@@ -9,6 +9,8 @@ use crate::{Effect, Settlement};
 pub struct Batch {
     /// A log that grows.
     pub append: Option<Append>,
+    /// A log that loses its newest entries; not together with one that grows.
+    pub cut: Option<Cut>,
     /// Rows of views and ledgers to write or delete.
     pub rows: Vec<Row>,
     /// Effects that begin; one whose name is already in the outbox is left as it stands.
@@ -34,6 +36,16 @@ pub struct Append {
     pub checkpoint: SignedCheckpoint,
     /// When this node had verified these entries, in milliseconds since 1970 by its own clock.
     pub verified_ms: u64,
+}
+
+/// A log that is cut back, because it is the copy of a history that a charter has not accepted.
+#[derive(Debug, Clone)]
+pub struct Cut {
+    /// The log.
+    pub log: Origin,
+    /// It ends at its newest checkpoint of at most this size, or is gone where there is none. Its followers are told
+    /// nothing, and go on once it has grown past where they are.
+    pub most: u64,
 }
 
 /// One row to write or, without a value, to delete.

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use crate::Store;
 
 pub mod author;
+pub mod cut;
 pub mod follow;
 pub mod logs;
 pub mod outbox;
@@ -51,6 +52,8 @@ macro_rules! conformance_tests {
             logs: held_entries_carry_the_time_of_their_verification,
             logs: a_hole_is_filled_once_and_an_erased_record_is_gone,
             logs: a_source_answers_with_less_than_asked_and_never_with_more,
+            cut: a_log_that_is_cut_back_grows_on_as_another,
+            cut: a_log_can_be_cut_to_nothing,
             follow: a_follower_gets_what_is_there_and_then_what_comes,
             follow: a_follower_from_the_middle_of_an_append_is_covered,
             follow: a_follower_ahead_of_the_log_waits_for_its_index,

@@ -15,6 +15,9 @@ pub(crate) fn check(batch: &Batch) -> Result<(), CommitError> {
         return Err(malformed("a row has an empty key"));
     }
     let Some(append) = &batch.append else { return Ok(()) };
+    if batch.cut.is_some() {
+        return Err(malformed("a batch cuts and appends"));
+    }
     if append.entries.is_empty() || append.entries.len() > MAX_APPEND_ENTRIES {
         return Err(malformed("an append has no entries or too many"));
     }

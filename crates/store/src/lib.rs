@@ -5,7 +5,7 @@
 //!
 //! **Invariant:** what [`Store::commit`] returned `Ok` for survives a crash of the process and of
 //! the machine.
-//! **Invariant:** a log only grows, and only from the size that the writer knew.
+//! **Invariant:** a log only grows, and only from the size that the writer knew; but for what a [`Cut`] says.
 
 mod around;
 mod batch;
@@ -22,7 +22,7 @@ mod store;
 mod tail;
 
 pub use around::Around;
-pub use batch::{Append, Batch, Row, Table};
+pub use batch::{Append, Batch, Cut, Row, Table};
 pub use effect::{CaseCounts, Effect, EffectState, LateOrders, OutboxCounts, Settlement};
 pub use memory::MemoryStore;
 pub use seen::SeenItem;

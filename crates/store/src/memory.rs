@@ -15,8 +15,8 @@ use watchfire_tlog::{Origin, Source};
 
 use crate::feed::{Feed, locked};
 use crate::{
-    Batch, CaseCounts, CommitError, Effect, EffectState, Head, Held, LateOrders, OutboxCounts, Row,
-    SeenItem, Settlement, Store, StoreError, Table, grow,
+    Batch, CaseCounts, CommitError, Cut, Effect, EffectState, Head, Held, LateOrders, OutboxCounts,
+    Row, SeenItem, Settlement, Store, StoreError, Table, grow,
 };
 
 mod log;
@@ -97,6 +97,13 @@ impl MemoryStore {
 impl Data {
     fn commit(&mut self, batch: Batch) -> Result<Option<(Origin, u64)>, CommitError> {
         let mut grew = None;
+        if let Some(Cut { log, most }) = batch.cut {
+            let size = self.logs.get_mut(&log).map_or(0, |log| log.cut(most));
+            if size == 0 {
+                self.logs.remove(&log);
+            }
+            grew = Some((log, size));
+        }
         if let Some(append) = batch.append {
             let known = self.logs.get(&append.log);
             let edge = known.map(|log| log.frontier().clone()).unwrap_or_default();

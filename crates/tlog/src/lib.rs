@@ -11,6 +11,7 @@
 //! answer.
 //! **Invariant:** no input of a peer leads to a panic; a bad input is an error value.
 
+pub mod accepted;
 pub mod add_checkpoint;
 pub mod audit;
 pub mod checkpoint;
@@ -30,6 +31,7 @@ pub mod source;
 pub mod tile;
 mod urgent;
 
+pub use accepted::{Accepted, Standing};
 pub use add_checkpoint::AddCheckpoint;
 pub use audit::{AuditProblem, AuditReport, audit};
 pub use checkpoint::{Checkpoint, CheckpointError, MAX_SIZE, SignedCheckpoint};

@@ -148,7 +148,13 @@ fn folds_beside(configured: FoldBeside, kernel: &dyn Kernel) -> bool {
         FoldBeside::By(Chooser::Auto) => (false, "there is no memory for it"),
     };
     let (resident_mib, free_mib) = (mib(memory.resident), mib(memory.free));
-    tracing::info!(beside, why, resident_mib, free_mib, "a new charter is in force: all is folded");
+    tracing::info!(
+        beside,
+        why,
+        resident_mib,
+        free_mib,
+        "all is folded anew, under the charter that is in force"
+    );
     beside
 }
 

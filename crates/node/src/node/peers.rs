@@ -88,15 +88,7 @@ impl Node {
             let lane = peers.values().skip(lane).step_by(RELAYS);
             let sources = lane.map(|peer| peer.source(&copy.log)).collect::<Vec<_>>();
             let (copy, random) = (copy.clone(), self.random.clone());
-            let name = (copy.member(), copy.log.epoch);
-            let closed = self.charter.closed.iter().find(|closed| closed.name() == name);
-            let end = closed.and_then(|closed| closed.last).map(|last| last.size);
-            self.spawn(async move {
-                let held = copy.size().await.ok();
-                if end.is_none_or(|end| held.is_none_or(|held| held < end)) {
-                    copy.relay(sources, random).await;
-                }
-            });
+            self.spawn(async move { copy.settle(sources, random).await });
         }
     }
 

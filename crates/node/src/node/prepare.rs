@@ -21,9 +21,10 @@ use tokio_util::sync::CancellationToken;
 use watchfire_signal::{
     charter::{Charter, CharterChain},
     name::{LogName, MemberName},
+    statement::Head,
 };
 use watchfire_store::{Store, StoreError};
-use watchfire_tlog::PeerKey;
+use watchfire_tlog::{Accepted, Hash, PeerKey};
 
 use super::{
     Node,
@@ -45,7 +46,7 @@ use crate::{
     place::Place,
     policy::Policy,
     receipts::Receipts,
-    replicate::{LogCopy, Pacer},
+    replicate::{Cuts, LogCopy, Pacer},
     room::Room,
     urgent::{Early, MAX_URGENT, Places},
 };
@@ -93,6 +94,10 @@ pub struct Prepared {
     acted: Option<Acted>,
     /// Where a node beside has put or dropped records since the fold began.
     noted: Noted,
+    /// Which copies it cuts back itself.
+    pub(super) cuts: Cuts,
+    /// The cuts of a node beside that it knows of, and that node's.
+    beside: Option<(u64, Cuts)>,
 }
 
 /// What a node that has stopped leaves to the one that follows it in the same process.
@@ -152,11 +157,11 @@ impl Prepared {
         let sets = sets(over, &heeded)?;
         let known = Known::of(sets.clone(), seed(&*random), charter.least_min_matched_ms);
         let (filler, filled) = Filler::new(store.clone());
-        let receipts = Receipts::default();
+        let (receipts, cuts) = (Receipts::default(), Cuts::default());
         let follower = Follower {
             me,
             cases: Cases::of_chain(&chain).among(sets),
-            copies: copies(&chain, (&store, &clock), &events, (&told, &receipts))?,
+            copies: copies(&chain, (&store, &clock), &events, (&told, &receipts, &cuts))?,
             charter,
             store: store.clone(),
             known: Arc::new(known),
@@ -175,8 +180,22 @@ impl Prepared {
             incidents_due_ms: None,
             ignored: HashMap::new(),
         };
-        let (acted, noted) = (None, Noted::default());
-        Ok(Self { chain, store, room, follower, filler, filled, early, heeded, acted, noted })
+        let (acted, noted, beside) = (None, Noted::default(), None);
+        let prepared = Self {
+            chain,
+            store,
+            room,
+            follower,
+            filler,
+            filled,
+            early,
+            heeded,
+            acted,
+            noted,
+            cuts,
+            beside,
+        };
+        Ok(prepared)
     }
 
     /// The charter that this was folded under.
@@ -189,7 +208,9 @@ impl Prepared {
     pub(super) fn is_of(&self, me: &MemberName, chain: &CharterChain) -> bool {
         let same = self.chain.in_force().hash() == chain.in_force().hash();
         let lost = self.follower.known.sets().is_lost();
-        same && self.follower.me == *me && !lost
+        // What a node beside has cut back meanwhile may be folded here.
+        let cut = self.beside.as_ref().is_some_and(|(known, cuts)| cuts.count() != *known);
+        same && self.follower.me == *me && !lost && !cut
     }
 
     async fn fold(&mut self) -> Result<(), StoreError> {
@@ -211,14 +232,21 @@ impl Prepared {
 }
 
 impl Node {
-    /// Waits until a charter is in force that this node does not work under, or what it has folded is lost: then it
-    /// has to be started again. Nothing that it acknowledged is lost by that.
+    /// Waits until a charter is in force that this node does not work under, or what it has folded is lost or cut back: then
+    /// it has to be started again. Nothing that it acknowledged is lost by that.
     pub async fn outdated(&self) {
         tokio::select! {
             biased;
             () = self.changes.newer_than(self.charter.seq) => {}
             () = self.known.sets().lost() => {}
+            () = self.cuts.first() => {}
         }
+    }
+
+    /// How many copies of logs this node has cut back to what the charter accepts of them.
+    #[must_use]
+    pub fn cuts(&self) -> u64 {
+        self.cuts.count()
     }
 
     /// What this node leaves to the one that follows it where nothing is prepared: that one folds its logs anew.
@@ -276,12 +304,12 @@ impl Node {
             return Err(PrepareError::Ended);
         }
         // Before the first entry is read.
-        let noted = self.filler.note();
+        let (noted, beside) = (self.filler.note(), Some((self.cuts.count(), self.cuts.clone())));
         let judge = self.ground.judge(charter).await?;
         // The same clock: terms are measured on from where this node measures them.
         let clock = self.clock.clone();
         let prepared = Prepared::new(self.ground.clone(), chain, clock, judge)?;
-        let mut prepared = Prepared { noted, ..prepared };
+        let mut prepared = Prepared { noted, beside, ..prepared };
         let runtime = Handle::current();
         Ok(spawn_blocking(move || {
             runtime.block_on(async {
@@ -324,19 +352,23 @@ fn copies(
     chain: &CharterChain,
     (store, clock): (&Arc<dyn Store>, &Arc<dyn Clock>),
     events: &Events,
-    (early, receipts): (&mpsc::Sender<Early>, &Receipts),
+    (early, receipts, cuts): (&mpsc::Sender<Early>, &Receipts, &Cuts),
 ) -> Result<BTreeMap<LogName, Arc<LogCopy>>, StartError> {
     let (mut copies, pacer) = (BTreeMap::new(), Arc::new(Pacer::of_chain(chain)));
     let charter = &chain.in_force().charter;
-    let live = charter.members.iter().map(|member| (&member.name, member.epoch, &member.key));
-    let closed = charter.closed.iter().map(|log| (&log.member, log.epoch, &log.key));
-    for (name, epoch, key) in live.chain(closed) {
+    let live = charter.members.iter();
+    let live = live.map(|member| (&member.name, member.epoch, &member.key, None));
+    let closed = charter.closed.iter();
+    let closed = closed.map(|log| (&log.member, log.epoch, &log.key, log.last));
+    for (name, epoch, key, last) in live.chain(closed) {
         let key = PeerKey::from_bytes(key).map_err(|_| TrustError::Key(name.clone()));
         let key = key.map_err(ChangeError::from)?;
         let log = LogName::new(charter.coalition.clone(), name.clone(), epoch);
         let (store, clock) = (store.clone(), clock.clone());
         let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
             .map_err(|error| StartError::Name(error.to_string()))?;
+        let accepted = last.map(|Head { size, root }| Accepted { size, root: Hash(root) });
+        let copy = copy.ended(accepted, cuts.clone());
         let copy = copy.telling(early.clone(), receipts.clone()).paced(pacer.clone());
         copies.insert(log, Arc::new(copy));
     }

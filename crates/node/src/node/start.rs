@@ -193,6 +193,7 @@ impl Node {
             random: setup.random.clone(),
             ground,
             copies: folded.copies.clone(),
+            cuts: prepared.cuts.clone(),
             spent,
             known: folded.known.clone(),
             seen,

@@ -39,12 +39,14 @@ impl LogCopy {
         }
         for _ in 0..most {
             let held = self.size().await?;
-            let found = source.urgent(held, (*next).max(held)).await.map_err(TakeError::Source)?;
+            let mut found =
+                source.urgent(held, (*next).max(held)).await.map_err(TakeError::Source)?;
             let Some(last) = found.last() else { return Ok(()) };
             // A source that answers with the same again gets no further question.
             let Some(after) = last.index.checked_add(1).filter(|after| *after > *next) else {
                 return Ok(());
             };
+            self.retain_accepted(source, &mut found).await?;
             let taken = self.take_urgent(found).await?;
             self.tell_early(taken, true).await;
             *next = after;
@@ -55,7 +57,7 @@ impl LogCopy {
     /// Checks entries ahead of their turn and keeps them until that comes, in one transaction.
     async fn take_urgent(&self, found: Vec<Urgent>) -> Result<Vec<Held>, TakeError> {
         let mut state = self.state.lock().await;
-        self.check_thawed(&mut state).await?;
+        self.check_takes(&mut state).await?;
         let verified = self.verified(&mut state).await?;
         let mut taken = Vec::new();
         for urgent in found {

@@ -8,14 +8,14 @@ use std::{sync::Arc, time::Duration};
 use futures_util::{FutureExt, StreamExt};
 use thiserror::Error;
 use tokio::time::Instant;
-use watchfire_store::{MAX_APPEND_BYTES, STEP_ENTRIES};
+use watchfire_store::{MAX_APPEND_BYTES, STEP_ENTRIES, StoreError};
 use watchfire_tlog::{Source, SourceError};
 
 use super::{LogCopy, TakeError, bytes_of, jittered};
 use crate::clock::Random;
 
 /// The first wait before a broken stream is opened again.
-const BACKOFF_START: Duration = Duration::from_millis(100);
+pub(super) const BACKOFF_START: Duration = Duration::from_millis(100);
 /// The longest wait; with it a peer that comes back is followed within half a minute.
 const BACKOFF_END: Duration = Duration::from_secs(30);
 /// How long a stream has to stand for its end to be no sign of trouble.
@@ -75,12 +75,12 @@ impl LogCopy {
         }
     }
 
-    async fn follow_once(
+    pub(super) async fn follow_once(
         &self,
         source: &dyn Source,
         opened: impl FnOnce(),
     ) -> Result<(), FollowError> {
-        self.check_thawed(&mut *self.state.lock().await).await?;
+        self.check_takes(&mut *self.state.lock().await).await?;
         // Asked what has arrived already, a stream may say that it is over; then it is asked once more.
         let mut stream = source.follow(self.size().await?).await?.fuse();
         opened();
@@ -117,7 +117,10 @@ impl LogCopy {
                 group.push(next);
             }
             let lags = carried.is_some() || group.len() == MAX_GROUP;
-            self.take(source, group).await?;
+            let size = self.take(source, group).await?;
+            if self.accepted.is_some_and(|accepted| size >= accepted.size) {
+                return Ok(());
+            }
             if lags && hurried.elapsed() >= HURRY_EVERY {
                 self.hurry_if_it_can(source, (&mut asked, usize::MAX)).await?;
                 hurried = Instant::now();
@@ -148,11 +151,13 @@ pub(crate) async fn pause_after(good: bool, wait: Duration, random: &dyn Random)
 
 /// Why a stream is opened again.
 #[derive(Debug, Error)]
-enum FollowError {
+pub(super) enum FollowError {
     #[error(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     Take(#[from] TakeError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
     #[error("the stream brings nothing although there is more")]
     Silent,
 }

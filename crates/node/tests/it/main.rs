@@ -42,6 +42,7 @@ mod roles;
 mod routes;
 mod scenarios;
 mod seen;
+mod settled;
 mod story;
 mod unreachable;
 mod urgent;

@@ -14,10 +14,7 @@ use super::{
     At, Charters, Finding, Oracle, Reading, Rule, View,
     incidents::{courses, phase},
 };
-use crate::{
-    fault::Fault,
-    pictures::{Posted, picture},
-};
+use crate::pictures::{Posted, picture};
 
 /// A member at the end: what it computed, for comparison with what it should have.
 pub struct Standpoint {
@@ -76,10 +73,7 @@ impl Oracle {
         found.extend(forked.iter().flatten().cloned());
         if forked.is_none() {
             found.extend(self.states_differ(&shelves));
-            // Of a member that has left after it showed two histories everybody keeps the one it has.
-            if !self.faults.counted().contains_key(&Fault::LogForked) {
-                found.extend(self.incidents_apart(&shelves));
-            }
+            found.extend(self.incidents_apart(&shelves));
         }
         Ok(found)
     }
@@ -90,6 +84,10 @@ impl Oracle {
         let member = shelves.iter().any(|shelf| {
             shelf.charters.in_force().is_some_and(|charter| charter.member(liar).is_some())
         });
+        if !member {
+            // What the charter accepts of its logs is what everybody holds of them.
+            return Ok(None);
+        }
         let mut histories: Vec<_> = shelves.iter().map(|shelf| shelf.leaves_of(liar)).collect();
         histories.sort();
         let differ = histories.windows(2).any(|two| match two {
@@ -99,9 +97,7 @@ impl Oracle {
         let mut known = false;
         let mut unseen = Vec::new();
         for shelf in shelves {
-            if !member {
-                // The forks of members that have left are of no use to anybody.
-            } else if shelf.at.node.forked().await?.contains(liar) {
+            if shelf.at.node.forked().await?.contains(liar) {
                 known = true;
             } else {
                 unseen.push(shelf.finding(Rule::ForkUnseen, format!("the fork of {liar}")));
@@ -135,11 +131,14 @@ impl Oracle {
         found
     }
 
-    /// Everybody holds what counts of logs that have ended.
+    /// Everybody holds what counts of logs that have ended; of those of a member that lies where the charter says what that is.
     fn ended_differ(&self, shelf: &Shelf<'_>, all: &[Shelf<'_>]) -> Vec<Finding> {
         let mut found = Vec::new();
         let Some(charter) = shelf.charters.in_force() else { return found };
-        for closed in charter.closed.iter().filter(|one| Some(&one.member) != self.liar.as_ref()) {
+        for closed in charter.closed.iter() {
+            if Some(&closed.member) == self.liar.as_ref() && closed.last.is_none() {
+                continue;
+            }
             let log = LogName::new(charter.coalition.clone(), closed.member.clone(), closed.epoch);
             let until = closed.last.map_or(u64::MAX, |last| last.size);
             let until = usize::try_from(until).unwrap_or(usize::MAX);

@@ -74,7 +74,10 @@ impl World {
         if joins.is_some_and(|name| charter.member(name).is_none()) && self.chance.one_in(3) {
             return self.invite(member, &node).await;
         }
-        let change = self.change(member, charter);
+        let change = match self.exposed(member, &node).await? {
+            Some(name) => Change::Leave(name),
+            None => self.change(member, charter),
+        };
         let wanted = self.wanted(&change, member, &chain)?;
         self.trace.note(member.name.as_str(), format_args!("proposes {change:?}"));
         let (trace, name, faults) =
@@ -118,6 +121,26 @@ impl World {
         }
     }
 
+    /// Once in how many deeds somebody wants another charter: who has shown two histories is soon to go.
+    pub(super) async fn until_a_change(&self) -> Result<u64, Broken> {
+        for member in &self.members {
+            if let Some(node) = member.ready()
+                && !node.forked().await?.is_empty()
+            {
+                return Ok(3);
+            }
+        }
+        Ok(10)
+    }
+
+    /// Who has shown two histories, as a member knows that others can fetch its copy from.
+    async fn exposed(&self, member: &Member, node: &Node) -> Result<Option<MemberName>, Broken> {
+        let cast = &self.around.cast;
+        let forked = node.forked().await?.into_iter().next();
+        let enough = node.charter().members.len() > 3;
+        Ok(forked.filter(|_| enough && cast.behind_nat.as_ref() != Some(&member.name)))
+    }
+
     /// What a member wants to change.
     fn change(&self, member: &Member, charter: &Charter) -> Change {
         let honest = |name: &&MemberName| self.around.cast.liar.as_ref() != Some(*name);
@@ -133,6 +156,12 @@ impl World {
             .collect();
         let honest: Vec<_> = others.iter().copied().filter(honest).cloned().collect();
         let enough = honest.len() > 2 && away.is_none();
+        // Of whom others cannot fetch anything nobody wants the copy of a log with two histories.
+        let others: Vec<_> = if self.around.cast.behind_nat.as_ref() == Some(&member.name) {
+            honest.iter().collect()
+        } else {
+            others
+        };
         match (self.chance.below(12), self.chance.pick(&honest), self.chance.pick(&others)) {
             (0..3, ..) => Change::OwnKey,
             (3..6, Some(name), _) => Change::Key(name.clone()),

@@ -32,7 +32,7 @@ impl World {
     /// [`Broken`]
     pub(super) async fn deed(&self) -> Result<(), Broken> {
         self.approve().await;
-        if self.around.cast.changes && self.chance.one_in(10) {
+        if self.around.cast.changes && self.chance.one_in(self.until_a_change().await?) {
             return self.change_charter().await;
         }
         if self.around.cast.stops && self.chance.one_in(20) {

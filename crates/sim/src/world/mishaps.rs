@@ -139,9 +139,15 @@ impl World {
 
     async fn lie(&self) -> Result<(), Broken> {
         let Some(liar) = &self.liar else { return Ok(()) };
-        if self.chance.one_in(12) {
+        // Where charters change, one is to end its log soon.
+        let rarely = if self.around.cast.changes { 4 } else { 12 };
+        if self.chance.one_in(rarely) {
             self.trace.note(liar.name.as_str(), "forks");
             liar.fork();
+            if self.around.cast.changes {
+                // Else hardly anybody takes anything of it.
+                liar.repent();
+            }
         }
         let known = self.chance.pick(&self.members).and_then(|member| member.node());
         let incident = known.as_ref().and_then(|node| {

@@ -42,6 +42,22 @@ impl MemoryLog {
         self.checkpoints.insert(self.frontier.size(), append.checkpoint);
     }
 
+    /// Ends it at its newest checkpoint of at most this size; answers the size.
+    pub(super) fn cut(&mut self, most: u64) -> u64 {
+        self.checkpoints.retain(|size, _| *size <= most);
+        let size = self.checkpoints.last_key_value().map_or(0, |(size, _)| *size);
+        let leaves = |size: u64| usize::try_from(size).unwrap_or(usize::MAX);
+        self.entries.truncate(leaves(size));
+        for (level, hashes) in &mut self.hashes {
+            hashes.truncate(leaves(size >> (u32::from(*level) * 8)));
+        }
+        self.frontier = Frontier::new();
+        for hash in self.hashes.get(&0).into_iter().flatten() {
+            self.frontier.append(*hash);
+        }
+        size
+    }
+
     pub(super) fn entry_mut(&mut self, index: u64) -> Option<&mut Entry> {
         let (entry, _) = self.entries.get_mut(usize::try_from(index).ok()?)?;
         Some(entry)

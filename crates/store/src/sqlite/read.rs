@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
+use watchfire_tlog::frontier::Frontier;
 use watchfire_tlog::{Entry, Extension, Hash, SignedCheckpoint};
 
 use super::place::{end, index, int, place, uint};
@@ -143,6 +144,19 @@ fn leaves_first(
         entry.record = record.map(Bytes::from);
     }
     Ok(entries)
+}
+
+/// The right edge of a log of a size; `None` where tile hashes are missing.
+pub(super) fn frontier(
+    connection: &Connection,
+    log: i64,
+    size: u64,
+) -> Result<Option<Frontier>, StoreError> {
+    let mut found = Vec::new();
+    for needed in Frontier::needs(size) {
+        found.push(hashes(connection, log, needed.level, (needed.from, needed.to))?);
+    }
+    Ok(Frontier::from_tile_hashes(size, &found).ok())
 }
 
 /// Tile hashes.

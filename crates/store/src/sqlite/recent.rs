@@ -50,6 +50,23 @@ impl Recent {
         self.feed.publish(&log, size);
     }
 
+    /// Shows that a log was cut back to a size; without one it is gone.
+    pub(super) fn cut(&self, log: &Origin, left: Option<(u64, SignedCheckpoint)>) {
+        let size = left.as_ref().map_or(0, |(size, _)| *size);
+        {
+            let mut logs = self.logs();
+            match left {
+                Some((size, checkpoint)) => {
+                    if let Some(known) = logs.get_mut(log) {
+                        known.tail = Tail::new(size, checkpoint);
+                    }
+                }
+                None => drop(logs.remove(log)),
+            }
+        }
+        self.feed.publish(log, size);
+    }
+
     /// Shows a record that was filled in or erased.
     pub(super) fn set_record(&self, log: &Origin, index: u64, record: Option<Bytes>) {
         if let Some(log) = self.logs().get_mut(log) {

@@ -48,13 +48,8 @@ fn check(connection: &Connection, id: i64, log: Origin) -> Result<(Head, Frontie
     let Some((size, checkpoint)) = read::newest_checkpoint(connection, id)? else {
         return Err(corrupt("it has no checkpoint"));
     };
-    let mut hashes = Vec::new();
-    for needed in Frontier::needs(size) {
-        let range = (needed.from, needed.to);
-        hashes.push(read::hashes(connection, id, needed.level, range)?);
-    }
-    let frontier = Frontier::from_tile_hashes(size, &hashes)
-        .map_err(|_| corrupt("tile hashes are missing"))?;
+    let frontier =
+        read::frontier(connection, id, size)?.ok_or_else(|| corrupt("tile hashes are missing"))?;
     if !states(&checkpoint, &log, size, frontier.root()) {
         return Err(corrupt("its tile hashes do not make its checkpoint"));
     }

@@ -1,9 +1,10 @@
 //! What the writer does to the tables, apart from the outbox.
 
 use rusqlite::{Connection, OptionalExtension};
-use watchfire_tlog::{Hash, Origin};
+use watchfire_tlog::{Hash, Origin, SignedCheckpoint};
 
-use super::place::{int, place};
+use super::place::{end, int, place};
+use super::read::newest_checkpoint;
 use crate::grow::Grown;
 use crate::{Append, CommitError, Row, StoreError, Table};
 
@@ -41,6 +42,26 @@ pub(super) fn append(
     let size = int(grown.frontier.size());
     connection.prepare_cached(sql)?.execute((log, size, &append.checkpoint.text))?;
     Ok(())
+}
+
+/// Ends a log at its newest checkpoint of at most a size; answers that, and `None` where nothing is left of it.
+pub(super) fn cut(
+    connection: &Connection,
+    log: i64,
+    most: u64,
+) -> Result<Option<(u64, SignedCheckpoint)>, StoreError> {
+    let sql = "DELETE FROM checkpoints WHERE log = ?1 AND size > ?2";
+    connection.prepare_cached(sql)?.execute((log, int(most)))?;
+    let newest = newest_checkpoint(connection, log)?;
+    let size = newest.as_ref().map_or(0, |(size, _)| *size);
+    let sql = "DELETE FROM entries WHERE place >= ?1 AND place < ?2";
+    connection.prepare_cached(sql)?.execute((place(log, size)?, end(log)))?;
+    let sql = "DELETE FROM hashes WHERE log = ?1 AND idx >= (?2 >> (8 * level))";
+    connection.prepare_cached(sql)?.execute((log, int(size)))?;
+    if newest.is_none() {
+        connection.prepare_cached("DELETE FROM logs WHERE id = ?1")?.execute([log])?;
+    }
+    Ok(newest)
 }
 
 fn hash(

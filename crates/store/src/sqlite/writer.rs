@@ -10,15 +10,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
-use watchfire_tlog::Origin;
 use watchfire_tlog::frontier::Frontier;
+use watchfire_tlog::{Origin, SignedCheckpoint};
 
 use super::failure::is_harmless;
 use super::mover::Mover;
 use super::place::place;
 use super::recent::Recent;
-use super::{outbox, seen, write};
-use crate::{Batch, CommitError, SeenItem, Settlement, StoreError, grow};
+use super::{outbox, read, seen, write};
+use crate::{Batch, CommitError, Cut, SeenItem, Settlement, StoreError, grow};
 
 /// Writes that wait for the writer; who writes more waits.
 pub(super) const QUEUE: usize = 1024;
@@ -85,6 +85,8 @@ pub(super) struct Writer {
     recent: Arc<Recent>,
     mover: Mover,
     pages: Arc<AtomicU64>,
+    /// Logs that the transaction under way has cut, with what is left of them.
+    cuts: HashMap<Origin, Option<(u64, SignedCheckpoint)>>,
     /// Why nothing is written any more.
     broken: Option<String>,
 }
@@ -102,7 +104,7 @@ impl Writer {
             seen.store(u64::try_from(pages).unwrap_or(0), Ordering::Relaxed);
             Ok(())
         }))?;
-        Ok(Writer { connection, edges, recent, mover, pages, broken: None })
+        Ok(Writer { connection, edges, recent, mover, pages, cuts: HashMap::new(), broken: None })
     }
 
     /// Writes until nobody can send any more.
@@ -231,6 +233,9 @@ impl Writer {
         for settled in &batch.settlements {
             outbox::settle(&self.connection, settled).map_err(StoreError::from)?;
         }
+        if let Some(cut) = &batch.cut {
+            return Ok(self.cut(cut, before)?);
+        }
         let Some(append) = &batch.append else { return Ok(()) };
         let known = self.edges.get(&append.log);
         let frontier = known.map(|edge| edge.frontier.clone()).unwrap_or_default();
@@ -245,6 +250,27 @@ impl Writer {
         Ok(())
     }
 
+    fn cut(
+        &mut self,
+        cut: &Cut,
+        before: &mut HashMap<Origin, Option<Edge>>,
+    ) -> Result<(), StoreError> {
+        let Some(Edge { id, .. }) = self.edges.get(&cut.log).cloned() else { return Ok(()) };
+        let left = write::cut(&self.connection, id, cut.most)?;
+        let old = match &left {
+            Some((size, _)) => {
+                let frontier = read::frontier(&self.connection, id, *size)?;
+                let missing = || StoreError::Corrupt(format!("log {}: no tile hashes", cut.log));
+                let frontier = frontier.ok_or_else(missing)?;
+                self.edges.insert(cut.log.clone(), Edge { id, frontier })
+            }
+            None => self.edges.remove(&cut.log),
+        };
+        before.entry(cut.log.clone()).or_insert(old);
+        self.cuts.insert(cut.log.clone(), left);
+        Ok(())
+    }
+
     fn place(&self, log: &Origin, index: u64) -> Result<i64, StoreError> {
         let missing = || StoreError::Failed(format!("log {log} has no entry {index}"));
         place(self.edges.get(log).ok_or_else(missing)?.id, index)
@@ -252,6 +278,7 @@ impl Writer {
 
     /// Forgets what a transaction that is gone did to the logs.
     fn undo(&mut self, before: HashMap<Origin, Option<Edge>>) {
+        self.cuts.clear();
         for (log, edge) in before {
             match edge {
                 Some(edge) => self.edges.insert(log, edge),
@@ -271,6 +298,11 @@ impl Writer {
             Write::Commit(Batch { append: Some(append), .. }) => {
                 if let Some(edge) = self.edges.get(&append.log) {
                     self.recent.publish(edge.id, append);
+                }
+            }
+            Write::Commit(Batch { cut: Some(cut), .. }) => {
+                if let Some(left) = self.cuts.remove(&cut.log) {
+                    self.recent.cut(&cut.log, left);
                 }
             }
             Write::Fill { log, index, record } => {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod accepted;
 mod add_checkpoint;
 mod audit;
 mod book;
