@@ -57,11 +57,14 @@ struct Fork {
 /// A member whose node answers what is urgent, as over the wire.
 struct Hurrying {
     store: MemoryStore,
+    shown: MemoryStore,
     node: Arc<Node>,
 }
 
 struct HurryingSource {
     held: Arc<dyn Source>,
+    /// What it has followers believe.
+    shown: Arc<dyn Source>,
     log: LogName,
     node: Arc<Node>,
 }
@@ -84,7 +87,7 @@ impl Source for HurryingSource {
         &self,
         from: u64,
     ) -> Result<BoxStream<'static, Result<Extension, SourceError>>, SourceError> {
-        self.held.follow(from).await
+        self.shown.follow(from).await
     }
 
     async fn records(&self, indices: &[u64]) -> Result<Vec<Option<Bytes>>, SourceError> {
@@ -100,8 +103,9 @@ impl Source for HurryingSource {
 #[async_trait]
 impl Peer for Hurrying {
     fn source(&self, log: &LogName) -> Arc<dyn Source> {
-        let held = self.store.read(&Origin::new(log.to_string()).unwrap());
-        Arc::new(HurryingSource { held, log: log.clone(), node: self.node.clone() })
+        let origin = Origin::new(log.to_string()).unwrap();
+        let (held, shown) = (self.store.read(&origin), self.shown.read(&origin));
+        Arc::new(HurryingSource { held, shown, log: log.clone(), node: self.node.clone() })
     }
 
     async fn push(&self, _log: &LogName, _more: &Extension) -> Result<u64, PeerError> {
@@ -193,9 +197,13 @@ fn cases(node: &Node) -> BTreeSet<Commitment> {
 }
 
 async fn until(done: impl Fn() -> bool) {
-    while !done() {
+    for _ in 0..20_000 {
+        if done() {
+            return;
+        }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    panic!("not within a quarter of an hour");
 }
 
 /// The rows of evidence that bee has, for another member.
@@ -232,7 +240,8 @@ async fn everybody_holds_what_the_charter_accepts_of_a_log_that_had_two_historie
     freeze(&bee, &fork).await;
     assert!(!bee.evidence(&log_name("cat")).await.unwrap().is_empty());
     let mut setup = fork.setup("dog", &chain, &["ant"]);
-    let hurrying = Hurrying { store: fork.stores["bee"].clone(), node: bee.clone() };
+    let (store, shown) = (fork.stores["bee"].clone(), fork.stores["bee"].clone());
+    let hurrying = Hurrying { store, shown, node: bee.clone() };
     setup.peers.insert(name("bee"), Arc::new(hurrying));
     let row = evidence_of(&fork).await;
     fork.stores["dog"].commit(row).await.unwrap();
@@ -280,6 +289,8 @@ async fn nobody_is_cut_back_by_who_does_not_have_what_is_accepted() {
     let dog = Node::start(fork.setup("dog", &chain, &["ant"])).await.unwrap();
     tokio::time::sleep(Duration::from_mins(10)).await;
     assert_eq!(cases(&dog), BTreeSet::from([fork.common]));
+    dog.stop().await;
+
     // What is accepted of it may end before what is held: then nothing is dropped, and the rest says nothing.
     let chain = fork.without_cat("dog").await;
     let ant = Node::start(fork.setup("ant", &chain, &["dog"])).await.unwrap();
@@ -292,10 +303,32 @@ async fn nobody_is_cut_back_by_who_does_not_have_what_is_accepted() {
 async fn what_was_folded_beside_a_cut_is_not_begun_with() {
     let fork = fork().await;
     let chain = fork.without_cat("bee").await;
-    let ant = Node::start(fork.setup("ant", &chain, &["bee"])).await.unwrap();
+    let up = tokio::sync::watch::Sender::new(false);
+    let bee = TestPeer { store: Arc::new(fork.stores["bee"].clone()), up: up.clone() };
+    let mut setup = fork.setup("ant", &chain, &[]);
+    setup.peers.insert(name("bee"), Arc::new(bee));
+    let ant = Node::start(setup).await.unwrap();
     let stale: Handover = ant.prepare().await.unwrap().into();
+    up.send_replace(true);
     ant.outdated().await;
     ant.stop().await;
     let ant = Node::start_after(fork.setup("ant", &chain, &["bee"]), stale).await.unwrap();
     until(|| cases(&ant) == BTreeSet::from([fork.common, fork.to_bee])).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_proves_the_accepted_history_and_shows_the_other_one_is_not_believed() {
+    let fork = fork().await;
+    let chain = fork.without_cat("ant").await;
+    // The other one undoes what all have heard, and what undoes is asked for first.
+    let bee = fork.setup("bee", &CharterChain::from(fork.first.clone()), &[]);
+    let bee = Node::start(bee).await.unwrap();
+    assert_eq!(bee.alert(&fork.common).unwrap().state, State::Retracted);
+    let [store, shown] = ["ant", "bee"].map(|member| fork.stores[member].clone());
+    let mut setup = fork.setup("dog", &chain, &[]);
+    setup.peers.insert(name("bee"), Arc::new(Hurrying { store, shown, node: bee }));
+    let dog = Node::start(setup).await.unwrap();
+    tokio::time::sleep(Duration::from_mins(10)).await;
+    assert_eq!((cases(&dog), fork.leaves("dog").await.len()), (BTreeSet::from([fork.common]), 1));
+    assert_ne!(dog.alert(&fork.common).unwrap().state, State::Retracted);
 }
