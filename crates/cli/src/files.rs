@@ -1,9 +1,9 @@
 //! Files and folders that a command is given, and the signals of a file, made on this machine.
 
 use std::{
-    fs,
+    fs::{self, File},
     hash::Hash,
-    io,
+    io::{self, Read},
     num::NonZeroU32,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -13,11 +13,14 @@ use serde::{Serialize, Serializer};
 use watchfire_media::{
     animation::{self, Animation},
     format::{Format, is_text, sniff},
-    hash::{Content, Hashed, Options, Workspace, digests, least_signals},
+    hash::{
+        Content, HashError, Hashed, Options, Workspace, digests, digests_of, hash_file,
+        least_signals,
+    },
     picture,
     video::{Decoder, FrameRate, Input, PLAIN_RATES, QUERY_RATES, looks},
 };
-use watchfire_node::near::{Hit, Near, Whose};
+use watchfire_node::near::{EditedHits, Near, Whose};
 use watchfire_signal::{
     features::{Depth, Views},
     link::{LinkPrint, LinkScope},
@@ -30,6 +33,79 @@ use crate::{
     exit::{Failure, OrEnvironment, environment},
     output::{Output, count},
 };
+
+/// The most bytes of a picture or text that are read: what a picture of 64 million pixels has that is not compressed.
+pub(crate) const MAX_HELD_BYTES: u64 = 256 << 20;
+
+/// The most bytes of a video or sound that are held in memory, and not read where they are.
+const MAX_SHORT_BYTES: u64 = 1 << 20;
+
+/// Bytes that tell what a file is.
+const BEGINNING_BYTES: u64 = 4 << 10;
+
+/// What a file holds.
+#[derive(Debug)]
+pub(crate) enum Contents {
+    /// All of its bytes.
+    Held(Vec<u8>),
+    /// A video or sound, or anything else that is longer than [`MAX_HELD_BYTES`]: it stays where it is.
+    There(PathBuf),
+}
+
+impl Contents {
+    /// Opens a file that [`all`] has named, or says why it cannot be.
+    pub(crate) fn of(path: &Path) -> io::Result<Self> {
+        let file = File::open(path)?;
+        let about = file.metadata()?;
+        if about.is_dir() {
+            return Err(io::Error::other("no files in it"));
+        }
+        let mut bytes = Vec::new();
+        (&file).take(BEGINNING_BYTES).read_to_end(&mut bytes)?;
+        let plays = matches!(sniff(&bytes), Some(Format::Video(_) | Format::Sound(_)));
+        let most = if plays { MAX_SHORT_BYTES } else { MAX_HELD_BYTES };
+        // What is no file, such as a pipe, cannot be read twice.
+        let is_there = about.is_file();
+        if is_there && about.len() > most {
+            return Ok(Self::There(path.to_path_buf()));
+        }
+        (&file).take(MAX_HELD_BYTES + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
+        match bytes.len() as u64 > MAX_HELD_BYTES {
+            true if is_there => Ok(Self::There(path.to_path_buf())),
+            true => Err(io::Error::other(TOO_LONG)),
+            false => Ok(Self::Held(bytes)),
+        }
+    }
+
+    /// What it is, as far as it is media.
+    pub(crate) fn format(&self) -> io::Result<Option<Format>> {
+        match self {
+            Self::Held(bytes) => Ok(sniff(bytes)),
+            Self::There(path) => {
+                let mut beginning = Vec::new();
+                File::open(path)?.take(BEGINNING_BYTES).read_to_end(&mut beginning)?;
+                Ok(sniff(&beginning))
+            }
+        }
+    }
+
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Held(bytes) => as_text(bytes),
+            Self::There(_) => None,
+        }
+    }
+
+    fn input(&self) -> Input<'_> {
+        match self {
+            Self::Held(bytes) => Input::Bytes(bytes),
+            Self::There(path) => Input::File(path),
+        }
+    }
+}
+
+/// Why nothing is known of what is seen in a long file.
+pub(crate) const TOO_LONG: &str = "longer than 256 MiB: of a picture or text no more is read";
 
 /// The signals of one file.
 #[derive(Debug)]
@@ -96,32 +172,37 @@ impl Hasher {
 
     /// The signals of a file. What cannot be decoded has its exact hashes.
     pub(crate) fn signals(&self, path: &Path) -> Result<Signals, Failure> {
-        self.signals_of(&read(path).or_environment(path.display())?)
+        self.signals_of(&Contents::of(path).or_environment(path.display())?)
     }
 
-    /// The same of its bytes.
-    pub(crate) fn signals_of(&self, bytes: &[u8]) -> Result<Signals, Failure> {
-        let (signals, views) = self.view(bytes, Depth::Parts)?;
+    /// The same of what it holds.
+    pub(crate) fn signals_of(&self, contents: &Contents) -> Result<Signals, Failure> {
+        let (signals, views) = self.view(contents, Depth::Parts)?;
         let parts = views.parts.into_iter().map(|(part, _)| part).collect();
         Ok(Signals { parts, ..signals })
     }
 
-    /// What a file's bytes show of what is known: what is near its signals, and what it has edited copies of. With why
+    /// What a file shows of what is known: what is near its signals, and what it has edited copies of. With why
     /// nothing is known of what is seen in it, if that is so.
     pub(crate) fn search<K: Copy + Eq + Hash + Send + Sync + 'static>(
         &self,
-        bytes: &[u8],
+        contents: &Contents,
         known: &Near<K>,
-    ) -> Result<(Vec<Hit<K>>, Option<anyhow::Error>), Failure> {
-        let (Signals { signals, moving, unseen, .. }, views) = self.view(bytes, known.depth())?;
-        let (signals, unseen) = with_links(signals, unseen, LinkPrint::in_text, bytes);
-        let mut hits = known.search_edited(&views);
+    ) -> Result<(EditedHits<K>, Option<anyhow::Error>), Failure> {
+        let (Signals { signals, moving, unseen, .. }, views) =
+            self.view(contents, known.depth())?;
+        let (signals, unseen) = with_links(signals, unseen, LinkPrint::in_text, contents);
+        let EditedHits { mut hits, mut truncated } = known.search_edited(&views);
         hits.extend(signals.iter().flat_map(|signal| known.search(signal, Whose::Held)));
-        hits.extend(moving.iter().flat_map(|moving| self.search_moving(bytes, moving, known)));
-        let video = matches!(sniff(bytes), Some(Format::Video(_)));
+        if let (Some(moving), Contents::Held(bytes)) = (&moving, contents) {
+            let moved = self.search_moving(bytes, moving, known);
+            hits.extend(moved.hits);
+            truncated |= moved.truncated;
+        }
+        let video = matches!(contents.format()?, Some(Format::Video(_)));
         if let Some(mut watch) = known.watch().filter(|_| video && known.has_moments()) {
             let mut parts = Vec::new();
-            let looked = looks(Input::Bytes(bytes), &self.options.video, |look| {
+            let looked = looks(contents.input(), &self.options.video, |look| {
                 watch.see(&look.frame, &look.pictures);
                 parts.extend(look.parts);
                 ControlFlow::Continue(())
@@ -131,9 +212,10 @@ impl Hasher {
                 tracing::debug!(%error, "not all of a video was looked at");
             }
             hits.extend(watch.found(|_| None));
+            truncated |= watch.is_truncated();
             hits.extend(known.search_parts(&parts, |_| None));
         }
-        Ok((hits, unseen))
+        Ok((EditedHits { hits, truncated }, unseen))
     }
 
     /// What the frames of a picture that moves show edited, as pictures and as a video.
@@ -142,15 +224,18 @@ impl Hasher {
         bytes: &[u8],
         moving: &Animation,
         known: &Near<K>,
-    ) -> Vec<Hit<K>> {
+    ) -> EditedHits<K> {
         let depth = known.depth();
         if depth == Depth::Signals {
-            return Vec::new();
+            return EditedHits::default();
         }
-        let (mut watch, mut hits, mut parts) = (known.watch(), Vec::new(), Vec::new());
+        let EditedHits { mut hits, mut truncated } = EditedHits::default();
+        let (mut watch, mut parts) = (known.watch(), Vec::new());
         let limits = (&self.options.animation, &self.options.video.stop);
         let looked = animation::looks(bytes, moving, limits, depth, |look| {
-            hits.extend(known.search_edited(&look.views));
+            let found = known.search_edited(&look.views);
+            hits.extend(found.hits);
+            truncated |= found.truncated;
             parts.extend(look.parts());
             watch.iter_mut().for_each(|watch| watch.see(&look.frame, look.whole()));
             ControlFlow::Continue(())
@@ -160,12 +245,17 @@ impl Hasher {
             tracing::debug!(%error, "not all of a picture that moves was looked at");
         }
         hits.extend(watch.iter().flat_map(|watch| watch.found(|_| None)));
+        truncated |= watch.is_some_and(|watch| watch.is_truncated());
         hits.extend(known.search_parts(&parts, |_| None));
-        hits
+        EditedHits { hits, truncated }
     }
 
-    fn view(&self, bytes: &[u8], depth: Depth) -> Result<(Signals, Views), Failure> {
+    fn view(&self, contents: &Contents, depth: Depth) -> Result<(Signals, Views), Failure> {
         let plain = |signals| Ok((signals, Views::default()));
+        let bytes = match contents {
+            Contents::Held(bytes) => bytes,
+            Contents::There(path) => return plain(self.there(path)?),
+        };
         if let Some(text) = as_text(bytes) {
             return plain(words(bytes, TextPrint::of(text)));
         }
@@ -178,6 +268,19 @@ impl Hasher {
             }
         }
     }
+
+    /// The signals of a file that is not held in memory.
+    fn there(&self, path: &Path) -> Result<Signals, Failure> {
+        let unseen = match hash_file(path, &self.options) {
+            Ok(hashed) => return Ok(of(hashed)),
+            Err(error) if error.is_ours() => return Err(environment(error)),
+            Err(HashError::NotMedia) => anyhow::Error::msg(TOO_LONG),
+            Err(error) => error.into(),
+        };
+        let (sha256, md5) = digests_of(File::open(path)?).or_environment(path.display())?;
+        let signals = vec![Signal::new(sha256), Signal::new(md5)];
+        Ok(Signals { unseen: Some(unseen), ..Signals::of(signals) })
+    }
 }
 
 /// The signals of a text with those of links in it. What is too short to be recognised is so by its links.
@@ -185,9 +288,9 @@ pub(crate) fn with_links(
     mut signals: Vec<Signal>,
     unseen: Option<anyhow::Error>,
     links: impl FnOnce(&str) -> Vec<LinkPrint>,
-    bytes: &[u8],
+    contents: &Contents,
 ) -> (Vec<Signal>, Option<anyhow::Error>) {
-    let links = as_text(bytes).map(links).unwrap_or_default();
+    let links = contents.text().map(links).unwrap_or_default();
     let unseen = unseen.filter(|_| links.is_empty());
     signals.extend(links.into_iter().map(Signal::new));
     (signals, unseen)

@@ -29,6 +29,6 @@ pub use moments::{EditedVideo, KnownVideo, MomentIndex, MomentSearch};
 pub use sound_index::{SoundIndex, SoundMatch};
 pub use text_index::{TextIndex, TextMatch};
 pub use variant::{
-    Agreement, Bare, Full, Limits as VariantLimits, MIN_INLIERS, Part, SecondLook, Transform,
-    VariantDecision, VariantIndex, VariantMatch,
+    Agreement, Bare, FoundVariants, Full, Limits as VariantLimits, MIN_INLIERS, Part, SecondLook,
+    Transform, VariantDecision, VariantIndex, VariantMatch,
 };

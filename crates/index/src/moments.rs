@@ -108,6 +108,7 @@ struct Known {
 pub struct MomentSearch<'a> {
     index: &'a MomentIndex,
     looks: u32,
+    truncated: bool,
     hits: VecDeque<Hit>,
     /// The last frames, to be looked at again.
     kept: VecDeque<Kept>,
@@ -192,6 +193,7 @@ impl MomentIndex {
         MomentSearch {
             index: self,
             looks: 0,
+            truncated: false,
             hits: VecDeque::new(),
             kept: VecDeque::new(),
             followed: HashMap::new(),
@@ -258,7 +260,9 @@ impl MomentSearch<'_> {
         }
         self.kept.extend(looks.first().map(|look| Kept::new(query, frame, &look.grey)));
         let videos = self.index.videos.pin();
-        for found in self.index.variants.search_families(looks, |id| Some(id >> 32)) {
+        let found = self.index.variants.search_families(looks, |id| Some(id >> 32));
+        self.truncated |= found.truncated;
+        for found in found.matches {
             let (number, moment) = ((found.id >> 32) as u32, found.id as u32);
             let known = videos.get(&number).and_then(|video| {
                 video.moments.get(moment as usize).map(|known| (video.id, known))
@@ -273,6 +277,12 @@ impl MomentSearch<'_> {
             let video = number;
             self.hits.push_back(Hit { video, moment, query, query_ms: at_ms, hash, bits, found });
         }
+    }
+
+    /// Whether a frame may show more known videos than were looked at: as [`FoundVariants::truncated`](crate::FoundVariants::truncated).
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
     }
 
     /// Follows what is known through the frames that are kept, and forgets the first half of them. What begins in

@@ -143,6 +143,16 @@ pub struct VariantMatch {
     pub(crate) bends: Bends,
 }
 
+/// What a search found.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct FoundVariants {
+    /// References, the surest first.
+    pub matches: Vec<VariantMatch>,
+    /// Whether there may be more: beyond the limit that was asked for, or beyond the sixteen that are looked at in one
+    /// look, of which the next has half as many votes as one that fits.
+    pub truncated: bool,
+}
+
 /// A concurrent index of prints.
 pub struct VariantIndex {
     limits: Limits,
@@ -245,9 +255,10 @@ impl VariantIndex {
     /// The first look is at the whole picture, others are at parts of it that look like pictures of their
     /// own. What a part shows has to be at least half of the reference: a sticker is a part too.
     #[must_use]
-    pub fn search(&self, looks: &[SeenPicture], limit: usize) -> Vec<VariantMatch> {
+    pub fn search(&self, looks: &[SeenPicture], limit: usize) -> FoundVariants {
         let mut found = self.search_families(looks, |_| None);
-        found.truncate(limit);
+        found.truncated |= found.matches.len() > limit;
+        found.matches.truncate(limit);
         found
     }
 
@@ -257,11 +268,12 @@ impl VariantIndex {
         &self,
         looks: &[SeenPicture],
         family: impl Fn(u64) -> Option<u64>,
-    ) -> Vec<VariantMatch> {
+    ) -> FoundVariants {
         let _reading = crossbeam_epoch::pin();
-        let mut found: Vec<VariantMatch> = Vec::new();
+        let (mut found, mut truncated) = (Vec::<VariantMatch>::new(), false);
         for (look, picture) in looks.iter().enumerate() {
-            let mut seen = self.look(picture, &family);
+            let FoundVariants { matches: mut seen, truncated: more } = self.look(picture, &family);
+            truncated |= more;
             for one in &mut seen {
                 one.look = look;
                 if look > 0 && one.agreement.compared * 2 < one.agreement.all {
@@ -277,34 +289,38 @@ impl VariantIndex {
         });
         let mut met = HashSet::new();
         found.retain(|one| met.insert(one.id));
-        found
+        FoundVariants { matches: found, truncated }
     }
 
     /// What one picture shows, as it is and mirrored.
-    fn look(
-        &self,
-        picture: &SeenPicture,
-        family: impl Fn(u64) -> Option<u64>,
-    ) -> Vec<VariantMatch> {
-        let mut found = Vec::new();
+    fn look(&self, picture: &SeenPicture, family: impl Fn(u64) -> Option<u64>) -> FoundVariants {
+        let (mut found, mut truncated) = (Vec::new(), false);
         let slots = self.slots.pin();
         for (mirrored, features) in [(false, &picture.plain), (true, &picture.mirrored)] {
             let (mut looked, mut met) = (0, HashMap::<u64, usize>::new());
-            for slot in self.candidates(features) {
+            let mut least_fitting = f32::INFINITY;
+            for (slot, weight) in self.candidates(features) {
                 let Some(reference) = slots.get(&slot) else { continue };
                 let seen = family(reference.id).map(|family| met.entry(family).or_default());
-                if looked == MAX_CANDIDATES || seen.as_ref().is_some_and(|n| **n == MAX_OF_FAMILY) {
+                if seen.as_ref().is_some_and(|n| **n == MAX_OF_FAMILY) {
                     continue;
+                }
+                if looked == MAX_CANDIDATES {
+                    // What has far fewer votes than whatever fits is there by chance.
+                    truncated |= weight * 2.0 >= least_fitting;
+                    break;
                 }
                 seen.into_iter().for_each(|count| *count += 1);
                 looked += 1;
-                let one = self.verify(picture, (mirrored, features), reference);
-                found.extend(one.map(|one| (one, reference)));
+                if let Some(one) = self.verify(picture, (mirrored, features), reference) {
+                    least_fitting = least_fitting.min(weight);
+                    found.push((one, reference));
+                }
             }
         }
         self.look_again(picture, &mut found);
         self.leave_to_rivals(&mut found, &family);
-        found.into_iter().map(|(one, _)| one).collect()
+        FoundVariants { matches: found.into_iter().map(|(one, _)| one).collect(), truncated }
     }
 
     /// Leaves to review what has nothing that another picture does not have too.
@@ -378,9 +394,9 @@ impl VariantIndex {
         self.table.memory_bytes(&writer) + held
     }
 
-    /// References that descriptors vote for, those with the most weight first. A descriptor found in many
-    /// references says little about each.
-    fn candidates(&self, features: &[SeenFeature]) -> Vec<u32> {
+    /// References that descriptors vote for with the weight of the votes, those with the most first. A descriptor found
+    /// in many references says little about each.
+    fn candidates(&self, features: &[SeenFeature]) -> Vec<(u32, f32)> {
         let mut votes = HashMap::<u32, (u32, f32)>::new();
         for feature in features {
             let bits = words(&feature.descriptor);
@@ -395,7 +411,7 @@ impl VariantIndex {
         let mut candidates: Vec<(u32, (u32, f32))> =
             votes.into_iter().filter(|(_, (count, _))| *count >= MIN_VOTES).collect();
         candidates.sort_by(|a, b| b.1.1.total_cmp(&a.1.1).then(a.0.cmp(&b.0)));
-        candidates.into_iter().map(|(slot, _)| slot).collect()
+        candidates.into_iter().map(|(slot, (_, weight))| (slot, weight)).collect()
     }
 
     fn verify(

@@ -1,5 +1,8 @@
 //! The one way in: bytes of any supported file to all of its hashes.
 
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use md5::Md5;
@@ -15,6 +18,9 @@ use crate::format::{Format, sniff};
 use crate::pdq::{Hasher, MIN_SIDE, Pixels};
 use crate::picture::{self, PictureError};
 use crate::video::{Copy, Decoder, FrameRate, Sound, VideoError, VideoHash};
+
+/// Bytes of a file that are read at a time.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// How a file is hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -174,6 +180,26 @@ pub fn digests(bytes: &[u8]) -> (Sha256Digest, Md5Digest) {
     (Sha256Digest(Sha256::digest(bytes).into()), Md5Digest(Md5::digest(bytes).into()))
 }
 
+/// The same of what is read, a piece at a time.
+///
+/// # Errors
+/// What reading does.
+pub fn digests_of(mut from: impl Read) -> io::Result<(Sha256Digest, Md5Digest)> {
+    let (mut sha256, mut md5) = (Sha256::new(), Md5::new());
+    let mut piece = vec![0; PIECE_BYTES];
+    loop {
+        let read = match from.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            return Ok((Sha256Digest(sha256.finalize().into()), Md5Digest(md5.finalize().into())));
+        }
+        sha256.update(&piece[..read]);
+        md5.update(&piece[..read]);
+    }
+}
+
 /// What can be said of a file all the same that cannot be hashed: its exact hashes, and of a picture that moves more than
 /// can be looked at its first frame.
 #[must_use]
@@ -191,6 +217,22 @@ pub fn least_signals(bytes: &[u8], limits: &picture::Limits) -> Vec<Signal> {
 /// [`HashError`]; see [`VideoError`] for those after which trying again may help.
 pub fn hash(bytes: &[u8], options: &Options) -> Result<Hashed, HashError> {
     Workspace::default().hash(bytes, options)
+}
+
+/// Hashes a video or sound where it is, however large: nothing of it is held in memory, and it is not copied. Blocks.
+///
+/// # Errors
+/// As [`hash()`], and [`HashError::NotMedia`] for a picture too.
+pub fn hash_file(path: &Path, options: &Options) -> Result<Hashed, HashError> {
+    let copy = match Copy::at(path) {
+        Err(VideoError::Empty) => return Err(HashError::Empty),
+        Err(VideoError::NotAVideo) => return Err(HashError::NotMedia),
+        copy => copy?,
+    };
+    let (sha256, md5) =
+        digests_of(File::open(path).map_err(VideoError::Io)?).map_err(VideoError::Io)?;
+    let (content, sound) = video(&copy, options)?;
+    Ok(Hashed { sha256, md5, content, sound })
 }
 
 /// The frames that edited copies are found by. A video that cannot be looked at once more, or not in time, is
@@ -285,7 +327,9 @@ impl Workspace {
                 let views = edits::views(pixels, depth(&hashed));
                 Ok((hashed, views))
             }),
-            Format::Video(_) => Ok((hashed(video(bytes, options)?), Views::default())),
+            Format::Video(_) => {
+                Ok((hashed(video(&Copy::of(bytes, &options.video)?, options)?), Views::default()))
+            }
             Format::Sound(_) => {
                 let sound = sound_of(&Copy::of(bytes, &options.video)?, options)?;
                 Ok((hashed((Content::Sound, sound)), Views::default()))
@@ -347,12 +391,11 @@ fn moving_picture(
 }
 
 /// What is seen and heard in a video.
-fn video(bytes: &[u8], options: &Options) -> Result<(Content, Vec<Sound>), HashError> {
-    let copy = Copy::of(bytes, &options.video)?;
+fn video(copy: &Copy, options: &Options) -> Result<(Content, Vec<Sound>), HashError> {
     // Side by side: whoever raises an alert waits for both.
     let in_vain = AtomicBool::new(false);
     let (hashed, moments) = std::thread::scope(|scope| {
-        let choosing = options.edits.then(|| scope.spawn(|| moments(&copy, options, &in_vain)));
+        let choosing = options.edits.then(|| scope.spawn(|| moments(copy, options, &in_vain)));
         let hashed = copy.hash(options.rate, &options.video);
         in_vain.store(hashed.is_err(), Ordering::Relaxed);
         let gone = || Err(VideoError::Io(std::io::Error::other("a thread gave up")));
@@ -362,10 +405,10 @@ fn video(bytes: &[u8], options: &Options) -> Result<(Content, Vec<Sound>), HashE
     match hashed {
         Ok(video) => {
             let video = VideoHash { moments: moments?, ..video };
-            Ok((Content::Video(video), heard(&copy, options)?))
+            Ok((Content::Video(video), heard(copy, options)?))
         }
         // A container of videos may hold sound alone.
-        Err(VideoError::NoVideoStream) => Ok((Content::Sound, sound_of(&copy, options)?)),
+        Err(VideoError::NoVideoStream) => Ok((Content::Sound, sound_of(copy, options)?)),
         Err(error) => Err(error.into()),
     }
 }

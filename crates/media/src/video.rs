@@ -25,7 +25,7 @@ mod window;
 
 use std::io::Write;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use watchfire_signal::features::Moment;
@@ -258,8 +258,16 @@ pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHas
 /// pipe: an MP4 may have its index at the end.
 #[derive(Debug)]
 pub struct Copy {
-    file: tempfile::NamedTempFile,
+    file: Held,
     container: Container,
+}
+
+/// Where the bytes are.
+#[derive(Debug)]
+enum Held {
+    Written(tempfile::NamedTempFile),
+    /// Somebody else's file, which stays.
+    There(PathBuf),
 }
 
 impl Copy {
@@ -276,7 +284,29 @@ impl Copy {
         let mut file = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
         file.write_all(bytes)?;
         file.flush()?;
-        Ok(Self { file, container })
+        Ok(Self { file: Held::Written(file), container })
+    }
+
+    /// No copy, but the file where it is, which may be larger than what fits into memory.
+    ///
+    /// # Errors
+    /// As [`Copy::of`].
+    pub fn at(path: &Path) -> Result<Self, VideoError> {
+        let path = std::path::absolute(path)?;
+        let (beginning, _) = stream::peek(std::fs::File::open(&path)?)?;
+        let container = match sniff(&beginning) {
+            Some(Format::Video(container) | Format::Sound(container)) => container,
+            _ if beginning.is_empty() => return Err(VideoError::Empty),
+            _ => return Err(VideoError::NotAVideo),
+        };
+        Ok(Self { file: Held::There(path), container })
+    }
+
+    fn path(&self) -> &Path {
+        match &self.file {
+            Held::Written(file) => file.path(),
+            Held::There(path) => path,
+        }
     }
 
     /// As [`hash()`].
@@ -284,9 +314,9 @@ impl Copy {
     /// # Errors
     /// As [`hash()`].
     pub fn hash(&self, rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
-        let facts = probe::probe(self.file.path(), self.container, decoder)?;
+        let facts = probe::probe(self.path(), self.container, decoder)?;
         let selection = Selection::of(rate, &facts)?;
-        let mut frames = frames::hash(self.file.path(), self.container, &selection, decoder)?;
+        let mut frames = frames::hash(self.path(), self.container, &selection, decoder)?;
         selection::numbered(&mut frames, rate, &facts);
         let frames = selection::thinned(frames, rate)?;
         let last_ms = frames.last().map_or(0, |frame| frame.at_ms);

@@ -33,7 +33,7 @@ use self::compare::aligned;
 pub use self::compare::compare;
 use self::edits::Edits;
 pub use self::edits::{MAX_MOMENTS, MAX_PICTURES, Watch};
-pub use self::hit::{Aligned, Edit, Fit, Hit, Method, loudest};
+pub use self::hit::{Aligned, Edit, EditedHits, Fit, Hit, Method, loudest};
 pub use watchfire_index::Source;
 
 /// Owners of one crowd named in one answer and kind, the nearest: nobody makes an answer long by
@@ -305,33 +305,37 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Near<K> {
 
     /// Owners of pictures that an upload shows edited: framed, cropped, turned, written over.
     #[must_use]
-    pub fn search_edited(&self, views: &Views) -> Vec<Hit<K>> {
-        let Some(edits) = &self.edits else { return Vec::new() };
-        let mut hits = edits.search(views);
+    pub fn search_edited(&self, views: &Views) -> EditedHits<K> {
+        let Some(edits) = &self.edits else { return EditedHits::default() };
+        let mut found = edits.search(views);
         for (part, area) in &views.parts {
-            hits.extend(self.pictures_like(part, Some(area)));
+            let EditedHits { hits, truncated } = self.pictures_like(part, Some(area));
+            found.hits.extend(hits);
+            found.truncated |= truncated;
         }
-        hits
+        found
     }
 
     /// Owners of pictures that lie somewhere in another one, as they are, turned, mirrored or inverted, by the hash of
     /// what lies there.
     #[must_use]
     pub fn search_part(&self, part: &Pdq) -> Vec<Hit<K>> {
-        self.pictures_like(part, None)
+        self.pictures_like(part, None).hits
     }
 
-    fn pictures_like(&self, part: &Pdq, area: Option<&Area>) -> Vec<Hit<K>> {
+    fn pictures_like(&self, part: &Pdq, area: Option<&Area>) -> EditedHits<K> {
         let query = Signal::new(*part);
-        let like = |pdq: &Pdq, turn: Option<&Turn>| {
-            let found = self.pictures.search(pdq, pdq::MAX_DISTANCE, CROWD_HITS).hits;
+        let mut all = EditedHits::default();
+        let mut like = |pdq: &Pdq, turn: Option<&Turn>| {
+            let found = self.pictures.search(pdq, pdq::MAX_DISTANCE, CROWD_HITS);
             let edit = area.map(|area| Edit::whole(area, turn));
-            let hits = self.hits(found, &query, Method::Part);
-            hits.into_iter().map(move |hit| Hit { edit, ..hit })
+            let hits = self.hits(found.hits, &query, Method::Part);
+            all.hits.extend(hits.into_iter().map(move |hit| Hit { edit, ..hit }));
+            all.truncated |= found.truncated;
         };
-        let turned = part.turned();
-        let turned = turned.iter().zip(&Turn::ALL).flat_map(|(pdq, turn)| like(pdq, Some(turn)));
-        like(part, None).chain(turned).collect()
+        like(part, None);
+        part.turned().iter().zip(&Turn::ALL).for_each(|(pdq, turn)| like(pdq, Some(turn)));
+        all
     }
 
     /// Owners of videos that parts of a video's frames show, as they are or mirrored: in a letterbox, on the screen of

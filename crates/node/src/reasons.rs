@@ -73,6 +73,8 @@ pub struct Edited {
     own: Vec<Hit<ContentId>>,
     /// The hashes of parts of a picture.
     pub(crate) parts: Vec<Pdq>,
+    /// Whether it may show more than was looked at.
+    pub(crate) truncated: bool,
 }
 
 impl Edited {
@@ -81,6 +83,7 @@ impl Edited {
     pub fn and(mut self, other: Self) -> Self {
         self.known.extend(other.known);
         self.own.extend(other.own);
+        self.truncated |= other.truncated;
         for part in other.parts {
             if self.parts.len() < MAX_PARTS && !self.parts.contains(&part) {
                 self.parts.push(part);
@@ -117,7 +120,9 @@ impl Looking<'_> {
         let mut own: Vec<_> = self.own.iter().flat_map(|watch| watch.found(|_| None)).collect();
         let of_banks = self.of_banks.map(|near| near.search_parts(&self.parts, |_| None));
         own.extend(of_banks.unwrap_or_default());
-        Edited { known, own, parts: Vec::new() }
+        let truncated = self.known.as_ref().is_some_and(Watch::is_truncated)
+            || self.own.as_ref().is_some_and(Watch::is_truncated);
+        Edited { known, own, parts: Vec::new(), truncated }
     }
 
     /// What was seen so far of which something lies at or after a time; what lies before is not looked up in
@@ -219,7 +224,9 @@ impl Reasons {
         let banks = self.banks.as_ref().map(|banks| banks.near().search_edited(views));
         let own = banks.unwrap_or_default();
         let parts = views.parts.iter().map(|(part, _)| *part).collect();
-        Edited { known: self.known.near().search_edited(views), own, parts }
+        let known = self.known.near().search_edited(views);
+        let truncated = known.truncated || own.truncated;
+        Edited { known: known.hits, own: own.hits, parts, truncated }
     }
 
     /// Begins to look at a video for edited copies.

@@ -41,6 +41,8 @@ pub struct Scanned {
     pub reasons: Vec<Reason>,
     /// The policy that decided.
     pub policy_version: u32,
+    /// Whether the file may show more edited than was looked at.
+    pub truncated: bool,
 }
 
 impl Scanner {
@@ -69,7 +71,8 @@ impl Scanner {
         }
         let cases = reasons.iter().filter(|reason| reason.bank.is_none()).map(|reason| reason.case);
         let cases: BTreeSet<_> = cases.collect();
-        let scanned = answer(reasons, policy.version);
+        let truncated = edited.is_some_and(|edited| edited.truncated);
+        let scanned = Scanned { truncated, ..answer(reasons, policy.version) };
         let refused = scanned.verdict == Verdict::Block;
         cases.into_iter().for_each(|case| self.sightings.note(case, refused));
         if scanned.verdict == Verdict::Review {
@@ -137,5 +140,6 @@ fn answer(mut reasons: Vec<Reason>, policy_version: u32) -> Scanned {
     reasons.sort_by_key(|reason| std::cmp::Reverse(reason.decision.verdict()));
     let all = reasons.iter().map(|reason| reason.decision.clone());
     let decision = all.reduce(Decision::and).unwrap_or_default();
-    Scanned { verdict: decision.verdict(), decision, reasons, policy_version }
+    let verdict = decision.verdict();
+    Scanned { verdict, decision, reasons, policy_version, truncated: false }
 }

@@ -103,6 +103,10 @@ pub struct Verdict {
     pub banks: Vec<BankMatch>,
     /// The version of the policy that decided.
     pub policy_version: u32,
+    /// Whether the file may show more edited than is listed: of what is known no more than sixteen pictures, or frames of
+    /// videos, are looked at closely for each picture or frame of the file, those that most of its details lead to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     /// The signals that were found in the file, when asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signals: Option<Vec<SignalJson>>,

@@ -17,7 +17,7 @@ use watchfire_signal::{
 
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
-    files::{self, Hasher, Signals},
+    files::{self, Contents, Hasher, Signals},
     output::Output,
 };
 
@@ -96,15 +96,15 @@ pub(crate) fn run(args: &Hash, output: &Output) -> Ended {
     let (mut all_seen, mut unread) = (true, 0);
     for path in &files {
         bar.inc(1);
-        let bytes = match files::read(path) {
-            Ok(bytes) => bytes,
+        let contents = match Contents::of(path) {
+            Ok(contents) => contents,
             Err(error) => {
                 unread += 1;
                 bar.suspend(|| files::complain(path, &error, output))?;
                 continue;
             }
         };
-        let found = hasher.signals_of(&bytes)?;
+        let found = hasher.signals_of(&contents)?;
         if let Some(error) = &found.unseen {
             all_seen = false;
             let line = format!("watchfire: {}: {error}", path.display());

@@ -13,7 +13,7 @@ use clap::Args;
 use serde::Serialize;
 use watchfire_node::{
     clock::{Random, SystemRandom},
-    near::{Hit, Method, Near, loudest},
+    near::{EditedHits, Hit, Method, Near, loudest},
 };
 use watchfire_signal::{
     text_print::GRAM_CHARS,
@@ -22,7 +22,7 @@ use watchfire_signal::{
 
 use crate::{
     exit::{Answer, Ended, Failure, environment},
-    files::{self, Hasher, Signals, named},
+    files::{self, Contents, Hasher, Signals, named},
     output::{Output, word},
 };
 
@@ -39,7 +39,8 @@ use crate::{
 /// by: an article is not what it links to. An index is made from the references, files
 /// or whole folders; then each FILE is looked up in it, as a node looks uploads up, and
 /// a line printed for each match, or `none FILE`. What cannot be decoded is compared by
-/// its bytes alone, and said so. Exit code 1 if no FILE matches, 2 if a file could not
+/// its bytes alone, and said so; so are pictures and texts of more than 256 MiB, while
+/// videos and sounds are read where they are, however long. Exit code 1 if no FILE matches, 2 if a file could not
 /// be read or a folder has none; the others are looked up all the same.
 ///
 /// --refs takes all names up to the next option: write -- before the first FILE.
@@ -52,7 +53,8 @@ use crate::{
 /// (other methods that agree); `transform` (two rows of three: from places in FILE to
 /// places in the reference, as shares of their sides; without it nothing is moved);
 /// `query_span_ms`, `ref_span_ms`, `speed` (how much faster FILE runs) and `frames` that
-/// line up.
+/// line up. `truncated` stands beside `matches` where FILE may match more references by
+/// local features: sixteen are looked at for each picture in it, and for each frame.
 ///
 /// Example:
 ///   watchfire match --refs known/ -- upload.mp4 photo.jpg
@@ -90,6 +92,9 @@ struct Found<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     unseen: Option<String>,
     matches: Vec<One<'a>>,
+    /// Whether there may be more matches by local features.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    truncated: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,19 +156,19 @@ pub(crate) fn run(args: &Match, output: &Output) -> Ended {
     let mut any = false;
     for file in &queries {
         bar.inc(1);
-        let bytes = match files::read(file) {
-            Ok(bytes) => bytes,
+        let contents = match Contents::of(file) {
+            Ok(contents) => contents,
             Err(error) => {
                 unread += 1;
                 bar.suspend(|| files::complain(file, &error, output))?;
                 continue;
             }
         };
-        let (hits, unseen) = hasher.search(&bytes, &known)?;
+        let (EditedHits { hits, truncated }, unseen) = hasher.search(&contents, &known)?;
         let (hits, unseen) = (by_kind(hits), unseen.map(|why| format!("{why:#}")));
         let matches = hits.iter().filter(|hit| !is_known_as_it_is(hit, &hits));
         let matches = matches.filter_map(|hit| one(hit, &references)).collect();
-        let found = Found { file, unseen, matches };
+        let found = Found { file, unseen, matches, truncated };
         any |= !found.matches.is_empty();
         bar.suspend(|| tell(&found, output))?;
     }
@@ -178,11 +183,11 @@ fn learn(references: &[PathBuf], known: &Near<usize>, output: &Output) -> Result
     let bar = output.progress(references.len() as u64, "references");
     let mut unread = 0;
     for (number, path) in references.iter().enumerate() {
-        match files::read(path) {
-            Ok(bytes) => {
-                let Signals { signals, unseen, .. } = hasher.signals_of(&bytes)?;
+        match Contents::of(path) {
+            Ok(contents) => {
+                let Signals { signals, unseen, .. } = hasher.signals_of(&contents)?;
                 let (signals, unseen) =
-                    files::with_links(signals, unseen, files::link_list, &bytes);
+                    files::with_links(signals, unseen, files::link_list, &contents);
                 known.insert_all(number, &signals);
                 if let Some(why) = unseen {
                     bar.suspend(|| output.complain(by_its_bytes(path, &why)));
@@ -260,6 +265,11 @@ fn tell(found: &Found<'_>, output: &Output) -> Result<(), Failure> {
     }
     if let Some(why) = &found.unseen {
         output.complain(by_its_bytes(found.file, why));
+    }
+    if found.truncated {
+        let file = found.file.display();
+        output
+            .complain(format!("{file}: may match more references by local features than are told"));
     }
     if found.matches.is_empty() {
         return output.line(format!("none {}", found.file.display()));

@@ -176,3 +176,36 @@ fn what_cannot_be_read_or_decoded_is_named_and_the_others_are_matched() {
     let wrong = run(["match", "--refs", &picture, "--", "/nonexistent"]);
     assert_eq!(code(&wrong), 2, "{}", words(&wrong));
 }
+
+/// 300 MiB, nearly all of which is a hole.
+fn long(beginning: &[u8], to: &std::path::Path) {
+    fs::write(to, beginning).unwrap();
+    fs::OpenOptions::new().write(true).open(to).unwrap().set_len(300 << 20).unwrap();
+}
+
+#[test]
+fn a_picture_longer_than_256_mib_is_compared_by_its_bytes_and_a_video_as_any() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let clip = format!("{DATA}/vpdq/videos/test-padded-dimensions.mp4");
+    let picture = fs::read(format!("{DATA}/pdq/images/wee.jpg")).unwrap();
+    long(&picture, &path("long.jpg"));
+    // A box of MP4 that says nothing, up to the end.
+    let mut video = fs::read(&clip).unwrap();
+    let rest = (300 << 20) - video.len() as u32;
+    video.extend([&rest.to_be_bytes()[..], b"free"].concat());
+    long(&video, &path("long.mp4"));
+    let [picture, video] = ["long.jpg", "long.mp4"].map(|name| path(name).display().to_string());
+
+    let found = json(["match", "--refs", &picture, "--", &picture]);
+    assert!(found["unseen"].as_str().unwrap().contains("longer than 256 MiB"), "{found}");
+    let matches = found["matches"].as_array().unwrap();
+    assert!(matches.iter().any(|one| one["kind"] == "sha256"), "{found}");
+    assert!(matches.iter().all(|one| one["kind"] != "pdq"), "{found}");
+    for (reference, file) in [(&video, &clip), (&clip, &video)] {
+        let found = json(["match", "--refs", reference, "--", file]);
+        let matches = found["matches"].as_array().unwrap();
+        assert!(matches.iter().any(|one| one["kind"] == "vpdq"), "{found}");
+        assert!(found["unseen"].is_null(), "{found}");
+    }
+}

@@ -129,7 +129,7 @@ impl Known {
                 found.push((id, format!("{method}\tmatch\t{distance}")));
             }
         }
-        for one in self.variants.search(&query.seen, 40) {
+        for one in self.variants.search(&query.seen, 40).matches {
             let a = one.agreement;
             let b = one.second.unwrap_or_default();
             let counts = [a.agreed, a.compared, a.all, a.signs, a.covered, a.flat, a.bent];

@@ -45,7 +45,7 @@ fn index_of(seeds: std::ops::Range<u64>) -> VariantIndex {
 }
 
 fn search(index: &VariantIndex, query: &Scene) -> Vec<VariantMatch> {
-    features::seen(query.pixels()).map(|seen| index.search(&[seen], 10)).unwrap_or_default()
+    features::seen(query.pixels()).map(|seen| index.search(&[seen], 10).matches).unwrap_or_default()
 }
 
 fn matches(index: &VariantIndex, query: &Scene) -> Vec<u64> {
@@ -453,4 +453,21 @@ fn what_stays_is_found_while_others_come_and_go() {
 fn an_index_takes_little_memory_before_its_first_reference() {
     let index = VariantIndex::new([0; 32], VariantLimits::default());
     assert!(index.memory_bytes() < 16 << 20, "{}", index.memory_bytes());
+}
+
+/// Of a picture that more references show than are looked at.
+#[test]
+fn a_search_says_where_more_references_may_fit_than_it_tells() {
+    let found = |count: usize, limit: usize| {
+        let index = index_of(500..520);
+        let cut = |at: usize| scene(7).cropped(at, at, 500, 380);
+        (0..count).for_each(|at| insert(&index, at as u64, &cut(at)));
+        let seen = features::seen(scene(7).pixels()).unwrap();
+        let found = index.search(&[seen], limit);
+        (found.matches.len(), found.truncated)
+    };
+    assert_eq!(found(3, 10), (3, false));
+    assert_eq!(found(3, 2), (2, true));
+    assert_eq!(found(16, 100), (16, false));
+    assert_eq!(found(20, 100), (16, true));
 }

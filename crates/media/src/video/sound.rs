@@ -90,11 +90,11 @@ impl Copy {
     /// # Errors
     /// [`VideoError`]
     pub fn sound(&self, rates: &[u8], decoder: &Decoder) -> Result<Vec<Sound>, VideoError> {
-        let mut command = decoder.sandbox.command(&decoder.ffmpeg, self.file.path());
+        let mut command = decoder.sandbox.command(&decoder.ffmpeg, self.path());
         command
             .args(input_arguments(self.container))
             .args(["-vn", "-sn", "-dn", "-i"])
-            .arg(self.file.path())
+            .arg(self.path())
             .args(OF_SOUND)
             .args(["-f", "s16le", "pipe:1"]);
         fingerprint(command, rates, decoder)

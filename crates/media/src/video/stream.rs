@@ -153,7 +153,7 @@ impl Copy {
         decoder: &Decoder,
         each: impl FnMut(Seen<'_>) -> ControlFlow<()>,
     ) -> Result<Streamed, VideoError> {
-        stream(Input::File(self.file.path()), streaming, decoder, each)
+        stream(Input::File(self.path()), streaming, decoder, each)
     }
 }
 

@@ -24,7 +24,7 @@ use watchfire_signal::{
 
 use super::{
     Near, Source, harmful_frames,
-    hit::{Aligned, Edit, Fit, Hit, Method},
+    hit::{Aligned, Edit, EditedHits, Fit, Hit, Method},
     video_rule,
 };
 
@@ -155,9 +155,9 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
     }
 
     /// Known pictures that a picture shows.
-    pub(super) fn search(&self, views: &Views) -> Vec<Hit<K>> {
+    pub(super) fn search(&self, views: &Views) -> EditedHits<K> {
         let Some(pictures) = self.pictures.get().filter(|pictures| !pictures.is_empty()) else {
-            return Vec::new();
+            return EditedHits::default();
         };
         let found = pictures.search(&views.pictures, MOST);
         let held = self.held.pin();
@@ -168,7 +168,8 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Edits<K> {
             let edit = edit(found, (seen.grey.width, seen.grey.height, area), known.size);
             Some(Hit { edit: Some(edit), ..plain(known, sure) })
         };
-        found.iter().filter_map(hit).collect()
+        let hits = found.matches.iter().filter_map(hit).collect();
+        EditedHits { hits, truncated: found.truncated }
     }
 
     /// Begins to look at a video, frame by frame.
@@ -196,6 +197,12 @@ impl<K: Copy + Eq + Hash + Send + Sync + 'static> Watch<'_, K> {
         let Some(search) = &mut self.search else { return };
         self.size = (first.grey.width, first.grey.height);
         search.see(frame, pictures);
+    }
+
+    /// Whether a frame may show more known videos than were looked at.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.search.as_ref().is_some_and(MomentSearch::is_truncated)
     }
 
     /// Known videos of which an edited copy was seen so far. `source` says where an owner is from.

@@ -39,6 +39,21 @@ pub struct Hit<K> {
     pub also: BTreeSet<Method>,
 }
 
+/// Owners of what a file shows edited.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EditedHits<K> {
+    /// One a match.
+    pub hits: Vec<Hit<K>>,
+    /// Whether there may be more: no more than a named number is looked at in one look.
+    pub truncated: bool,
+}
+
+impl<K> Default for EditedHits<K> {
+    fn default() -> Self {
+        Self { hits: Vec::new(), truncated: false }
+    }
+}
+
 /// A way of matching, weakest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]

@@ -248,6 +248,7 @@ pub(super) fn verdict(
         reasons: scanned.reasons.iter().filter(|one| one.bank.is_none()).map(reason).collect(),
         banks: scanned.reasons.iter().filter_map(bank_reason).collect(),
         policy_version: scanned.policy_version,
+        truncated: scanned.truncated,
         signals,
         took_us,
     }

@@ -2,14 +2,14 @@
 //!
 //! Grey and small: whoever looks has to see why, not more.
 
-use std::{fs, num::NonZeroU32, ops::ControlFlow, path::Path};
+use std::{num::NonZeroU32, ops::ControlFlow, path::Path};
 
 use serde::Serialize;
 use watchfire_index::{MatchRule, VariantDecision, VariantIndex, VariantLimits, VariantMatch};
 use watchfire_media::{
     canvas::{Canvas, Colour},
     features,
-    format::{Format, sniff},
+    format::Format,
     pdq::{self, Layout, Pixels},
     picture,
     video::{Decoder, Input, looks},
@@ -23,7 +23,7 @@ use watchfire_signal::{
 
 use crate::{
     exit::{Answer, Ended, Failure, OrEnvironment, environment},
-    files::Hasher,
+    files::{Contents, Hasher, TOO_LONG},
     output::{Output, word},
 };
 
@@ -142,14 +142,15 @@ fn by_hash(file: &Path, reference: &Path) -> Result<Option<ByHash>, Failure> {
 fn seen_alike(file: &Path, reference: &Path) -> Result<Vec<Hit<()>>, Failure> {
     let known = Near::<()>::of_known([0; 32], MatchRule::default().min_matched_ms);
     known.insert_all((), &Hasher::for_references()?.signals(reference)?.signals);
-    let bytes = fs::read(file).or_environment(file.display())?;
-    let (hits, _) = Hasher::for_queries(FRAMES_A_SECOND)?.search(&bytes, &known)?;
-    Ok(hits.into_iter().filter(|hit| hit.kind != Kind::Audio).collect())
+    let contents = Contents::of(file).or_environment(file.display())?;
+    let (hits, _) = Hasher::for_queries(FRAMES_A_SECOND)?.search(&contents, &known)?;
+    Ok(hits.hits.into_iter().filter(|hit| hit.kind != Kind::Audio).collect())
 }
 
 fn kind(path: &Path) -> Result<Format, Failure> {
-    let bytes = fs::read(path).or_environment(path.display())?;
-    sniff(&bytes).ok_or_else(|| environment(format!("{}: no picture or video", path.display())))
+    let contents = Contents::of(path).or_environment(path.display())?;
+    let format = contents.format().or_environment(path.display())?;
+    format.ok_or_else(|| environment(format!("{}: no picture or video", path.display())))
 }
 
 fn plain(path: &Path) -> Failure {
@@ -157,7 +158,9 @@ fn plain(path: &Path) -> Failure {
 }
 
 fn still(path: &Path) -> Result<SeenPicture, Failure> {
-    let bytes = fs::read(path).or_environment(path.display())?;
+    let Contents::Held(bytes) = Contents::of(path).or_environment(path.display())? else {
+        return Err(environment(format!("{}: {TOO_LONG}", path.display())));
+    };
     let decoded = picture::decode(&bytes, &picture::Limits::default());
     features::seen(decoded.or_environment(path.display())?.pixels()).ok_or_else(|| plain(path))
 }
@@ -199,7 +202,7 @@ fn compare(pair: &Pair) -> Option<VariantMatch> {
     let hash = pdq::hash(pixels).filter(|hash| hash.quality >= MIN_QUALITY);
     let hashes: Vec<_> = hash.iter().map(|hash| hash.pdq).collect();
     index.insert_hashed(0, &print, &hashes).ok()?;
-    index.search(std::slice::from_ref(&pair.query), 1).pop()
+    index.search(std::slice::from_ref(&pair.query), 1).matches.pop()
 }
 
 fn draw(pair: &Pair, found: Option<&VariantMatch>) -> Canvas {
