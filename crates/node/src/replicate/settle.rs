@@ -3,7 +3,7 @@
 //! **Invariant:** nothing is taken of it that does not lead to the accepted root, and a copy loses nothing but what is proven
 //! not to.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
 use watchfire_store::{Batch, Cut, StoreError};
@@ -14,6 +14,9 @@ use super::{
     stream::{BACKOFF_START, FollowError, pause_after, stood},
 };
 use crate::{clock::Random, urgent};
+
+/// Who proves that it has what is accepted and brings nothing of it for so long is left for the next one.
+const STALLED: Duration = Duration::from_mins(1);
 
 /// How many copies of a node have been cut back: what has folded them is out of date. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -84,12 +87,29 @@ impl LogCopy {
         tracing::debug!(log = %self.log, size, of, ?standing, "a log that has ended");
         match standing {
             Standing::Whole => Ok(true),
-            Standing::Begins => self.follow_once(source, || {}).await.map(|()| false),
+            Standing::Begins => tokio::select! {
+                biased;
+                followed = self.follow_once(source, || {}) => followed.map(|()| false),
+                () = self.stalls() => Ok(false),
+            },
             Standing::Apart { common } => {
                 let mut state = self.state.lock().await;
                 self.cut_back(&mut state, common).await?;
                 Ok(true)
             }
+        }
+    }
+
+    /// Waits until nothing has come for [`STALLED`].
+    async fn stalls(&self) {
+        let mut before = None;
+        loop {
+            let size = self.size().await.ok();
+            if size == before {
+                return;
+            }
+            before = size;
+            tokio::time::sleep(STALLED).await;
         }
     }
 

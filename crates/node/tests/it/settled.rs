@@ -332,3 +332,20 @@ async fn who_proves_the_accepted_history_and_shows_the_other_one_is_not_believed
     assert_eq!((cases(&dog), fork.leaves("dog").await.len()), (BTreeSet::from([fork.common]), 1));
     assert_ne!(dog.alert(&fork.common).unwrap().state, State::Retracted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_has_it_and_brings_nothing_is_left_for_the_next_one() {
+    let fork = fork().await;
+    let chain = fork.without_cat("bee").await;
+    let node = Node::start(fork.setup("ant", &chain, &[])).await.unwrap();
+    let mut setup = fork.setup("dog", &chain, &[]);
+    // Two are asked side by side, each for every second one.
+    for silent in ["ant", "bee"] {
+        let (store, shown) = (fork.stores["bee"].clone(), MemoryStore::new());
+        let peer = Hurrying { store, shown, node: node.clone() };
+        setup.peers.insert(name(silent), Arc::new(peer));
+    }
+    setup.peers.insert(name("elk"), plain(&fork.stores["bee"]));
+    let dog = Node::start(setup).await.unwrap();
+    until(|| cases(&dog) == BTreeSet::from([fork.common, fork.to_bee])).await;
+}
