@@ -8,7 +8,8 @@
 //! overlap by more than half. Films that begin with the same card do not.
 //!
 //! **Invariant:** what one author stores makes no frame common, however much it is; nor do copies of one film.
-//! **Invariant:** a search does a bounded amount of work here: [`MAX_LOOKED`] videos are looked into.
+//! **Invariant:** a search does a bounded amount of work here: [`MAX_LOOKED`] videos are looked into, and [`MAX_NEAR`]
+//! frames gone through.
 
 use std::collections::{HashMap, HashSet};
 
@@ -30,6 +31,10 @@ const MAX_OF_AUTHOR: usize = 4;
 /// The most videos of which one search asks what they share with others. What is beyond is not common.
 const MAX_LOOKED: usize = 256;
 
+/// The most frames near those that are asked about that one search goes through: what authors who work together store of
+/// one picture does not make it slow. What is beyond is not common, so that nothing is hidden by it.
+const MAX_NEAR: usize = 1 << 21;
+
 /// The pictures of a video that are compared with others: one in two seconds of a minute.
 const MAX_PICTURES: usize = 32;
 
@@ -41,6 +46,8 @@ pub struct Commons<'a, S> {
     said: HashMap<Pdq, bool>,
     /// Of a video those that have more than half of its pictures.
     holders: HashMap<u32, HashSet<u32>>,
+    /// Frames that may still be gone through.
+    left: usize,
 }
 
 /// A video that a frame is near to.
@@ -55,7 +62,8 @@ impl FrameIndex {
     /// Says of frames whether they are common. `source` says where a stored video is from; those of which it is not
     /// known are of an author of their own.
     pub fn commons<S: Fn(u64) -> Option<Source>>(&self, source: S) -> Commons<'_, S> {
-        Commons { index: self, source, said: HashMap::new(), holders: HashMap::new() }
+        let (said, holders) = (HashMap::new(), HashMap::new());
+        Commons { index: self, source, said, holders, left: MAX_NEAR }
     }
 }
 
@@ -65,11 +73,12 @@ impl<S: Fn(u64) -> Option<Source>> Commons<'_, S> {
         if let Some(known) = self.said.get(hash) {
             return *known;
         }
-        let numbers = self.index.near(hash);
-        let is_common = numbers.len() >= COMMON_CLUSTERS && {
-            let members = self.members(&numbers);
-            self.are_many(&members)
-        };
+        let is_common = self.index.near(hash, &mut self.left).is_some_and(|numbers| {
+            numbers.len() >= COMMON_CLUSTERS && {
+                let members = self.members(&numbers);
+                self.are_many(&members)
+            }
+        });
         self.said.insert(*hash, is_common);
         is_common
     }
@@ -109,8 +118,13 @@ impl<S: Fn(u64) -> Option<Source>> Commons<'_, S> {
             if self.holders.len() == MAX_LOOKED && !self.holders.contains_key(number) {
                 return false;
             }
-            let holders =
-                self.holders.entry(*number).or_insert_with(|| self.index.holders(*number));
+            if !self.holders.contains_key(number) {
+                let Some(holders) = self.index.holders(*number, &mut self.left) else {
+                    return false;
+                };
+                self.holders.insert(*number, holders);
+            }
+            let holders = &self.holders[number];
             clusters.join_to(at, |of| holders.contains(&members[of].number));
             // Of copies of one film the first one has said it all.
             if clusters.count() < COMMON_CLUSTERS {
@@ -122,25 +136,28 @@ impl<S: Fn(u64) -> Option<Source>> Commons<'_, S> {
 }
 
 impl FrameIndex {
-    /// The numbers of the videos that have a frame near a hash.
-    fn near(&self, hash: &Pdq) -> HashSet<u32> {
-        let found = self.frames.search(hash, MAX_DISTANCE, usize::MAX);
-        found.hits.into_iter().map(|(id, _)| (id >> 32) as u32).collect()
+    /// The numbers of the videos that have a frame near a hash; `None` where they have more such frames than are left to be
+    /// gone through.
+    fn near(&self, hash: &Pdq, left: &mut usize) -> Option<HashSet<u32>> {
+        let found = self.frames.search(hash, MAX_DISTANCE, *left);
+        *left = if found.truncated { 0 } else { *left - found.hits.len() };
+        let numbers = found.hits.into_iter().map(|(id, _)| (id >> 32) as u32);
+        (!found.truncated).then(|| numbers.collect())
     }
 
-    /// The videos that have more than half of a video's pictures, itself among them.
-    fn holders(&self, number: u32) -> HashSet<u32> {
+    /// The videos that have more than half of a video's pictures, itself among them; `None` as [`FrameIndex::near`].
+    fn holders(&self, number: u32, left: &mut usize) -> Option<HashSet<u32>> {
         let videos = self.videos.pin();
-        let Some(video) = videos.get(&number) else { return HashSet::new() };
+        let Some(video) = videos.get(&number) else { return Some(HashSet::new()) };
         let pictures = video.pictures();
         let mut held = HashMap::<u32, usize>::new();
         for place in &pictures {
-            for of in self.near(&video.frames[*place as usize].pdq) {
+            for of in self.near(&video.frames[*place as usize].pdq, left)? {
                 *held.entry(of).or_default() += 1;
             }
         }
         let is_most = |(_, count): &(u32, usize)| *count * 2 > pictures.len();
-        held.into_iter().filter(is_most).map(|(of, _)| of).collect()
+        Some(held.into_iter().filter(is_most).map(|(of, _)| of).collect())
     }
 }
 
@@ -182,5 +199,52 @@ impl Clusters {
 
     fn count(&self) -> usize {
         self.0.iter().collect::<HashSet<_>>().len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use watchfire_signal::vpdq::Frame;
+
+    use super::*;
+    use crate::align::MatchRule;
+
+    /// Nine films that begin with one picture; no others are alike.
+    fn films() -> (FrameIndex, Pdq) {
+        let index = FrameIndex::new([3; 32]);
+        let picture = |salt: u64| {
+            let mut state = salt;
+            Pdq(std::array::from_fn(|_| {
+                state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+                (state >> 56) as u8
+            }))
+        };
+        let card = picture(1);
+        for film in 1..=9_u64 {
+            let frame = |number: u32| {
+                let pdq = if number < 4 { card } else { picture(film << 32 | u64::from(number)) };
+                Frame { number, quality: 100, pdq, at_ms: number * 500 }
+            };
+            let frames: Vec<Frame> = (0..40).map(frame).collect();
+            index.insert(film, &frames, MatchRule::default());
+        }
+        (index, card)
+    }
+
+    #[test]
+    fn what_would_take_too_long_to_find_out_is_not_common() {
+        let (index, card) = films();
+        let mut commons = index.commons(|_| None);
+        assert!(commons.has(&card));
+        let taken = MAX_NEAR - commons.left;
+        // Nine films of which the card stands in four frames, and each film's pictures once.
+        assert!(taken > 36, "{taken}");
+        for left in [0, 35, 36, taken - 1] {
+            let mut commons = Commons { left, ..index.commons(|_| None) };
+            assert!(!commons.has(&card), "{left} of {taken}");
+            assert!(commons.left <= left);
+        }
+        let mut commons = Commons { left: taken, ..index.commons(|_| None) };
+        assert!(commons.has(&card));
     }
 }
