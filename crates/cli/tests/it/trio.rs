@@ -228,8 +228,18 @@ impl Trio {
     }
 
     /// Waits until something is there.
-    pub(crate) fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        for _ in 0..LOOKS {
+    pub(crate) fn until<T>(&self, what: &str, look: impl FnMut() -> Option<T>) -> T {
+        self.until_long(1, what, look)
+    }
+
+    /// The same of what takes so many times as long.
+    pub(crate) fn until_long<T>(
+        &self,
+        times: usize,
+        what: &str,
+        mut look: impl FnMut() -> Option<T>,
+    ) -> T {
+        for _ in 0..times * LOOKS {
             if let Some(found) = look() {
                 return found;
             }
