@@ -37,9 +37,6 @@ use crate::{
 /// The most bytes of a picture or text that are read: what a picture of 64 million pixels has that is not compressed.
 pub(crate) const MAX_HELD_BYTES: u64 = 256 << 20;
 
-/// The most bytes of a video or sound that are held in memory, and not read where they are.
-const MAX_SHORT_BYTES: u64 = 1 << 20;
-
 /// Bytes that tell what a file is.
 const BEGINNING_BYTES: u64 = 4 << 10;
 
@@ -48,8 +45,9 @@ const BEGINNING_BYTES: u64 = 4 << 10;
 pub(crate) enum Contents {
     /// All of its bytes.
     Held(Vec<u8>),
-    /// A video or sound, or anything else that is longer than [`MAX_HELD_BYTES`]: it stays where it is.
-    There(PathBuf),
+    /// A video or sound, or anything else that is longer than [`MAX_HELD_BYTES`]: it stays where it is. With what it is, as
+    /// far as it is media.
+    There(PathBuf, Option<Format>),
 }
 
 impl Contents {
@@ -62,44 +60,41 @@ impl Contents {
         }
         let mut bytes = Vec::new();
         (&file).take(BEGINNING_BYTES).read_to_end(&mut bytes)?;
-        let plays = matches!(sniff(&bytes), Some(Format::Video(_) | Format::Sound(_)));
-        let most = if plays { MAX_SHORT_BYTES } else { MAX_HELD_BYTES };
+        let format = sniff(&bytes);
+        let plays = matches!(format, Some(Format::Video(_) | Format::Sound(_)));
+        let plays = plays && !begins_as_text(&bytes);
         // What is no file, such as a pipe, cannot be read twice.
         let is_there = about.is_file();
-        if is_there && about.len() > most {
-            return Ok(Self::There(path.to_path_buf()));
+        if is_there && (plays || about.len() > MAX_HELD_BYTES) {
+            return Ok(Self::There(path.to_path_buf(), format));
         }
         (&file).take(MAX_HELD_BYTES + 1 - bytes.len() as u64).read_to_end(&mut bytes)?;
         match bytes.len() as u64 > MAX_HELD_BYTES {
-            true if is_there => Ok(Self::There(path.to_path_buf())),
+            true if is_there => Ok(Self::There(path.to_path_buf(), format)),
             true => Err(io::Error::other(TOO_LONG)),
             false => Ok(Self::Held(bytes)),
         }
     }
 
     /// What it is, as far as it is media.
-    pub(crate) fn format(&self) -> io::Result<Option<Format>> {
+    pub(crate) fn format(&self) -> Option<Format> {
         match self {
-            Self::Held(bytes) => Ok(sniff(bytes)),
-            Self::There(path) => {
-                let mut beginning = Vec::new();
-                File::open(path)?.take(BEGINNING_BYTES).read_to_end(&mut beginning)?;
-                Ok(sniff(&beginning))
-            }
+            Self::Held(bytes) => sniff(bytes),
+            Self::There(_, format) => *format,
         }
     }
 
     fn text(&self) -> Option<&str> {
         match self {
             Self::Held(bytes) => as_text(bytes),
-            Self::There(_) => None,
+            Self::There(..) => None,
         }
     }
 
     fn input(&self) -> Input<'_> {
         match self {
             Self::Held(bytes) => Input::Bytes(bytes),
-            Self::There(path) => Input::File(path),
+            Self::There(path, _) => Input::File(path),
         }
     }
 }
@@ -132,6 +127,13 @@ impl Signals {
 /// world" has a box of MP4 in its first letters.
 pub(crate) fn as_text(bytes: &[u8]) -> Option<&str> {
     is_text(bytes).then(|| std::str::from_utf8(bytes).ok()).flatten()
+}
+
+/// Whether the beginning of a file may be that of a text: the last of its characters may be cut off.
+fn begins_as_text(beginning: &[u8]) -> bool {
+    const CHARACTER_BYTES: usize = 4;
+    let whole = beginning.utf8_chunks().next().map_or("", |chunk| chunk.valid());
+    beginning.len() - whole.len() < CHARACTER_BYTES && is_text(whole.as_bytes())
 }
 
 /// Makes signals of files here, without a node.
@@ -199,7 +201,7 @@ impl Hasher {
             hits.extend(moved.hits);
             truncated |= moved.truncated;
         }
-        let video = matches!(contents.format()?, Some(Format::Video(_)));
+        let video = matches!(contents.format(), Some(Format::Video(_)));
         if let Some(mut watch) = known.watch().filter(|_| video && known.has_moments()) {
             let mut parts = Vec::new();
             let looked = looks(contents.input(), &self.options.video, |look| {
@@ -254,7 +256,7 @@ impl Hasher {
         let plain = |signals| Ok((signals, Views::default()));
         let bytes = match contents {
             Contents::Held(bytes) => bytes,
-            Contents::There(path) => return plain(self.there(path)?),
+            Contents::There(path, _) => return plain(self.there(path)?),
         };
         if let Some(text) = as_text(bytes) {
             return plain(words(bytes, TextPrint::of(text)));

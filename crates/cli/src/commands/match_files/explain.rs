@@ -149,8 +149,7 @@ fn seen_alike(file: &Path, reference: &Path) -> Result<Vec<Hit<()>>, Failure> {
 
 fn kind(path: &Path) -> Result<Format, Failure> {
     let contents = Contents::of(path).or_environment(path.display())?;
-    let format = contents.format().or_environment(path.display())?;
-    format.ok_or_else(|| environment(format!("{}: no picture or video", path.display())))
+    contents.format().ok_or_else(|| environment(format!("{}: no picture or video", path.display())))
 }
 
 fn plain(path: &Path) -> Failure {
