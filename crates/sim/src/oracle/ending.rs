@@ -9,6 +9,7 @@ use watchfire_signal::{
     record::{Leaf, Record},
 };
 use watchfire_store::{Held, StoreError};
+use watchfire_tlog::{Frontier, leaf_hash};
 
 use super::{
     At, Charters, Finding, Oracle, Reading, Rule, View,
@@ -151,6 +152,13 @@ impl Oracle {
             if ours != best {
                 let what =
                     format!("{} of {} entries of {log}, which has ended", ours.len(), best.len());
+                found.push(shelf.finding(Rule::LogsDiffer, what));
+            }
+            let mut tree = Frontier::new();
+            ours.iter().for_each(|leaf| tree.append(leaf_hash(leaf)));
+            let last = closed.last.filter(|last| last.size == tree.size());
+            if last.is_some_and(|last| last.root != tree.root().0) {
+                let what = format!("another history of {log} than the charter accepts");
                 found.push(shelf.finding(Rule::LogsDiffer, what));
             }
         }
