@@ -104,7 +104,8 @@ pub struct Verdict {
     /// The version of the policy that decided.
     pub policy_version: u32,
     /// Whether the file may show more edited than is listed: of what is known no more than sixteen pictures, or frames of
-    /// videos, are looked at closely for each picture or frame of the file, those that most of its details lead to.
+    /// videos, are looked at closely for each picture or frame of the file, those that most of its details lead to, and of
+    /// hashes near that of a part of it the nearest 1,024.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
     /// The signals that were found in the file, when asked for.

@@ -368,7 +368,7 @@ fn copies(
         let copy = LogCopy::new(log.clone(), key, store, clock, events.clone())
             .map_err(|error| StartError::Name(error.to_string()))?;
         let accepted = last.map(|Head { size, root }| Accepted { size, root: Hash(root) });
-        let copy = copy.ended(accepted, cuts.clone());
+        let copy = copy.accepting(accepted, cuts.clone());
         let copy = copy.telling(early.clone(), receipts.clone()).paced(pacer.clone());
         copies.insert(log, Arc::new(copy));
     }

@@ -48,9 +48,9 @@ impl Cuts {
 }
 
 impl LogCopy {
-    /// A charter has ended the log, and says what is accepted of it.
+    /// Takes what a charter accepts of the log, where one has ended it, and tells of what is cut back for it.
     #[must_use]
-    pub fn ended(self, accepted: Option<Accepted>, cuts: Cuts) -> Self {
+    pub fn accepting(self, accepted: Option<Accepted>, cuts: Cuts) -> Self {
         Self { accepted, cuts, ..self }
     }
 

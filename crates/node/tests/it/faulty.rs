@@ -7,13 +7,16 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream::BoxStream};
 use tokio::sync::watch;
 use watchfire_node::{
+    Node,
     gossip::Heads,
     peer::{Peer, PeerError},
     receipts::Effective,
 };
 use watchfire_signal::name::LogName;
 use watchfire_store::{Around, Batch, CommitError, Store, StoreError};
-use watchfire_tlog::{Entry, Extension, Hash, Origin, SignedCheckpoint, Source, SourceError};
+use watchfire_tlog::{
+    Entry, Extension, Hash, Origin, SignedCheckpoint, Source, SourceError, Urgent,
+};
 
 /// How a peer fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,12 +38,17 @@ pub(crate) enum Fault {
 /// A member's store as a peer that fails until a test mends it.
 pub(crate) struct FaultyPeer {
     pub(crate) store: Arc<dyn Store>,
+    /// What those who follow its logs get.
+    pub(crate) shown: Arc<dyn Store>,
+    /// Who answers what is urgent.
+    pub(crate) urgent: Option<Arc<Node>>,
     pub(crate) fault: watch::Sender<Fault>,
 }
 
 impl FaultyPeer {
     pub(crate) fn new(store: &Arc<dyn Store>, fault: Fault) -> Arc<Self> {
-        Arc::new(Self { store: store.clone(), fault: watch::Sender::new(fault) })
+        let (store, shown) = (store.clone(), store.clone());
+        Arc::new(Self { store, shown, urgent: None, fault: watch::Sender::new(fault) })
     }
 }
 
@@ -48,8 +56,9 @@ impl FaultyPeer {
 impl Peer for FaultyPeer {
     fn source(&self, log: &LogName) -> Arc<dyn Source> {
         let origin = Origin::new(log.to_string()).unwrap();
-        let source = self.store.read(&origin);
-        Arc::new(FaultySource { source, fault: self.fault.subscribe() })
+        let (source, shown) = (self.store.read(&origin), self.shown.read(&origin));
+        let (log, urgent, fault) = (log.clone(), self.urgent.clone(), self.fault.subscribe());
+        Arc::new(FaultySource { log, source, shown, urgent, fault })
     }
 
     async fn push(&self, _log: &LogName, _more: &Extension) -> Result<u64, PeerError> {
@@ -70,7 +79,10 @@ impl Peer for FaultyPeer {
 }
 
 struct FaultySource {
+    log: LogName,
     source: Arc<dyn Source>,
+    shown: Arc<dyn Source>,
+    urgent: Option<Arc<Node>>,
     fault: watch::Receiver<Fault>,
 }
 
@@ -103,7 +115,7 @@ impl Source for FaultySource {
         from: u64,
     ) -> Result<BoxStream<'static, Result<Extension, SourceError>>, SourceError> {
         let fault = self.fault().await;
-        let stream = self.source.follow(from).await?;
+        let stream = self.shown.follow(from).await?;
         Ok(match fault {
             Fault::EndsEarly => stream.take(0).boxed(),
             Fault::Withholds => futures_util::stream::pending().boxed(),
@@ -119,6 +131,12 @@ impl Source for FaultySource {
             Fault::WrongRecords => Ok(indices.iter().map(|_| wrong()).collect()),
             _ => self.source.records(indices).await,
         }
+    }
+
+    async fn urgent(&self, held: u64, from: u64) -> Result<Vec<Urgent>, SourceError> {
+        let Some(node) = &self.urgent else { return Ok(Vec::new()) };
+        let found = node.urgent(&self.log, (held, from)).await;
+        found.map_err(|error| SourceError::Broken(error.to_string()))
     }
 }
 

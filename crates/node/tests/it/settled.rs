@@ -7,20 +7,16 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
-use bytes::Bytes;
-use futures_util::stream::BoxStream;
+use tokio::sync::watch;
 use watchfire_node::{
     Node, Setup,
     charter::{
         approve,
         draft::{Ends, next},
     },
-    gossip::Heads,
     node::Handover,
-    peer::{Peer, PeerError},
+    peer::Peer,
     raise::Answer,
-    receipts::Effective,
     standing::State,
 };
 use watchfire_signal::{
@@ -31,14 +27,13 @@ use watchfire_signal::{
     statement::Head,
 };
 use watchfire_store::{Batch, MemoryStore, Row, Store, Table};
-use watchfire_tlog::{
-    Entry, Extension, Hash, Origin, SignedCheckpoint, Source, SourceError, Urgent,
-};
+use watchfire_tlog::Origin;
 
 use crate::{
     coalition::{
         Cast, Stage, TestClock, TestPeer, alert, charter, key, log_name, name, setup, start,
     },
+    faulty::{Fault, FaultyPeer},
     workshop::picture,
 };
 
@@ -54,80 +49,19 @@ struct Fork {
     to_bee: Commitment,
 }
 
-/// A member whose node answers what is urgent, as over the wire.
-struct Hurrying {
-    store: MemoryStore,
-    shown: MemoryStore,
-    node: Arc<Node>,
-}
-
-struct HurryingSource {
-    held: Arc<dyn Source>,
-    /// What it has followers believe.
-    shown: Arc<dyn Source>,
-    log: LogName,
-    node: Arc<Node>,
-}
-
-#[async_trait]
-impl Source for HurryingSource {
-    async fn checkpoint(&self) -> Result<Option<SignedCheckpoint>, SourceError> {
-        self.held.checkpoint().await
-    }
-
-    async fn entries(&self, from: u64, to: u64) -> Result<Vec<Entry>, SourceError> {
-        self.held.entries(from, to).await
-    }
-
-    async fn hashes(&self, level: u8, from: u64, to: u64) -> Result<Vec<Hash>, SourceError> {
-        self.held.hashes(level, from, to).await
-    }
-
-    async fn follow(
-        &self,
-        from: u64,
-    ) -> Result<BoxStream<'static, Result<Extension, SourceError>>, SourceError> {
-        self.shown.follow(from).await
-    }
-
-    async fn records(&self, indices: &[u64]) -> Result<Vec<Option<Bytes>>, SourceError> {
-        self.held.records(indices).await
-    }
-
-    async fn urgent(&self, held: u64, from: u64) -> Result<Vec<Urgent>, SourceError> {
-        let found = self.node.urgent(&self.log, (held, from)).await;
-        found.map_err(|error| SourceError::Broken(error.to_string()))
-    }
-}
-
-#[async_trait]
-impl Peer for Hurrying {
-    fn source(&self, log: &LogName) -> Arc<dyn Source> {
-        let origin = Origin::new(log.to_string()).unwrap();
-        let (held, shown) = (self.store.read(&origin), self.shown.read(&origin));
-        Arc::new(HurryingSource { held, shown, log: log.clone(), node: self.node.clone() })
-    }
-
-    async fn push(&self, _log: &LogName, _more: &Extension) -> Result<u64, PeerError> {
-        Err(PeerError("comes itself".to_owned()))
-    }
-
-    async fn receipt(&self, _effective: &BTreeMap<LogName, Effective>) -> Result<(), PeerError> {
-        Ok(())
-    }
-
-    async fn receipts(&self) -> Result<BTreeMap<LogName, Effective>, PeerError> {
-        Err(PeerError("comes itself".to_owned()))
-    }
-
-    async fn exchange(&self, _ours: &Heads) -> Result<Heads, PeerError> {
-        Err(PeerError("says nothing of heads".to_owned()))
-    }
+/// A member whose node answers what is urgent, as over the wire, and who perhaps shows something else than it has.
+fn hurrying(store: &MemoryStore, shown: &MemoryStore, node: &Arc<Node>) -> Arc<dyn Peer> {
+    Arc::new(FaultyPeer {
+        store: Arc::new(store.clone()),
+        shown: Arc::new(shown.clone()),
+        urgent: Some(node.clone()),
+        fault: watch::Sender::new(Fault::None),
+    })
 }
 
 fn plain(store: &MemoryStore) -> Arc<dyn Peer> {
     let store = Arc::new(store.clone());
-    Arc::new(TestPeer { store, up: tokio::sync::watch::Sender::new(true) })
+    Arc::new(TestPeer { store, up: watch::Sender::new(true) })
 }
 
 async fn cat(first: &SignedCharter, store: &MemoryStore, seed: u64) -> Stage {
@@ -240,9 +174,8 @@ async fn everybody_holds_what_the_charter_accepts_of_a_log_that_had_two_historie
     freeze(&bee, &fork).await;
     assert!(!bee.evidence(&log_name("cat")).await.unwrap().is_empty());
     let mut setup = fork.setup("dog", &chain, &["ant"]);
-    let (store, shown) = (fork.stores["bee"].clone(), fork.stores["bee"].clone());
-    let hurrying = Hurrying { store, shown, node: bee.clone() };
-    setup.peers.insert(name("bee"), Arc::new(hurrying));
+    let held = &fork.stores["bee"];
+    setup.peers.insert(name("bee"), hurrying(held, held, &bee));
     let row = evidence_of(&fork).await;
     fork.stores["dog"].commit(row).await.unwrap();
     let dog = Node::start(setup).await.unwrap();
@@ -303,7 +236,7 @@ async fn nobody_is_cut_back_by_who_does_not_have_what_is_accepted() {
 async fn what_was_folded_beside_a_cut_is_not_begun_with() {
     let fork = fork().await;
     let chain = fork.without_cat("bee").await;
-    let up = tokio::sync::watch::Sender::new(false);
+    let up = watch::Sender::new(false);
     let bee = TestPeer { store: Arc::new(fork.stores["bee"].clone()), up: up.clone() };
     let mut setup = fork.setup("ant", &chain, &[]);
     setup.peers.insert(name("bee"), Arc::new(bee));
@@ -324,9 +257,9 @@ async fn who_proves_the_accepted_history_and_shows_the_other_one_is_not_believed
     let bee = fork.setup("bee", &CharterChain::from(fork.first.clone()), &[]);
     let bee = Node::start(bee).await.unwrap();
     assert_eq!(bee.alert(&fork.common).unwrap().state, State::Retracted);
-    let [store, shown] = ["ant", "bee"].map(|member| fork.stores[member].clone());
+    let [held, shown] = ["ant", "bee"].map(|member| &fork.stores[member]);
     let mut setup = fork.setup("dog", &chain, &[]);
-    setup.peers.insert(name("bee"), Arc::new(Hurrying { store, shown, node: bee }));
+    setup.peers.insert(name("bee"), hurrying(held, shown, &bee));
     let dog = Node::start(setup).await.unwrap();
     tokio::time::sleep(Duration::from_mins(10)).await;
     assert_eq!((cases(&dog), fork.leaves("dog").await.len()), (BTreeSet::from([fork.common]), 1));
@@ -337,13 +270,11 @@ async fn who_proves_the_accepted_history_and_shows_the_other_one_is_not_believed
 async fn who_has_it_and_brings_nothing_is_left_for_the_next_one() {
     let fork = fork().await;
     let chain = fork.without_cat("bee").await;
-    let node = Node::start(fork.setup("ant", &chain, &[])).await.unwrap();
     let mut setup = fork.setup("dog", &chain, &[]);
     // Two are asked side by side, each for every second one.
     for silent in ["ant", "bee"] {
-        let (store, shown) = (fork.stores["bee"].clone(), MemoryStore::new());
-        let peer = Hurrying { store, shown, node: node.clone() };
-        setup.peers.insert(name(silent), Arc::new(peer));
+        let held = Arc::new(fork.stores["bee"].clone()) as Arc<dyn Store>;
+        setup.peers.insert(name(silent), FaultyPeer::new(&held, Fault::Withholds));
     }
     setup.peers.insert(name("elk"), plain(&fork.stores["bee"]));
     let dog = Node::start(setup).await.unwrap();

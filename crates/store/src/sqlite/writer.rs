@@ -50,7 +50,8 @@ impl Write {
     fn is_bulk(&self) -> bool {
         match self {
             Write::Commit(batch) => {
-                batch.append.as_ref().is_some_and(|append| append.entries.len() > FEW)
+                let many = batch.append.as_ref().is_some_and(|append| append.entries.len() > FEW);
+                many || batch.cut.is_some()
             }
             Write::Fill { .. } | Write::Erase { .. } | Write::Settle(_) => false,
             Write::DropViews
