@@ -155,7 +155,7 @@ fn bare_host(before: &str) -> Option<usize> {
     let is_of_name = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
     let from = before.trim_end_matches(is_of_name).len();
     let host = before[from..].to_ascii_lowercase();
-    let known = psl::domain(host.as_bytes()).is_some_and(|domain| domain.suffix().is_known());
+    let known = watchfire_suffix::has_public(&host);
     (known && !host.starts_with(['.', '-']) && is_free(&before[..from])).then_some(from)
 }
 

@@ -125,7 +125,7 @@ impl Parts {
 
     /// Whether strangers have names of their own under the host: `com`, `co.uk`, `github.io`.
     pub(super) fn is_public(&self) -> bool {
-        self.is_name && (!self.host.contains('.') || is_public_suffix(&self.host))
+        self.is_name && (!self.host.contains('.') || watchfire_suffix::is_public(&self.host))
     }
 
     /// The host, and the names above it of at least two parts; of very many the shortest ones. No public
@@ -135,14 +135,8 @@ impl Parts {
         let above: Vec<&str> = dots.filter(|name| self.is_name && name.contains('.')).collect();
         let skipped = above.len().saturating_sub(MAX_HOST_PLACES - 1);
         let hosts = std::iter::once(&*self.host).chain(above.into_iter().skip(skipped));
-        hosts.filter(|host| !self.is_name || !is_public_suffix(host))
+        hosts.filter(|host| !self.is_name || !watchfire_suffix::is_public(host))
     }
-}
-
-/// Whether a name stands in the Public Suffix List, in the part of registries or in that of companies
-/// that give names to strangers.
-fn is_public_suffix(host: &str) -> bool {
-    psl::suffix(host.as_bytes()).is_some_and(|suffix| suffix.is_known() && suffix == host)
 }
 
 fn address(error: &url::ParseError) -> LinkError {
