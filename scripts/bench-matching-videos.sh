@@ -14,3 +14,5 @@ cargo build --release --locked --quiet --package watchfire-index --example match
 list=${LIST:-$work/videos.tsv}
 target/release/examples/match_files videos "$list" "$work/matches.tsv" >"$work/run.json"
 "$python" scripts/bench-matching/video_report.py "$work" "$list" "$work/run.json" "$work/matches.tsv"
+cargo build --release --locked --quiet --package watchfire-cli --bin watchfire
+"$python" scripts/bench-matching/frame_pairs.py "$list" target/release/watchfire
