@@ -39,9 +39,9 @@ pub(crate) const LEAST_AT_ANY_SPEED: u32 = MIN_ALIGNED_FRAMES + 1;
 /// More distinct frames than this make a match no surer, and comparing each with all costs time.
 const COUNTED_FRAMES: usize = 256;
 
-/// Shorter gaps than between two frames of an upload (three quarters of a second at most) with their jitter cannot be asked for:
+/// Shorter gaps than one sampling period (2 frames a second) with its jitter cannot be asked for:
 /// sparse frames would never be near enough to each other.
-const LEAST_GAP_MS: u32 = 850;
+const LEAST_GAP_MS: u32 = 600;
 
 /// When a stretch of two videos counts as matched; the issuer of an alert says so in it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct MatchRule {
     /// aligned frame (of the slower of the two videos, so that speeding a copy up does not help).
     pub min_matched_ms: u32,
     /// The longest time without an aligned frame inside a stretch, in milliseconds; less than one
-    /// sampling period (850) is taken as that.
+    /// sampling period (600) is taken as that.
     pub max_gap_ms: u32,
 }
 

@@ -23,7 +23,7 @@ use crate::video::{Copy, Decoder, FrameRate, Sound, VideoError, VideoHash};
 const PIECE_BYTES: usize = 1 << 20;
 
 /// How a file is hashed.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Options {
     /// What a picture may need.
     pub picture: picture::Limits,

@@ -14,7 +14,6 @@ mod filter;
 mod frames;
 mod hearing;
 mod looks;
-mod lot;
 mod moments;
 mod probe;
 mod selection;
@@ -35,12 +34,10 @@ use watchfire_signal::vpdq::Vpdq;
 use crate::format::{Container, Format, sniff};
 use crate::sandbox::Sandbox;
 
-use lot::Lot;
 use selection::Selection;
 
 pub use hearing::{Heard, Hearing, Rates, hear};
 pub use looks::{Look, MAX_LOOKS, live_looks, looks};
-pub use lot::{LOOKS_A_SECOND, Secret};
 pub use moments::{MAX_MOMENTS, MOMENT_FEATURES};
 pub use probe::FramesPerSecond;
 pub use selection::MAX_THINNED;
@@ -107,9 +104,6 @@ pub enum FrameRate {
     Every,
     /// The first in each such part of a second; every frame if the video has fewer.
     PerSecond(NonZeroU32),
-    /// [`LOOKS_A_SECOND`], as an upload is looked up: at moments that nobody else knows where the decoder has a
-    /// [`Secret`].
-    Upload,
     /// Every frame, of a part if one is given. Where these are too many, the first in each of equal times, so that
     /// all of it stays recognisable; longer than [`MAX_THINNED`] it is refused instead.
     Reference {
@@ -125,7 +119,7 @@ impl FrameRate {
     pub(crate) fn part(self) -> Option<Part> {
         match self {
             Self::Reference { part, .. } => part,
-            Self::Every | Self::PerSecond(_) | Self::Upload => None,
+            Self::Every | Self::PerSecond(_) => None,
         }
     }
 }
@@ -140,7 +134,7 @@ pub struct Part {
 }
 
 /// What a video is decoded with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decoder {
     /// How the programs are started.
     pub sandbox: Sandbox,
@@ -154,8 +148,6 @@ pub struct Decoder {
     pub threads: usize,
     /// What one video may need.
     pub limits: Limits,
-    /// What draws the moments at which uploads are looked at; without it these are the first of each half second.
-    pub secret: Option<Secret>,
     /// Ends all that is decoded with this.
     pub stop: Stop,
 }
@@ -173,7 +165,6 @@ impl Decoder {
             scratch,
             threads,
             limits: Limits::default(),
-            secret: None,
             stop: Stop::default(),
         }
     }
@@ -269,7 +260,6 @@ pub fn hash(bytes: &[u8], rate: FrameRate, decoder: &Decoder) -> Result<VideoHas
 pub struct Copy {
     file: Held,
     container: Container,
-    lot: Option<Lot>,
 }
 
 /// Where the bytes are.
@@ -294,8 +284,7 @@ impl Copy {
         let mut file = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
         file.write_all(bytes)?;
         file.flush()?;
-        let lot = decoder.secret.as_ref().map(|secret| secret.of(bytes));
-        Ok(Self { file: Held::Written(file), container, lot })
+        Ok(Self { file: Held::Written(file), container })
     }
 
     /// No copy, but the file where it is, which may be larger than what fits into memory.
@@ -310,7 +299,7 @@ impl Copy {
             _ if beginning.is_empty() => return Err(VideoError::Empty),
             _ => return Err(VideoError::NotAVideo),
         };
-        Ok(Self { file: Held::There(path), container, lot: None })
+        Ok(Self { file: Held::There(path), container })
     }
 
     fn path(&self) -> &Path {
@@ -326,7 +315,7 @@ impl Copy {
     /// As [`hash()`].
     pub fn hash(&self, rate: FrameRate, decoder: &Decoder) -> Result<VideoHash, VideoError> {
         let facts = probe::probe(self.path(), self.container, decoder)?;
-        let selection = Selection::of(rate, &facts, self.lot)?;
+        let selection = Selection::of(rate, &facts)?;
         let mut frames = frames::hash(self.path(), self.container, &selection, decoder)?;
         selection::numbered(&mut frames, rate, &facts);
         let frames = selection::thinned(frames, rate)?;

@@ -19,7 +19,7 @@ use watchfire_media::animation::{self, AnimationError};
 use watchfire_media::hash::{Content, HashError, Hashed, Options, digests, hash};
 use watchfire_media::picture;
 use watchfire_media::video::{
-    Decoder, FrameRate, Limits, PLAIN_RATES, Part, QUERY_RATES, Secret, Stop, VideoError,
+    Decoder, FrameRate, Limits, PLAIN_RATES, Part, QUERY_RATES, Stop, VideoError,
 };
 use watchfire_signal::alert::ContentKind;
 use watchfire_signal::sound_print::PLAIN_RATE;
@@ -28,6 +28,10 @@ use watchfire_signal::value::{MAX_FRAMES, Signal, Span, Value, ValueOrBlob};
 use crate::answer::Failure;
 use crate::input::{read_body, refuse};
 use crate::limits::{Limit, REQUEST_TIMEOUT};
+
+/// Frames of a query that are hashed each second. The reference has every frame, so two a second line up with it
+/// wherever they fall.
+pub const QUERY_FRAMES_A_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 /// Frames of a reference: as many as an alert may list.
 const REFERENCE_FRAMES: NonZeroU32 = NonZeroU32::new(MAX_FRAMES as u32).unwrap();
@@ -112,11 +116,7 @@ impl Hashing {
         let memory = setup.memory_bytes.max(setup.max_bytes);
         let limits = Limits { wall_time: DECODE_TIME, ..Limits::default() };
         Hashing {
-            decoder: Decoder {
-                limits,
-                secret: Some(Secret::default()),
-                ..Decoder::new(setup.executable, setup.scratch)
-            },
+            decoder: Decoder { limits, ..Decoder::new(setup.executable, setup.scratch) },
             upload: Limit { name: "upload_bytes", value: setup.max_bytes },
             memory: Limit { name: "upload_memory_bytes", value: memory },
             slots: Arc::new(Semaphore::new(setup.at_once.max(1))),
@@ -209,7 +209,7 @@ impl Hashing {
 
     fn options(&self, purpose: Purpose, stop: &Stop) -> Options {
         let rate = match purpose {
-            Purpose::Query { .. } => FrameRate::Upload,
+            Purpose::Query { .. } => FrameRate::PerSecond(QUERY_FRAMES_A_SECOND),
             Purpose::Reference(_) | Purpose::Told => {
                 let span = purpose.span();
                 let part = |span: Span| Part { start_ms: span.start_ms, end_ms: span.end_ms };

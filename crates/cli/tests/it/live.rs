@@ -10,7 +10,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
-    program::{code, run, words},
+    program::words,
     sound::{music, wav},
     trio::{MEMBERS, Trio},
 };
@@ -107,35 +107,6 @@ fn a_stream_is_judged_while_it_runs_and_its_recording_is_found_later() {
     let whole: Value = serde_json::from_str(&last).unwrap();
     assert_eq!(whole["segment_ms"]["start_ms"], 0);
     assert!(whole["segment_ms"]["end_ms"].as_u64().unwrap() >= 23_000, "{whole}");
-}
-
-/// Behind a harmless frame in each moment that anybody can know of, the first of each half second.
-#[test]
-fn a_film_that_hides_between_known_moments_is_refused() {
-    let mut trio = Trio::found(None);
-    trio.start(&MEMBERS);
-    let path = |name: &str| trio.dir("ant").join(name);
-    let (film, hidden) = (path("film.mp4"), path("hidden.mp4"));
-    let fractal = "mandelbrot=size=160x120:rate=25:start_scale=1";
-    let encoded = ["-c:v", "mpeg4", "-q:v", "2", "-t", "14"];
-    ffmpeg(&[&["-f", "lavfi", "-i", fractal], &encoded[..]].concat(), &film);
-    let harmless = "life=size=160x120:rate=25:ratio=0.3:seed=5:mold=10";
-    let known = "[0][1]overlay=enable='lt(mod(t+0.0001,0.5),0.036)'";
-    let inputs = ["-f", "lavfi", "-i", fractal, "-f", "lavfi", "-i", harmless];
-    ffmpeg(&[&inputs[..], &["-filter_complex", known], &encoded].concat(), &hidden);
-    let raise = ["alert", "raise", "--label", "violence.graphic_death", "--severity", "2"];
-    let raise = [&raise[..], &[film.to_str().unwrap()]].concat();
-    trio.until("ant raises", || trio.ask("ant", &raise));
-    let mut program = Command::new(env!("CARGO_BIN_EXE_watchfire"));
-    program.args(["--json", "scan", "--match", "near", "--item", "hidden"]);
-    program.args(["--url", &trio.url("ant"), "--key", trio.key("ant")]).arg(&hidden);
-    let scanned = program.output().unwrap();
-    let verdict = lines(&scanned.stdout).pop().unwrap();
-    assert_eq!(verdict["verdict"], "block", "{verdict}");
-    // Where anybody can know it is looked, nothing is seen.
-    let (film, hidden) = (film.display().to_string(), hidden.display().to_string());
-    let matched = run(["match", "--refs", &film, "--", &hidden]);
-    assert_eq!(code(&matched), 1, "{}", words(&matched));
 }
 
 /// A stream is cut off in the middle of a frame, as when somebody pulls the plug: what was seen of it is remembered.

@@ -10,7 +10,7 @@ use watchfire_media::{
     animation,
     hash::{Options, hash},
     picture,
-    video::{Decoder, FrameRate, Input, Secret, looks},
+    video::{Decoder, FrameRate, Input, looks},
 };
 use watchfire_signal::{
     alert::ContentKind,
@@ -44,8 +44,6 @@ pub(crate) fn run(lines: &[Line], out: &str) -> io::Result<()> {
         let signals = through_alert(ContentKind::Video, signals(line, &decoder)?)?;
         moments += known.insert(number as u64, &signals)?;
     }
-    // A node looks at uploads in moments that nobody knows.
-    let decoder = Decoder { secret: Some(Secret::default()), ..decoder };
     let look_up = |_, line: &Line| known.look_up(line, &decoder).map(Some);
     let (queries, [looking, searching]) = look_up_all(lines, out, look_up)?;
     println!(

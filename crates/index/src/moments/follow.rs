@@ -30,8 +30,7 @@ const LINES: usize = 2;
 /// The ratio of neighbouring speeds: over ten seconds, half of it is an eighth of a second.
 const NEXT_SPEED: f64 = 1.025;
 
-/// How far a frame may be from the time at which a moment is looked for: a query has two frames a second, at most three
-/// quarters of one apart.
+/// How far a frame may be from the time at which a moment is looked for: a query has two frames a second.
 const NEAR_MS: f64 = 400.0;
 
 /// How far a place may be off for a transform that is fitted to several frames, in pixels of the reference.

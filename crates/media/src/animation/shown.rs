@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use watchfire_signal::pdq::Pdq;
 use watchfire_signal::vpdq::Frame;
 
-use crate::video::{FrameRate, LOOKS_A_SECOND};
+use crate::video::FrameRate;
 
 /// What is kept of a frame.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +47,6 @@ pub(super) fn in_time(shown: &[Shown], rate: FrameRate) -> Vec<Frame> {
     let part_ms = match rate {
         FrameRate::Every => None,
         FrameRate::PerSecond(frames) => Some(1_000 / frames.get()),
-        FrameRate::Upload => Some(1_000 / LOOKS_A_SECOND),
         FrameRate::Reference { at_most, .. } => {
             let most = usize::try_from(at_most.get()).unwrap_or(usize::MAX);
             (shown.len() > most).then(|| part_ms(shown, most))

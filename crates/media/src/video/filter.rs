@@ -4,7 +4,6 @@
 //! Filters live as long as the video: ffmpeg would set them up anew for each change of size, and forget what came
 //! before ([`BEFORE_INPUT`]).
 
-use super::lot::{LOOKS_A_SECOND, Lot};
 use crate::pdq::Layout;
 
 /// The longest time from one frame to the next that is believed, in seconds. A clock that was set forward by years
@@ -33,38 +32,13 @@ pub(super) fn clock() -> String {
     format!("setpts='if(isnan(PREV_OUTPTS),{first},PREV_OUTPTS+{step})'")
 }
 
-/// Which frames are taken, by their times.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Choice {
-    /// The first of each of so many equal parts of so many milliseconds.
-    FirstOfEach(u64, u64),
-    /// Two of each second, drawn by lot.
-    Drawn(Lot),
-}
-
-impl Choice {
-    /// Two of each second, as an upload is looked at: drawn by lot, if there is one, else the first of each half.
-    pub(super) fn of_an_upload(lot: Option<Lot>) -> Self {
-        lot.map_or(Self::FirstOfEach(LOOKS_A_SECOND.into(), 1_000), Self::Drawn)
-    }
-
-    /// What ffmpeg is told.
-    pub(super) fn filter(self) -> String {
-        let (now, before) = (self.part("t"), self.part("prev_selected_t"));
-        let overdue = format!("gte(n-prev_selected_n,{ONE_OF})");
-        format!("select='isnan(prev_selected_t)+gt({now},{before})+{overdue}'")
-    }
-
-    /// The number of the part that a time is in.
-    fn part(self, time: &str) -> String {
-        match self {
-            Self::FirstOfEach(frames, ms) => {
-                let a_second = frames.saturating_mul(1000);
-                format!("floor({time}*{a_second}/{ms}+0.001)")
-            }
-            Self::Drawn(lot) => lot.part(time),
-        }
-    }
+/// Takes the first frame of each of `frames` equal parts of `ms` milliseconds.
+pub(super) fn first_of_each(frames: u64, ms: u64) -> String {
+    let a_second = frames.saturating_mul(1000);
+    let part = |time: &str| format!("floor({time}*{a_second}/{ms}+0.001)");
+    let (now, before) = (part("t"), part("prev_selected_t"));
+    let overdue = format!("gte(n-prev_selected_n,{ONE_OF})");
+    format!("select='isnan(prev_selected_t)+gt({now},{before})+{overdue}'")
 }
 
 /// Makes pixels of a layout, behind two rows that tell how wide the frame is: of one colour, then of another.

@@ -1,18 +1,21 @@
 //! Looks at a video as it is looked up: hashes and local features of two frames a second.
 
+use std::num::NonZeroU32;
 use std::ops::ControlFlow;
 
 use watchfire_signal::features::{Area, Depth, SeenPicture};
 use watchfire_signal::vpdq::Frame;
 
-use super::lot::LOOKS_A_SECOND;
 use super::stream::{Input, MAX_STALL, Pace, Seen, Streamed, Streaming, stream};
 use super::{Decoder, VideoError};
 use crate::pdq::{Hasher, Pixels};
 use crate::{edits, features, regions};
 
+/// Frames a second that are looked at.
+const LOOKS_A_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
+
 /// The most frames of one video that are looked at: the first hour.
-pub const MAX_LOOKS: u32 = 3_600 * LOOKS_A_SECOND;
+pub const MAX_LOOKS: u32 = 3_600 * LOOKS_A_SECOND.get();
 
 /// A frame that is looked up.
 pub struct Look {
@@ -57,7 +60,7 @@ pub fn live_looks(
     mut depth: impl FnMut() -> Depth,
     mut each: impl FnMut(Look) -> ControlFlow<()>,
 ) -> Result<Streamed, VideoError> {
-    let streaming = Streaming { pace: Pace::Upload, stall: MAX_STALL };
+    let streaming = Streaming { pace: Pace::PerSecond(LOOKS_A_SECOND), stall: MAX_STALL };
     let mut hasher = Hasher::default();
     stream(input, streaming, decoder, |seen| {
         let depth = depth();

@@ -1,7 +1,7 @@
 //! Chooses the frames of a video that travel in an alert, so that edited copies are found by their features.
 //!
 //! The time is cut into parts, and of each the frame is taken around which least moves: a query is sampled at
-//! other moments, some quarter of a second away, and has to show it too.
+//! other moments, up to a quarter of a second away, and has to show it too.
 //! **Invariant:** memory does not grow with the length of the video: a frame, the best of a part, and what
 //! was chosen.
 

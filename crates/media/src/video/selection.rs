@@ -8,10 +8,8 @@ use std::time::Duration;
 
 use watchfire_signal::vpdq::Frame;
 
-use super::filter::Choice;
-use super::lot::Lot;
 use super::probe::Facts;
-use super::{FrameRate, Part, VideoError};
+use super::{FrameRate, Part, VideoError, filter};
 
 /// The longest video, or part of one, that is recognised by evenly thinned frames. 3,600 frames are one a second
 /// then: queries have two a second, and alignment bridges the second between two frames that it finds.
@@ -24,25 +22,21 @@ const SURE_FRAMES_A_SECOND: u64 = 2;
 /// by the frames that came.
 const MORE_THAN_COME_OUT: u64 = 2;
 
-/// Of a part, or all of it, frames that are chosen, or every one.
+/// Of a part, or all of it, the first frame of each of so many equal parts of so many milliseconds, or every one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Selection {
     part: Option<Part>,
-    choice: Option<Choice>,
+    first_of_each: Option<(u64, u64)>,
 }
 
 impl Selection {
-    /// What a rate means for one video; its lot is for uploads.
-    pub(super) fn of(rate: FrameRate, facts: &Facts, lot: Option<Lot>) -> Result<Self, VideoError> {
-        let all = Self { part: None, choice: None };
+    /// What a rate means for one video.
+    pub(super) fn of(rate: FrameRate, facts: &Facts) -> Result<Self, VideoError> {
+        let all = Self { part: None, first_of_each: None };
         let (part, at_most) = match rate {
             FrameRate::Every => return Ok(all),
             FrameRate::PerSecond(hashes) => {
-                let choice = Choice::FirstOfEach(hashes.get().into(), 1_000);
-                return Ok(Self { choice: Some(choice), ..all });
-            }
-            FrameRate::Upload => {
-                return Ok(Self { choice: Some(Choice::of_an_upload(lot)), ..all });
+                return Ok(Self { first_of_each: Some((hashes.get().into(), 1_000)), ..all });
             }
             FrameRate::Reference { part, at_most } => (part, u64::from(at_most.get())),
         };
@@ -53,11 +47,11 @@ impl Selection {
             return Err(VideoError::TooLong);
         }
         let too_many = |ms: &u64| u64::from(facts.rate.number_at(*ms)) > at_most;
-        let choice = length_ms.filter(too_many).map(|ms| {
+        let first_of_each = length_ms.filter(too_many).map(|ms| {
             let sure = ms.saturating_mul(SURE_FRAMES_A_SECOND) / 1_000;
-            Choice::FirstOfEach(at_most.saturating_mul(MORE_THAN_COME_OUT).max(sure), ms)
+            (at_most.saturating_mul(MORE_THAN_COME_OUT).max(sure), ms)
         });
-        Ok(Self { part, choice })
+        Ok(Self { part, first_of_each })
     }
 
     /// Whether only a part of the video is selected.
@@ -75,7 +69,9 @@ impl Selection {
             let within = format!("between(round(t*1000),{start_ms},{})", end_ms - 1);
             filters.push(format!("select='{within}'"));
         }
-        filters.extend(self.choice.map(Choice::filter));
+        let first_of_each =
+            self.first_of_each.map(|(frames, ms)| filter::first_of_each(frames, ms));
+        filters.extend(first_of_each);
         filters
     }
 }
@@ -134,21 +130,21 @@ mod tests {
 
     #[test]
     fn a_long_video_is_decoded_thinly_and_a_short_one_fully() {
-        let parts = |ms| Selection::of(reference(None), &facts(ms), None).unwrap().choice;
+        let parts = |ms| Selection::of(reference(None), &facts(ms)).unwrap().first_of_each;
         assert_eq!([Some(120_000), None].map(parts), [None, None]);
-        assert_eq!(parts(Some(1_205_000)), Some(Choice::FirstOfEach(7_200, 1_205_000)));
+        assert_eq!(parts(Some(1_205_000)), Some((7_200, 1_205_000)));
         // A file that claims to be an hour long still gives two frames a second.
         let few = FrameRate::Reference { part: None, at_most: NonZeroU32::MIN };
-        let selection = Selection::of(few, &facts(Some(3_600_000)), None).unwrap();
-        assert_eq!(selection.choice, Some(Choice::FirstOfEach(7_200, 3_600_000)));
+        let selection = Selection::of(few, &facts(Some(3_600_000))).unwrap();
+        assert_eq!(selection.first_of_each, Some((7_200, 3_600_000)));
     }
 
     #[test]
     fn more_than_an_hour_is_refused_before_and_after_decoding() {
-        let long = Selection::of(reference(None), &facts(Some(3_600_001)), None);
+        let long = Selection::of(reference(None), &facts(Some(3_600_001)));
         assert!(matches!(long, Err(VideoError::TooLong)));
         let part = Some(Part { start_ms: 5_000, end_ms: 9_000 });
-        let part = Selection::of(reference(part), &facts(Some(36_000_000)), None).unwrap();
+        let part = Selection::of(reference(part), &facts(Some(36_000_000))).unwrap();
         assert_eq!(part.filters()[0], "trim=end=9.001");
         let pdq = watchfire_signal::pdq::Pdq([0; 32]);
         let frame = |at_ms| Frame { number: 0, quality: 0, pdq, at_ms };

@@ -19,8 +19,6 @@ use std::time::Duration;
 use watchfire_signal::vpdq::Frame;
 
 use super::child::{Child, Patience, Steps};
-use super::filter::Choice;
-use super::lot::Lot;
 use super::timed::{self, TimedFrame, TimedFrames};
 use super::{Copy, Decoder, Limits, VideoError, filter, input_arguments_from};
 use crate::format::{Container, Format, sniff};
@@ -52,9 +50,6 @@ pub enum Pace {
     References(NonZeroU32),
     /// The first in each such part of a second; all are decoded.
     PerSecond(NonZeroU32),
-    /// Two of each second, at moments that nobody else knows where the decoder has a [`Secret`](super::Secret); all are
-    /// decoded.
-    Upload,
 }
 
 /// What is decoded.
@@ -116,25 +111,20 @@ pub fn stream(
     let patience = Patience::Step(streaming.stall, Arc::clone(&steps));
     let start =
         |command| Child::start_patiently(command, &decoder.ffmpeg, decoder, patience.clone());
-    let lot = decoder.secret.as_ref().map(|secret| match &input {
-        Input::Bytes(bytes) => secret.of(bytes),
-        Input::File(_) | Input::Reader(_) => Lot::of_a_stream(),
-    });
-    let frames = Frames { pace: streaming.pace, lot };
     match input {
         Input::Bytes(bytes) => {
             let container = container(bytes)?;
             let mut copy = tempfile::NamedTempFile::new_in(&decoder.scratch)?;
             copy.write_all(bytes)?;
             copy.flush()?;
-            let child = start(of_file(copy.path(), container, &sandbox, frames, decoder))?;
+            let child = start(of_file(copy.path(), container, &sandbox, streaming.pace, decoder))?;
             hand_out(child, &decoder.limits, &steps, each)
         }
         Input::File(path) => {
             let path = std::path::absolute(path)?;
             let (beginning, _) = peek(std::fs::File::open(&path)?)?;
             let container = container(&beginning)?;
-            let child = start(of_file(&path, container, &sandbox, frames, decoder))?;
+            let child = start(of_file(&path, container, &sandbox, streaming.pace, decoder))?;
             hand_out(child, &decoder.limits, &steps, each)
         }
         Input::Reader(reader) => {
@@ -143,7 +133,7 @@ pub fn stream(
             if container == Container::Mp4 && !has_index_first(&beginning) {
                 return Err(VideoError::IndexAtEnd);
             }
-            let mut child = start(of_pipe(container, &sandbox, frames, decoder))?;
+            let mut child = start(of_pipe(container, &sandbox, streaming.pace, decoder))?;
             let pipe = child.input()?;
             let fed = Arc::clone(&steps);
             std::thread::spawn(move || feed(io::Cursor::new(beginning).chain(rest), pipe, &fed));
@@ -252,45 +242,25 @@ pub(super) fn feed(mut from: impl Read, mut to: impl Write, steps: &Steps) {
     }
 }
 
-/// Which frames of one stream.
-#[derive(Clone, Copy)]
-struct Frames {
-    pace: Pace,
-    lot: Option<Lot>,
-}
-
-impl Frames {
-    /// What ffmpeg chooses among those that it decodes.
-    fn choice(self) -> Option<Choice> {
-        match self.pace {
-            Pace::Keyframes => None,
-            Pace::References(count) | Pace::PerSecond(count) => {
-                Some(Choice::FirstOfEach(count.get().into(), 1_000))
-            }
-            Pace::Upload => Some(Choice::of_an_upload(self.lot)),
-        }
-    }
-}
-
 fn of_file(
     path: &Path,
     container: Container,
     sandbox: &Sandbox,
-    frames: Frames,
+    pace: Pace,
     decoder: &Decoder,
 ) -> Command {
     let mut command = sandbox.command(&decoder.ffmpeg, path);
-    before_input(&mut command, frames.pace, decoder);
+    before_input(&mut command, pace, decoder);
     command.args(input_arguments_from("file", container)).arg("-i").arg(PathBuf::from(path));
-    behind_input(&mut command, frames);
+    behind_input(&mut command, pace);
     command
 }
 
-fn of_pipe(container: Container, sandbox: &Sandbox, frames: Frames, decoder: &Decoder) -> Command {
+fn of_pipe(container: Container, sandbox: &Sandbox, pace: Pace, decoder: &Decoder) -> Command {
     let mut command = sandbox.command_on_pipe(&decoder.ffmpeg);
-    before_input(&mut command, frames.pace, decoder);
+    before_input(&mut command, pace, decoder);
     command.args(input_arguments_from("pipe", container)).args(["-i", "pipe:0"]);
-    behind_input(&mut command, frames);
+    behind_input(&mut command, pace);
     command
 }
 
@@ -307,15 +277,17 @@ fn before_input(command: &mut Command, pace: Pace, decoder: &Decoder) {
         Pace::References(_) => {
             command.args(decoder.thread_arguments()).args(["-skip_frame", "noref"]);
         }
-        Pace::PerSecond(_) | Pace::Upload => {
+        Pace::PerSecond(_) => {
             command.args(decoder.thread_arguments());
         }
     }
 }
 
-fn behind_input(command: &mut Command, frames: Frames) {
+fn behind_input(command: &mut Command, pace: Pace) {
     let mut filters = vec![filter::clock()];
-    filters.extend(frames.choice().map(Choice::filter));
+    if let Pace::References(count) | Pace::PerSecond(count) = pace {
+        filters.push(filter::first_of_each(count.get().into(), 1_000));
+    }
     filters.push(filter::pixels(Layout::Grey));
     command.args(["-map", "0:V:0", "-an", "-sn", "-dn"]).args(["-vf", &filters.join(",")]);
     timed::output(command);

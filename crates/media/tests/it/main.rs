@@ -6,7 +6,6 @@ mod benign;
 mod corpus;
 mod features;
 mod hostile_pictures;
-mod lots;
 mod odd_times;
 mod pictures;
 mod sandbox;

@@ -7,6 +7,7 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::{self, Read},
+    num::NonZeroU32,
     ops::ControlFlow,
     path::Path,
     time::{Duration, Instant},
@@ -20,7 +21,7 @@ use watchfire_api::{
     wire::{LiveQuery, LiveVerdict, ScanRequest, SignalJson, VerdictKind},
 };
 use watchfire_media::video::{
-    self, Decoder, Input, MAX_STALL, Pace, Recording, Secret, Streaming, VideoError, Window,
+    self, Decoder, Input, MAX_STALL, Pace, Recording, Streaming, VideoError, Window,
 };
 use watchfire_signal::{
     name::ItemId,
@@ -34,6 +35,9 @@ use crate::{
     output::{Output, word},
     runtime,
 };
+
+/// Frames of a stream that are hashed a second; an alert has every frame, so that two line up with it.
+const FRAMES_A_SECOND: NonZeroU32 = NonZeroU32::new(2).unwrap();
 
 /// Bytes of a stream that are sent at once.
 const PIECE_BYTES: usize = 64 * 1024;
@@ -105,7 +109,6 @@ fn read(mut reader: impl Read, pieces: &mpsc::Sender<io::Result<Bytes>>) {
 pub(super) fn run(live: &Live<'_>, client: &Client, output: &Output) -> Ended {
     let reader = live.reader()?;
     let decoder = Decoder::new(std::env::current_exe()?, std::env::temp_dir());
-    let decoder = Decoder { secret: Some(Secret::default()), ..decoder };
     let (segments, mut due) = mpsc::channel::<Vec<Frame>>(1);
     let window = Window::new(live.segment, live.every);
     let decoding = std::thread::spawn(move || decode(reader, &decoder, window, &segments));
@@ -189,7 +192,7 @@ fn decode(
     segments: &mpsc::Sender<Vec<Frame>>,
 ) -> Result<Recording, VideoError> {
     let (mut recording, mut began) = (Recording::default(), false);
-    let streaming = Streaming { pace: Pace::Upload, stall: MAX_STALL };
+    let streaming = Streaming { pace: Pace::PerSecond(FRAMES_A_SECOND), stall: MAX_STALL };
     let streamed = video::stream(Input::Reader(reader), streaming, decoder, |seen| {
         recording.push(seen.frame);
         began = true;
