@@ -98,10 +98,9 @@ else
     # shellcheck disable=SC2086 # they are words
     stage tests 90 cargo test --workspace $targets --locked --quiet --no-fail-fast
 fi
-# The program that the tests ran is the one that the demo plays with.
-beside demo 10 target/debug/watchfire demo --alerts 20
 stage docs 45 env RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
-await demo 10
+# The program that the tests ran is the one that the demo plays with.
+stage demo 10 target/debug/watchfire demo --alerts 20
 
 # nextest says "N tests run: N passed (…), N failed"; cargo test "test result: ok. N passed; N failed".
 count() {
