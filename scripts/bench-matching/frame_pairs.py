@@ -7,6 +7,7 @@ the paragraph on frames of docs/benchmarks/matching.md, and `frame_pairs` of mat
 
 import datetime
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -18,6 +19,8 @@ import numpy as np
 from video_report import DOCS, bound, read
 
 BEGIN, END = "<!-- frames -->\n", "<!-- end of frames -->"
+# How many are asked for.
+WANTED = 100_000_000
 # The field's distance for a match of two hashes, and its least quality: of a pair one frame has to have it.
 MAX_DISTANCE, MIN_QUALITY = 31, 50
 # The bits of a hash that a mirrored picture has the other way round: of all odd frequencies across.
@@ -37,7 +40,7 @@ def hashed(program, path, *rate):
 
 
 def all_of(program, paths, *rate):
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
         return dict(zip(paths, pool.map(lambda path: hashed(program, path, *rate), paths)))
 
 
@@ -77,10 +80,11 @@ def main():
     whole = json.loads(table.read_text())
     whole["frame_pairs"] = result
     table.write_text(json.dumps(whole, indent=1, ensure_ascii=False) + "\n")
+    short = "" if compared >= WANTED else f" (asked for are {WANTED:,})"
     about = (
         f"{result['date']}: {result['frames_of_references']:,} distinct frames of {len(references)} references against {result['frames_of_queries']:,} of "
-        f"{len(queries)} copies of other clips, as they are and mirrored, one of each pair with quality {MIN_QUALITY} at least: "
-        f"{compared:,} comparisons, {wrong:,} within {MAX_DISTANCE} bits (nearest {nearest}); below {result['upper_bound_95']:.1e} with 95 % confidence."
+        f"{len(queries)} copies of {len({clips[path] for path in queries})} clips, those of another clip, as they are and mirrored, one of each pair with quality {MIN_QUALITY} at least: "
+        f"{compared:,} comparisons{short}, {wrong:,} within {MAX_DISTANCE} bits (nearest {nearest}); below {result['upper_bound_95']:.1e} with 95 % confidence."
     )
     print(about)
     for pair, count in near.most_common(20):
